@@ -1,0 +1,202 @@
+"""Stored runs: content-addressed, published atomically, checked when read.
+
+`DIR/runs/<run_id>/result.json` holds one run with the sha256 of its canonical payload;
+`DIR/sweep.json` holds what the report needs to know without jax. Nothing here imports
+jax, so a laptop rebuilds every table.
+"""
+
+import base64
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SCHEMA = 1
+STATUSES = ("ok", "diverged", "failed")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What determines one run's numbers; `run_id` is the hash of all of it.
+
+    `fixed` holds the sweep's held-fixed fields, the dataset's fingerprint and NUMERICS.
+    """
+
+    dataset: str
+    model: str
+    loss: str
+    learning_rate: float
+    seed: int
+    stage: str  # "tune" or "final"
+    fixed: Mapping[str, Any]
+
+    @property
+    def run_id(self) -> str:
+        return digest(self.to_json())[:16]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            field.name: getattr(self, field.name) for field in dataclasses.fields(self)
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One trained model, scored. NaN stands for "not there" and is null on disk."""
+
+    run: Run
+    status: str  # one of STATUSES
+    message: str = ""  # why, where status is failed
+    diverged_step: int | None = None
+    validation_loss: float = math.nan  # the loss's own value; the tuning criterion
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    curve: Mapping[str, list[float]] = dataclasses.field(default_factory=dict)
+    gallery: np.ndarray | None = None  # uint8 (k, H, W, C), read-outs of fixed images
+    provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        values["run"] = self.run.to_json()
+        values["gallery"] = None if self.gallery is None else pack(self.gallery)
+        return values
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Result":
+        gallery = values["gallery"]
+        loss = values["validation_loss"]
+        return cls(
+            **values
+            | {
+                "run": Run(**values["run"]),
+                "gallery": None if gallery is None else unpack(gallery),
+                "validation_loss": math.nan if loss is None else loss,
+                "metrics": {
+                    name: math.nan if value is None else value
+                    for name, value in values["metrics"].items()
+                },
+            }
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Stored:
+    """All that a directory holds: results by run_id, and what could not be read."""
+
+    results: Mapping[str, Result]
+    damaged: Mapping[str, str]  # path relative to the directory -> what is wrong
+
+
+def canonical(value: Any) -> str:
+    """The one JSON text of a value: sorted keys, no spaces, NaN and infinity as null."""
+    return json.dumps(_finite(value), sort_keys=True, separators=(",", ":"))
+
+
+def digest(value: Any) -> str:
+    """sha256, in hex, of the canonical JSON of a value."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def pack(images_u8: np.ndarray) -> dict[str, Any]:
+    """Small uint8 images as JSON."""
+    data = zlib.compress(np.ascontiguousarray(images_u8).tobytes(), 9)
+    return {
+        "shape": list(images_u8.shape),
+        "data": base64.b64encode(data).decode("ascii"),
+    }
+
+
+def unpack(packed: Mapping[str, Any]) -> np.ndarray:
+    """The uint8 images that `pack` wrote."""
+    data = zlib.decompress(base64.b64decode(packed["data"]))
+    return np.frombuffer(data, np.uint8).reshape(packed["shape"])
+
+
+def publish(path: Path, text: str) -> None:
+    """Write a whole file or nothing: a temporary name, fsync, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _sealed(payload: Any) -> str:
+    payload = _finite(payload)
+    sealed = {"schema": SCHEMA, "sha256": digest(payload), "payload": payload}
+    return json.dumps(sealed, sort_keys=True, indent=1) + "\n"
+
+
+def _unseal(path: Path) -> Any:
+    """The payload of a sealed file; ValueError says what is wrong with it."""
+    sealed = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(sealed, dict) or set(sealed) != {"schema", "sha256", "payload"}:
+        raise ValueError("not a file of this suite")
+    if sealed["schema"] != SCHEMA:
+        raise ValueError(f"schema {sealed['schema']!r}, this version reads {SCHEMA}")
+    if digest(sealed["payload"]) != sealed["sha256"]:
+        raise ValueError("its sha256 does not match its content")
+    return sealed["payload"]
+
+
+def write_result(out: Path, result: Result) -> None:
+    """Publish one run's result; the last writer of the same run wins, whole."""
+    path = out / "runs" / result.run.run_id / "result.json"
+    publish(path, _sealed(result.to_json()))
+
+
+def write_sweep(out: Path, description: Mapping[str, Any]) -> None:
+    """Publish sweep.json: config, losses in display order, metrics, datasets."""
+    publish(out / "sweep.json", _sealed(description))
+
+
+def read_sweep(out: Path) -> dict[str, Any]:
+    """sweep.json's content; FileNotFoundError or ValueError name the file."""
+    path = out / "sweep.json"
+    try:
+        return _unseal(path)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def load(out: Path) -> Stored:
+    """Every stored run, in run_id order; what cannot be trusted is listed, not used."""
+    results: dict[str, Result] = {}
+    damaged: dict[str, str] = {}
+    for path in sorted((out / "runs").glob("*/result.json")):
+        try:
+            result = Result.from_json(_unseal(path))
+            if result.run.run_id != path.parent.name:
+                raise ValueError(f"holds run {result.run.run_id}")
+        except (OSError, ValueError, KeyError, TypeError, zlib.error) as error:
+            damaged[str(path.relative_to(out))] = " ".join(str(error).split())
+        else:
+            results[result.run.run_id] = result
+    return Stored(results, damaged)
+
+
+def _finite(value: Any) -> Any:
+    """JSON-ready copy: NaN and infinity become None, numpy numbers become Python's."""
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return _finite(value.tolist())
+    if isinstance(value, np.generic):
+        return _finite(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
