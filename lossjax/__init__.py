@@ -1,0 +1,21 @@
+"""Reconstruction losses with read-outs, floors and certificates, in pure JAX."""
+
+from lossjax.loss import Loss, Parameter
+from lossjax.losses import LOSSES, resolve
+from lossjax.metrics import CODE_METRICS, METRICS, CodeMetric, Margin, Metric
+
+# Raised by hand whenever a change moves a number that a sweep stores.
+NUMERICS: int = 1
+
+__all__ = [
+    "CODE_METRICS",
+    "LOSSES",
+    "METRICS",
+    "NUMERICS",
+    "CodeMetric",
+    "Loss",
+    "Margin",
+    "Metric",
+    "Parameter",
+    "resolve",
+]

@@ -1,0 +1,152 @@
+"""What jax must be told before its backend starts, and the self-test that follows.
+
+XLA for CPU returns wrong numbers by default in the releases this suite supports: its
+YNNPACK "reduce" fusion breaks sums over products of matrix products. `prepare` turns
+that fusion off; `self_test` compiles known-bad patterns and a few losses on whatever
+backend runs and compares them with float64 numpy, so that no number is ever computed on
+a platform that fails.
+"""
+
+import os
+import re
+import warnings
+
+import jax
+import jax.numpy as jnp
+import jaxlib
+import numpy as np
+
+from lossjax.convolution import convolve
+from lossjax.losses import LOSSES
+
+_GUARD = "--xla_cpu_experimental_ynn_fusion_type=-reduce"
+_GUARD_JAXLIB = ((0, 10), (0, 13))  # an XLA that does not know the flag aborts on it
+_DEVICES = "--xla_force_host_platform_device_count"
+_TOLERANCE = {"cpu": 2e-5, "gpu": 2e-4, "tpu": 1e-3}  # relative to the largest value
+
+
+class PlatformError(RuntimeError):
+    """The backend computes wrong numbers; nothing may be trained on it."""
+
+
+def prepare(cpu_devices: int | None = None) -> None:
+    """Set XLA's flags and jax's precision; call before the first array is made.
+
+    The user's own XLA_FLAGS are kept; a flag that is there already is not touched.
+
+    Args:
+      cpu_devices: virtual CPU devices, one per core that should train; None leaves
+        their number to XLA_FLAGS.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    version = tuple(int(part) for part in re.findall(r"\d+", jaxlib.__version__)[:2])
+    if _GUARD.split("=")[0] not in flags and (
+        _GUARD_JAXLIB[0] <= version < _GUARD_JAXLIB[1]
+    ):
+        flags = f"{flags} {_GUARD}".strip()
+    if cpu_devices is not None and _DEVICES not in flags:
+        flags = f"{flags} {_DEVICES}={cpu_devices}".strip()
+    os.environ["XLA_FLAGS"] = flags
+    jax.config.update("jax_default_matmul_precision", "highest")
+
+
+def self_test() -> None:
+    """Compare compiled programs with float64 numpy; about a second.
+
+    Raises:
+      PlatformError: a result is off by more than the backend's rounding can explain.
+    """
+    tolerance = _TOLERANCE.get(jax.default_backend(), max(_TOLERANCE.values()))
+    for name, (compiled, reference) in _patterns().items():
+        found = np.asarray(compiled, np.float64)
+        error = np.max(np.abs(found - reference)) / np.max(np.abs(reference))
+        if not error <= tolerance:  # also where the error is nan
+            raise PlatformError(
+                f"self-test {name!r} on {jax.devices()[0]}: relative error {error:.1e}, "
+                f"at most {tolerance:.0e} is rounding; jaxlib {jaxlib.__version__}, "
+                f"XLA_FLAGS={os.environ.get('XLA_FLAGS', '')!r}"
+            )
+
+
+def _patterns() -> dict[str, tuple[jax.Array, np.ndarray]]:
+    """Name -> (what the compiled program gives, what float64 numpy gives)."""
+    generator = np.random.default_rng(0)
+    square = generator.normal(size=(5, 300, 300)).astype(np.float32)
+    image = generator.uniform(size=(8, 14, 14, 3)).astype(np.float32)
+    kernel = generator.normal(size=(4, 4, 3, 5)).astype(np.float32)
+    raw = generator.normal(size=(32, 28, 28, 1)).astype(np.float32) * 4
+    target = generator.uniform(size=raw.shape).astype(np.float32)
+
+    @jax.jit
+    def row_energy(x: jax.Array) -> jax.Array:
+        return jnp.sum((x @ jnp.full_like(x, 0.37)) * x, -1)
+
+    @jax.jit
+    def convolution(x: jax.Array, k: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def output(k: jax.Array) -> jax.Array:
+            return convolve(x, k, (2, 2), ((1, 1), (1, 1)))
+
+        out, pullback = jax.vjp(output, k)
+        return out, pullback(jnp.ones_like(out))[0]
+
+    @jax.jit
+    def gradients(raw: jax.Array, target: jax.Array) -> dict[str, jax.Array]:
+        names = ("bce", "mse")
+        return {
+            name: jax.grad(lambda r, loss=LOSSES[name]: loss.fn(r, target).sum())(raw)
+            for name in names
+        }
+
+    wide = square.astype(np.float64)
+    out, weights = convolution(image, kernel)
+    windows = np.lib.stride_tricks.sliding_window_view(
+        np.pad(image.astype(np.float64), ((0, 0), (1, 1), (1, 1), (0, 0))),
+        (4, 4),
+        axis=(1, 2),
+    )[:, ::2, ::2]
+    compiled = gradients(raw, target)
+    wide_raw = raw.astype(np.float64)
+    p = 1 / (1 + np.exp(-wide_raw))
+    pixels = raw[0].size
+    return {
+        "matrix product, product, sum": (
+            row_energy(square),
+            np.sum((wide @ np.full_like(wide, np.float32(0.37))) * wide, -1),
+        ),
+        "convolution": (
+            out,
+            np.einsum("nhwcij,ijco->nhwo", windows, kernel.astype(np.float64)),
+        ),
+        "weight gradient": (
+            weights,
+            np.einsum("nhwcij->ijc", windows)[..., None] * np.ones(5),
+        ),
+        "gradient of bce": (compiled["bce"], (p - target) / pixels),
+        "gradient of mse": (
+            compiled["mse"],
+            2 * (p - target) * p * (1 - p) / pixels,
+        ),
+    }
+
+
+def describe() -> dict[str, object]:
+    """Backend, devices and versions, JSON-ready, for provenance."""
+    devices = jax.devices()
+    return {
+        "backend": jax.default_backend(),
+        "devices": len(devices),
+        "device_kind": devices[0].device_kind,
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "versions": {"jax": jax.__version__, "jaxlib": jaxlib.__version__},
+    }
+
+
+def use_compilation_cache(directory: str) -> None:
+    """Keep compiled programs in a private directory; a bad cache only recompiles."""
+    try:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+    except OSError as error:
+        warnings.warn(f"no compilation cache: {error}", stacklevel=2)
+        return
+    jax.config.update("jax_compilation_cache_dir", directory)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
