@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# The one command: ./run.sh VERB [ARGUMENTS]. Builds its environment on first use.
+set -euo pipefail
+root=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+
+# The verbs with their descriptions, read from the case statement below.
+verbs() { sed -n 's/^    \([a-z]*\)) .* # \(.*\)$/\1 \2/p' "$root/run.sh"; }
+
+usage() {
+    echo "usage: ./run.sh VERB [ARGUMENTS]     (./run.sh VERB --help tells more)"
+    verbs | while read -r name words; do printf '  %-10s %s\n' "$name" "$words"; done
+}
+
+# The verb of least edit distance, if it is at most 2.
+nearest() {
+    verbs | awk -v word="$1" '
+        { m = length(word); n = length($1)
+          for (j = 0; j <= n; j++) d[0, j] = j
+          for (i = 1; i <= m; i++) { d[i, 0] = i
+              for (j = 1; j <= n; j++) {
+                  x = d[i-1, j-1] + (substr(word, i, 1) != substr($1, j, 1))
+                  if (d[i-1, j] + 1 < x) x = d[i-1, j] + 1
+                  if (d[i, j-1] + 1 < x) x = d[i, j-1] + 1
+                  d[i, j] = x } }
+          if (d[m, n] < 3 && (best == "" || d[m, n] < least)) { best = $1; least = d[m, n] } }
+        END { if (best != "") print "; did you mean " best "?" }'
+}
+
+verb=${1:-}
+module=experiments.$verb
+extra=
+case $verb in
+    sweep) ;; # trains the grid of --config, writes the report, prints the comparison
+    report) ;; # rebuilds tables, figures and report from stored runs
+    losses) ;; # prints the loss table, or one loss card
+    test) module=tests extra=dev ;; # linter, type checker, import rules and tests
+    -h | --help | help) usage && exit ;;
+    *)
+        {
+            [[ -z $verb ]] || echo "run.sh: unknown verb '$verb'$(nearest "$verb")"
+            usage
+        } >&2
+        exit 2
+        ;;
+esac
+shift
+
+# shellcheck source=requirements/environment.sh
+source "$root/requirements/environment.sh"
+prepare_environment "$extra"
+# Only this clone's modules: neither the user's PYTHONPATH nor the current folder.
+export PYTHONPATH=$root PYTHONSAFEPATH=1
+exec "$venv/bin/python" -m "$module" "$@"

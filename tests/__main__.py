@@ -1,0 +1,28 @@
+"""`./run.sh test [PYTEST ARGUMENTS]`: the static checks, then the tests.
+
+The first check that fails ends the run, so that pytest's closing line comes last.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+CHECKS = ("ruff check", "ruff format --check", "mypy", "lint-imports --no-logo")
+
+
+def main() -> None:
+    """Runs every check in turn, then becomes pytest."""
+    os.chdir(ROOT)
+    tools = Path(sys.executable).parent
+    for check in CHECKS:
+        print(f"== {check}", flush=True)
+        program, *arguments = check.split()
+        if subprocess.run([tools / program, *arguments]).returncode:
+            sys.exit(f"{check} failed; the tests were not run")
+    print("== pytest", flush=True)
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *sys.argv[1:]])
+
+
+main()

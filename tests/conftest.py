@@ -1,0 +1,29 @@
+"""What every test runs under: two CPU devices, no rank promotion, no network."""
+
+import socket
+from collections.abc import Iterator
+
+import jax
+import pytest
+
+import lossjax.platform
+
+# Before any test module can start jax's backend.
+lossjax.platform.prepare(cpu_devices=2)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+class NetworkRefused(RuntimeError):
+    """A test tried to leave the machine."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_network() -> Iterator[None]:
+    def refuse(*arguments: object, **_: object) -> None:
+        raise NetworkRefused(f"tests use no network: {arguments[-1]!r}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", refuse)
+        patch.setattr(socket.socket, "connect_ex", refuse)
+        patch.setattr(socket, "getaddrinfo", refuse)
+        yield

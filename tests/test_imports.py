@@ -1,0 +1,84 @@
+"""Who may import whom: a laptop rebuilds every report, TensorFlow is never needed."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+LAPTOP = next(
+    contract
+    for contract in CONTRACTS["contracts"]
+    if "laptop" in contract["name"].casefold()
+)
+
+
+def imported(code: str) -> set[str]:
+    """Top-level modules that a fresh interpreter holds after running `code`."""
+    code += "\nimport sys\nprint(*{name.split('.')[0] for name in sys.modules})"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            code,
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_results_are_read_without_jax() -> None:
+    modules = LAPTOP["source_modules"]
+    assert {"experiments.report", "experiments.store"} <= set(modules)
+    found = imported("\n".join(f"import {module}" for module in modules))
+    assert "numpy" in found
+    assert not found & set(LAPTOP["forbidden_modules"])
+
+
+def test_the_import_rules_hold() -> None:
+    tool = Path(sys.executable).parent / "lint-imports"
+    done = subprocess.run([tool, "--no-logo"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("package", "line", "contract"),
+    [
+        ("lossjax", "import experiments.store", "knows nothing of the programs"),
+        ("lossjax", "def f():\n    import tensorflow", "TensorFlow is never needed"),
+        ("experiments.data", "import tensorflow as tf", "TensorFlow is never needed"),
+        ("experiments.store", "import lossjax.loss", "without jax"),
+        ("experiments.store", "import tensorflow_datasets", "tensorflow-datasets"),
+    ],
+)
+def test_the_import_rules_catch(
+    tmp_path: Path, package: str, line: str, contract: str
+) -> None:
+    """A planted import, in a copy that holds only the modules, breaks its rule."""
+    for name in ("lossjax", "experiments"):
+        for source in (ROOT / name).rglob("*.py"):
+            target = tmp_path / source.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(source.read_bytes())
+    (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
+    planted = tmp_path / package.replace(".", "/")
+    planted = (
+        planted / "__init__.py" if planted.is_dir() else planted.with_suffix(".py")
+    )
+    planted.write_text(f"{planted.read_text()}\n{line}\n")
+    tool = Path(sys.executable).parent / "lint-imports"
+    done = subprocess.run(
+        [tool, "--no-logo", "--no-cache"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    broken = [line for line in done.stdout.splitlines() if "BROKEN" in line]
+    assert any(contract in line for line in broken), done.stdout

@@ -1,0 +1,256 @@
+"""run.sh: verbs, the choice of Python and lock, and an environment made once."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+VERSION = "{}.{}".format(*sys.version_info[:2])
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone whose locks hold nothing, so that an install takes a second."""
+    root = tmp_path / "a clone"
+    (root / "requirements").mkdir(parents=True)
+    (root / "experiments").mkdir()
+    shutil.copy(ROOT / "run.sh", root)
+    shutil.copy(ROOT / "requirements/environment.sh", root / "requirements")
+    for lock in ("cpu", "cuda", "tpu", "dev"):
+        (root / f"requirements/{lock}.lock").write_text(f"# {lock}\n")
+    (root / "experiments/losses.py").write_text(
+        "import os, sys; print('ran', os.getcwd(), sys.version_info[:2], sys.argv[1:])"
+    )
+    return root
+
+
+def run(
+    root: Path, *words: str, cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    settings = {"LOSSJAX_DEVICE": "cpu", "LOSSJAX_PYTHON": sys.executable}
+    return subprocess.run(
+        ["bash", str(root / "run.sh"), *words],
+        env={**os.environ, "LOSSJAX_VENV": "", **settings, **environment},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def sourced(root: Path, code: str, **environment: str) -> str:
+    """What `code` prints where environment.sh has been read."""
+    script = f'set -eu; root="{root}"; source "{root}/requirements/environment.sh"\n'
+    done = subprocess.run(
+        ["bash", "-c", script + code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+    return (done.stdout + done.stderr).strip()
+
+
+def fake_python(folder: Path, name: str, body: str) -> Path:
+    path = folder / name
+    path.write_text(f"#!/bin/bash\n{body}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_verbs_run_and_are_listed() -> None:
+    listed = run(ROOT, "--help")
+    assert listed.returncode == 0
+    verbs = [line.split()[0] for line in listed.stdout.splitlines()[1:]]
+    assert {"sweep", "report", "losses", "test"} <= set(verbs)
+    for verb in set(verbs) - {"test"}:
+        program = ROOT / "experiments" / verb
+        assert (
+            program.with_suffix(".py").is_file() or (program / "__main__.py").is_file()
+        )
+    assert all(len(line.split()) > 3 for line in listed.stdout.splitlines()[1:])
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ([], "usage"),
+        (["swep"], "unknown verb 'swep'; did you mean sweep?"),
+        (["losess"], "did you mean losses?"),
+        (["--out=x"], "unknown verb '--out=x'"),
+        (["zzz"], "unknown verb 'zzz'"),
+        (["sweep report"], "unknown verb"),
+        (["*"], "unknown verb '*'"),
+    ],
+)
+def test_unknown_verbs_list_the_verbs_and_never_install(
+    clone: Path, words: list[str], hint: str
+) -> None:
+    done = run(clone, *words)
+    assert done.returncode == 2
+    assert hint in done.stderr and "  sweep " in done.stderr
+    assert done.stdout == "" and not (clone / ".venv").exists()
+    if "zzz" in words:
+        assert "did you mean" not in done.stderr
+
+
+def test_installs_once_and_keeps_the_users_folder(clone: Path, tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    # A module of the user's must not shadow one of ours or of a library.
+    (here / "experiments.py").write_text("raise SystemExit('shadowed')")
+    first = run(clone, "losses", "a b", "--c=*", cwd=here)
+    assert first.returncode == 0, first.stderr
+    assert f"ran {here} {sys.version_info[:2]} ['a b', '--c=*']" in first.stdout
+    assert "installing the cpu packages" in first.stderr
+    start = time.perf_counter()
+    again = run(clone, "losses", cwd=here)
+    assert again.returncode == 0 and again.stderr == ""
+    assert time.perf_counter() - start < 2
+
+    (clone / "requirements/dev.lock").write_text("# another\n")
+    assert run(clone, "losses").stderr == ""
+    (clone / "requirements/cpu.lock").write_text("# another\n")
+    stale = clone / ".venv/stale"
+    stale.touch()
+    changed = run(clone, "losses")
+    assert "installing" in changed.stderr and not stale.exists()
+
+
+@pytest.mark.slow
+def test_another_device_rebuilds(clone: Path) -> None:
+    assert run(clone, "losses").returncode == 0
+    assert "installing the tpu packages" in (
+        run(clone, "losses", LOSSJAX_DEVICE="tpu").stderr
+    )
+    wrong = run(clone, "losses", LOSSJAX_DEVICE="gpu")
+    assert wrong.returncode == 2 and "valid are cpu, cuda, tpu" in wrong.stderr
+
+
+@pytest.mark.slow
+def test_an_interrupted_install_is_redone(clone: Path) -> None:
+    # What a kill leaves: an environment without the record of a finished lock.
+    assert run(clone, "losses").returncode == 0
+    (clone / ".venv/lossjax-locks").write_text("")
+    assert "installing" in run(clone, "losses").stderr
+    assert run(clone, "losses").stderr == ""
+
+
+@pytest.mark.slow
+def test_a_failed_install_says_so_and_is_not_recorded(clone: Path) -> None:
+    lock = clone / "requirements/cpu.lock"
+    lock.write_text("lossjax-no-such-package @ file:///no/such/file.whl\n")
+    for _ in range(2):
+        done = run(clone, "losses")
+        assert done.returncode == 1
+        assert "the install stopped" in done.stderr.splitlines()[-1]
+
+
+def test_a_foreign_folder_is_left_alone(clone: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "thesis").touch()
+    done = run(clone, "losses", LOSSJAX_VENV=str(home))
+    assert done.returncode == 2 and "was not made by run.sh" in done.stderr
+    assert (home / "thesis").exists()
+
+
+@pytest.mark.slow
+def test_two_at_once_install_once(clone: Path) -> None:
+    command = ["bash", str(clone / "run.sh"), "losses"]
+    settings = {"LOSSJAX_DEVICE": "cpu", "LOSSJAX_PYTHON": sys.executable}
+    both = [
+        subprocess.Popen(
+            command,
+            env={**os.environ, "LOSSJAX_VENV": "", **settings},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    results = [process.communicate() for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert all("ran" in out for out, _ in results)
+    assert sum("installing" in err for _, err in results) == 1
+
+
+@pytest.mark.parametrize(
+    ("node", "device"),
+    [
+        ("", "cpu"),
+        ("nvidia0", "cuda"),
+        ("nvidiactl", "cpu"),
+        ("accel0", "tpu"),
+        ("vfio/0", "tpu"),
+        ("vfio/vfio", "cpu"),
+    ],
+)
+def test_the_lock_fits_the_machine(tmp_path: Path, node: str, device: str) -> None:
+    dev = tmp_path / "dev"
+    (dev / "vfio").mkdir(parents=True)
+    if node:
+        (dev / node).touch()
+    assert sourced(ROOT, f'detect_device "{dev}"') == device
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("echo 3.10; exit 1", "is Python 3.10: valid are Python 3.11"),
+        ("exit 127", "is no Python: valid are Python 3.11"),
+    ],
+)
+def test_an_unfit_python_is_named(
+    clone: Path, tmp_path: Path, body: str, words: str
+) -> None:
+    python = fake_python(tmp_path, "some-python", body)
+    done = run(clone, "losses", LOSSJAX_PYTHON=str(python))
+    assert done.returncode == 2
+    assert words in done.stderr and len(done.stderr.splitlines()) == 1
+    assert not (clone / ".venv").exists()
+
+
+def test_an_old_python3_gives_way_to_a_fitting_one(tmp_path: Path) -> None:
+    old = "echo 3.9; exit 1"
+    for name in ("python3", "python3.13", "python3.12"):
+        fake_python(tmp_path, name, old)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    code = "choose_python; echo $python"
+    fake_python(tmp_path, "python3.11", "echo 3.11")
+    assert sourced(ROOT, code, PATH=path, LOSSJAX_PYTHON="") == "python3.11"
+    fake_python(tmp_path, "python3.11", old)
+    message = sourced(ROOT, code, PATH=path, LOSSJAX_PYTHON="")
+    assert "needs Python 3.11, 3.12 or 3.13, found 3.9" in message
+
+
+def test_a_python_without_venv_gets_the_apt_command(
+    clone: Path, tmp_path: Path
+) -> None:
+    python = fake_python(
+        tmp_path,
+        "debians-python",
+        f'[[ $2 == *ensurepip* ]] && exit 1; exec "{sys.executable}" "$@"',
+    )
+    done = run(clone, "losses", LOSSJAX_PYTHON=str(python))
+    assert done.returncode == 2
+    assert "sudo apt-get install python3-venv" in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and not (clone / ".venv").exists()
+
+
+def test_locks_are_hashed_and_name_no_place() -> None:
+    versions = {}
+    for name in ("cpu", "cuda", "tpu", "dev"):
+        text = (ROOT / f"requirements/{name}.lock").read_text()
+        lines = [line for line in text.splitlines() if not line.startswith(" ")]
+        pins = [line for line in lines if not line.startswith("#")]
+        assert all("==" in pin and pin.endswith("\\") for pin in pins)
+        for word in ("http", "file:", "--index", "--find-links", " @ "):
+            assert word not in text
+        versions[name] = {pin.rstrip("\\ ") for pin in pins}
+    for name in ("cuda", "tpu", "dev"):
+        assert versions["cpu"] <= versions[name]
