@@ -286,7 +286,7 @@ def _in_range(row: Loss, keyword: str, value: float) -> float:
 
 def _literal(value: float) -> str:
     """Shortest decimal that reads back as the same float; whole numbers bare."""
-    return str(int(value)) if value == int(value) and abs(value) < 1e9 else repr(value)
+    return repr(int(value)) if value.is_integer() and abs(value) < 1e9 else repr(value)
 
 
 def check_floating(family: str, argument: str, array: Any) -> None:
