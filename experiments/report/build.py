@@ -1,0 +1,138 @@
+"""One directory of stored runs in, one report out; nothing is trained, jax not needed.
+
+The whole report is written beside the old one and takes its place at the end, so an
+interrupted build leaves the old report whole.
+"""
+
+import dataclasses
+import json
+import math
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from experiments import store
+from experiments.config import UserError
+from experiments.report import markup, tables, verdict
+from experiments.report.evidence import Evidence, read
+from experiments.report.figures import Album
+from experiments.report.sections import SECTIONS
+
+SCHEMA = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What a report says, for the program that asked for it."""
+
+    out: Path
+    evidence: Evidence
+    verdict: str
+    content: dict[str, Any]  # summary.json
+
+    @property
+    def page(self) -> Path:
+        return self.out / "report" / "index.html"
+
+
+def build(out: Path) -> Summary:
+    """Rebuild `out`/report from `out`/sweep.json and the stored runs.
+
+    Raises:
+      UserError: there is no readable sweep, or the report cannot be written.
+    """
+    evidence = read(out)
+    try:
+        return _build(out, evidence)
+    except OSError as error:
+        raise UserError(f"--out={out}: cannot write the report: {error}") from error
+
+
+def content(evidence: Evidence) -> dict[str, Any]:
+    """summary.json; a group with missing runs has no metrics."""
+    datasets: dict[str, Any] = {}
+    for group in evidence.groups:
+        models = datasets.setdefault(group.dataset, {"models": {}})["models"]
+        models[group.model] = {
+            "metrics": {
+                metric: {
+                    "direction": ranking.direction,
+                    "ranking": [
+                        {
+                            "loss": s.loss,
+                            "center": _finite(s.center),
+                            "low": _finite(s.low),
+                            "high": _finite(s.high),
+                            "n": s.n,
+                            "diverged": s.diverged,
+                            "best_set": s.best_set,
+                        }
+                        for s in ranking.standings
+                    ],
+                }
+                for metric, ranking in group.rankings.items()
+            }
+        }
+    return {"schema": SCHEMA, "verdict": verdict.text(evidence), "datasets": datasets}
+
+
+def _build(out: Path, evidence: Evidence) -> Summary:
+    summary = Summary(out, evidence, verdict.text(evidence), content(evidence))
+    fresh = out / f".report.{os.getpid()}"
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        album = Album(fresh / "figures")
+        tables.write(evidence, fresh / "tables")
+        store.publish(fresh / "rows.csv", tables.rows(evidence))
+        text = json.dumps(summary.content, indent=1, ensure_ascii=False)
+        store.publish(fresh / "summary.json", text + "\n")
+        store.publish(fresh / "index.html", _page(evidence, album))
+        shutil.rmtree(out / "report", ignore_errors=True)
+        os.replace(fresh, out / "report")
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return summary
+
+
+def _page(evidence: Evidence, album: Album) -> str:
+    shown = []
+    for section in SECTIONS:
+        if body := section.build(evidence, album):
+            shown.append({"key": section.key, "title": section.title, "body": body})
+    sweep = evidence.sweep
+    names = list(sweep.datasets)
+    listed = ", ".join(names[:-1]) + " and " + names[-1] if names[1:] else names[0]
+    question = f"Which reconstruction loss for {listed}?"
+    parts = [
+        verdict.count(len(evidence.losses), "loss").replace("losss", "losses"),
+        verdict.count(len(sweep.datasets), "dataset"),
+        verdict.count(len(sweep.models), "model"),
+        verdict.count(len(sweep.learning_rates), "learning rate"),
+        verdict.count(len(sweep.tuning_seeds), "tuning seed"),
+        verdict.count(len(sweep.seeds), "final seed"),
+    ]
+    runs = sum(1 for _ in evidence.results())
+    template = markup.ENVIRONMENT.get_template("index.html")
+    return template.render(
+        title=f"{question} · lossjax",
+        question=question,
+        lede=f"{', '.join(parts)}: {verdict.count(runs, 'stored run')} of "
+        f"{verdict.count(sweep.train_steps, 'step')}. Primary metric: "
+        f"{sweep.primary_metric}.",
+        sections=shown,
+        css=Markup(_asset("page.css")),
+        js=Markup(_asset("page.js")),
+        footer="Rebuilt from stored runs by ./run.sh report; beside this page: "
+        "rows.csv, summary.json, tables/ and figures/.",
+    )
+
+
+def _asset(name: str) -> str:
+    return (markup.PAGE / name).read_text(encoding="utf-8")
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

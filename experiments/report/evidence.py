@@ -1,0 +1,189 @@
+"""What a directory of stored runs says about the sweep it belongs to.
+
+Which runs belong, which are missing and which rate was chosen is asked of
+`protocol.plan`, the same function that the sweep trains by.
+"""
+
+import collections
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments import protocol, statistics, store
+from experiments.config import Sweep, UserError
+from experiments.statistics import Arm, Ranking
+from experiments.store import Result, Run
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One cell: its place in the protocol and the results stored for it."""
+
+    plan: protocol.Plan
+    tuning: tuple[Result, ...]
+    final: tuple[Result, ...]
+
+    @property
+    def loss(self) -> str:
+        return self.plan.cell.loss
+
+    def status(self, status: str) -> tuple[Result, ...]:
+        return tuple(r for r in (*self.tuning, *self.final) if r.status == status)
+
+    @property
+    def shown(self) -> Result | None:
+        """The run whose pictures stand for the cell: the first that has some."""
+        return next((r for r in self.final if r.gallery is not None), None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Every loss on one dataset and model: what is compared with each other."""
+
+    dataset: str
+    model: str
+    cells: Mapping[str, Cell]  # by loss, in display order
+    rankings: Mapping[str, Ranking]  # by metric; empty while runs are missing
+    unscored: tuple[str, ...]  # metrics that no run carries
+    primary: str  # the metric that decides the headline
+
+    @property
+    def name(self) -> str:
+        return f"{self.dataset} / {self.model}"
+
+    @property
+    def missing(self) -> tuple[Run, ...]:
+        return tuple(run for cell in self.cells.values() for run in cell.plan.pending)
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """All that the report is built from."""
+
+    sweep: Sweep
+    description: Mapping[str, Any]  # sweep.json
+    groups: tuple[Group, ...]
+    damaged: Mapping[str, str]  # path -> what is wrong with it
+    foreign: int  # stored runs that are not in the grid
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        return tuple(self.description["losses"])
+
+    @property
+    def metrics(self) -> Mapping[str, Mapping[str, Any]]:
+        """sweep.json's metrics, the primary one first."""
+        return _ordered(self.description["metrics"], self.primary)
+
+    @property
+    def primary(self) -> str:
+        return self.sweep.primary_metric
+
+    @property
+    def missing(self) -> tuple[Run, ...]:
+        return tuple(run for group in self.groups for run in group.missing)
+
+    def cells(self) -> Iterator[tuple[Group, Cell]]:
+        for group in self.groups:
+            for cell in group.cells.values():
+                yield group, cell
+
+    def results(self) -> Iterator[Result]:
+        """Every stored run of the grid: by cell, tuning first, then rate and seed."""
+        for _, cell in self.cells():
+            yield from cell.tuning
+            yield from cell.final
+
+    def status(self, status: str) -> tuple[Result, ...]:
+        return tuple(r for _, cell in self.cells() for r in cell.status(status))
+
+
+def read(out: Path) -> Evidence:
+    """The evidence under a sweep's directory; UserError says what is not there."""
+    if not out.is_dir():
+        raise UserError(f"--out={out}: no such directory; ./run.sh sweep writes it")
+    try:
+        description = store.read_sweep(out)
+        sweep = Sweep.from_json(description["config"])
+        fixed = protocol.fixed_values(
+            sweep, description["datasets"], description["provenance"]["numerics"]
+        )
+    except FileNotFoundError:
+        raise UserError(
+            f"--out={out}: holds no sweep.json; ./run.sh sweep --out={out} writes it"
+        ) from None
+    except (ValueError, OSError) as error:
+        raise UserError(f"--out={out}: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"--out={out}: sweep.json is of another version of the suite: {error}"
+        ) from error
+    stored = store.load(out)
+    used = 0
+    cells: dict[tuple[str, str], dict[str, Cell]] = {}
+    for cell in protocol.cells(sweep, fixed):
+        plan = protocol.plan(sweep, cell, stored.results)
+        tuning = _stored(plan.tuning, stored.results)
+        final = _stored(plan.final, stored.results)
+        used += len(tuning) + len(final)
+        mine = cells.setdefault((cell.dataset, cell.model), {})
+        mine[cell.loss] = Cell(plan, tuning, final)
+    metrics = _ordered(description["metrics"], sweep.primary_metric)
+    groups = tuple(
+        _group(dataset, model, mine, metrics, sweep.primary_metric)
+        for (dataset, model), mine in cells.items()
+    )
+    foreign = len(stored.results) - used
+    return Evidence(sweep, description, groups, stored.damaged, foreign)
+
+
+def _ordered(
+    metrics: Mapping[str, Mapping[str, Any]], primary: str
+) -> dict[str, Mapping[str, Any]]:
+    return {name: metrics[name] for name in sorted(metrics, key=lambda m: m != primary)}
+
+
+def _stored(runs: tuple[Run, ...], results: Mapping[str, Result]) -> tuple[Result, ...]:
+    runs = tuple(sorted(runs, key=lambda run: run.learning_rate))
+    ids = [run.run_id for run in runs]
+    return tuple(results[run_id] for run_id in ids if run_id in results)
+
+
+def _group(
+    dataset: str,
+    model: str,
+    cells: Mapping[str, Cell],
+    metrics: Mapping[str, Mapping[str, Any]],
+    primary: str,
+) -> Group:
+    rankings: dict[str, Ranking] = {}
+    unscored = []
+    incomplete = any(cell.plan.pending for cell in cells.values())
+    for metric, row in metrics.items():
+        arms = {loss: _arm(cell, metric) for loss, cell in cells.items()}
+        if not any(np.isfinite(arm.values).any() for arm in arms.values()):
+            unscored.append(metric)
+        elif not incomplete:
+            rankings[metric] = statistics.rank(
+                arms,
+                direction=row["direction"],
+                margin=row["margin"]["value"],
+                relative=row["margin"]["relative"],
+            )
+    return Group(dataset, model, cells, rankings, tuple(unscored), primary)
+
+
+def _arm(cell: Cell, metric: str) -> Arm:
+    """A cell's test scores in the order of the seeds, NaN where a run is not ok."""
+    values = [
+        result.metrics.get(f"test_{metric}", math.nan)
+        if result.status == "ok"
+        else math.nan
+        for result in cell.final
+    ]
+    count = collections.Counter(result.status for result in cell.final)
+    return Arm(np.array(values, float), count["diverged"], count["failed"])

@@ -1,0 +1,321 @@
+"""Figures as files and as parts of the page: pure functions from a group to a Figure.
+
+matplotlib is used without pyplot, so nothing is global and no window system is asked
+for. The same evidence gives the same bytes, whatever the locale, clock or hash seed.
+"""
+
+import functools
+import io
+import math
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import matplotlib
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+
+from experiments.report import style, verdict
+from experiments.report.evidence import Cell, Evidence, Group
+from experiments.report.style import INK, PAPER, RULE, Mark
+from experiments.statistics import Ranking
+from experiments.store import Result
+
+P = ParamSpec("P")
+T = TypeVar("T")
+WIDTH = 4.2  # inches: the width of a phone, so letters keep their size there
+
+
+class Album:
+    """Writes each figure as SVG and PNG and hands back what the page shows."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.names: list[str] = []
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def add(self, name: str, figure: Figure, alt: str, caption: str = "") -> Markup:
+        """Write the figure and return it as an inline `<figure>` with its alt text."""
+        name = slug(name)
+        while name in self.names:
+            name += "_"
+        self.names.append(name)
+        buffer = io.StringIO()
+        with matplotlib.rc_context(style.RC):
+            figure.savefig(
+                buffer, format="svg", metadata={"Date": None, "Creator": None}
+            )
+            figure.savefig(self.directory / f"{name}.png", metadata={"Software": None})
+        svg = buffer.getvalue()
+        (self.directory / f"{name}.svg").write_text(svg, encoding="utf-8")
+        return Markup(
+            '<figure role="group"><div role="img" aria-label="{}">{}</div>'
+            "<figcaption>{}</figcaption></figure>"
+        ).format(alt, Markup(inline(svg)), caption or alt)
+
+
+def inline(svg: str) -> str:
+    """An SVG file as part of a page: no prologue, themed by CSS, no clashing ids."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r' xmlns(:xlink)?="[^"]*"', "", svg).replace("xlink:href", "href")
+    used = set(re.findall(r"(?:href=\"|url\()#([^\")]+)", svg))
+    svg = re.sub(
+        r' id="([^"]*)"', lambda m: m.group(0) if m.group(1) in used else "", svg
+    )
+    for colour, name in ((INK, "ink"), (RULE, "rule"), (PAPER, "paper")):
+        svg = svg.replace(colour, f"var(--{name})")
+    return re.sub(r"\n\s*", "\n", svg).replace("<svg", '<svg focusable="false"', 1)
+
+
+def slug(name: str) -> str:
+    """A name as part of a file name on any system."""
+    return re.sub(r"[^A-Za-z0-9.=+-]+", "_", name).strip("_.") or "_"
+
+
+def _styled(draw: Callable[P, T]) -> Callable[P, T]:
+    """Draw in the report's style, whatever matplotlibrc says."""
+
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> T:
+        with matplotlib.rc_context(style.RC):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+@_styled
+def ranking(evidence: Evidence, group: Group, metric: str, ranking: Ranking) -> Figure:
+    """Every loss's mean and interval on one metric, the best on top."""
+    marks = style.marks(evidence.losses)
+    ranked = [s for s in ranking.standings if math.isfinite(s.center)]
+    rest = [s for s in ranking.standings if not math.isfinite(s.center)]
+    figure, axes = _canvas(0.85 + 0.24 * len(ranking.standings))
+    best = ranking.best
+    if best is not None and ranking.margin > 0:
+        sign = 1 if ranking.direction == "lower" else -1
+        axes.axvspan(
+            best.center,
+            best.center + sign * ranking.margin,
+            color=RULE,
+            alpha=0.6,
+            lw=0,
+        )
+    for row, standing in enumerate(ranked):
+        mark = marks[standing.loss]
+        if standing.high > standing.low:
+            axes.plot([standing.low, standing.high], [row, row], color=mark.colour)
+        axes.plot(
+            [standing.center],
+            [row],
+            marker=mark.outline,
+            markersize=7,
+            color=mark.colour,
+            markerfacecolor=mark.colour if standing.best_set else PAPER,
+            linestyle="none",
+        )
+    for row, standing in enumerate(rest, start=len(ranked)):
+        count = standing.diverged or standing.failed
+        note = f"{standing.relation} on {count} of {ranking.n}" if count else "no score"
+        axes.annotate(
+            note,
+            (0.02, row),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            style="italic",
+        )
+    axes.set_yticks(range(len(ranking.standings)), [s.loss for s in ranking.standings])
+    axes.set_ylim(len(ranking.standings) - 0.4, -0.6)
+    axes.grid(axis="y", visible=False)
+    unit = evidence.metrics[metric].get("unit") or ""
+    axes.set_xlabel(
+        f"{metric}{f' ({unit})' if unit else ''}, {ranking.direction} is better"
+    )
+    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5))
+    return figure
+
+
+@_styled
+def learning(evidence: Evidence, group: Group) -> Figure | None:
+    """Validation mse while training: mean over seeds, band from least to most."""
+    marks = style.marks(evidence.losses)
+    figure, axes = _canvas(3.1 + _legend_height(len(group.cells)))
+    drawn = 0
+    for loss, cell in group.cells.items():
+        steps, values = curves(cell, "validation_mse")
+        if not steps.size:
+            continue
+        drawn += 1
+        mark = marks[loss]
+        whole = np.isfinite(values).all(axis=1)
+        if whole.any():
+            kept = values[whole]
+            axes.fill_between(
+                steps,
+                kept.min(axis=0),
+                kept.max(axis=0),
+                color=mark.colour,
+                alpha=0.14,
+                lw=0,
+            )
+            _line(axes, mark, steps, kept.mean(axis=0), loss)
+        for broken in values[~whole]:
+            upto = np.flatnonzero(np.isfinite(broken))
+            axes.plot(
+                steps[upto], broken[upto], color=mark.colour, lw=0.8, linestyle=":"
+            )
+            if upto.size:
+                last = upto[-1]
+                axes.plot(steps[last], broken[last], "x", color=mark.colour)
+        if not whole.any():
+            label = f"{loss} (diverged)"
+            axes.plot([], [], "x", color=mark.colour, linestyle=":", label=label)
+    if not drawn:
+        return None
+    axes.set_yscale("log")
+    _plain_log(axes.yaxis)
+    axes.set_xlabel("step")
+    axes.set_ylabel("validation mse")
+    _legend(figure, axes)
+    return figure
+
+
+@_styled
+def rates(evidence: Evidence, group: Group) -> Figure | None:
+    """The primary metric on validation against the rate, chosen rate ringed."""
+    marks = style.marks(evidence.losses)
+    metric = evidence.primary
+    lower = evidence.metrics[metric]["direction"] == "lower"
+    figure, axes = _canvas(3.1 + _legend_height(len(group.cells)))
+    lost: list[tuple[float, Mark]] = []
+    drawn = 0
+    for loss, cell in group.cells.items():
+        tried = response(cell.tuning, f"val_{metric}")
+        if not tried:
+            continue
+        drawn += 1
+        mark = marks[loss]
+        fine = [(rate, mean) for rate, mean, n in tried if not n]
+        lost += [(rate, mark) for rate, _, n in tried if n]
+        if fine:
+            x, y = zip(*fine, strict=True)
+            _line(axes, mark, np.array(x), np.array(y), loss)
+        for rate, mean in fine:
+            if rate == cell.plan.learning_rate:
+                axes.plot(
+                    rate,
+                    mean,
+                    marker="o",
+                    markersize=11,
+                    markerfacecolor="none",
+                    color=mark.colour,
+                    linestyle="none",
+                )
+    if not drawn:
+        return None
+    for i, (rate, mark) in enumerate(lost):
+        axes.plot(
+            rate,
+            (0.97 if lower else 0.03) + (-0.035 if lower else 0.035) * (i % 6),
+            "x",
+            color=mark.colour,
+            transform=axes.get_xaxis_transform(),
+        )
+    axes.set_xscale("log")
+    _plain_log(axes.xaxis)
+    axes.set_xlabel("learning rate (log scale)")
+    axes.set_ylabel(f"validation {metric}")
+    _legend(figure, axes)
+    return figure
+
+
+def curves(cell: Cell, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Steps (t,) and the final runs' values (n, t), NaN where a run has none."""
+    runs = [r for r in cell.final if r.curve.get("step") and r.curve.get(name)]
+    if not runs:
+        return np.empty(0), np.empty((0, 0))
+    steps = max((r.curve["step"] for r in runs), key=len)
+    values = np.full((len(runs), len(steps)), np.nan)
+    for row, run in zip(values, runs, strict=True):
+        own = [math.nan if v is None else v for v in run.curve[name]]
+        row[: len(own)] = own
+    return np.array(steps, float), values
+
+
+def response(runs: Sequence[Result], key: str) -> list[tuple[float, float, int]]:
+    """(rate, mean over seeds, runs lost) in order of the rate; the mean is NaN if any.
+
+    `key` names a metric, or `validation_loss` for the loss's own value.
+    """
+    by_rate: dict[float, list[Result]] = {}
+    for run in runs:
+        by_rate.setdefault(run.run.learning_rate, []).append(run)
+    rows = []
+    for rate in sorted(by_rate):
+        values = [
+            run.validation_loss
+            if key == "validation_loss"
+            else run.metrics.get(key, math.nan)
+            for run in by_rate[rate]
+        ]
+        ok = zip(by_rate[rate], values, strict=True)
+        lost = sum(run.status != "ok" or not math.isfinite(v) for run, v in ok)
+        mean = math.nan if lost else math.fsum(values) / len(values)
+        rows.append((rate, mean, lost))
+    return rows
+
+
+def describe(group: Group, ranking: Ranking, metric: str) -> str:
+    """A ranking in one sentence, for those who do not see the figure."""
+    scores = ", ".join(
+        f"{s.loss} {verdict.measured(s)}"
+        if math.isfinite(s.center)
+        else f"{s.loss} {s.relation}"
+        for s in ranking.standings
+    )
+    return f"{metric} on the test images of {group.name}, best first: {scores}."
+
+
+def _canvas(height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _line(axes: Axes, mark: Mark, x: np.ndarray, y: np.ndarray, loss: str) -> None:
+    axes.plot(
+        x,
+        y,
+        color=mark.colour,
+        marker=mark.outline,
+        markersize=5,
+        markevery=max(1, len(x) // 8),
+        label=loss,
+    )
+
+
+def _legend_height(losses: int) -> float:
+    return 0.2 * math.ceil(losses / 2) + 0.1
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    figure.legend(
+        *axes.get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=2,
+        handlelength=1.8,
+        columnspacing=1.2,
+    )
+
+
+def _plain_log(axis: matplotlib.axis.Axis) -> None:
+    """1, 2 and 5 in every decade, written out: no powers to decode."""
+    axis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())

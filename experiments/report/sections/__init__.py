@@ -1,0 +1,38 @@
+"""The sections of the page, in order. A new section is one file and one row here."""
+
+import dataclasses
+from collections.abc import Callable
+
+from markupsafe import Markup
+
+from experiments.report.evidence import Evidence
+from experiments.report.figures import Album
+from experiments.report.sections import (
+    gallery,
+    learning,
+    problems,
+    provenance,
+    rankings,
+    rates,
+    verdicts,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A part of the page; an empty body leaves it out."""
+
+    key: str
+    title: str
+    build: Callable[[Evidence, Album], Markup]
+
+
+SECTIONS = (
+    Section("verdict", "Verdict", verdicts.build),
+    Section("rankings", "Rankings", rankings.build),
+    Section("gallery", "Gallery", gallery.build),
+    Section("learning", "Learning curves", learning.build),
+    Section("rates", "Learning rates", rates.build),
+    Section("problems", "Missing and lost runs", problems.build),
+    Section("provenance", "Provenance", provenance.build),
+)

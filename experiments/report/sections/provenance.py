@@ -1,0 +1,108 @@
+"""Where the numbers come from, and the command that makes them again."""
+
+import collections
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from experiments import config
+from experiments.report import markup
+from experiments.report.evidence import Evidence
+from experiments.report.figures import Album
+from experiments.report.markup import Field
+
+TEMPLATE = """
+<p>This command trains every run of this page again; without the training,
+<code>./run.sh report --out=DIR</code> rebuilds the page from the stored runs.</p>
+<pre>{{ command }}</pre>
+<dl class="facts">
+{% for name, value in facts %}<dt>{{ name }}</dt><dd>{{ value }}</dd>
+{% endfor %}
+</dl>
+{{ datasets }}
+{% for line in mixed %}<p class="note">{{ line }}</p>{% endfor %}
+<details><summary>Config in full</summary><pre>{{ config }}</pre></details>
+"""
+
+
+def build(evidence: Evidence, album: Album) -> Markup:
+    values = evidence.description["config"]
+    facts = [
+        (name, _text(value))
+        for name, value in evidence.description["provenance"].items()
+    ]
+    mixed = []
+    for name, count in _runs(evidence).items():
+        if len(count) == 1:
+            if name not in evidence.description["provenance"]:
+                facts.append((name, next(iter(count))))
+        elif len(count) <= 8:
+            parts = "; ".join(f"{value} ({n} runs)" for value, n in count.items())
+            mixed.append(f"Runs differ in {name}: {parts}")
+    return markup.render(
+        TEMPLATE,
+        command=command(values),
+        facts=facts,
+        datasets=_datasets(evidence),
+        mixed=mixed,
+        config=json.dumps(values, indent=2),
+    )
+
+
+def command(values: Mapping[str, Any]) -> str:
+    """The sweep's command line with every field spelled out."""
+    words = ["./run.sh sweep --out=DIR"]
+    for name, value in values.items():
+        if value is None:
+            continue
+        text = str(value)
+        if name in config.AXES or isinstance(value, list):
+            text = ",".join(str(item) for item in value)
+            if len(value) == 1 and isinstance(value[0], int | float):
+                text += ","
+        words.append(f"--config.{name}={shlex.quote(text)}")
+    return " \\\n  ".join(words)
+
+
+def _runs(evidence: Evidence) -> dict[str, collections.Counter[str]]:
+    """Every provenance field of the runs with how often each value occurs."""
+    found: dict[str, collections.Counter[str]] = {}
+    for result in evidence.results():
+        for name, value in result.provenance.items():
+            found.setdefault(name, collections.Counter())[_text(value)] += 1
+    return found
+
+
+def _datasets(evidence: Evidence) -> Markup:
+    rows = []
+    for name, described in evidence.description["datasets"].items():
+        shape = " × ".join(str(side) for side in described["shape"])
+        counts = [described.get(split) for split in ("train", "validation", "test")]
+        rows.append(
+            [
+                Field(name, name),
+                Field(shape, shape),
+                *(Field(f"{n:,}" if n else "–", n or "", "num") for n in counts),
+                Field(Markup("<code>{}</code>").format(described["fingerprint"][:16])),
+            ]
+        )
+    heads: list[str | Field] = [
+        "dataset",
+        "height × width × channels",
+        *(Field(split, kind="num") for split in ("train", "validation", "test")),
+        "fingerprint",
+    ]
+    return markup.table("Datasets: images in each split", heads, rows)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_text(item)}" for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(item) for item in value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)

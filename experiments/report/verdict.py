@@ -1,0 +1,136 @@
+"""The verdict in words: what the rankings show, and what they cannot show."""
+
+import math
+from collections.abc import Iterable, Iterator
+
+from experiments import statistics
+from experiments.report.evidence import Evidence, Group
+from experiments.statistics import Ranking, Standing
+
+
+def text(evidence: Evidence) -> str:
+    """The whole verdict, one line a sentence; what is missing, while runs are."""
+    if evidence.missing:
+        return "\n".join(incomplete(evidence))
+    return "\n".join(line for group in evidence.groups for line in lines(group))
+
+
+def incomplete(evidence: Evidence) -> Iterator[str]:
+    """How many runs are missing, and in which cells."""
+    yield f"No verdict yet: {count(len(evidence.missing), 'run')} of the grid missing."
+    for group, cell in evidence.cells():
+        if cell.plan.pending:
+            stage = cell.plan.pending[0].stage
+            yield (
+                f"missing: {group.name} / {cell.loss}: "
+                f"{count(len(cell.plan.pending), 'run')} of stage {stage}"
+            )
+
+
+def lines(group: Group) -> Iterator[str]:
+    """One group's verdict: headline, caveats, every metric's best set, regret."""
+    yield headline(group)
+    yield from caveats(group)
+    for metric, ranking in group.rankings.items():
+        yield f"{group.name} by {metric}: {best_set(ranking)}"
+    if line := regret(group):
+        yield f"{group.name}: {line}"
+
+
+def headline(group: Group) -> str:
+    """The one sentence that the primary metric decides."""
+    metric, ranking = group.primary, group.rankings.get(group.primary)
+    if ranking is None:
+        return f"{group.name}: no run carries the primary metric {metric}."
+    start = f"{group.name}: "
+    best = ranking.best
+    if best is None:
+        return start + "no loss finished every seed, so none is best."
+    score = f"{measured(best)}, {count(ranking.n, 'seed')}"
+    if len(ranking.standings) == 1:
+        return start + f"{best.loss} alone ({metric} {score}); nothing to compare with."
+    if ranking.needed is not None:
+        return start + (
+            f"too few seeds ({ranking.n}, need {ranking.needed}) to tell losses apart; "
+            f"best mean {metric} so far: {best.loss} ({score})."
+        )
+    alike = [s.loss for s in ranking.best_set if s.relation == "not told apart"]
+    same = [s.loss for s in ranking.best_set if s.relation == "identical"]
+    if not alike and not same:
+        return start + f"{best.loss} is best by {metric} ({score})."
+    sentence = start + f"{best.loss} has the best {metric} ({score})"
+    if same:
+        sentence += f"; identical to it: {', '.join(same)}"
+    if alike:
+        sentence += f"; not told apart from it: {', '.join(alike)}"
+    return sentence + "."
+
+
+def caveats(group: Group) -> Iterator[str]:
+    """What a reader must know before believing the headline."""
+    for loss, cell in group.cells.items():
+        for status in ("diverged", "failed"):
+            lost = [result for result in cell.final if result.status == status]
+            if lost:
+                yield (
+                    f"{group.name}: {loss} {status} on {len(lost)} of "
+                    f"{count(len(cell.final), 'seed')}, so it is ranked last."
+                )
+    edges = [
+        f"{loss} ({cell.plan.learning_rate:g})"
+        for loss, cell in group.cells.items()
+        if cell.plan.edge and cell.plan.learning_rate is not None
+    ]
+    if edges:
+        yield (
+            f"{group.name}: best rate at the edge of the rates tried: "
+            f"{', '.join(edges)}; a wider grid may serve them better."
+        )
+
+
+def best_set(ranking: Ranking) -> str:
+    """The losses not shown worse than the best, the best first."""
+    if ranking.best is None:
+        return "no loss finished every seed"
+    names = ", ".join(s.loss for s in ranking.best_set)
+    if ranking.needed is not None and len(ranking.best_set) > 1:
+        return f"too few seeds ({ranking.n}, need {ranking.needed})"
+    return names
+
+
+def regret(group: Group) -> str:
+    """The loss that is never far from the best, over every metric."""
+    found = statistics.safest(statistics.regrets(group.rankings))
+    if found is None or len(group.rankings) < 2 or len(group.cells) < 2:
+        return ""
+    loss, worst, metric = found
+    return (
+        f"smallest worst-case regret over {len(group.rankings)} metrics: {loss}, "
+        f"{worst:.2f} (on {metric}; 0 is the best mean, 1 the worst)"
+    )
+
+
+def measured(standing: Standing) -> str:
+    """A mean with its interval, to the digits that the interval supports."""
+    places = decimals([standing])
+    value = f"{standing.center:.{places}f}"
+    if not math.isfinite(standing.low):
+        return value
+    return f"{value} [{standing.low:.{places}f}, {standing.high:.{places}f}]"
+
+
+def arrow(ranking: Ranking) -> str:
+    """Which way is better, beside a metric's name."""
+    return "↓" if ranking.direction == "lower" else "↑"
+
+
+def decimals(standings: Iterable[Standing]) -> int:
+    """Decimal places that show two digits of the narrowest interval, at most 7."""
+    widths = [s.high - s.low for s in standings if s.high > s.low]
+    if not widths:
+        return 4
+    return min(7, max(0, 1 - math.floor(math.log10(min(widths) / 2))))
+
+
+def count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
