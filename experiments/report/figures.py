@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import matplotlib
+import matplotlib.style
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -45,7 +46,7 @@ class Album:
             name += "_"
         self.names.append(name)
         buffer = io.StringIO()
-        with matplotlib.rc_context(style.RC):
+        with matplotlib.style.context(["default", style.RC]):
             figure.savefig(
                 buffer, format="svg", metadata={"Date": None, "Creator": None}
             )
@@ -84,7 +85,7 @@ def _styled(draw: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> T:
-        with matplotlib.rc_context(style.RC):
+        with matplotlib.style.context(["default", style.RC]):
             return draw(*args, **kwargs)
 
     return drawn
@@ -314,8 +315,8 @@ def _legend(figure: Figure, axes: Axes) -> None:
 
 
 def _plain_log(axis: matplotlib.axis.Axis) -> None:
-    """1, 2 and 5 in every decade, written out: no powers to decode."""
-    axis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+    """1 and 3 in every decade, written out: no powers to decode."""
+    axis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1.0, 3.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())

@@ -104,10 +104,10 @@ def regret(group: Group) -> str:
     if found is None or len(group.rankings) < 2 or len(group.cells) < 2:
         return ""
     loss, worst, metric = found
-    return (
-        f"smallest worst-case regret over {len(group.rankings)} metrics: {loss}, "
-        f"{worst:.2f} (on {metric}; 0 is the best mean, 1 the worst)"
-    )
+    start = f"smallest worst-case regret over {len(group.rankings)} metrics: {loss}, "
+    if worst == 0:
+        return start + "which has the best mean on each"
+    return start + f"{worst:.2f} (on {metric}; 0 is the best mean, 1 the worst)"
 
 
 def measured(standing: Standing) -> str:

@@ -1,0 +1,449 @@
+"""The report of a small synthetic sweep: exact words, exact files, whole or nothing."""
+
+import csv
+import dataclasses
+import html.parser
+import io
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import stored_sweeps
+from rich.console import Console
+
+from experiments import store
+from experiments.config import Sweep
+from experiments.report import console, style
+from experiments.report.__main__ import main
+from experiments.report.build import build
+from experiments.report.sections import SECTIONS
+from experiments.store import Result
+
+ROOT = Path(__file__).parent.parent
+SWEEP = Sweep(
+    datasets=("digits", "patches"),
+    losses=tuple(stored_sweeps.LOSSES),
+    learning_rates=(1e-3, 3e-3, 1e-2),
+    train_steps=200,
+)
+ATTACK = "<script>alert(1)</script> & co"
+
+
+def lose_two(result: Result) -> Result:
+    """One diverged seed of mae on patches, one failed seed of huber on digits."""
+    run = result.run
+    if (run.dataset, run.loss, run.seed) == ("patches", "mae", 3):
+        curve = {name: values[:6] for name, values in result.curve.items()}
+        return dataclasses.replace(
+            result, status="diverged", diverged_step=123, metrics={}, curve=curve
+        )
+    if (run.dataset, run.loss, run.seed) == ("digits", "huber(delta=0.05)", 5):
+        return Result(run, "failed", message=ATTACK)
+    return result
+
+
+def lose_a_cell(result: Result) -> Result | None:
+    """As above, and mse on patches was never trained beyond tuning."""
+    run = result.run
+    if (run.dataset, run.loss, run.stage) == ("patches", "mse", "final"):
+        return None
+    return lose_two(result)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole")
+    stored_sweeps.write(out, SWEEP, lose_two)
+    build(out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def holed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("holed")
+    stored_sweeps.write(out, SWEEP, lose_a_cell)
+    build(out)
+    return out
+
+
+def printed(out: Path) -> str:
+    """What a user reads in a pipe, the machine's path replaced."""
+    text = io.StringIO()
+    summary = build(out)
+    shown = dataclasses.replace(summary, out=Path("DIR"))
+    console.render(shown, Console(file=text, width=80))
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def files(report: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(report)): path.read_bytes()
+        for path in sorted(report.rglob("*"))
+        if path.is_file()
+    }
+
+
+# Mean ssim of bce: 0.95 - 5 (0.010 - 0.6e-4); half interval 5 2.262 2.066e-4 / 3.162.
+WHOLE = """\
+digits / conv_ae: ssim on test images, higher is better (* best set)
+
+ loss                     ssim     95 % interval    n    rate   best set of
+ ──────────────────────────────────────────────────────────────────────────
+ * bce                 0.90030   0.89956 0.90104   10   0.003        3 of 3
+ * mse                 0.90025   0.89951 0.90099   10   0.003        3 of 3
+   mae                 0.88030   0.87956 0.88104   10   0.003        0 of 3
+   huber(delta=0.05)    failed                      9   0.003
+"""
+
+
+def test_a_terminal_of_80_columns_shows_all(whole: Path) -> None:
+    text = printed(whole)
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert text.startswith(WHOLE)
+    assert "   mae                 diverged                      9   0.003" in text
+
+
+VERDICT = """\
+digits / conv_ae: bce has the best ssim (0.90030 [0.89956, 0.90104], 10 seeds); not \
+told apart from it: mse.
+digits / conv_ae: huber(delta=0.05) failed on 1 of 10 seeds, so it is ranked last.
+digits / conv_ae by ssim: bce, mse
+digits / conv_ae by mse: bce, mse
+digits / conv_ae by psnr: bce, mse
+digits / conv_ae: smallest worst-case regret over 3 metrics: bce, which has the best \
+mean on each
+"""
+
+
+def test_the_verdict_in_words(whole: Path) -> None:
+    verdict = json.loads((whole / "report/summary.json").read_text())["verdict"]
+    assert verdict.startswith(VERDICT)
+    assert "patches / conv_ae: mae diverged on 1 of 10 seeds, so it is ran" in verdict
+
+
+def test_summary_is_the_contract(whole: Path) -> None:
+    summary = json.loads((whole / "report/summary.json").read_text())
+    assert list(summary) == ["schema", "verdict", "datasets"]
+    assert summary["schema"] == 1
+    assert list(summary["datasets"]) == ["digits", "patches"]
+    metrics = summary["datasets"]["patches"]["models"]["conv_ae"]["metrics"]
+    assert list(metrics) == ["ssim", "mse", "psnr"]  # no labels: no knn_accuracy
+    assert metrics["mse"]["direction"] == "lower"
+    assert metrics["psnr"]["direction"] == "higher"
+    ranking = metrics["mse"]["ranking"]
+    assert [row["loss"] for row in ranking] == [
+        "bce",
+        "mse",
+        "huber(delta=0.05)",
+        "mae",
+    ]
+    # Seeds 0 to 9 wiggle by (seed % 7 - 3) * 1e-4: -3 -2 -1 0 1 2 3 -3 -2 -1.
+    assert ranking[0]["center"] == pytest.approx(0.010 - 0.6e-4)
+    assert ranking[2]["center"] == pytest.approx(0.012 - 0.6e-4)
+    assert ranking[0]["low"] < ranking[0]["center"] < ranking[0]["high"]
+    assert ranking[3] == {
+        "loss": "mae",
+        "center": None,
+        "low": None,
+        "high": None,
+        "n": 9,
+        "diverged": 1,
+        "best_set": False,
+    }
+    assert [row["best_set"] for row in ranking] == [True, True, False, False]
+
+
+def test_rows_hold_every_run_and_no_test_score_of_a_tuning_run(whole: Path) -> None:
+    with open(whole / "report/rows.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == [
+        *("dataset", "model", "loss", "learning_rate", "seed", "stage"),
+        *("status", "diverged_step"),
+        *(f"val_{name}" for name in ("ssim", "knn_accuracy", "mse", "psnr")),
+        *(f"test_{name}" for name in ("ssim", "knn_accuracy", "mse", "psnr")),
+    ]
+    assert len(rows) == 2 * 4 * (3 * 2 + 10)
+    tuning = [row for row in rows if row["stage"] == "tune"]
+    assert len(tuning) == 2 * 4 * 3 * 2
+    assert all(row["val_mse"] and not row["test_mse"] for row in tuning)
+    first = next(row for row in rows if row["stage"] == "final")
+    assert float(first["test_mse"]) == 0.010 - 3e-4  # to the last bit
+    lost = [(row["status"], row["diverged_step"]) for row in rows]
+    assert lost.count(("diverged", "123")) == 1
+    assert lost.count(("failed", "")) == 1
+
+
+HOLED = """\
+No verdict yet: 10 runs of the grid missing.
+missing: patches / conv_ae / mse: 10 runs of stage final"""
+
+
+def test_an_incomplete_grid_is_named_not_ranked(holed: Path) -> None:
+    summary = json.loads((holed / "report/summary.json").read_text())
+    assert summary["verdict"] == HOLED
+    models = summary["datasets"]["patches"]["models"]
+    assert models["conv_ae"]["metrics"] == {}
+    page = (holed / "report/index.html").read_text()
+    assert "No verdict yet: 10 runs of the grid missing." in page
+    assert "patches / conv_ae / mse" in page
+    assert "No verdict yet" in printed(holed)
+
+
+def test_a_damaged_file_is_named_and_counts_as_missing(
+    whole: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "damaged"
+    shutil.copytree(whole, out)
+    path = sorted((out / "runs").glob("*/result.json"))[0]
+    path.write_text(path.read_text().replace('"val_mse": 0.0', '"val_mse": 0.1'))
+    summary = build(out)
+    name = str(path.relative_to(out))
+    assert summary.verdict.startswith("No verdict yet: ")
+    assert list(summary.evidence.damaged) == [name]
+    assert "its sha256 does not match" in summary.evidence.damaged[name]
+    assert name in (out / "report/index.html").read_text()
+    assert f"damaged, counted as missing: {name}" in printed(out)
+
+
+def test_runs_outside_the_grid_change_nothing_but_their_count(
+    whole: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "more"
+    shutil.copytree(whole, out)
+    stored = next(iter(store.load(whole).results.values()))
+    other = dataclasses.replace(stored.run, seed=77)
+    store.write_result(out, dataclasses.replace(stored, run=other))
+    assert build(out).evidence.foreign == 1
+    ours, theirs = files(out / "report"), files(whole / "report")
+    assert {name for name in ours if ours[name] != theirs[name]} == {"index.html"}
+    assert "1 stored run under the same directory is not in" in (
+        out / "report/index.html"
+    ).read_text().replace("\n", " ")
+
+
+def test_two_builds_are_equal_bytes(whole: Path, tmp_path: Path) -> None:
+    """Another directory, locale, clock, hash seed and matplotlibrc; and no jax."""
+    out = tmp_path / "elsewhere"
+    shutil.copytree(whole, out)
+    shutil.rmtree(out / "report")
+    (tmp_path / "matplotlibrc").write_text("lines.linewidth: 9\nfont.size: 20\n")
+    code = (
+        "import sys; from experiments.report.__main__ import main;"
+        f"status = main(['--out={out}']);"
+        "assert not {'jax', 'lossjax', 'tensorflow'} & set(sys.modules);"
+        "sys.exit(status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        env=os.environ
+        | {
+            "LC_ALL": "C",
+            "TZ": "Asia/Tokyo",
+            "PYTHONHASHSEED": "7",
+            "MATPLOTLIBRC": str(tmp_path),
+            "PYTHONUTF8": "0",
+            "PYTHONIOENCODING": "utf-8",
+        },
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    again, before = files(out / "report"), files(whole / "report")
+    assert set(again) == set(before)
+    assert [name for name in again if again[name] != before[name]] == []
+
+
+def test_a_build_that_breaks_leaves_the_old_report(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "broken"
+    shutil.copytree(whole, out)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("experiments.report.build._page", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        build(out)
+    assert files(out / "report") == files(whole / "report")
+    assert sorted(path.name for path in out.iterdir()) == [
+        "report",
+        "runs",
+        "sweep.json",
+    ]
+
+
+class Page(html.parser.HTMLParser):
+    """Everything in a page that could fetch, name or clash."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.unnamed: list[str] = []
+        self.tags: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        self.tags.append(tag)
+        self.links += [
+            values[n] for n in ("src", "href", "srcset", "action") if n in values
+        ]
+        if "id" in values:
+            self.ids.append(values["id"])
+        picture = tag == "img" or values.get("role") == "img"
+        if picture and len(values.get("alt", values.get("aria-label", ""))) < 12:
+            self.unnamed.append(tag)
+
+
+def test_the_page_stands_alone(whole: Path) -> None:
+    text = (whole / "report/index.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert [x for x in page.links if not x.startswith(("#", "data:"))] == []
+    assert {x[1:] for x in page.links if re.fullmatch("#[a-z]+", x)} <= set(page.ids)
+    assert "url(http" not in text and "@import" not in text
+    assert page.unnamed == []
+    keys = [section.key for section in SECTIONS]
+    assert [name for name in page.ids if name in keys] == keys
+    own = [name for name in page.ids if not re.fullmatch("[mp][0-9a-f]{10}", name)]
+    assert sorted({x for x in own if own.count(x) > 1 and "-" not in x}) == []
+    assert len(text) < 8_000_000
+
+
+def test_words_of_a_run_cannot_become_markup(whole: Path) -> None:
+    text = (whole / "report/index.html").read_text()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; co" in text
+    assert ATTACK not in text
+    assert text.count("<script>") == 1
+
+
+def test_the_page_says_what_was_not_scored(whole: Path) -> None:
+    text = (whole / "report/index.html").read_text()
+    assert "knn_accuracy is not scored" in text
+    assert "diverged at step 123" in text
+
+
+def test_every_figure_and_table_is_written_in_every_form(whole: Path) -> None:
+    names = set(files(whole / "report"))
+    for stem in ("ranking", "learning", "rates"):
+        for dataset in ("digits", "patches"):
+            for form in ("svg", "png"):
+                assert f"figures/{stem}-{dataset}-conv_ae.{form}" in names
+    for stem in ("ranking", "rates", "comparison-digits-conv_ae"):
+        assert {f"tables/{stem}.{form}" for form in ("md", "tex", "csv")} <= names
+
+
+def test_latex_is_booktabs_and_escaped(whole: Path) -> None:
+    tables = whole / "report/tables"
+    tex = (tables / "comparison-patches-conv_ae.tex").read_text()
+    assert all(rule in tex for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
+    assert r"\textbf{0.90030 $\pm$ 0.00074} & " in tex
+    assert "diverged" in tex
+    ranking = (tables / "ranking.tex").read_text()
+    assert r"conv\_ae" in ranking and not re.search(r"[^\\]_", ranking)
+    assert ranking.count("{") == ranking.count("}")
+
+
+def test_markdown_of_the_comparison(whole: Path) -> None:
+    text = (whole / "report/tables/comparison-digits-conv_ae.md").read_text()
+    lines = text.splitlines()
+    assert [cell.strip() for cell in lines[0].split("|")[1:-1]] == [
+        "loss",
+        "ssim ↑",
+        "mse ↓",
+        "psnr ↑",
+    ]
+    assert lines[2].split("|")[2].strip() == "**0.90030 ± 0.00074**"
+    assert lines[4].split("|")[2].strip() == "0.88030 ± 0.00074"
+
+
+def test_a_loss_keeps_its_colour_and_marker_in_a_subset() -> None:
+    names = tuple(f"loss{i}" for i in range(70))
+    marks = style.marks(names)
+    assert len(set(marks.values())) == 70
+    assert style.marks(names[:5])["loss4"] == marks["loss4"]
+
+
+def test_too_few_seeds_are_said_so(tmp_path: Path) -> None:
+    few = dataclasses.replace(SWEEP, datasets=("digits",), seeds=(0, 1, 2))
+    stored_sweeps.write(tmp_path, few)
+    verdict = build(tmp_path).verdict
+    assert "too few seeds (3, need 7) to tell losses apart" in verdict
+    assert " is best" not in verdict and "* " not in printed(tmp_path)[100:]
+
+
+def test_one_rate_one_seed_one_loss(tmp_path: Path) -> None:
+    single = Sweep(
+        losses=("bce",), learning_rates=(3e-3,), seeds=(0,), tuning_seeds=(1,)
+    )
+    stored_sweeps.write(tmp_path, single)
+    verdict = build(tmp_path).verdict
+    assert "bce alone (ssim 0.9015, 1 seed)" in verdict
+    assert "digits / conv_ae: bce alone" in printed(tmp_path)
+
+
+def test_nothing_finished(tmp_path: Path) -> None:
+    def diverge(result: Result) -> Result:
+        return dataclasses.replace(
+            result,
+            status="diverged",
+            diverged_step=1,
+            metrics={},
+            curve={"step": [20], "validation_mse": [None]},
+            validation_loss=math.nan,
+        )
+
+    stored_sweeps.write(tmp_path, dataclasses.replace(SWEEP, seeds=(0, 1)), diverge)
+    verdict = build(tmp_path).verdict
+    assert "no loss finished every seed" in verdict or "no run carries" in verdict
+
+
+def test_nothing_stored_yet(tmp_path: Path) -> None:
+    stored_sweeps.write(tmp_path, SWEEP, lambda result: None)
+    assert build(tmp_path).verdict.startswith("No verdict yet: 48 runs of the grid")
+    assert (tmp_path / "report/index.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--out=DIR/absent"], "no such directory; ./run.sh sweep writes it"),
+        (["--out=DIR"], "holds no sweep.json"),
+        (["--out=DIR/file"], "no such directory"),
+        (["--out=DIR/garbage"], "sweep.json"),
+        (["--out=DIR", "more"], "stray argument 'more'"),
+        (["--outt=DIR"], "'outt'"),
+        (["--out"], "out"),
+        ([], "--out=DIR is missing"),
+    ],
+)
+def test_bad_usage_is_one_line_and_exit_2(
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "garbage").mkdir()
+    (tmp_path / "garbage/sweep.json").write_text("{")
+    status = main([word.replace("DIR", str(tmp_path)) for word in arguments])
+    shown = capsys.readouterr()
+    assert status == 2
+    assert shown.out == ""
+    assert shown.err.startswith("report: ") and shown.err.count("\n") == 1
+    assert said in shown.err.replace(str(tmp_path), "DIR")
+    assert not (tmp_path / "report").exists()
+
+
+def test_the_verb_prints_the_comparison_and_succeeds(
+    whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([f"--out={whole}"]) == 0
+    assert "digits / conv_ae: bce has the best ssim" in capsys.readouterr().out

@@ -1,0 +1,202 @@
+"""Statistics against published and hand-computed numbers."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from experiments import statistics
+from experiments.statistics import Arm, rank
+
+# Darwin's maize, cross- minus self-fertilised, eighths of an inch; Fisher (1935, The
+# Design of Experiments, section 21) counts 863 of 32,768 sign flips in one tail.
+MAIZE = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
+# Student (1908, The probable error of a mean): hours of sleep gained, paired.
+SLEEP = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]
+WIGGLE = np.array([1, -2, 3, 0, -1, 2, -3, 1, 0, -1]) * 1e-4
+
+
+def arms(**centers: float) -> dict[str, Arm]:
+    """Ten paired seeds an arm, each arm with its own small noise."""
+    return {
+        name: Arm(center + np.roll(WIGGLE, i))
+        for i, (name, center) in enumerate(centers.items())
+    }
+
+
+def by(ranking: statistics.Ranking) -> dict[str, str]:
+    return {s.loss: s.relation for s in ranking.standings}
+
+
+def test_interval_of_student() -> None:
+    found = statistics.interval(SLEEP)
+    assert found.center == pytest.approx(1.58)
+    assert found.low == pytest.approx(0.7001142, abs=1e-7)
+    assert found.high == pytest.approx(2.4598858, abs=1e-7)
+
+
+def test_interval_is_bootstrapped_from_twenty_values() -> None:
+    skewed = np.exp(np.linspace(-2, 2, 20))
+    half = stats.sem(skewed) * stats.t.ppf(0.975, 19)
+    found = statistics.interval(skewed)
+    assert found == statistics.interval(skewed)
+    assert found.center - found.low < half < found.high - found.center
+    fewer = statistics.interval(skewed[:19])
+    assert fewer.center - fewer.low == pytest.approx(fewer.high - fewer.center)
+
+
+def test_interval_without_spread_or_without_seeds() -> None:
+    assert statistics.interval([0.3, 0.3, 0.3]) == statistics.Interval(0.3, 0.3, 0.3)
+    single = statistics.interval([0.3])
+    assert single.center == 0.3
+    assert math.isnan(single.low) and math.isnan(single.high)
+
+
+@pytest.mark.parametrize(
+    ("differences", "p"),
+    [
+        ([1, 2, 3], 2 / 8),  # only +++ and --- are as far out
+        ([3, 1, -1], 6 / 8),  # all but the flips that sum to +-1
+        ([1, 1, 1, 1, 1, 1], 2 / 64),
+        ([0, 0, 0], 1),
+        (MAIZE, 2 * 863 / 32_768),
+    ],
+)
+def test_sign_flip_by_hand(differences: list[float], p: float) -> None:
+    assert statistics.sign_flip(np.array(differences)) == pytest.approx(p, abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [2, 7, 12])
+def test_halves_equal_the_enumeration(n: int) -> None:
+    values = np.random.default_rng(n).normal(0.4, 1, n)
+    for differences in (values, np.round(values, 1)):
+        whole = statistics.sign_flip(differences)
+        assert statistics._sign_flip_by_halves(differences) == pytest.approx(whole)
+
+
+def test_sign_flip_beyond_thirty_seeds() -> None:
+    alike = np.random.default_rng(1).normal(0, 1, 40)
+    assert statistics.sign_flip(alike) > 0.05
+    assert statistics.sign_flip(alike + 1) < 0.001
+
+
+def test_holm_by_hand() -> None:
+    adjusted = statistics.holm([0.01, 0.04, 0.03, 0.005])
+    np.testing.assert_allclose(adjusted, [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(statistics.holm([0.6, 0.7]), [1, 1])
+    assert statistics.holm([]).shape == (0,)
+
+
+def test_seeds_needed_is_the_first_that_can_reject() -> None:
+    for rivals in (1, 2, 9, 30):
+        need = statistics.seeds_needed(rivals)
+        assert 2 / 2**need <= 0.05 / rivals < 2 / 2 ** (need - 1)
+    assert statistics.seeds_needed(1) == 6
+    assert statistics.seeds_needed(9) == 9
+
+
+def test_lower_and_higher_rank_the_other_way_round() -> None:
+    three = arms(a=0.1, b=0.2, c=0.3)
+    lower = rank(three, direction="lower", margin=0.0, relative=False)
+    higher = rank(three, direction="higher", margin=0.0, relative=False)
+    assert [s.loss for s in lower.standings] == ["a", "b", "c"]
+    assert [s.loss for s in higher.standings] == ["c", "b", "a"]
+    assert by(lower) == {"a": "best", "b": "worse", "c": "worse"}
+    behind = higher.of("a").behind
+    assert behind is not None and behind.center == pytest.approx(0.2)
+    assert higher.of("a").p == pytest.approx(2 * 2 / 1024)  # Holm over two rivals
+    with pytest.raises(ValueError, match="direction 'up'"):
+        rank(three, direction="up", margin=0.0, relative=False)
+
+
+def test_effect_is_in_standard_deviations_of_the_differences() -> None:
+    found = rank(
+        {"a": Arm(np.zeros(4)), "b": Arm(np.array([1.0, 2.0, 3.0, 4.0]))},
+        direction="lower",
+        margin=0.0,
+        relative=False,
+    )
+    assert found.of("b").effect == pytest.approx(2.5 / 1.2909944)
+
+
+def test_worse_within_the_margin_is_not_told_apart() -> None:
+    two = arms(a=0.100, b=0.102)
+    apart = rank(two, direction="lower", margin=0.001, relative=False)
+    within = rank(two, direction="lower", margin=0.003, relative=False)
+    relative = rank(two, direction="lower", margin=0.05, relative=True)
+    assert by(apart)["b"] == "worse"
+    assert by(within)["b"] == "not told apart"
+    assert relative.margin == pytest.approx(0.005)
+    assert [s.loss for s in relative.best_set] == ["a", "b"]
+
+
+def test_significantly_within_the_margin_never_leaves_the_set() -> None:
+    """The shifted test rejects here too, on the side of practical equivalence."""
+    found = rank(arms(a=0.1, b=0.1005), direction="lower", margin=0.1, relative=False)
+    assert found.of("b").p < 0.05
+    assert found.of("b").best_set
+
+
+def test_equal_bits_are_identical() -> None:
+    two = {"a": Arm(0.1 + WIGGLE), "b": Arm(0.1 + WIGGLE)}
+    found = rank(two, direction="lower", margin=0.0, relative=False)
+    assert by(found) == {"a": "best", "b": "identical"}
+    assert found.needed is None
+    assert len(found.best_set) == 2
+
+
+def test_too_few_seeds_name_how_many_it_takes() -> None:
+    few = {name: Arm(arm.values[:5]) for name, arm in arms(a=0.1, b=0.9).items()}
+    found = rank(few, direction="lower", margin=0.0, relative=False)
+    assert (found.n, found.needed) == (5, 6)
+    assert len(found.best_set) == 2
+
+
+def test_a_lost_seed_ranks_last_and_is_never_in_the_best_set() -> None:
+    three = arms(a=0.1, b=0.2, c=0.3)
+    broken = np.where(np.arange(10) == 3, np.nan, three["a"].values)
+    three |= {"a": Arm(broken, diverged=1), "d": Arm(broken, failed=1)}
+    found = rank(three, direction="lower", margin=10.0, relative=False)
+    assert [s.loss for s in found.standings] == ["b", "c", "d", "a"]
+    assert [s.loss for s in found.best_set] == ["b", "c"]
+    assert by(found)["a"] == "diverged" and by(found)["d"] == "failed"
+    assert math.isnan(found.of("a").center)
+    assert (found.of("a").n, found.of("a").diverged) == (9, 1)
+
+
+def test_a_diverged_seed_with_a_finite_score_is_still_lost() -> None:
+    two = arms(a=0.1, b=0.2)
+    two["a"] = Arm(two["a"].values, diverged=1)
+    found = rank(two, direction="lower", margin=0.0, relative=False)
+    assert found.best is not None and found.best.loss == "b"
+
+
+def test_nothing_finished_has_no_best() -> None:
+    lost = {"a": Arm(np.full(3, np.nan), diverged=3)}
+    found = rank(lost, direction="lower", margin=0.0, relative=False)
+    assert found.best is None and found.best_set == ()
+
+
+def test_holm_is_what_keeps_many_equal_rivals_in_the_set() -> None:
+    """Thirty arms of pure noise: unadjusted, some would look worse than the best."""
+    noise = np.random.default_rng(5).normal(0, 1, (30, 10))
+    many = {str(i): Arm(row) for i, row in enumerate(noise)}
+    found = rank(many, direction="lower", margin=0.0, relative=False)
+    assert len(found.best_set) == 30
+    best = many[found.standings[0].loss].values
+    raw = [statistics.sign_flip(arm.values - best) for arm in many.values()]
+    assert min(raw) < 0.05
+
+
+def test_regret_by_hand() -> None:
+    mse = rank(arms(a=1, b=2, c=5), direction="lower", margin=0.0, relative=False)
+    ssim = rank(arms(a=0.5, b=0.8, c=0.9), direction="higher", margin=0, relative=False)
+    table = statistics.regrets({"mse": mse, "ssim": ssim})
+    assert table["a"] == pytest.approx({"mse": 0.0, "ssim": 1.0})
+    assert table["b"] == pytest.approx({"mse": 0.25, "ssim": 0.25})
+    assert table["c"] == pytest.approx({"mse": 1.0, "ssim": 0.0})
+    found = statistics.safest(table)
+    assert found is not None
+    assert found[0] == "b" and found[1] == pytest.approx(0.25)
+    assert statistics.safest({}) is None
