@@ -134,7 +134,7 @@ def _coefficients(g: jax.Array) -> tuple[Sequence[jax.Array], Sequence[jax.Array
     # 1 in front; the recurrence is exact where g is a positive whole number.
     shifted = jnp.concatenate([jnp.ones_like(binomial[:1]), binomial[:-1]])
     matrix = jnp.asarray(_ECONOMISED, g.dtype)
-    both = matrix @ (jnp.stack([shifted, binomial]) / (g + k)).T
+    both = matrix @ (jnp.stack([shifted, binomial]) / (g + k)[None]).T
     return [both[i, 0] for i in range(_DEGREE)], [both[i, 1] for i in range(_DEGREE)]
 
 
