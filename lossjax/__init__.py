@@ -1,6 +1,7 @@
 """Reconstruction losses with read-outs, floors and certificates, in pure JAX."""
 
-from lossjax.loss import Loss, Parameter
+from lossjax.checks import Parameter, check_targets
+from lossjax.loss import Loss
 from lossjax.losses import LOSSES, resolve
 from lossjax.metrics import CODE_METRICS, METRICS, CodeMetric, Margin, Metric
 
@@ -17,5 +18,6 @@ __all__ = [
     "Margin",
     "Metric",
     "Parameter",
+    "check_targets",
     "resolve",
 ]

@@ -2,74 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 # Custom rules here are jvp rules, written in functions that carry rules themselves,
 # so that jvp, grad, hessian and vmap of any of them work.
 
 
-@jax.custom_jvp
-def sigmoid(z: jax.Array) -> jax.Array:
-    """1 / (1 + exp(-z)), accurate on both sides, like its derivative."""
-    e = jnp.exp(-jnp.abs(z))
-    return jnp.where(z < 0, e, 1.0) / (1 + e)
+def with_derivative(
+    derivative: Callable[..., jax.Array],
+) -> Callable[[Callable[..., jax.Array]], Callable[..., jax.Array]]:
+    """Give a function of (x, *data) its derivative in x; data have none (see Loss)."""
+
+    def attach(value: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+        function = jax.custom_jvp(value)
+
+        @function.defjvp
+        def rule(primals: Any, tangents: Any) -> Any:
+            return function(*primals), derivative(*primals) * tangents[0]
+
+        return function
+
+    return attach
 
 
-@sigmoid.defjvp
-def _sigmoid_jvp(primals: Any, tangents: Any) -> Any:
-    return sigmoid(*primals), slope(*primals) * tangents[0]
+def _bend(z: jax.Array) -> jax.Array:
+    return -slope(z) * jnp.tanh(z / 2)
 
 
-@jax.custom_jvp
+@with_derivative(_bend)
 def slope(z: jax.Array) -> jax.Array:
     """Derivative of the sigmoid, p(1 - p); p * (1 - p) itself is 0 beyond z = 17."""
     e = jnp.exp(-jnp.abs(z))
     return e / (1 + e) ** 2
 
 
-@slope.defjvp
-def _slope_jvp(primals: Any, tangents: Any) -> Any:
-    s = slope(*primals)
-    return s, -s * jnp.tanh(primals[0] / 2) * tangents[0]
+@with_derivative(slope)
+def sigmoid(z: jax.Array) -> jax.Array:
+    """1 / (1 + exp(-z)), accurate on both sides, like its derivative."""
+    e = jnp.exp(-jnp.abs(z))
+    return jnp.where(z < 0, e, 1.0) / (1 + e)
 
 
-@jax.custom_jvp
+@with_derivative(lambda z, y: slope(z))
 def residual(z: jax.Array, y: jax.Array) -> jax.Array:
     """sigmoid(z) - y without cancellation near y = 1."""
-    # Where y > 1/2 the same number is (1 - y) - sigmoid(-z), and 1 - y is exact.
+    z, y, sign = fold(z, y)
+    return sign * (sigmoid(z) - y)
+
+
+def fold(z: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """(z, y, 1), or (-z, 1 - y, -1) where y > 1/2: the same pixel seen in negative.
+
+    1 - y is exact there, so nothing is lost, and small 1 - p are seen as small p.
+    """
     sign = jnp.where(y > 0.5, -1.0, 1.0).astype(z.dtype)
-    return sign * (sigmoid(sign * z) - jnp.minimum(y, 1 - y))
+    return sign * z, jnp.minimum(y, 1 - y), sign
 
 
-@residual.defjvp
-def _residual_jvp(primals: Any, tangents: Any) -> Any:
-    return residual(*primals), slope(primals[0]) * tangents[0] - tangents[1]
-
-
-@jax.custom_jvp
+@with_derivative(sigmoid)
 def softplus(z: jax.Array) -> jax.Array:
     """log(1 + exp(z)); the derivative is the sigmoid, at z = 0 too."""
     return jnp.maximum(z, 0) + jnp.log1p(jnp.exp(-jnp.abs(z)))
 
 
-@softplus.defjvp
-def _softplus_jvp(primals: Any, tangents: Any) -> Any:
-    return softplus(*primals), sigmoid(*primals) * tangents[0]
-
-
-@jax.custom_jvp
+@with_derivative(jnp.sign)
 def magnitude(x: jax.Array) -> jax.Array:
     """Absolute value whose derivative at 0 is 0 (that of jnp.abs is 1 there)."""
     return jnp.abs(x)
-
-
-@magnitude.defjvp
-def _magnitude_jvp(primals: Any, tangents: Any) -> Any:
-    return magnitude(*primals), jnp.sign(primals[0]) * tangents[0]
 
 
 def horner(x: jax.Array, coefficients: Sequence[Any]) -> jax.Array:
@@ -78,6 +82,24 @@ def horner(x: jax.Array, coefficients: Sequence[Any]) -> jax.Array:
     for c in reversed(coefficients[:-1]):
         total = total * x + c
     return total
+
+
+def over(g: jax.Array, x: jax.Array) -> jax.Array:
+    """expm1(g x) / g, the integral of t^(g - 1) from 1 to e^x; x at g = 0."""
+    safe = jnp.where(g == 0, 1, g)
+    return jnp.where(g == 0, x, jnp.expm1(safe * x) / safe)
+
+
+def gauss_rule(size: int) -> tuple[list[float], list[float]]:
+    """Nodes and weights for the integral of w f(w) over [0, 1]."""
+    # Golub and Welsch for the Jacobi weight (1 + x), moved from [-1, 1] to [0, 1].
+    k, n = np.arange(1, size), np.arange(size)
+    diagonal = 1 / ((2 * n + 1) * (2 * n + 3))
+    beside = np.sqrt(k * (k + 1)) / (2 * k + 1)
+    nodes, vectors = np.linalg.eigh(
+        np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1)
+    )
+    return list((1 + nodes) / 2), list(vectors[0] ** 2 / 2)
 
 
 def clip01(z: jax.Array) -> jax.Array:

@@ -12,7 +12,7 @@ import numpy as np
 
 from lossjax import structural
 from lossjax.bernoulli import entropy
-from lossjax.loss import check_floating
+from lossjax.checks import check_floating
 
 # An image is kept half a grey level away from 0 and 1 before a logarithm is taken.
 EDGE = 1 / 510

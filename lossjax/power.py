@@ -9,29 +9,28 @@ response curve over a traced g is one program.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lossjax.links import horner, residual, softplus
+from lossjax.checks import Parameter
+from lossjax.claims import MEAN, Claims
+from lossjax.links import (
+    fold,
+    gauss_rule,
+    horner,
+    over,
+    residual,
+    softplus,
+    with_derivative,
+)
+from lossjax.loss import row
 
-# Gauss rule of the weight w on [0, 1] (integral of w f(w)): 2e-8 of the value where
-# the singular ends of t (1 - t) are as far away as `power` lets them be.
-_GAUSS = 6
+# 2e-8 of the value where the singular ends of t (1 - t) are as far away as `power`
+# lets them be.
+_NODES, _WEIGHTS = gauss_rule(6)
 _SERIES, _DEGREE = 40, 12
-
-
-def _weighted_rule() -> tuple[list[float], list[float]]:
-    # Golub and Welsch for the Jacobi weight (1 + x), moved from [-1, 1] to [0, 1].
-    k = np.arange(1, _GAUSS)
-    diagonal = np.array([1 / ((2 * n + 1) * (2 * n + 3)) for n in range(_GAUSS)])
-    beside = np.sqrt(k * (k + 1)) / (2 * k + 1)
-    nodes, vectors = np.linalg.eigh(
-        np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1)
-    )
-    return list((1 + nodes) / 2), list(vectors[0] ** 2 / 2)
 
 
 def _economised() -> np.ndarray:
@@ -41,32 +40,20 @@ def _economised() -> np.ndarray:
     return np.linalg.solve(np.vander(v, increasing=True), series)
 
 
-_NODES, _WEIGHTS = _weighted_rule()
 _ECONOMISED = _economised()
 
 
-@jax.custom_jvp
-def power(raw: jax.Array, target: jax.Array, g: jax.Array) -> jax.Array:
-    """Integral of (t - y) [t (1 - t)]^(g - 1) over t from y to sigmoid(raw)."""
-    # The family is symmetric under y -> 1 - y, z -> -z: from here on y <= 1/2.
-    sign = jnp.where(target > 0.5, -1.0, 1.0).astype(raw.dtype)
-    z, y = sign * raw, jnp.minimum(target, 1 - target)
-    r = residual(z, y)
-    near = (r >= -y / 2) & (r <= jnp.minimum(y, (1 - y) / 2)) & (y > 0)
-    return jnp.where(near, _near(r, jnp.where(near, y, 0.5), g), _far(z, y, g))
+def _bend(raw: jax.Array, target: jax.Array, g: jax.Array) -> jax.Array:
+    # s^g (s + g r (1 - 2 p)), from logarithms like the gradient.
+    a = jnp.abs(raw)
+    outer = jnp.exp(-(g + 1) * (a + 2 * jnp.log1p(jnp.exp(-a))))
+    return outer - g * gradient(raw, target, g) * jnp.tanh(raw / 2)
 
 
-@power.defjvp
-def _power_jvp(primals: Any, tangents: Any) -> Any:
-    # Neither target nor g has a derivative here: both are data.
-    return power(*primals), gradient(*primals) * tangents[0]
-
-
-@jax.custom_jvp
+@with_derivative(_bend)
 def gradient(raw: jax.Array, target: jax.Array, g: jax.Array) -> jax.Array:
     """(p - y) [p (1 - p)]^g, from logarithms: neither factor under- or overflows."""
-    sign = jnp.where(target > 0.5, -1.0, 1.0).astype(raw.dtype)
-    z, y = sign * raw, jnp.minimum(target, 1 - target)
+    z, y, sign = fold(raw, target)
     a = jnp.abs(z)
     tail = jnp.log1p(jnp.exp(-a))
     # Where y = 0 the residual is p itself, which underflows long before p s^g does.
@@ -76,13 +63,15 @@ def gradient(raw: jax.Array, target: jax.Array, g: jax.Array) -> jax.Array:
     return sign * jnp.where(black, 1, residual(z, y)) * product
 
 
-@gradient.defjvp
-def _gradient_jvp(primals: Any, tangents: Any) -> Any:
-    raw, target, g = primals
-    # s^g (s + g r (1 - 2 p)); the outer factor may overflow only where it is infinite.
-    value = gradient(raw, target, g)
-    outer = jnp.exp(-(g + 1) * (jnp.abs(raw) + 2 * jnp.log1p(jnp.exp(-jnp.abs(raw)))))
-    return value, (outer - g * value * jnp.tanh(raw / 2)) * tangents[0]
+@with_derivative(gradient)
+def power(raw: jax.Array, target: jax.Array, g: jax.Array) -> jax.Array:
+    """Integral of (t - y) [t (1 - t)]^(g - 1) over t from y to sigmoid(raw)."""
+    # The family is symmetric under y -> 1 - y, z -> -z: from here on y <= 1/2.
+    z, y, _ = fold(raw, target)
+    r = residual(z, y)
+    near = (r >= -y / 2) & (r <= jnp.minimum(y, (1 - y) / 2)) & (y > 0)
+    closely = _near(jnp.where(near, r, 0), jnp.where(near, y, 0.5), g)
+    return jnp.where(near, closely, _far(z, y, g))
 
 
 def _near(r: jax.Array, y: jax.Array, g: jax.Array) -> jax.Array:
@@ -105,8 +94,8 @@ def _far(z: jax.Array, y: jax.Array, g: jax.Array) -> jax.Array:
     half = jnp.log(jnp.asarray(0.5, z.dtype))
     # Integrals of t^(g - 1) from y to q below one half, else from 1/2 to q and to y.
     origin = jnp.where(beyond, half, log_y)
-    to_q = jnp.exp(g * origin) * _over(g, log_q - origin)
-    to_y = jnp.where(beyond, jnp.exp(g * half) * _over(g, log_y - half), 0)
+    to_q = jnp.exp(g * origin) * over(g, log_q - origin)
+    to_y = jnp.where(beyond, jnp.exp(g * half) * over(g, log_y - half), 0)
     elementary = jnp.where(positive, y * to_y - share * to_q, 0)
     elementary = jnp.where(positive | ~beyond, elementary, -to_q)
     middle = jnp.exp((g + 1) * half) * horner(jnp.ones_like(g), series[1])
@@ -116,12 +105,6 @@ def _far(z: jax.Array, y: jax.Array, g: jax.Array) -> jax.Array:
         + elementary
         + jnp.where(beyond, (1 - 2 * y) * middle, 0)
     )
-
-
-def _over(g: jax.Array, x: jax.Array) -> jax.Array:
-    """expm1(g x) / g, which is x at g = 0."""
-    safe = jnp.where(g == 0, 1, g)
-    return jnp.where(g == 0, x, jnp.expm1(safe * x) / safe)
 
 
 def _coefficients(g: jax.Array) -> tuple[Sequence[jax.Array], Sequence[jax.Array]]:
@@ -150,6 +133,25 @@ def _tail(
     return jnp.exp((g + 1) * log_q) * inner
 
 
-def kernel(raw: jax.Array, target: jax.Array, *, g: jax.Array) -> jax.Array:
-    """power as a kernel of the table."""
-    return power(raw, target, g)
+POWER = row(
+    "power",
+    power,
+    Parameter("g", 0.5, -0.75, 3.0, "exponent of p (1 - p) in the gradient"),
+    unit="nats at g = 0, intensity squared at g = 1",
+    formula="integral from y to p of (t - y) (t (1 - t))**(g - 1) dt",
+    source="Buja, Stuetzle, Shen, Loss functions for binary class probability "
+    "estimation and classification, 2005: the symmetric members a = b = g of the beta "
+    "family, as divergences.",
+    claims=Claims(
+        gradient="r*s**g",
+        floor="0*y",
+        elicits=MEAN,
+        minimiser="y",
+        curvature="(y*(1-y))**(g + 1)",
+        saturation="g",
+        convex="-1 <= g <= 0",
+        domain="abs(g z) < 80 where g < 0; every z where g >= 0",
+        use="To ask how much saturated pixels should count: 0 is bce without its "
+        "floor, 1 is half of mse behind a sigmoid, 1/2 costs little against either.",
+    ),
+)

@@ -16,11 +16,16 @@ Channels are scored one by one and averaged.
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lossjax.links import residual
+from lossjax.checks import Parameter
+from lossjax.claims import EVERYWHERE, NONE, Claims
+from lossjax.links import magnitude, residual
+from lossjax.loss import image_mean, row
 
 SMALLEST = 8
 STANDARD = 176
@@ -59,11 +64,22 @@ def ms_ssim(image: jax.Array, target: jax.Array) -> jax.Array:
     return 1 - multiscale_dissimilarity(image - target, target, None)
 
 
-def ssim_loss(
+def _ssim(raw: jax.Array, target: jax.Array, *, weights: jax.Array | None) -> jax.Array:
+    return dissimilarity(residual(raw, target), target, weights)
+
+
+def _ms_ssim(
     raw: jax.Array, target: jax.Array, *, weights: jax.Array | None
 ) -> jax.Array:
-    """1 - SSIM behind a sigmoid, per image."""
-    return dissimilarity(residual(raw, target), target, weights)
+    return multiscale_dissimilarity(residual(raw, target), target, weights)
+
+
+def _ms_ssim_l1(
+    raw: jax.Array, target: jax.Array, *, weights: jax.Array | None, alpha: jax.Array
+) -> jax.Array:
+    r = residual(raw, target)
+    structure = multiscale_dissimilarity(r, target, weights)
+    return alpha * structure + (1 - alpha) * image_mean(magnitude(r), weights)
 
 
 def dissimilarity(
@@ -116,7 +132,7 @@ def _comparisons(
     windowed = _windows(jnp.stack(maps), size)
     if weights is not None:
         share = windowed[5]
-        windowed = windowed[:5] / jnp.where(share > 0, share, 1)
+        windowed = windowed[:5] / jnp.where(share > 0, share, 1)[None]
     d, y, dd, yy, xx = windowed[0], windowed[1], windowed[2], windowed[3], windowed[4]
     x = y + d
     light = d * d / ((x + 0.5) ** 2 + (y + 0.5) ** 2 + C1)
@@ -181,3 +197,63 @@ def _smaller_side(target: jax.Array) -> int:
             f"structural window allows; the smaller side must be at least {SMALLEST}"
         )
     return side
+
+
+_WANG = (
+    "Wang, Bovik, Sheikh, Simoncelli, Image quality assessment: from error visibility "
+    "to structural similarity, IEEE TIP 13(4), 2004"
+)
+_RULE = "; window and scales of small images by the rule in lossjax.structural."
+_CLAIMS = Claims(
+    gradient="",
+    floor="0*y",
+    elicits=NONE,
+    minimiser="y",
+    curvature="",
+    saturation="1",
+    convex="",
+    domain=EVERYWHERE,
+    use="When structure should look right. Scores windows, not pixels; says little of "
+    "brightness in bright regions and much of noise in flat dark ones.",
+)
+SSIM = row(
+    "ssim",
+    _ssim,
+    unit="1 - index",
+    formula="1 - mean over windows of SSIM(p, y)",
+    source=_WANG + _RULE,
+    whole=True,
+    tile_invariant=False,
+    smallest=SMALLEST,
+    claims=_CLAIMS,
+)
+MS_SSIM = row(
+    "ms_ssim",
+    _ms_ssim,
+    unit="1 - index",
+    formula="1 - product over scales of mean contrast-structure (luminance at the "
+    "last)",
+    source="Wang, Simoncelli, Bovik, Multiscale structural similarity for image quality "
+    "assessment, Asilomar 2003" + _RULE,
+    whole=True,
+    tile_invariant=False,
+    smallest=SMALLEST,
+    claims=_CLAIMS,
+)
+MS_SSIM_L1 = row(
+    "ms_ssim_l1",
+    _ms_ssim_l1,
+    Parameter("alpha", 0.84, 0.0, 1.0, "weight of the structural part"),
+    unit="1 - index and intensity, mixed",
+    formula="alpha (1 - MS-SSIM(p, y)) + (1 - alpha) mean abs(r)",
+    source="Zhao, Gallo, Frosio, Kautz, Loss functions for image restoration with neural "
+    "networks, IEEE TCI 3(1), 2017, section III.E; the absolute error is a plain mean, "
+    "not weighted by the window of the last scale" + _RULE,
+    whole=True,
+    tile_invariant=False,
+    smallest=SMALLEST,
+    claims=dataclasses.replace(
+        _CLAIMS,
+        use="ms_ssim with mean absolute error to hold brightness and colour.",
+    ),
+)
