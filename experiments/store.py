@@ -94,7 +94,7 @@ class Stored:
 
 
 def canonical(value: Any) -> str:
-    """The one JSON text of a value: sorted keys, no spaces, NaN and infinity as null."""
+    """The one JSON text of a value: sorted keys, no spaces, NaN as null."""
     return json.dumps(_finite(value), sort_keys=True, separators=(",", ":"))
 
 

@@ -1,5 +1,6 @@
 """Autoencoders as two pure functions; no other module knows which Flax API is used."""
 
+import functools
 import math
 import types
 from collections.abc import Callable, Mapping
@@ -8,11 +9,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from lossjax.convolution import conv_general_dilated, depth_to_space
 
-_scaled_normal = nnx.initializers.lecun_normal()
+# Standard deviation of a standard normal cut off at -2 and 2.
+_TRUNCATED_DEVIATION = 0.87962566103423978
 
 
 class Output(NamedTuple):
@@ -51,56 +54,24 @@ class Network:
         head, and the head's first `channels` outputs, start alike for every `blocks`.
       apply: (params, images) -> Output; images float (batch, height, width, channels)
         in [0, 1].
+      outputs: channels of raw output, channels * blocks.
     """
 
     init: Callable[[jax.Array, jax.Array], Any]
     apply: Callable[[Any, jax.Array], Output]
-
-
-def _head_init(channels: int) -> Callable[..., jax.Array]:
-    """Kernel initialiser of a head: further blocks start at 0, the first as ever."""
-
-    def init(key: jax.Array, shape: tuple[int, ...], *_: Any, **__: Any) -> jax.Array:
-        *inner, outputs, blocks = shape
-        first = _scaled_normal(key, (*inner, outputs * channels), jnp.float32)
-        first = first.reshape(*inner, outputs, channels)
-        further = jnp.zeros((*inner, outputs, (blocks - 1) * channels))
-        return jnp.concatenate([first, further], -1)
-
-    return init
-
-
-def _head_kernel(shape: Shape, outputs: int) -> Callable[..., jax.Array]:
-    """`_head_init` for a layer whose features are `outputs` x blocks x channels."""
-    channels = shape.image[2]
-
-    def init(
-        key: jax.Array, full: tuple[int, ...], *_: Any, **__: Any
-    ) -> jax.Array:
-        kernel = _head_init(channels)(key, (*full[:-1], outputs, shape.blocks))
-        return kernel.reshape(full)
-
-    return init
+    outputs: int
 
 
 class _Upsample(nnx.Module):
     """A 4x4 stride-2 transposed convolution as 2x2 convolution + depth-to-space."""
 
-    def __init__(
-        self,
-        inputs: int,
-        features: int,
-        *,
-        kernel_init: Callable[..., jax.Array] = _scaled_normal,
-        rngs: nnx.Rngs,
-    ) -> None:
+    def __init__(self, inputs: int, features: int, *, rngs: nnx.Rngs) -> None:
         self.conv = nnx.Conv(
             inputs,
             4 * features,
             (2, 2),
             padding=((1, 1), (1, 1)),
             use_bias=False,
-            kernel_init=kernel_init,
             conv_general_dilated=conv_general_dilated,
             rngs=rngs,
         )
@@ -144,12 +115,7 @@ class _ConvAutoencoder(nnx.Module):
             _Upsample(before, after, rngs=rngs)
             for before, after in zip(back[:-1], back[1:], strict=True)
         )
-        self.head = _Upsample(
-            back[-1],
-            channels * shape.blocks,
-            kernel_init=_head_kernel(shape, 4),
-            rngs=rngs,
-        )
+        self.head = _Upsample(back[-1], channels * shape.blocks, rngs=rngs)
 
     def __call__(self, images: jax.Array) -> Output:
         height, width = self.image
@@ -185,15 +151,7 @@ class _DenseAutoencoder(nnx.Module):
             nnx.Linear(before, after, rngs=rngs)
             for before, after in zip(back[:-1], back[1:], strict=True)
         )
-        positions = shape.image[0] * shape.image[1]
-        self.head = nnx.Linear(
-            back[-1],
-            pixels * shape.blocks,
-            use_bias=False,
-            kernel_init=_head_kernel(shape, positions),
-            rngs=rngs,
-        )
-        self.bias = nnx.Param(jnp.zeros((pixels * shape.blocks,)))
+        self.head = nnx.Linear(back[-1], pixels * shape.blocks, rngs=rngs)
 
     def __call__(self, images: jax.Array) -> Output:
         height, width, _ = self.image
@@ -204,30 +162,22 @@ class _DenseAutoencoder(nnx.Module):
         hidden = code
         for layer in self.up:
             hidden = jax.nn.relu(layer(hidden))
-        raw = self.head(hidden) + self.bias[...]
-        return Output(raw.reshape(-1, height, width, raw.shape[1] // (height * width)), code)
+        raw = self.head(hidden)
+        outputs = raw.shape[1] // (height * width)
+        return Output(raw.reshape(-1, height, width, outputs), code)
 
 
-def _conv(shape: Shape, rngs: nnx.Rngs, start: jax.Array) -> nnx.Module:
-    module = _ConvAutoencoder(shape, rngs=rngs)
-    module.head.bias[...] = start
-    return module
+def _dense(shape: Shape, *, rngs: nnx.Rngs) -> nnx.Module:
+    return _DenseAutoencoder(shape, shape.hidden, rngs=rngs)
 
 
-def _dense(shape: Shape, rngs: nnx.Rngs, start: jax.Array) -> nnx.Module:
-    module = _DenseAutoencoder(shape, shape.hidden, rngs=rngs)
-    module.bias[...] = jnp.tile(start, module.bias.shape[0] // start.shape[0])
-    return module
+def _linear(shape: Shape, *, rngs: nnx.Rngs) -> nnx.Module:
+    return _DenseAutoencoder(shape, (), rngs=rngs)
 
 
-def _linear(shape: Shape, rngs: nnx.Rngs, start: jax.Array) -> nnx.Module:
-    module = _DenseAutoencoder(shape, (), rngs=rngs)
-    module.bias[...] = jnp.tile(start, module.bias.shape[0] // start.shape[0])
-    return module
-
-
-MODELS: Mapping[str, Callable[[Shape, nnx.Rngs, jax.Array], nnx.Module]] = (
-    types.MappingProxyType({"conv_ae": _conv, "mlp_ae": _dense, "linear_ae": _linear})
+# A model's last layer is its attribute `head`: see `_initial`.
+MODELS: Mapping[str, Callable[..., nnx.Module]] = types.MappingProxyType(
+    {"conv_ae": _ConvAutoencoder, "mlp_ae": _dense, "linear_ae": _linear}
 )
 
 
@@ -245,17 +195,47 @@ def build(name: str, shape: Shape) -> Network:
     make = MODELS[name]
     sizes = (*shape.image, shape.blocks, shape.latent_dim, *shape.width, *shape.hidden)
     if min(sizes) < 1 or min(shape.image[:2]) < 2:
-        raise ValueError(f"build: sizes must be positive and images 2x2 or more: {shape}")
-    outputs = shape.image[2] * shape.blocks
-
-    def init(key: jax.Array, start: jax.Array) -> Any:
-        return nnx.split(make(shape, nnx.Rngs(key), start))[1]
-
-    graph = nnx.split(
-        nnx.eval_shape(lambda: make(shape, nnx.Rngs(0), jnp.zeros(outputs)))
-    )[0]
+        raise ValueError(f"build: sizes must be positive, images 2x2 or more: {shape}")
+    abstract = nnx.eval_shape(lambda: make(shape, rngs=nnx.Rngs(0)))
+    graph, state = nnx.split(abstract)
+    weights = nnx.to_pure_dict(state)
 
     def apply(params: Any, images: jax.Array) -> Output:
         return nnx.merge(graph, params)(images)
 
-    return Network(init, apply)
+    initial = functools.partial(_initial, weights, shape)
+    return Network(initial, apply, shape.image[2] * shape.blocks)
+
+
+def _initial(weights: Any, shape: Shape, key: jax.Array, start: jax.Array) -> Any:
+    """Initial values of all weights: LeCun normal kernels, zero biases, `start`.
+
+    One draw serves all kernels (compiled random numbers are dear), the head's last and
+    only for its first block, so that nothing depends on the number of blocks. The
+    head's further blocks start at zero: constants, given by `start`.
+    """
+    leaves, tree = jax.tree_util.tree_flatten_with_path(weights)
+    paths = [
+        jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves
+    ]
+    shapes = [leaf.shape for _, leaf in leaves]
+    kernels = [i for i, path in enumerate(paths) if path.endswith("kernel")]
+    kernels.sort(key=lambda i: (paths[i].startswith("head"), i))
+    sizes = [
+        math.prod(shapes[i]) // (shape.blocks if paths[i].startswith("head") else 1)
+        for i in kernels
+    ]
+    draws = jax.random.truncated_normal(key, -2, 2, (sum(sizes),), jnp.float32)
+    values = [jnp.zeros(s, jnp.float32) for s in shapes]
+    parts = jnp.split(draws, np.cumsum(sizes)[:-1])
+    for i, part in zip(kernels, parts, strict=True):
+        fan_in = math.prod(shapes[i][:-1])
+        part = part / (_TRUNCATED_DEVIATION * math.sqrt(fan_in))
+        if paths[i].startswith("head"):
+            part = part.reshape(-1, shape.image[2])
+            further = (shape.blocks - 1) * shape.image[2]
+            part = jnp.pad(part, ((0, 0), (0, further)))
+        values[i] = part.reshape(shapes[i])
+    bias = paths.index("head/bias")
+    values[bias] = jnp.tile(start, shapes[bias][0] // start.shape[0])
+    return jax.tree.unflatten(tree, values)

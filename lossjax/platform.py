@@ -62,8 +62,9 @@ def self_test() -> None:
         error = np.max(np.abs(found - reference)) / np.max(np.abs(reference))
         if not error <= tolerance:  # also where the error is nan
             raise PlatformError(
-                f"self-test {name!r} on {jax.devices()[0]}: relative error {error:.1e}, "
-                f"at most {tolerance:.0e} is rounding; jaxlib {jaxlib.__version__}, "
+                f"self-test {name!r} on {jax.devices()[0]}: relative error "
+                f"{error:.1e}, at most {tolerance:.0e} is rounding; "
+                f"jaxlib {jaxlib.__version__}, "
                 f"XLA_FLAGS={os.environ.get('XLA_FLAGS', '')!r}"
             )
 

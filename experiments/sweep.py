@@ -1,0 +1,446 @@
+"""The verb `sweep`: trains the grid of a config, stores rows, writes the report."""
+
+import glob
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from experiments import data, protocol, store
+from experiments.commandline import (
+    ROOT,
+    Exit,
+    Interrupted,
+    Interrupts,
+    parse_sweep,
+    run,
+)
+from experiments.config import Sweep, UserError, unknown
+from experiments.report import build as report
+from experiments.report.console import render
+from lossjax import CODE_METRICS, METRICS, NUMERICS, models, platform, resolve
+
+USAGE = """
+./run.sh sweep [--config=FILE[:arg]] [--config.FIELD=VALUE ...] [--out=DIR]
+
+Trains every loss of the config on every dataset: learning rates are tuned on validation
+data with the tuning seeds, the best one is trained on fresh seeds and scored on test
+data. Stores every run, writes the report, prints the comparison table and the verdict.
+Run it again and nothing is trained twice; stop it at any time, run it again to go on.
+
+  ./run.sh sweep
+  ./run.sh sweep --config=configs/mnist.py --config.datasets=idx:DIR
+  ./run.sh sweep --config.losses="bce,huber(delta=0.1)" --config.seeds=0,1,2
+"""
+DEFAULT = "configs/digits.py"
+_PLATFORMS = ("cpu", "gpu", "tpu")
+_ACCELERATORS = {
+    "gpu": ("/dev/nvidia[0-9]*",),
+    "tpu": ("/dev/accel[0-9]*", "/dev/vfio/[0-9]*"),
+}
+
+
+def main(arguments: list[str]) -> int:
+    values = flags.FlagValues()
+    flags.DEFINE_string(
+        "out", None, "directory of results (results/local/NAME)", flag_values=values
+    )
+    flags.DEFINE_string(
+        "shard", None, "i/n: train every n-th cell, from i", flag_values=values
+    )
+    flags.DEFINE_string(
+        "platform", None, "cpu, gpu or tpu: compute there", flag_values=values
+    )
+    flags.DEFINE_bool(
+        "dry_run", False, "print the runs, train nothing", flag_values=values
+    )
+    name, sweep = parse_sweep(values, arguments, DEFAULT, USAGE)
+    sweep = _checked(sweep)
+    out = Path(values.out or ROOT / "results" / "local" / name)
+    _check_out(out)
+    shard = _shard(values.shard)
+    console = Console()
+    datasets = _load(sweep)
+    if values.dry_run:
+        return _dry_run(sweep, datasets, out, shard, console)
+    interrupts = Interrupts()
+    _start_platform(sweep, values.platform, console)
+    description = _describe(sweep, datasets)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        store.write_sweep(out, description)
+        failed = _train(sweep, datasets, description, out, shard, interrupts, console)
+    except Interrupted as error:
+        again = "./run.sh sweep " + " ".join(arguments)
+        raise Interrupted(
+            f"{error}; every finished run is kept in {out}; to go on: {again.strip()}"
+        ) from None
+    summary = report.build(out)
+    render(summary, console)
+    return Exit.FAILED if failed else Exit.DONE
+
+
+def _checked(sweep: Sweep) -> Sweep:
+    """The sweep with canonical loss names, after every check that needs a table."""
+    losses: list[str] = []
+    for text in sweep.losses:
+        try:
+            loss = resolve(text)
+        except ValueError as error:
+            raise UserError(f"config.losses: {error}") from None
+        if loss.name in losses:
+            raise UserError(f"config.losses: {text!r} is {loss.name!r}, named twice")
+        losses.append(loss.name)
+    for model in sweep.models:
+        if model not in models.MODELS:
+            raise unknown("model in config.models", model, models.MODELS)
+    metrics = [*METRICS, *CODE_METRICS]
+    if sweep.primary_metric not in metrics:
+        raise unknown("config.primary_metric", str(sweep.primary_metric), metrics)
+    return Sweep.from_json(sweep.to_json() | {"losses": losses})
+
+
+def _check_out(out: Path) -> None:
+    """The nearest existing folder of `out` must be one that we can write to."""
+    place = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    if not place.is_dir():
+        raise UserError(f"--out={out}: {place} is a file; name a directory")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UserError(f"--out={out}: {place} is not writable; name another directory")
+
+
+def _shard(text: str | None) -> tuple[int, int]:
+    """(index, count) of `--shard=i/n`; (0, 1) where none is named."""
+    if text is None:
+        return 0, 1
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not match or not int(match[1]) < int(match[2]):
+        raise UserError(f"--shard={text}: must be i/n with 0 <= i < n, for example 0/3")
+    return int(match[1]), int(match[2])
+
+
+def _load(sweep: Sweep) -> dict[str, data.Dataset]:
+    """Every dataset, checked against the batch size."""
+    loaded = {}
+    for name in sweep.datasets:
+        data.check(name)
+    for name in sweep.datasets:
+        dataset = data.load(name, image_size=sweep.image_size, channels=sweep.channels)
+        images = len(dataset.train.images)
+        if sweep.batch_size > images:
+            raise UserError(
+                f"config.batch_size = {sweep.batch_size}: {name} has {images} training "
+                f"images; at most that many fit a batch"
+            )
+        loaded[name] = dataset
+    return loaded
+
+
+def _start_platform(sweep: Sweep, wanted: str | None, console: Console) -> None:
+    """Start jax's backend, name it, and test that it computes right numbers."""
+    if wanted is not None and wanted not in _PLATFORMS:
+        raise unknown("--platform", wanted, _PLATFORMS)
+    at_once = max(len(sweep.seeds), len(sweep.learning_rates) * len(sweep.tuning_seeds))
+    platform.prepare(cpu_devices=min(len(os.sched_getaffinity(0)), at_once))
+    import jax
+
+    if wanted is not None:
+        jax.config.update("jax_platforms", {"gpu": "cuda"}.get(wanted, wanted))
+    try:
+        devices = jax.devices()
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"--platform={wanted}: no such device: {reason}") from None
+    backend = jax.default_backend()
+    present = [
+        kind for kind, paths in _ACCELERATORS.items() for p in paths if glob.glob(p)
+    ]
+    if backend == "cpu" and wanted is None and present:
+        raise UserError(
+            f"this machine has a {present[0]} that jax does not use; install its lock "
+            f"with LOSSJAX_DEVICE, or compute on the CPU with --platform=cpu"
+        )
+    cores = f" (one per core of a {_processor()})" if backend == "cpu" else ""
+    console.print(
+        f"{backend}: {len(devices)} x {devices[0].device_kind}{cores}, "
+        f"jax {jax.__version__}",
+        highlight=False,
+    )
+    try:
+        platform.self_test()
+    except platform.PlatformError as error:
+        console.print(f"lossjax: {error}", soft_wrap=True, highlight=False)
+        os._exit(Exit.SELF_TEST)
+
+
+def _processor() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return "CPU"
+    match = re.search(r"model name\s*:\s*(.+)", text)
+    return match[1].strip() if match else "CPU"
+
+
+def _describe(sweep: Sweep, datasets: dict[str, data.Dataset]) -> dict[str, Any]:
+    """The content of sweep.json: all that the report needs to know without jax."""
+    from experiments.execute import GALLERY
+
+    return {
+        "config": sweep.to_json(),
+        "losses": list(sweep.losses),
+        "metrics": {
+            name: {
+                "direction": metric.direction,
+                "unit": metric.unit,
+                "margin": vars(metric.margin),
+            }
+            for name, metric in [*METRICS.items(), *CODE_METRICS.items()]
+        },
+        "datasets": _dataset_facts(datasets, GALLERY),
+        "provenance": platform.describe() | {"numerics": NUMERICS},
+    }
+
+
+def _dataset_facts(
+    datasets: dict[str, data.Dataset], gallery: int
+) -> dict[str, dict[str, Any]]:
+    return {
+        name: {
+            "fingerprint": dataset.fingerprint,
+            "shape": list(dataset.image_shape),
+            "train": len(dataset.train.images),
+            "validation": len(dataset.validation.images),
+            "test": len(dataset.test.images),
+            "gallery": store.pack(dataset.test.images[:gallery]),
+        }
+        for name, dataset in datasets.items()
+    }
+
+
+def _cells(
+    sweep: Sweep, datasets: dict[str, dict[str, Any]], shard: tuple[int, int]
+) -> list[protocol.Cell]:
+    """This shard's cells: every n-th of the grid."""
+    fixed = protocol.fixed_values(sweep, datasets, NUMERICS)
+    index, count = shard
+    return list(protocol.cells(sweep, fixed))[index::count]
+
+
+def _dry_run(
+    sweep: Sweep,
+    datasets: dict[str, data.Dataset],
+    out: Path,
+    shard: tuple[int, int],
+    console: Console,
+) -> int:
+    """Print what a sweep would train."""
+    results = _results(out)
+    total = pending = 0
+    for cell in _cells(sweep, _dataset_facts(datasets, 0), shard):
+        tuning, final = (
+            len(sweep.tuning_seeds) * len(sweep.learning_rates),
+            len(sweep.seeds),
+        )
+        if len(sweep.learning_rates) == 1:
+            tuning = 0
+        plan = protocol.plan(sweep, cell, results)
+        todo = len(plan.pending) + (final if plan.learning_rate is None else 0)
+        console.print(
+            f"{cell}: {tuning} tuning runs, {final} final runs; {todo} to train",
+            highlight=False,
+            soft_wrap=True,
+        )
+        total, pending = total + tuning + final, pending + todo
+    console.print(
+        f"{total} runs of {sweep.train_steps} steps, {pending} to train "
+        f"(and {len(sweep.tuning_seeds)} more for each loss whose best rate is at the "
+        f"edge of the grid); nothing was trained",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return Exit.DONE
+
+
+def _results(out: Path) -> dict[str, store.Result]:
+    """What is stored and good; a failed run is tried again."""
+    stored = store.load(out).results
+    return {k: result for k, result in stored.items() if result.status != "failed"}
+
+
+def _train(
+    sweep: Sweep,
+    datasets: dict[str, data.Dataset],
+    description: dict[str, Any],
+    out: Path,
+    shard: tuple[int, int],
+    interrupts: Interrupts,
+    console: Console,
+) -> int:
+    """Train what is pending until nothing is; the number of runs that failed."""
+    from experiments.execute import Executor, Family, family_of
+
+    results = _results(out)
+    cells = _cells(sweep, description["datasets"], shard)
+    families: dict[Family, list[protocol.Cell]] = {}
+    for cell in cells:
+        plan = protocol.plan(sweep, cell, results)
+        if plan.pending:
+            families.setdefault(family_of(plan.pending[0]), []).append(cell)
+    kept = sum(len(_stored(sweep, cell, results)) for cell in cells)
+    if not families:
+        console.print(f"all {kept} runs are stored; nothing to train", highlight=False)
+        return 0
+    if kept:
+        console.print(f"{kept} runs are stored and kept", highlight=False)
+    platform.use_compilation_cache(_cache())
+    executor = Executor(sweep, datasets)
+    queue = list(families)
+    failed = 0
+    with _progress(console) as progress:
+        expected = sum(
+            _expected(sweep, cell, results)
+            for family in queue
+            for cell in families[family]
+        )
+        task = progress.add_task("compiling", total=expected * sweep.train_steps)
+
+        def tick(steps: int) -> None:
+            progress.advance(task, steps)
+            interrupts.check()
+
+        for place, family in enumerate(queue):
+            for ahead in queue[place : place + 3]:
+                executor.prepare(ahead)
+            began = time.monotonic()
+            progress.update(task, description=f"{family.loss}, compiling")
+            while not executor.ready(family):
+                interrupts.check()
+                time.sleep(0.02)
+            progress.update(task, description=family.loss)
+            trained, failures = 0, []
+            for chunk in _chunks(
+                sweep, families[family], results, executor.layout.replicas
+            ):
+                interrupts.check()
+                for result in _attempt(executor, chunk, tick):
+                    store.write_result(out, result)
+                    results[result.run.run_id] = result
+                    trained += 1
+                    failures += [result] if result.status == "failed" else []
+            executor.release(family)
+            for message in sorted({result.message for result in failures}):
+                console.print(f"failed: {message}", highlight=False, soft_wrap=True)
+            failed += len(failures)
+            for cell in families[family]:
+                _report_cell(sweep, cell, results, console)
+            seconds = time.monotonic() - began
+            console.print(
+                f"  {trained} runs in {seconds:.1f} s", highlight=False, style="dim"
+            )
+    return failed
+
+
+def _attempt(
+    executor: Any, chunk: list[store.Run], tick: Any
+) -> Iterator[store.Result]:
+    """The chunk's results; a failed one for each run where it cannot be computed."""
+    try:
+        yield from executor.train(chunk, tick)
+    except (Interrupted, UserError):
+        raise
+    except Exception as error:
+        message = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+        for run in chunk:
+            yield store.Result(run, "failed", message=message)
+
+
+def _chunks(
+    sweep: Sweep,
+    cells: list[protocol.Cell],
+    results: dict[str, store.Result],
+    most: int,
+) -> Iterator[list[store.Run]]:
+    """Pending runs of one family's cells, at most `most` at a time, until none is."""
+    while pending := [
+        run for cell in cells for run in protocol.plan(sweep, cell, results).pending
+    ]:
+        stage = pending[0].stage
+        yield [run for run in pending if run.stage == stage][:most]
+
+
+def _stored(
+    sweep: Sweep, cell: protocol.Cell, results: dict[str, store.Result]
+) -> list[store.Run]:
+    plan = protocol.plan(sweep, cell, results)
+    return [run for run in (*plan.tuning, *plan.final) if run.run_id in results]
+
+
+def _expected(
+    sweep: Sweep, cell: protocol.Cell, results: dict[str, store.Result]
+) -> int:
+    plan = protocol.plan(sweep, cell, results)
+    later = len(sweep.seeds) if plan.learning_rate is None else 0
+    return len(plan.pending) + later
+
+
+def _report_cell(
+    sweep: Sweep,
+    cell: protocol.Cell,
+    results: dict[str, store.Result],
+    console: Console,
+) -> None:
+    """One line: the chosen rate and the primary metric, as soon as a cell is done."""
+    plan = protocol.plan(sweep, cell, results)
+    if plan.learning_rate is None:
+        return
+    final = [results[run.run_id] for run in plan.final if run.run_id in results]
+    key = f"test_{sweep.primary_metric}"
+    good = [result.metrics[key] for result in final if key in result.metrics]
+    mean = f"{sum(good) / len(good):.4f}" if good else "none"
+    lost = sum(result.status == "diverged" for result in final)
+    notes = ", at the edge of the grid" if plan.edge else ""
+    notes += f", {lost} diverged" if lost else ""
+    console.print(
+        f"{cell}: rate {plan.learning_rate:g}{notes}, "
+        f"{sweep.primary_metric} {mean} over {len(final)} seeds",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("steps"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+def _cache() -> str:
+    """Where compiled programs are kept: private to the user, keyed by jax itself."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return str(Path(base) / "lossjax" / "compiled")
+
+
+if __name__ == "__main__":
+    run(main)
