@@ -78,9 +78,8 @@ class Sweep:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Sweep":
-        return cls(
-            **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        )
+        fields: dict[str, Any] = {k: _tuple(v) for k, v in values.items()}
+        return cls(**fields)
 
 
 def sweep(**fields: Any) -> ConfigDict:

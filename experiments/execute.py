@@ -151,7 +151,7 @@ class Executor:
                 curve={
                     name: _listed(values[:, place]) for name, values in curves.items()
                 }
-                | {"step": self._looks()[1:]},
+                | {"step": [float(look) for look in self._looks()[1:]]},
                 gallery=gallery[place] if run.stage == "final" else None,
                 provenance=provenance,
             )
@@ -174,7 +174,8 @@ class Executor:
         }
         looks = self._looks()
         pace = 1  # steps a call; grows until a call takes long enough
-        step, total, taken = 0, 0.0, 0.0
+        step = 0
+        total = taken = np.zeros(self.layout.replicas)
         for look in looks[1:]:
             while step < look:
                 stop = min(step + pace, look)
@@ -203,7 +204,7 @@ class Executor:
                 rows["train_loss"].append(np.asarray(total / taken))
             rows["validation_loss"].append(np.asarray(progress.probe_loss))
             rows["validation_mse"].append(np.asarray(progress.probe_mse))
-            total, taken = 0.0, 0.0
+            total = taken = np.zeros(self.layout.replicas)
         curves = {name: np.stack(values) for name, values in rows.items()}
         return state, curves, np.asarray(progress.validation_loss)
 
@@ -223,28 +224,29 @@ class Executor:
         """Means of every metric, {prefix_metric: (slots,)}, and test read-outs."""
         scorer = self._scorers[key]
         scores: dict[str, np.ndarray] = {}
-        codes: dict[str, np.ndarray] = {}
         gallery = np.zeros(0, np.uint8)
-        splits = ("val", "test", "train") if final else ("val",)
-        for split in splits:
+        for split in ("val", "test") if final else ("val",):
             blocks = data.scored[split]
-            parts, coded = [], []
-            for index in range(len(blocks.images)):
-                metrics, code, images = scorer(
-                    state.weights, loss, blocks.images[index]
-                )
+            parts = []
+            for images in blocks.images:
+                metrics, read_outs = scorer.scores(state.weights, loss, images)
                 parts.append({name: np.asarray(v) for name, v in metrics.items()})
-                coded.append(np.asarray(code))
-                if split == "test" and index == 0:
-                    gallery = np.asarray(images[:, :GALLERY])
-            there = np.asarray(blocks.weights).reshape(-1) > 0
-            codes[split] = np.concatenate(coded, axis=1)[:, there]
-            if split == "train":
-                continue
+                if split == "test" and len(parts) == 1:
+                    gallery = np.asarray(read_outs[:, :GALLERY])
             for name in METRICS:
-                values = np.concatenate([part[name] for part in parts], axis=1)
-                scores[f"{split}_{name}"] = values[:, there].mean(1, dtype=np.float64)
-        if final:
+                values = _whole([part[name] for part in parts], blocks)
+                scores[f"{split}_{name}"] = values.mean(1, dtype=np.float64)
+        if final and data.source.train.labels is not None:
+            codes = {
+                split: _whole(
+                    [
+                        np.asarray(scorer.codes(state.weights, images))
+                        for images in blocks.images
+                    ],
+                    blocks,
+                )
+                for split, blocks in data.scored.items()
+            }
             scores |= self._code_scores(data, codes)
         return scores, gallery
 
@@ -327,6 +329,11 @@ class Executor:
         example = stack([replica], self.layout)
         program.compile(example, data.train, data.validation)
         return program
+
+
+def _whole(parts: list[np.ndarray], blocks: Blocks) -> np.ndarray:
+    """(slots, images, ...) of a split from its blocks', without the filling."""
+    return np.concatenate(parts, axis=1)[:, np.asarray(blocks.weights).reshape(-1) > 0]
 
 
 def _listed(values: np.ndarray) -> list[float]:

@@ -31,7 +31,16 @@ from experiments.commandline import (
 from experiments.config import Sweep, UserError, unknown
 from experiments.report import build as report
 from experiments.report.console import render
-from lossjax import CODE_METRICS, METRICS, NUMERICS, models, platform, resolve
+from lossjax import (
+    CODE_METRICS,
+    METRICS,
+    NUMERICS,
+    CodeMetric,
+    Metric,
+    models,
+    platform,
+    resolve,
+)
 
 USAGE = """
 ./run.sh sweep [--config=FILE[:arg]] [--config.FIELD=VALUE ...] [--out=DIR]
@@ -199,6 +208,7 @@ def _describe(sweep: Sweep, datasets: dict[str, data.Dataset]) -> dict[str, Any]
     """The content of sweep.json: all that the report needs to know without jax."""
     from experiments.execute import GALLERY
 
+    metrics: dict[str, Metric | CodeMetric] = {**METRICS, **CODE_METRICS}
     return {
         "config": sweep.to_json(),
         "losses": list(sweep.losses),
@@ -208,7 +218,7 @@ def _describe(sweep: Sweep, datasets: dict[str, data.Dataset]) -> dict[str, Any]
                 "unit": metric.unit,
                 "margin": vars(metric.margin),
             }
-            for name, metric in [*METRICS.items(), *CODE_METRICS.items()]
+            for name, metric in metrics.items()
         },
         "datasets": _dataset_facts(datasets, GALLERY),
         "provenance": platform.describe() | {"numerics": NUMERICS},

@@ -128,8 +128,8 @@ class _ConvAutoencoder(nnx.Module):
             hidden = jax.nn.relu(layer(hidden))
         code = self.encode(hidden.reshape(hidden.shape[0], -1))
         hidden = jax.nn.relu(self.decode(code)).reshape(-1, *self.coarse)
-        for layer in self.up:
-            hidden = jax.nn.relu(layer(hidden))
+        for wider in self.up:
+            hidden = jax.nn.relu(wider(hidden))
         return Output(self.head(hidden)[:, :height, :width], code)
 
 

@@ -247,11 +247,17 @@ class Scorer:
         self._links = tuple(links)
         score = functools.partial(_score, network, tuple(links.values()))
         self._score = _spread(score, mesh, layout, shared=2)
+        code = functools.partial(_code, network)
+        self._code = _spread(code, mesh, layout, shared=1)
 
-    def __call__(
+    def codes(self, weights: jax.Array, images_u8: jax.Array) -> jax.Array:
+        """Codes (slots, block, latent_dim) of a block."""
+        return self._code(weights, images_u8)
+
+    def scores(
         self, weights: jax.Array, loss: Loss, images_u8: jax.Array
-    ) -> tuple[dict[str, jax.Array], jax.Array, jax.Array]:
-        """Metrics {name: (slots, block)}, codes and uint8 read-outs of a block.
+    ) -> tuple[dict[str, jax.Array], jax.Array]:
+        """Metrics {name: (slots, block)} and uint8 read-outs of a block.
 
         Args:
           weights: State.weights of `Program`.
@@ -427,11 +433,16 @@ def _score(
     weights: jax.Array,
     which: jax.Array,
     images_u8: jax.Array,
-) -> tuple[Mapping[str, jax.Array], jax.Array, jax.Array]:
+) -> tuple[Mapping[str, jax.Array], jax.Array]:
     """Every metric of one replica's read-outs of one block."""
     images = as_intensity(images_u8)
     size, unravel = _unravel(network)
-    raw, code = network.apply(unravel(weights[:size]), images)
+    raw, _ = network.apply(unravel(weights[:size]), images)
     image = jax.lax.switch(which, [loss.read_out for loss in losses], raw)
     scores = {name: metric.fn(image, images) for name, metric in METRICS.items()}
-    return scores, code, jnp.round(image * 255).astype(jnp.uint8)
+    return scores, jnp.round(image * 255).astype(jnp.uint8)
+
+
+def _code(network: Network, weights: jax.Array, images_u8: jax.Array) -> jax.Array:
+    size, unravel = _unravel(network)
+    return network.apply(unravel(weights[:size]), as_intensity(images_u8)).code
