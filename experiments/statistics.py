@@ -7,6 +7,7 @@ the exact sign-flip test beyond a dozen seeds and the best set are ours.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -99,31 +100,39 @@ def interval(values: Sequence[float] | np.ndarray) -> Interval:
             (values,), np.mean, method="BCa", rng=np.random.default_rng(0)
         ).confidence_interval
         return Interval(center, float(result.low), float(result.high))
-    half = float(stats.sem(values) * stats.t.ppf(1 - LEVEL / 2, len(values) - 1))
+    half = _quantile(len(values)) * float(np.std(values, ddof=1)) / len(values) ** 0.5
     return Interval(center, center - half, center + half)
 
 
-def sign_flip(differences: np.ndarray) -> float:
-    """Two-sided p of the sign-flip test that paired differences (n,) have mean zero.
+@functools.cache
+def _quantile(n: int) -> float:
+    """How many standard errors of n values the interval reaches to each side."""
+    return float(stats.t.ppf(1 - LEVEL / 2, n - 1))
 
-    Exact up to 30 seeds: by scipy's enumeration, and from 14 seeds, where that takes
-    seconds, by counting over two halves. Beyond 30 seeds 99,999 seeded random flips.
+
+def sign_flip(differences: np.ndarray) -> np.ndarray:
+    """Two-sided p of the sign-flip test that paired differences (k, n) have mean zero.
+
+    One p for each of the k rows. Exact up to 30 seeds: by scipy's enumeration, and from
+    14 seeds, where that takes seconds, by counting over two halves. Beyond 30 seeds
+    99,999 seeded random flips.
     """
     differences = np.asarray(differences, float)
-    n = len(differences)
+    rows, n = differences.shape
+    if rows == 0:
+        return np.empty(0)
     if 13 < n <= 30:
-        return _sign_flip_by_halves(differences)
-    return float(
-        stats.permutation_test(
-            (differences,),
-            lambda x, axis: np.mean(x, axis=axis),
-            permutation_type="samples",
-            vectorized=True,
-            n_resamples=np.inf if n <= 13 else 99_999,
-            batch=10_000,
-            rng=np.random.default_rng(0),
-        ).pvalue
-    )
+        return np.array([_sign_flip_by_halves(row) for row in differences])
+    return stats.permutation_test(
+        (differences,),
+        lambda x, axis: np.mean(x, axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        axis=1,
+        n_resamples=np.inf if n <= 13 else 99_999,
+        batch=max(1, 1_000_000 // differences.size),
+        rng=np.random.default_rng(0),
+    ).pvalue
 
 
 def _sign_flip_by_halves(differences: np.ndarray) -> float:
@@ -145,7 +154,7 @@ def _sign_flip_by_halves(differences: np.ndarray) -> float:
     return min(1.0, (int(above.sum()) + int(below.sum())) / flips)
 
 
-def holm(p: Sequence[float]) -> np.ndarray:
+def holm(p: Sequence[float] | np.ndarray) -> np.ndarray:
     """Holm's step-down adjustment of (k,) p-values, in their order."""
     values = np.asarray(p, float)
     order = np.argsort(values, kind="stable")
@@ -192,7 +201,8 @@ def rank(
     equivalence = margin * (abs(means[best].center) if relative else 1.0)
     gaps = {name: worse * (arms[name].values - reference) for name in rivals}
     tested = [name for name in rivals if np.any(gaps[name] != 0)]
-    adjusted = holm([sign_flip(gaps[name] - equivalence) for name in tested])
+    shifted = [gaps[name] - equivalence for name in tested]
+    adjusted = holm(sign_flip(np.array(shifted).reshape(len(tested), size)))
     p = dict(zip(tested, adjusted.tolist(), strict=True))
 
     standings = [_standing(best, arms[best], means[best], True, "best")]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def score(run: Run) -> dict[str, float]:
     }
 
 
-def describe(sweep: Sweep, images: int = 4, side: int = 8) -> dict[str, object]:
+def describe(sweep: Sweep, images: int = 4, side: int = 8) -> dict[str, Any]:
     """What a sweep writes into sweep.json."""
     pixels = np.arange(images * side * side) % 256
     gallery = pixels.astype(np.uint8).reshape(images, side, side, 1)
@@ -94,7 +95,7 @@ def result(run: Run, images: int = 4, side: int = 8) -> Result:
         validation_loss=scores["mse"],
         metrics=metrics,
         curve={
-            "step": steps,
+            "step": [float(step) for step in steps],
             "train_loss": curve,
             "validation_loss": curve,
             "validation_mse": curve,
@@ -110,7 +111,7 @@ def write(
     out: Path,
     sweep: Sweep,
     change: Change = lambda result: result,
-    description: Mapping[str, object] | None = None,
+    description: Mapping[str, Any] | None = None,
 ) -> None:
     """Store what the protocol asks for until it asks no more.
 

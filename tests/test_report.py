@@ -396,7 +396,7 @@ def test_nothing_finished(tmp_path: Path) -> None:
             status="diverged",
             diverged_step=1,
             metrics={},
-            curve={"step": [20], "validation_mse": [None]},
+            curve={"step": [20.0], "validation_mse": [math.nan]},
             validation_loss=math.nan,
         )
 

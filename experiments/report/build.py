@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from experiments import store
 from experiments.config import UserError
-from experiments.report import markup, tables, verdict
+from experiments.report import markup, style, tables, verdict
 from experiments.report.evidence import Evidence, read
 from experiments.report.figures import Album
 from experiments.report.sections import SECTIONS
@@ -123,6 +123,9 @@ def _page(evidence: Evidence, album: Album) -> str:
         f"{verdict.count(sweep.train_steps, 'step')}. Primary metric: "
         f"{sweep.primary_metric}.",
         sections=shown,
+        symbols=Markup("").join(
+            mark.symbol() for mark in style.marks(evidence.losses).values()
+        ),
         css=Markup(_asset("page.css")),
         js=Markup(_asset("page.js")),
         footer="Rebuilt from stored runs by ./run.sh report; beside this page: "

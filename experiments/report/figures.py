@@ -28,6 +28,7 @@ from experiments.store import Result
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_COLUMNS, _LINE = 2, 0.19  # of a legend; the height of a line in inches
 WIDTH = 4.2  # inches: the width of a phone, so letters keep their size there
 
 
@@ -97,7 +98,9 @@ def ranking(evidence: Evidence, group: Group, metric: str, ranking: Ranking) -> 
     marks = style.marks(evidence.losses)
     ranked = [s for s in ranking.standings if math.isfinite(s.center)]
     rest = [s for s in ranking.standings if not math.isfinite(s.center)]
-    figure, axes = _canvas(0.85 + 0.24 * len(ranking.standings))
+    longest = max(len(s.loss) for s in ranking.standings)
+    height = 0.24 * len(ranking.standings) + 0.1
+    figure, axes = _canvas(height, left=0.25 + 0.075 * longest)
     best = ranking.best
     if best is not None and ranking.margin > 0:
         sign = 1 if ranking.direction == "lower" else -1
@@ -146,7 +149,7 @@ def ranking(evidence: Evidence, group: Group, metric: str, ranking: Ranking) -> 
 def learning(evidence: Evidence, group: Group) -> Figure | None:
     """Validation mse while training: mean over seeds, band from least to most."""
     marks = style.marks(evidence.losses)
-    figure, axes = _canvas(3.1 + _legend_height(len(group.cells)))
+    figure, axes = _canvas(2.5, entries=len(group.cells))
     drawn = 0
     for loss, cell in group.cells.items():
         steps, values = curves(cell, "validation_mse")
@@ -165,7 +168,7 @@ def learning(evidence: Evidence, group: Group) -> Figure | None:
                 alpha=0.14,
                 lw=0,
             )
-            _line(axes, mark, steps, kept.mean(axis=0), loss)
+            _line(axes, mark, steps, kept.mean(axis=0))
         for broken in values[~whole]:
             upto = np.flatnonzero(np.isfinite(broken))
             axes.plot(
@@ -174,16 +177,13 @@ def learning(evidence: Evidence, group: Group) -> Figure | None:
             if upto.size:
                 last = upto[-1]
                 axes.plot(steps[last], broken[last], "x", color=mark.colour)
-        if not whole.any():
-            label = f"{loss} (diverged)"
-            axes.plot([], [], "x", color=mark.colour, linestyle=":", label=label)
     if not drawn:
         return None
     axes.set_yscale("log")
     _plain_log(axes.yaxis)
     axes.set_xlabel("step")
     axes.set_ylabel("validation mse")
-    _legend(figure, axes)
+    _legend(figure, group, marks)
     return figure
 
 
@@ -193,7 +193,7 @@ def rates(evidence: Evidence, group: Group) -> Figure | None:
     marks = style.marks(evidence.losses)
     metric = evidence.primary
     lower = evidence.metrics[metric]["direction"] == "lower"
-    figure, axes = _canvas(3.1 + _legend_height(len(group.cells)))
+    figure, axes = _canvas(2.5, entries=len(group.cells))
     lost: list[tuple[float, Mark]] = []
     drawn = 0
     for loss, cell in group.cells.items():
@@ -206,7 +206,7 @@ def rates(evidence: Evidence, group: Group) -> Figure | None:
         lost += [(rate, mark) for rate, _, n in tried if n]
         if fine:
             x, y = zip(*fine, strict=True)
-            _line(axes, mark, np.array(x), np.array(y), loss)
+            _line(axes, mark, np.array(x), np.array(y))
         for rate, mean in fine:
             if rate == cell.plan.learning_rate:
                 axes.plot(
@@ -232,7 +232,7 @@ def rates(evidence: Evidence, group: Group) -> Figure | None:
     _plain_log(axes.xaxis)
     axes.set_xlabel("learning rate (log scale)")
     axes.set_ylabel(f"validation {metric}")
-    _legend(figure, axes)
+    _legend(figure, group, marks)
     return figure
 
 
@@ -283,12 +283,22 @@ def describe(group: Group, ranking: Ranking, metric: str) -> str:
     return f"{metric} on the test images of {group.name}, best first: {scores}."
 
 
-def _canvas(height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    return figure, figure.subplots()
+def _canvas(
+    height: float, *, left: float = 0.75, entries: int = 0
+) -> tuple[Figure, Axes]:
+    """Axes of so many inches of height above room for a legend of so many entries.
+
+    Margins are set by hand: matplotlib's layout engine costs a third of the report.
+    """
+    below = 0.5 + _LINE * math.ceil(entries / _COLUMNS) + (0.1 if entries else 0)
+    total = below + height + 0.1
+    figure = Figure(figsize=(WIDTH, total))
+    left = min(left, 0.6 * WIDTH)
+    box = (left / WIDTH, below / total, 1 - (left + 0.15) / WIDTH, height / total)
+    return figure, figure.add_axes(box)
 
 
-def _line(axes: Axes, mark: Mark, x: np.ndarray, y: np.ndarray, loss: str) -> None:
+def _line(axes: Axes, mark: Mark, x: np.ndarray, y: np.ndarray) -> None:
     axes.plot(
         x,
         y,
@@ -296,22 +306,30 @@ def _line(axes: Axes, mark: Mark, x: np.ndarray, y: np.ndarray, loss: str) -> No
         marker=mark.outline,
         markersize=5,
         markevery=max(1, len(x) // 8),
-        label=loss,
     )
 
 
-def _legend_height(losses: int) -> float:
-    return 0.2 * math.ceil(losses / 2) + 0.1
-
-
-def _legend(figure: Figure, axes: Axes) -> None:
-    figure.legend(
-        *axes.get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=2,
-        handlelength=1.8,
-        columnspacing=1.2,
-    )
+def _legend(figure: Figure, group: Group, marks: dict[str, Mark]) -> None:
+    """Every loss of the group by name, below the axes, in display order."""
+    rows = math.ceil(len(group.cells) / _COLUMNS)
+    total = float(figure.get_figheight())
+    axes = figure.add_axes((0, 0, 1, rows * _LINE / total))
+    axes.set_axis_off()
+    axes.set_xlim(0, WIDTH)
+    axes.set_ylim(rows - 0.4, -0.6)
+    for place, loss in enumerate(group.cells):
+        column, row = divmod(place, rows)
+        x = 0.25 + column * (WIDTH - 0.25) / _COLUMNS
+        mark = marks[loss]
+        axes.plot(
+            [x, x + 0.14, x + 0.28],
+            [row] * 3,
+            color=mark.colour,
+            marker=mark.outline,
+            markersize=5,
+            markevery=[1],
+        )
+        axes.text(x + 0.36, row, loss, va="center", fontsize=8.5)
 
 
 def _plain_log(axis: matplotlib.axis.Axis) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from experiments.report.style import INK, Mark
+from experiments.report.style import Mark
 
 PAGE = Path(__file__).with_name("page")
 ENVIRONMENT = jinja2.Environment(
@@ -55,7 +55,7 @@ def number(value: float, places: int) -> Field:
     """A number to so many places; without one, a dash that sorts last."""
     if not math.isfinite(value):
         return Field("–", "", "num")
-    return Field(f"{value:.{places}f}", value, "num")
+    return Field(f"{value:.{places}f}", float(f"{value:.7g}"), "num")
 
 
 def name(loss: str, mark: Mark) -> Field:
@@ -74,7 +74,7 @@ def strip(images_u8: np.ndarray, alt: str) -> Markup:
         canvas[:, left : left + width, channels] = 255
     buffer = io.BytesIO()
     Image.fromarray(canvas, "LA" if channels == 1 else "RGBA").save(
-        buffer, "PNG", optimize=True
+        buffer, "PNG", compress_level=9
     )
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
     return Markup(
@@ -99,9 +99,8 @@ def forest(
             '<line x1="{:.1f}" x2="{:.1f}" y1="8" y2="8" stroke="{}"/>'
         ).format(place(low), place(high), mark.colour)
     return Markup(
-        '<svg class="forest" viewBox="0 0 160 16" aria-hidden="true">{}'
-        '<polygon points="{}" fill="{}"/></svg>'
-    ).format(line, mark.points(place(center), middle, 5), mark.colour)
+        '<svg class="forest" viewBox="0 0 160 16" aria-hidden="true">{}{}</svg>'
+    ).format(line, mark.use(place(center), middle, 6))
 
 
 def sparkline(
@@ -135,10 +134,7 @@ def sparkline(
     )
     parts = [f'<polyline points="{path}" fill="none" stroke="{mark.colour}"/>']
     for (rate, _), value in zip(points, scaled, strict=True):
-        parts.append(
-            f'<polygon points="{mark.points(x(rate), y(value), 4)}" '
-            f'fill="{mark.colour}"/>'
-        )
+        parts.append(mark.use(x(rate), y(value), 5))
         if rate == chosen:
             parts.append(
                 f'<circle cx="{x(rate):.1f}" cy="{y(value):.1f}" r="8" fill="none" '
@@ -155,11 +151,4 @@ def sparkline(
         f'<path class="axis" d="M{edge / 2:g} {height - 4:g}H{width - edge / 2:g}"/>'
         + "".join(parts)
         + "</svg>"
-    )
-
-
-def standalone(svg: Markup) -> str:
-    """A small picture of the page as a file of its own."""
-    return svg.replace(
-        "<svg", f'<svg xmlns="http://www.w3.org/2000/svg" color="{INK}"', 1
     )

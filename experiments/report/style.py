@@ -98,6 +98,7 @@ SHAPES: tuple[Polygon, ...] = (
 class Mark:
     """How one loss is drawn."""
 
+    index: int
     colour: str
     shape: Polygon
 
@@ -110,17 +111,29 @@ class Mark:
         """The shape as SVG points around (x, y)."""
         return " ".join(f"{x + size * a:.1f},{y - size * b:.1f}" for a, b in self.shape)
 
+    def symbol(self) -> Markup:
+        """The shape, defined once in the page; `use` shows it wherever it is needed."""
+        return Markup(
+            '<symbol id="mark-{}" viewBox="-6 -6 12 12">'
+            '<polygon points="{}" fill="{}"/></symbol>'
+        ).format(self.index, self.points(0, 0, 5), self.colour)
+
+    def use(self, x: float, y: float, size: float) -> Markup:
+        """The shape inside a picture, around (x, y)."""
+        return Markup(
+            '<use href="#mark-{}" x="{:.1f}" y="{:.1f}" width="{:g}" height="{:g}"/>'
+        ).format(self.index, x - size, y - size, 2 * size, 2 * size)
+
     def icon(self) -> Markup:
         """The shape beside a loss's name in the page; the name says what it is."""
         return Markup(
-            '<svg class="icon" viewBox="0 0 12 12" aria-hidden="true">'
-            '<polygon points="{}" fill="{}"/></svg>'
-        ).format(self.points(6, 6, 5), self.colour)
+            '<svg class="icon" aria-hidden="true"><use href="#mark-{}"/></svg>'
+        ).format(self.index)
 
 
 def marks(losses: tuple[str, ...]) -> dict[str, Mark]:
     """Every loss's mark, by its place in the display order."""
     return {
-        loss: Mark(COLOURS[i % len(COLOURS)], SHAPES[i % len(SHAPES)])
+        loss: Mark(i, COLOURS[i % len(COLOURS)], SHAPES[i % len(SHAPES)])
         for i, loss in enumerate(losses)
     }

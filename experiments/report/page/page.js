@@ -8,7 +8,7 @@ for (const button of document.querySelectorAll("table.sortable thead button")) {
     for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", down ? "descending" : "ascending");
     const body = table.tBodies[0];
-    const key = (row) => row.cells[column].dataset.sort;
+    const key = (row) => row.cells[column].dataset.sort ?? row.cells[column].textContent.trim();
     const compare = (a, b) => {
       const x = key(a), y = key(b);
       if (x === "" || y === "") return (x === "") - (y === "");
