@@ -18,7 +18,7 @@ import stored_sweeps
 from rich.console import Console
 
 from experiments import store
-from experiments.config import Sweep
+from experiments.config import Sweep, UserError
 from experiments.report import console, style
 from experiments.report.__main__ import main
 from experiments.report.build import build
@@ -417,29 +417,37 @@ def test_nothing_stored_yet(tmp_path: Path) -> None:
         (["--out=DIR/absent"], "no such directory; ./run.sh sweep writes it"),
         (["--out=DIR"], "holds no sweep.json"),
         (["--out=DIR/file"], "no such directory"),
-        (["--out=DIR/garbage"], "sweep.json"),
+        (["--out=DIR/garbage"], "garbage/sweep.json: "),
+        (["--out=DIR/old"], "sweep.json is of another version"),
         (["--out=DIR", "more"], "stray argument 'more'"),
-        (["--outt=DIR"], "'outt'"),
+        (["--outt=DIR"], "unknown flag '--outt': did you mean '--out'?"),
         (["--out"], "out"),
-        ([], "--out=DIR is missing"),
+        ([], "--out is missing"),
     ],
 )
-def test_bad_usage_is_one_line_and_exit_2(
-    arguments: list[str],
-    said: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+def test_bad_usage_names_what_to_mend(
+    arguments: list[str], said: str, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "garbage").mkdir()
     (tmp_path / "garbage/sweep.json").write_text("{")
-    status = main([word.replace("DIR", str(tmp_path)) for word in arguments])
-    shown = capsys.readouterr()
-    assert status == 2
-    assert shown.out == ""
-    assert shown.err.startswith("report: ") and shown.err.count("\n") == 1
-    assert said in shown.err.replace(str(tmp_path), "DIR")
-    assert not (tmp_path / "report").exists()
+    store.write_sweep(tmp_path / "old", {"config": {"lossses": []}})
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError) as caught:
+        main([word.replace("DIR", str(tmp_path)) for word in arguments])
+    assert said in str(caught.value).replace(str(tmp_path), "DIR")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_bad_usage_is_one_line_and_exit_2(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.report", f"--out={tmp_path}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1 and "sweep.json" in done.stderr
 
 
 def test_the_verb_prints_the_comparison_and_succeeds(

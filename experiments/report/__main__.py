@@ -1,33 +1,33 @@
-"""`./run.sh report --out=DIR`: rebuild the report from the stored runs."""
+"""The verb `report`: rebuilds tables, figures and the page from stored runs."""
 
-import sys
 from pathlib import Path
 
 from absl import flags
 from rich.console import Console
 
+from experiments.commandline import Exit, parse, run
 from experiments.config import UserError
-from experiments.report import console
 from experiments.report.build import build
+from experiments.report.console import render
+
+USAGE = """
+./run.sh report --out=DIR
+
+Reads DIR/sweep.json and the stored runs, writes DIR/report (index.html, rows.csv,
+summary.json, tables, figures) and prints the comparison table and the verdict. Trains
+nothing and needs no accelerator.
+"""
 
 
 def main(arguments: list[str]) -> int:
-    """Exit status: 0, or 2 after one line that says what to mend."""
     values = flags.FlagValues()
     flags.DEFINE_string("out", None, "what a sweep wrote", flag_values=values)
-    try:
-        rest = values(["report", *arguments])[1:]
-        if rest:
-            raise UserError(f"stray argument {rest[0]!r}: report takes --out=DIR only")
-        if not values.out:
-            raise UserError("--out=DIR is missing: the directory that a sweep wrote")
-        summary = build(Path(values.out))
-    except (UserError, flags.Error) as error:
-        print(f"report: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    console.render(summary, Console())
-    return 0
+    parse(values, arguments, USAGE)
+    if not values.out:
+        raise UserError("--out is missing; --out=DIR names the directory of a sweep")
+    render(build(Path(values.out)), Console())
+    return Exit.DONE
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run(main)
