@@ -180,7 +180,7 @@ def learning(evidence: Evidence, group: Group) -> Figure | None:
     if not drawn:
         return None
     axes.set_yscale("log")
-    _plain_log(axes.yaxis)
+    _plain_log(axes.yaxis, (1, 2, 3, 5, 7))
     axes.set_xlabel("step")
     axes.set_ylabel("validation mse")
     _legend(figure, group, marks)
@@ -229,7 +229,7 @@ def rates(evidence: Evidence, group: Group) -> Figure | None:
             transform=axes.get_xaxis_transform(),
         )
     axes.set_xscale("log")
-    _plain_log(axes.xaxis)
+    _plain_log(axes.xaxis, (1, 3))
     axes.set_xlabel("learning rate (log scale)")
     axes.set_ylabel(f"validation {metric}")
     _legend(figure, group, marks)
@@ -332,9 +332,9 @@ def _legend(figure: Figure, group: Group, marks: dict[str, Mark]) -> None:
         axes.text(x + 0.36, row, loss, va="center", fontsize=8.5)
 
 
-def _plain_log(axis: matplotlib.axis.Axis) -> None:
-    """1 and 3 in every decade, written out: no powers to decode."""
-    axis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1.0, 3.0)))
+def _plain_log(axis: matplotlib.axis.Axis, steps: tuple[float, ...]) -> None:
+    """These steps of every decade, written out: no powers to decode."""
+    axis.set_major_locator(matplotlib.ticker.LogLocator(subs=steps))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())

@@ -29,7 +29,7 @@ TEMPLATE = """
 
 
 def build(evidence: Evidence, album: Album) -> Markup:
-    values = evidence.description["config"]
+    values = evidence.sweep.to_json()
     facts = [
         (name, _text(value))
         for name, value in evidence.description["provenance"].items()

@@ -22,8 +22,7 @@ losses. Last panel: the primary metric, which can.</p>
 <figcaption><b>{{ panel.who }}</b><br>{{ panel.words }}</figcaption></figure>
 {% endfor %}
 </div>
-<div class="figures">{{ group.figure }}</div>
-{{ group.table }}
+<div class="figures">{{ group.figure }}{{ group.table }}</div>
 {% endfor %}
 """
 
@@ -78,30 +77,45 @@ def _panel(evidence: Evidence, cell: Cell) -> dict[str, object] | None:
 
 def _table(evidence: Evidence, group: Group) -> Markup:
     marks = style.marks(evidence.losses)
+    metric = evidence.primary
+    grid = sorted(evidence.sweep.learning_rates)
+    common = grid[len(grid) // 2]
     rows = []
     for loss, cell in group.cells.items():
         chosen = cell.plan.learning_rate
         lost = len(cell.status("diverged"))
-        tried = ", ".join(f"{rate:g}" for rate in cell.plan.learning_rates)
+        at = {
+            rate: mean
+            for rate, mean, _ in figures.response(cell.tuning, f"val_{metric}")
+        }
         rows.append(
             [
                 markup.name(loss, marks[loss]),
                 Field("–", "", "num")
                 if chosen is None
                 else Field(f"{chosen:g}", chosen, "num"),
-                Field("at the edge" if cell.plan.edge else "inside", cell.plan.edge),
-                Field(tried, tried),
+                Field("at the edge" if cell.plan.edge else "inside"),
+                markup.number(at.get(chosen or 0.0, math.nan), 4),
+                markup.number(at.get(common, math.nan), 4),
                 Field(lost, lost, "num"),
             ]
         )
     heads: list[str | Field] = [
         "loss",
         Field("chosen rate", kind="num"),
-        "place",
-        "tried",
+        "in the grid",
+        Field("there", kind="num"),
+        Field(f"untuned, at {common:g}", kind="num"),
         Field("diverged runs", kind="num"),
     ]
-    return markup.table(f"{group.name}: the rate of every loss", heads, rows)
+    tried = sorted({r for c in group.cells.values() for r in c.plan.learning_rates})
+    return markup.table(
+        f"{group.name}: the rate of every loss, and validation {metric} there and at "
+        f"one common rate, the middle of the grid: what tuning is worth. Rates tried: "
+        f"{', '.join(f'{rate:g}' for rate in tried)}.",
+        heads,
+        rows,
+    )
 
 
 def _describe(evidence: Evidence, group: Group) -> str:
