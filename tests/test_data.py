@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from experiments import data
-from experiments.data.dataset import fit_images
+from experiments.data.fitting import fit_images
 
 TRAIN, TEST = 60, 20
 # The identity of every published digits number; it must not follow numpy.
@@ -198,7 +198,7 @@ def test_one_missing_label_file_is_named(tmp_path: Path) -> None:
         ("digit", "did you mean digits?"),
         ("digits:3", "did you mean digits?"),
         ("idx", "did you mean idx:DIR?"),
-        ("idx:", "names no DIR"),
+        ("idx:", "names no folder"),
         ("idx:/no/such/folder", "does not exist"),
         (f"idx:{__file__}", "is not a folder"),
         ("zzz\nzzz", "valid: digits"),

@@ -66,7 +66,7 @@ def test_verbs_run_and_are_listed() -> None:
     listed = run(ROOT, "--help")
     assert listed.returncode == 0
     verbs = [line.split()[0] for line in listed.stdout.splitlines()[1:]]
-    assert {"sweep", "report", "losses", "test"} <= set(verbs)
+    assert {"sweep", "report", "losses", "data", "test"} <= set(verbs)
     for verb in set(verbs) - {"test"}:
         program = ROOT / "experiments" / verb
         assert (

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
-from PIL import Image
+
+SPLITS = ("train", "validation", "test")  # in the order of the fingerprint
+HOLD_OUT = 5_000
 
 
 class DataError(ValueError):
@@ -26,9 +28,7 @@ class Split:
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
         if images.dtype != np.uint8:
-            raise TypeError(
-                f"Split.images: dtype {images.dtype}; images are uint8, 0 to 255"
-            )
+            raise TypeError(f"Split.images: dtype {images.dtype}; {_remedy(images)}")
         if images.ndim != 4 or images.shape[3] not in (1, 3):
             raise ValueError(
                 f"Split.images: shape {images.shape}; "
@@ -47,12 +47,56 @@ class Split:
 
 
 @dataclasses.dataclass(frozen=True)
+class Noise:
+    """A law by which training targets are disturbed, once per image, on the device.
+
+    `experiments.data.noise` draws it; `scale` is in intensity, `exponent` belongs to
+    the law "variance" alone.
+    """
+
+    law: str
+    scale: float
+    exponent: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """What a source yields: train, validation and test, and what was planted."""
+
+    splits: Mapping[str, Split]
+    description: str = ""
+    truth: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    noise: Noise | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What a user may ask of any source; None leaves it to the source."""
+
+    image_size: int | None = None
+    channels: int | None = None
+    max_examples: int | None = None
+    group_by: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.channels not in (None, 1, 3):
+            raise DataError(f"channels={self.channels!r}: valid are 1 and 3")
+        if self.image_size is not None and not 4 <= self.image_size <= 1024:
+            raise DataError(f"image_size={self.image_size!r}: valid are 4 to 1024")
+        if self.max_examples is not None and self.max_examples < 12:
+            raise DataError(f"max_examples={self.max_examples!r}: valid is 12 or more")
+        if self.group_by not in (None, "parent"):
+            raise DataError(f"group_by={self.group_by!r}: valid is 'parent'")
+
+
+@dataclasses.dataclass(frozen=True)
 class Dataset:
     """Three disjoint splits of one image shape.
 
     `fingerprint` is the sha256 (hex) of every image and label in split order, so it
     names the content and the split, wherever the files lie. `truth` holds what a
-    procedural set planted; empty for real pictures.
+    procedural set planted, empty for real pictures; `noise` what the trainer adds to
+    the targets.
     """
 
     name: str
@@ -62,6 +106,7 @@ class Dataset:
     fingerprint: str
     description: str
     truth: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    noise: Noise | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -72,35 +117,94 @@ class Dataset:
     @property
     def splits(self) -> Mapping[str, Split]:
         """The three splits by name, in the order of the fingerprint."""
-        return {name: getattr(self, name) for name in ("train", "validation", "test")}
+        return {name: getattr(self, name) for name in SPLITS}
 
 
-def make_dataset(
-    name: str,
-    splits: Mapping[str, Split],
-    description: str,
-    *,
-    truth: Mapping[str, object] | None = None,
-) -> Dataset:
+def make_dataset(name: str, content: Content) -> Dataset:
     """Checks the three splits against each other and seals them with a fingerprint.
 
     Raises:
       DataError: a split is empty, or the image shapes differ.
     """
+    splits = content.splits
     shapes = {key: split.images.shape[1:] for key, split in splits.items()}
     if len(set(shapes.values())) != 1:
         raise DataError(f"{name}: image shapes differ between splits: {shapes}")
     for key, split in splits.items():
         if not len(split):
             raise DataError(f"{name}: the {key} split is empty; every split needs one")
-        split.images.flags.writeable = False
+        if split.images.flags.writeable:
+            split.images.flags.writeable = False
     return Dataset(
         name=name,
-        **splits,
-        fingerprint=_fingerprint(splits),
-        description=description,
-        truth=MappingProxyType(dict(truth or {})),
+        train=splits["train"],
+        validation=splits["validation"],
+        test=splits["test"],
+        fingerprint=_fingerprint(content),
+        description=content.description,
+        truth=MappingProxyType(dict(content.truth)),
+        noise=content.noise,
     )
+
+
+def plan_splits(
+    counts: Mapping[str, int], max_examples: int | None = None
+) -> dict[str, tuple[str, np.ndarray]]:
+    """Train, validation and test as (what was found, indices into it).
+
+    A missing test or validation split is taken from the training images: 5,000 of
+    them, or a sixth where there are under 10,000. `max_examples` keeps the splits'
+    proportions. Every choice is a fixed permutation.
+    """
+    plan = {key: (key, np.arange(count)) for key, count in counts.items()}
+    for key in ("test", "validation"):
+        if key not in plan:
+            source, rest = plan["train"]
+            if len(rest) < 2:
+                raise DataError(f"{len(rest)} training image; at least 2 are needed")
+            size = HOLD_OUT if len(rest) >= 2 * HOLD_OUT else max(1, len(rest) // 6)
+            held, kept = hold_out(len(rest), size)
+            plan |= {key: (source, rest[held]), "train": (source, rest[kept])}
+    total = sum(len(plan[key][1]) for key in SPLITS)
+    if max_examples is not None and total > max_examples:
+        for key, (source, index) in plan.items():
+            size = max(1, len(index) * max_examples // total)
+            plan[key] = (source, index[hold_out(len(index), size)[0]])
+    return {key: plan[key] for key in SPLITS}
+
+
+def three_splits(
+    found: Mapping[str, Split], max_examples: int | None = None
+) -> dict[str, Split]:
+    """The splits of `plan_splits`, taken from what was found."""
+    plan = plan_splits({k: len(split) for k, split in found.items()}, max_examples)
+    return {
+        key: found[source]
+        if len(index) == len(found[source])
+        else take(found[source], index)
+        for key, (source, index) in plan.items()
+    }
+
+
+def take(split: Split, index: np.ndarray) -> Split:
+    """The examples of those indices, in that order."""
+    labels = None if split.labels is None else split.labels[index]
+    return Split(split.images[index], labels)
+
+
+def check_memory(dataset: Dataset, limit: int) -> None:
+    """Refuses a set whose images exceed `limit` bytes of device memory.
+
+    Raises:
+      DataError: names the size and the largest `max_examples` that fits.
+    """
+    size = sum(split.images.nbytes for split in dataset.splits.values())
+    if size > limit:
+        most = limit // int(np.prod(dataset.image_shape))
+        raise DataError(
+            f"{dataset.name}: {size / 1e9:,.2f} GB of images, {limit / 1e9:,.2f} GB of "
+            f"device memory is free for them; max_examples={most} is the most that fits"
+        )
 
 
 def hold_out(count: int, *sizes: int) -> list[np.ndarray]:
@@ -111,50 +215,30 @@ def hold_out(count: int, *sizes: int) -> list[np.ndarray]:
     return [np.sort(part) for part in np.split(order, np.cumsum(sizes))]
 
 
-def fit_images(
-    images: np.ndarray, image_size: int | None, channels: int | None
-) -> np.ndarray:
-    """Square images of `image_size` and `channels`; None keeps what is there.
-
-    The shorter side is resized with an antialiased (Lanczos) filter and the longer
-    cropped about its centre. Colour becomes grey by the luma weights of ITU-R 601;
-    grey becomes colour by repetition.
-    """
-    if channels is not None and channels not in (1, 3):
-        raise DataError(f"channels={channels!r}: valid are 1 and 3")
-    if image_size is not None and not 4 <= image_size <= 1024:
-        raise DataError(f"image_size={image_size!r}: valid are 4 to 1024")
-    if images.shape[3] == 3 and channels == 1:
-        luma = images @ np.array([0.299, 0.587, 0.114], np.float32)
-        images = np.rint(luma).astype(np.uint8)[..., None]
-    elif images.shape[3] == 1 and channels == 3:
-        images = np.repeat(images, 3, axis=3)
-    if image_size is None or images.shape[1:3] == (image_size, image_size):
-        return images
-    fitted = np.empty((len(images), image_size, image_size, images.shape[3]), np.uint8)
-    for one, out in zip(images, fitted, strict=True):
-        picture = Image.fromarray(one.squeeze(2) if one.shape[2] == 1 else one)
-        out[...] = np.atleast_3d(np.asarray(fit_picture(picture, image_size)))
-    return fitted
+def _remedy(images: np.ndarray) -> str:
+    """What to do about an array that is not uint8."""
+    if images.dtype.kind == "f" and images.size:
+        low, high = float(images.min()), float(images.max())
+        if 0 <= low and high <= 1:
+            return "images are uint8: pass np.rint(255 * x).astype(np.uint8)"
+        if -1 <= low and high <= 1:
+            return (
+                f"values span [{low:g}, {high:g}]: rescale with np.rint(127.5 * "
+                "(x + 1)).astype(np.uint8). A tanh output is a sigmoid of twice its "
+                "raw value, 2 sigmoid(2 z) - 1, so the loss that matches it is bce on "
+                "raw output 2 z, without the tanh"
+            )
+    return "images are uint8, 0 to 255"
 
 
-def fit_picture(picture: Image.Image, image_size: int) -> Image.Image:
-    """One picture, its central square resized to `image_size` on a side."""
-    side = min(picture.size)
-    left, top = ((length - side) / 2 for length in picture.size)
-    return picture.resize(
-        (image_size, image_size),
-        Image.Resampling.LANCZOS,
-        box=(left, top, left + side, top + side),
-    )
-
-
-def _fingerprint(splits: Mapping[str, Split]) -> str:
+def _fingerprint(content: Content) -> str:
     digest = hashlib.sha256()
-    for key, split in splits.items():
+    for key, split in content.splits.items():
         digest.update(f"{key} {split.images.shape} ".encode())
-        digest.update(np.ascontiguousarray(split.images))
+        digest.update(np.ascontiguousarray(split.images).data)
         if split.labels is not None:
             digest.update(b"labels ")
-            digest.update(np.ascontiguousarray(split.labels, "<i4"))
+            digest.update(np.ascontiguousarray(split.labels, "<i4").data)
+    if content.noise is not None:
+        digest.update(f"noise {dataclasses.astuple(content.noise)}".encode())
     return digest.hexdigest()

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from experiments.data.dataset import Split, hold_out
+from experiments.data.dataset import Content, Split, hold_out
 
 VALIDATION_SIZE = TEST_SIZE = 300
 
 
-def digits() -> dict[str, Split]:
+def digits() -> Content:
     """1,197 / 300 / 300 images uint8 (count, 8, 8, 1), labels 0 to 9."""
     from sklearn.datasets import load_digits
 
@@ -16,9 +16,10 @@ def digits() -> dict[str, Split]:
     images_u8 = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
     labels = bunch.target.astype(np.int32)
     parts = hold_out(len(images_u8), VALIDATION_SIZE, TEST_SIZE)
-    return {
-        key: Split(images_u8[index], labels[index])
-        for key, index in zip(
-            ("train", "validation", "test"), (parts[2], parts[0], parts[1]), strict=True
-        )
-    }
+    index = dict(zip(("validation", "test", "train"), parts, strict=True))
+    return Content(
+        {
+            key: Split(images_u8[index[key]], labels[index[key]])
+            for key in ("train", "validation", "test")
+        }
+    )

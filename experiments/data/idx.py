@@ -1,16 +1,15 @@
 """Folders of IDX files, the format of MNIST and its relatives, gzipped or not."""
 
 import gzip
+import io
 import struct
 import zlib
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
-from experiments.data.dataset import DataError, Split, hold_out
+from experiments.data.dataset import Content, DataError, Split, three_splits
 
-VALIDATION_SIZE = 5_000
 _UNSIGNED_BYTE = 0x08
 _ELEMENT_TYPES = {
     0x08: "unsigned byte", 0x09: "signed byte", 0x0B: "short", 0x0C: "int",
@@ -18,7 +17,7 @@ _ELEMENT_TYPES = {
 }  # fmt: skip
 
 
-def idx_folder(folder: str) -> dict[str, Split]:
+def idx_folder(folder: str) -> Content:
     """The splits of a folder that holds train-images-idx3-ubyte and its companions.
 
     5,000 training images become validation (a sixth where there are under 10,000).
@@ -29,7 +28,6 @@ def idx_folder(folder: str) -> dict[str, Split]:
     """
     train = _read_split(folder, "train")
     test = _read_split(folder, "t10k")
-    count = len(train)
     if (train.labels is None) != (test.labels is None):
         which = "train" if train.labels is None else "t10k"
         raise DataError(
@@ -41,22 +39,13 @@ def idx_folder(folder: str) -> dict[str, Split]:
             f"idx:{folder}: training images are {train.images.shape[1:]}, "
             f"test images {test.images.shape[1:]}; they must agree"
         )
-    if count < 2:
-        raise DataError(f"idx:{folder}: {count} training image; at least 2 are needed")
-    size = VALIDATION_SIZE if count >= 2 * VALIDATION_SIZE else max(1, count // 6)
-    held, kept = hold_out(count, size)
-    return {"train": _take(train, kept), "validation": _take(train, held), "test": test}
+    return Content(three_splits({"train": train, "test": test}))
 
 
 def check_idx_folder(folder: str) -> None:
     """Raises DataError, cheaply, when the image files of the folder are not there."""
     for part in ("train", "t10k"):
         _find_images(folder, part)
-
-
-def _take(split: Split, index: np.ndarray) -> Split:
-    labels = None if split.labels is None else split.labels[index]
-    return Split(split.images[index], labels)
 
 
 def _read_split(folder: str, part: str) -> Split:
@@ -122,7 +111,7 @@ def _read(path: Path, dimensions: tuple[int, ...], kind: str) -> np.ndarray:
 
 
 def _parse(
-    stream: BinaryIO, path: Path, dimensions: tuple[int, ...], kind: str
+    stream: io.BufferedIOBase, path: Path, dimensions: tuple[int, ...], kind: str
 ) -> np.ndarray:
     magic = stream.read(4)
     if len(magic) < 4:
