@@ -229,45 +229,75 @@ def rank(
     )
 
 
-def regrets(
-    rankings: Mapping[str, Ranking],
-) -> dict[str, dict[str, float]]:
+def regrets(rankings: Mapping[str, Ranking]) -> dict[str, dict[str, Interval]]:
     """Loss -> metric -> regret: 0 for the best mean, 1 for the worst of those compared.
 
-    Only losses that are complete on every metric take part.
+    The interval is that of the paired difference to the best, on the same scale. Only
+    losses that are complete on every metric take part.
     """
     complete = [
         {s.loss for s in ranking.standings if math.isfinite(s.center)}
         for ranking in rankings.values()
     ]
-    table: dict[str, dict[str, float]] = {}
+    table: dict[str, dict[str, Interval]] = {}
     for metric, ranking in rankings.items():
-        means = {
-            s.loss: s.center
-            for s in ranking.standings
-            if all(s.loss in losses for losses in complete)
-        }
-        if not means:
+        compared = [
+            standing
+            for standing in ranking.standings
+            if all(standing.loss in losses for losses in complete)
+        ]
+        if not compared:
             return {}
-        values = list(means.values())
-        best = min(values) if ranking.direction == "lower" else max(values)
-        scale = max(values) - min(values)
-        for loss, mean in means.items():
-            regret = abs(mean - best) / scale if scale > 0 else 0.0
-            table.setdefault(loss, {})[metric] = regret
+        scale = abs(compared[-1].center - compared[0].center)
+        for standing in compared:
+            gap, floor = standing.behind, compared[0].behind
+            regret = Interval(0.0, 0.0, 0.0)
+            if gap is not None and scale > 0:
+                start = floor.center if floor else 0.0
+                center, low, high = (
+                    gap.center - start,
+                    gap.low - start,
+                    gap.high - start,
+                )
+                regret = Interval(center / scale, low / scale, high / scale)
+            table.setdefault(standing.loss, {})[metric] = regret
     return table
 
 
-def safest(table: Mapping[str, Mapping[str, float]]) -> tuple[str, float, str] | None:
-    """The loss of smallest worst-case regret, that regret, and the metric it is on."""
-    if not table:
-        return None
-    worst = {
-        loss: max((regret, metric) for metric, regret in row.items())
-        for loss, row in table.items()
-    }
-    loss = min(sorted(worst), key=lambda name: worst[name][0])
-    return loss, *worst[loss]
+def safest(rankings: Mapping[str, Ranking]) -> tuple[list[str], float, str]:
+    """The losses of smallest worst-case regret, that regret, and the metric it is on.
+
+    A regret counts only where the loss is shown worse than the best: a metric that
+    tells no losses apart must not decide. At 0 several losses may share the place.
+    """
+    worst: dict[str, tuple[float, str]] = {}
+    for loss, row in regrets(rankings).items():
+        worst[loss] = max(
+            (0.0 if rankings[metric].of(loss).best_set else regret.center, metric)
+            for metric, regret in row.items()
+        )
+    if not worst:
+        return [], math.nan, ""
+    least = min(regret for regret, _ in worst.values())
+    losses = [loss for loss, (regret, _) in worst.items() if regret == least]
+    return losses, least, worst[losses[0]][1]
+
+
+def advantage(
+    arms: Mapping[str, Arm], own: str, *, direction: str
+) -> tuple[Interval, float]:
+    """By how much one arm is better than the mean of its complete rivals, and p.
+
+    Paired by seed, positive where `own` is better, in units of the range between the
+    best and the worst arm's mean; p is the two-sided sign-flip test's, unadjusted.
+    """
+    complete = {name: arm.values for name, arm in arms.items() if arm.complete}
+    rivals = [values for name, values in complete.items() if name != own]
+    worse = 1.0 if direction == "lower" else -1.0
+    means = [float(np.mean(values)) for values in complete.values()]
+    scale = max(means) - min(means) or 1.0
+    gaps = worse * (np.mean(rivals, axis=0) - complete[own]) / scale
+    return interval(gaps), float(sign_flip(gaps[None])[0])
 
 
 def _standing(

@@ -132,6 +132,15 @@ def test_worse_within_the_margin_is_not_told_apart() -> None:
     assert [s.loss for s in relative.best_set] == ["a", "b"]
 
 
+def test_surely_worse_but_not_surely_by_the_margin_stays_in_the_set() -> None:
+    two = arms(a=0.1, b=0.1015)
+    assert by(rank(two, direction="lower", margin=0, relative=False))["b"] == "worse"
+    found = rank(two, direction="lower", margin=0.00145, relative=False)
+    behind = found.of("b").behind
+    assert behind is not None and behind.center > found.margin
+    assert by(found)["b"] == "not told apart"
+
+
 def test_significantly_within_the_margin_never_leaves_the_set() -> None:
     """The shifted test rejects here too, on the side of practical equivalence."""
     found = rank(arms(a=0.1, b=0.1005), direction="lower", margin=0.1, relative=False)
@@ -194,10 +203,46 @@ def test_regret_by_hand() -> None:
     mse = rank(arms(a=1, b=2, c=5), direction="lower", margin=0.0, relative=False)
     ssim = rank(arms(a=0.5, b=0.8, c=0.9), direction="higher", margin=0, relative=False)
     table = statistics.regrets({"mse": mse, "ssim": ssim})
-    assert table["a"] == pytest.approx({"mse": 0.0, "ssim": 1.0})
-    assert table["b"] == pytest.approx({"mse": 0.25, "ssim": 0.25})
-    assert table["c"] == pytest.approx({"mse": 1.0, "ssim": 0.0})
-    found = statistics.safest(table)
-    assert found is not None
-    assert found[0] == "b" and found[1] == pytest.approx(0.25)
-    assert statistics.safest({}) is None
+    centers = {
+        loss: {metric: regret.center for metric, regret in row.items()}
+        for loss, row in table.items()
+    }
+    assert centers["a"] == pytest.approx({"mse": 0.0, "ssim": 1.0})
+    assert centers["b"] == pytest.approx({"mse": 0.25, "ssim": 0.25})
+    assert centers["c"] == pytest.approx({"mse": 1.0, "ssim": 0.0})
+    behind = mse.of("b").behind
+    assert behind is not None
+    assert table["b"]["mse"].low == pytest.approx(behind.low / 4)
+    assert table["b"]["mse"].high == pytest.approx(behind.high / 4)
+    losses, regret, _ = statistics.safest({"mse": mse, "ssim": ssim})
+    assert losses == ["b"] and regret == pytest.approx(0.25)
+    assert statistics.safest({})[0] == []
+
+
+def test_a_metric_that_tells_nothing_apart_does_not_decide_regret() -> None:
+    apart = rank(arms(a=1, b=2, c=5), direction="lower", margin=0.0, relative=False)
+    alike = rank(arms(a=3, b=2, c=1), direction="lower", margin=9.0, relative=False)
+    losses, regret, _ = statistics.safest({"mse": apart, "sharpness": alike})
+    assert (losses, regret) == (["a"], 0.0)
+
+
+def test_regret_leaves_out_a_loss_that_was_lost() -> None:
+    three = arms(a=1, b=2, c=5)
+    three["c"] = Arm(np.full(10, np.nan), diverged=10)
+    mse = rank(three, direction="lower", margin=0.0, relative=False)
+    assert list(statistics.regrets({"mse": mse})) == ["a", "b"]
+
+
+def test_advantage_by_hand() -> None:
+    three = {
+        "own": Arm(np.array([1.0, 2.0, 1.0, 2.0])),
+        "b": Arm(np.array([2.0, 3.0, 2.0, 3.0])),
+        "c": Arm(np.array([4.0, 5.0, 4.0, 5.0])),
+        "lost": Arm(np.full(4, np.nan), diverged=4),
+    }
+    # The mean rival is 2 behind at every seed; the means range from 1.5 to 4.5.
+    found, p = statistics.advantage(three, "own", direction="lower")
+    assert found.center == pytest.approx(2 / 3)
+    assert p == pytest.approx(2 / 16)
+    found, _ = statistics.advantage(three, "own", direction="higher")
+    assert found.center == pytest.approx(-2 / 3)

@@ -17,8 +17,8 @@ from markupsafe import Markup
 from experiments import store
 from experiments.config import UserError
 from experiments.report import markup, style, tables, verdict
+from experiments.report.album import Album
 from experiments.report.evidence import Evidence, read
-from experiments.report.figures import Album
 from experiments.report.sections import SECTIONS
 
 SCHEMA = 1

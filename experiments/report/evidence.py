@@ -47,6 +47,7 @@ class Group:
     dataset: str
     model: str
     cells: Mapping[str, Cell]  # by loss, in display order
+    arms: Mapping[str, Mapping[str, Arm]]  # by metric, then loss: scores by seed
     rankings: Mapping[str, Ranking]  # by metric; empty while runs are missing
     unscored: tuple[str, ...]  # metrics that no run carries
     primary: str  # the metric that decides the headline
@@ -161,6 +162,7 @@ def _group(
     primary: str,
 ) -> Group:
     rankings: dict[str, Ranking] = {}
+    scores: dict[str, dict[str, Arm]] = {}
     unscored = []
     incomplete = any(cell.plan.pending for cell in cells.values())
     for metric, row in metrics.items():
@@ -168,13 +170,14 @@ def _group(
         if not any(np.isfinite(arm.values).any() for arm in arms.values()):
             unscored.append(metric)
         elif not incomplete:
+            scores[metric] = arms
             rankings[metric] = statistics.rank(
                 arms,
                 direction=row["direction"],
                 margin=row["margin"]["value"],
                 relative=row["margin"]["relative"],
             )
-    return Group(dataset, model, cells, rankings, tuple(unscored), primary)
+    return Group(dataset, model, cells, scores, rankings, tuple(unscored), primary)
 
 
 def _arm(cell: Cell, metric: str) -> Arm:

@@ -1,28 +1,24 @@
-"""Figures as files and as parts of the page: pure functions from a group to a Figure.
+"""The figures: pure functions from a group to a Figure.
 
 matplotlib is used without pyplot, so nothing is global and no window system is asked
-for. The same evidence gives the same bytes, whatever the locale, clock or hash seed.
+for; an Album writes them.
 """
 
 import functools
-import io
 import math
-import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import matplotlib
 import matplotlib.style
 import numpy as np
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from experiments.report import style, verdict
 from experiments.report.evidence import Cell, Evidence, Group
-from experiments.report.style import INK, PAPER, RULE, Mark
+from experiments.report.style import PAPER, RULE, Mark
 from experiments.statistics import Ranking
 from experiments.store import Result
 
@@ -30,55 +26,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 _COLUMNS, _LINE = 2, 0.19  # of a legend; the height of a line in inches
 WIDTH = 4.2  # inches: the width of a phone, so letters keep their size there
-
-
-class Album:
-    """Writes each figure as SVG and PNG and hands back what the page shows."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.names: list[str] = []
-        directory.mkdir(parents=True, exist_ok=True)
-
-    def add(self, name: str, figure: Figure, alt: str, caption: str = "") -> Markup:
-        """Write the figure and return it as an inline `<figure>` with its alt text."""
-        name = slug(name)
-        while name in self.names:
-            name += "_"
-        self.names.append(name)
-        buffer = io.StringIO()
-        with matplotlib.style.context(["default", style.RC]):
-            figure.savefig(
-                buffer, format="svg", metadata={"Date": None, "Creator": None}
-            )
-            figure.savefig(self.directory / f"{name}.png", metadata={"Software": None})
-        svg = buffer.getvalue()
-        (self.directory / f"{name}.svg").write_text(svg, encoding="utf-8")
-        return Markup(
-            '<figure role="group"><div role="img" aria-label="{}">{}</div>'
-            "<figcaption>{}</figcaption></figure>"
-        ).format(alt, Markup(inline(svg)), caption or alt)
-
-
-def inline(svg: str) -> str:
-    """An SVG file as part of a page: no prologue, themed by CSS, no clashing ids."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r' xmlns(:xlink)?="[^"]*"', "", svg).replace("xlink:href", "href")
-    used = set(re.findall(r"(?:href=\"|url\()#([^\")]+)", svg))
-    svg = re.sub(
-        r' id="([^"]*)"', lambda m: m.group(0) if m.group(1) in used else "", svg
-    )
-    for colour, name in ((INK, "ink"), (RULE, "rule"), (PAPER, "paper")):
-        svg = svg.replace(colour, f"var(--{name})")
-    return re.sub(r"\n\s*", "\n", svg).replace("<svg", '<svg focusable="false"', 1)
-
-
-def slug(name: str) -> str:
-    """A name as part of a file name on any system."""
-    return re.sub(r"[^A-Za-z0-9.=+-]+", "_", name).strip("_.") or "_"
 
 
 def _styled(draw: Callable[P, T]) -> Callable[P, T]:

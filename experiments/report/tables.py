@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from experiments import store
+from experiments import statistics, store
 from experiments.report import verdict
+from experiments.report.album import slug
 from experiments.report.evidence import Cell, Evidence, Group
-from experiments.report.figures import slug
 from experiments.statistics import Ranking, Standing
 
 RUN_COLUMNS = (
@@ -60,6 +60,9 @@ def write(evidence: Evidence, directory: Path) -> None:
             name += "_"
         used.append(name)
         _write(directory / name, comparison(evidence, group), _comparison_csv(group))
+        if matrix := regret(group):
+            stem = directory / name.replace("comparison", "regret", 1)
+            _write(stem, *matrix)
     ranked = [
         _ranking_row(group, metric, place, ranking, standing)
         for group in evidence.groups
@@ -115,6 +118,35 @@ def _comparison_csv(group: Group) -> pd.DataFrame:
             }
         lines.append(line)
     return pd.DataFrame(lines, dtype=object)
+
+
+def regret(group: Group) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+    """Trained with the row, scored by the column: as shown, and exact, one a line."""
+    matrix = statistics.regrets(group.rankings)
+    if len(matrix) < 2:
+        return None
+    shown: list[dict[str, str]] = []
+    exact: list[dict[str, Any]] = []
+    for loss, row in matrix.items():
+        line = {"trained with": loss}
+        for metric, cell in row.items():
+            text = f"{cell.center:.2f}"
+            if math.isfinite(cell.low) and cell.high > cell.low:
+                text += f" [{cell.low:.2f}, {cell.high:.2f}]"
+            own = verdict.family(loss) == metric
+            line[metric] = f"**{text}**" if own else text
+            exact.append(
+                {
+                    "trained_with": loss,
+                    "scored_by": metric,
+                    "own": own,
+                    "regret": _number(cell.center),
+                    "low": _number(cell.low),
+                    "high": _number(cell.high),
+                }
+            )
+        shown.append(line)
+    return pd.DataFrame(shown, dtype=object), pd.DataFrame(exact, dtype=object)
 
 
 RANKING_COLUMNS = (

@@ -100,14 +100,25 @@ def best_set(ranking: Ranking) -> str:
 
 def regret(group: Group) -> str:
     """The loss that is never far from the best, over every metric."""
-    found = statistics.safest(statistics.regrets(group.rankings))
-    if found is None or len(group.rankings) < 2 or len(group.cells) < 2:
+    losses, worst, metric = statistics.safest(group.rankings)
+    few = any(ranking.needed is not None for ranking in group.rankings.values())
+    if few or not losses or len(group.rankings) < 2 or len(group.cells) < 2:
         return ""
-    loss, worst, metric = found
-    start = f"smallest worst-case regret over {len(group.rankings)} metrics: {loss}, "
     if worst == 0:
-        return start + "which has the best mean on each"
-    return start + f"{worst:.2f} (on {metric}; 0 is the best mean, 1 the worst)"
+        return (
+            f"in the best set of every one of {len(group.rankings)} metrics: "
+            f"{', '.join(losses)}"
+        )
+    return (
+        f"smallest worst-case regret over {len(group.rankings)} metrics: "
+        f"{', '.join(losses)}, {worst:.2f} (on {metric}; 0 is the best mean, 1 the "
+        f"worst)"
+    )
+
+
+def family(loss: str) -> str:
+    """A loss's name without its arguments; a metric of that name is its own metric."""
+    return loss.partition("(")[0]
 
 
 def measured(standing: Standing) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from markupsafe import Markup
 
+from experiments.report.album import Album
 from experiments.report.evidence import Evidence
-from experiments.report.figures import Album
 from experiments.report.sections import (
     gallery,
     learning,
@@ -14,6 +14,7 @@ from experiments.report.sections import (
     provenance,
     rankings,
     rates,
+    regret,
     verdicts,
 )
 
@@ -29,6 +30,7 @@ class Section:
 
 SECTIONS = (
     Section("verdict", "Verdict", verdicts.build),
+    Section("regret", "Regret matrix", regret.build),
     Section("rankings", "Rankings", rankings.build),
     Section("gallery", "Gallery", gallery.build),
     Section("learning", "Learning curves", learning.build),

@@ -8,8 +8,8 @@ from markupsafe import Markup
 
 from experiments import store
 from experiments.report import markup, style
+from experiments.report.album import Album
 from experiments.report.evidence import Cell, Evidence
-from experiments.report.figures import Album
 
 TEMPLATE = """
 <p>Reconstructions of fixed test images, one seed of each loss, the same for all.</p>

@@ -3,8 +3,8 @@
 from markupsafe import Markup
 
 from experiments.report import figures, markup, verdict
+from experiments.report.album import Album
 from experiments.report.evidence import Evidence, Group
-from experiments.report.figures import Album
 
 TEMPLATE = """
 <p>Mean squared error on a fixed part of the validation images while the final runs

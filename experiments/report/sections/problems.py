@@ -3,8 +3,8 @@
 from markupsafe import Markup
 
 from experiments.report import markup, verdict
+from experiments.report.album import Album
 from experiments.report.evidence import Evidence
-from experiments.report.figures import Album
 from experiments.report.markup import Field
 from experiments.store import Result
 

@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from experiments import config
 from experiments.report import markup
+from experiments.report.album import Album
 from experiments.report.evidence import Evidence
-from experiments.report.figures import Album
 from experiments.report.markup import Field
 
 TEMPLATE = """

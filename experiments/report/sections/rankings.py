@@ -5,8 +5,8 @@ import math
 from markupsafe import Markup
 
 from experiments.report import figures, markup, style, verdict
+from experiments.report.album import Album
 from experiments.report.evidence import Evidence, Group
-from experiments.report.figures import Album
 from experiments.report.markup import Field
 from experiments.statistics import Ranking
 

@@ -5,8 +5,8 @@ import math
 from markupsafe import Markup
 
 from experiments.report import figures, markup, style
+from experiments.report.album import Album
 from experiments.report.evidence import Cell, Evidence, Group
-from experiments.report.figures import Album
 from experiments.report.markup import Field
 
 TEMPLATE = """
@@ -22,7 +22,8 @@ losses. Last panel: the primary metric, which can.</p>
 <figcaption><b>{{ panel.who }}</b><br>{{ panel.words }}</figcaption></figure>
 {% endfor %}
 </div>
-<div class="figures">{{ group.figure }}{{ group.table }}</div>
+<div class="figures">{{ group.figure }}</div>
+{{ group.table }}
 {% endfor %}
 """
 

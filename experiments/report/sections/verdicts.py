@@ -3,8 +3,8 @@
 from markupsafe import Markup
 
 from experiments.report import markup, style, verdict
+from experiments.report.album import Album
 from experiments.report.evidence import Evidence
-from experiments.report.figures import Album
 
 TEMPLATE = """
 {% if incomplete %}
