@@ -79,22 +79,28 @@ def content(evidence: Evidence) -> dict[str, Any]:
     return {"schema": SCHEMA, "verdict": verdict.text(evidence), "datasets": datasets}
 
 
+def write(evidence: Evidence, directory: Path) -> dict[str, Any]:
+    """Write every file of the report into `directory`; returns summary.json."""
+    summary = content(evidence)
+    album = Album(directory / "figures")
+    tables.write(evidence, directory / "tables")
+    store.publish(directory / "rows.csv", tables.rows(evidence))
+    text = json.dumps(summary, indent=1, ensure_ascii=False)
+    store.publish(directory / "summary.json", text + "\n")
+    store.publish(directory / "index.html", _page(evidence, album))
+    return summary
+
+
 def _build(out: Path, evidence: Evidence) -> Summary:
-    summary = Summary(out, evidence, verdict.text(evidence), content(evidence))
     fresh = out / f".report.{os.getpid()}"
     shutil.rmtree(fresh, ignore_errors=True)
     try:
-        album = Album(fresh / "figures")
-        tables.write(evidence, fresh / "tables")
-        store.publish(fresh / "rows.csv", tables.rows(evidence))
-        text = json.dumps(summary.content, indent=1, ensure_ascii=False)
-        store.publish(fresh / "summary.json", text + "\n")
-        store.publish(fresh / "index.html", _page(evidence, album))
+        summary = write(evidence, fresh)
         shutil.rmtree(out / "report", ignore_errors=True)
         os.replace(fresh, out / "report")
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    return summary
+    return Summary(out, evidence, summary["verdict"], summary)
 
 
 def _page(evidence: Evidence, album: Album) -> str:

@@ -21,7 +21,7 @@ def render(summary: Summary, console: Console) -> None:
     for path, wrong in evidence.damaged.items():
         console.print(f"damaged, counted as missing: {path}: {wrong}", markup=False)
     if evidence.foreign:
-        runs = verdict.count(evidence.foreign, "stored run")
+        runs = verdict.count(len(evidence.foreign), "stored run")
         console.print(f"not in the current grid, not used: {runs}", markup=False)
     for line in summary.verdict.splitlines():
         console.print(line, markup=False, highlight=False)

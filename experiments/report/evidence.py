@@ -69,7 +69,7 @@ class Evidence:
     description: Mapping[str, Any]  # sweep.json
     groups: tuple[Group, ...]
     damaged: Mapping[str, str]  # path -> what is wrong with it
-    foreign: int  # stored runs that are not in the grid
+    foreign: tuple[Run, ...]  # stored runs that are not in the grid
 
     @property
     def losses(self) -> tuple[str, ...]:
@@ -124,13 +124,13 @@ def read(out: Path) -> Evidence:
             f"--out={out}: sweep.json is of another version of the suite: {error}"
         ) from error
     stored = store.load(out)
-    used = 0
+    used: set[str] = set()
     cells: dict[tuple[str, str], dict[str, Cell]] = {}
     for cell in protocol.cells(sweep, fixed):
         plan = protocol.plan(sweep, cell, stored.results)
         tuning = _stored(plan.tuning, stored.results)
         final = _stored(plan.final, stored.results)
-        used += len(tuning) + len(final)
+        used.update(result.run.run_id for result in (*tuning, *final))
         mine = cells.setdefault((cell.dataset, cell.model), {})
         mine[cell.loss] = Cell(plan, tuning, final)
     metrics = _ordered(description["metrics"], sweep.primary_metric)
@@ -138,7 +138,9 @@ def read(out: Path) -> Evidence:
         _group(dataset, model, mine, metrics, sweep.primary_metric)
         for (dataset, model), mine in cells.items()
     )
-    foreign = len(stored.results) - used
+    foreign = tuple(
+        result.run for name, result in stored.results.items() if name not in used
+    )
     return Evidence(sweep, description, groups, stored.damaged, foreign)
 
 

@@ -65,9 +65,11 @@ def build(evidence: Evidence, album: Album) -> Markup:
                 ],
             )
         )
-    foreign = verdict.count(evidence.foreign, "stored run") if evidence.foreign else ""
+    foreign = (
+        verdict.count(len(evidence.foreign), "stored run") if evidence.foreign else ""
+    )
     return markup.render(
-        TEMPLATE, tables=tables, foreign=foreign, one=evidence.foreign == 1
+        TEMPLATE, tables=tables, foreign=foreign, one=len(evidence.foreign) == 1
     )
 
 

@@ -1,0 +1,191 @@
+"""`verify` passes a true report and names each planted corruption."""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import stored_sweeps
+
+from experiments import statistics, store, verify
+from experiments.config import Sweep, UserError
+from experiments.report.build import build
+from experiments.store import Result
+
+SWEEP = Sweep(
+    losses=("bce", "mae"),
+    learning_rates=(3e-3,),
+    seeds=tuple(range(6)),
+    tuning_seeds=(1000,),
+)
+
+
+@pytest.fixture(scope="module")
+def true(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("true")
+    stored_sweeps.write(out, SWEEP)
+    build(out)
+    return out
+
+
+@pytest.fixture
+def copy(true: Path, tmp_path: Path) -> Path:
+    out = tmp_path / "out"
+    shutil.copytree(true, out)
+    return out
+
+
+def edit(path: str, old: str, new: str) -> Callable[[Path], None]:
+    def change(out: Path) -> None:
+        text = (out / path).read_text(encoding="utf-8")
+        assert old in text
+        (out / path).write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    return change
+
+
+def first(out: Path) -> Result:
+    """mae's run of seed 2."""
+    results = store.load(out).results.values()
+    return next(r for r in results if (r.run.loss, r.run.seed) == ("mae", 2))
+
+
+def forge(**changes: object) -> Callable[[Path], None]:
+    """A result replaced by another one with a valid sha256."""
+
+    def change(out: Path) -> None:
+        store.write_result(out, dataclasses.replace(first(out), **changes))  # type: ignore[arg-type]
+
+    return change
+
+
+def flip_a_bit(out: Path) -> None:
+    path = out / "runs" / first(out).run.run_id / "result.json"
+    data = bytearray(path.read_bytes())
+    data[data.index(b"0.0") + 2] ^= 1
+    path.write_bytes(data)
+
+
+def lose_a_run(out: Path) -> None:
+    shutil.rmtree(out / "runs" / first(out).run.run_id)
+
+
+def lose_a_file(out: Path) -> None:
+    (out / "runs" / first(out).run.run_id / "result.json").unlink()
+
+
+def other_numerics(out: Path) -> None:
+    result = first(out)
+    fixed = dict(result.run.fixed) | {"numerics": 2}
+    run = dataclasses.replace(result.run, fixed=fixed)
+    store.write_result(out, dataclasses.replace(result, run=run))
+
+
+def cut_a_picture(out: Path) -> None:
+    path = out / "report/figures/ranking-digits-conv_ae.png"
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def drop_a_table(out: Path) -> None:
+    (out / "report/tables/ranking.tex").unlink()
+
+
+def add_a_table(out: Path) -> None:
+    (out / "report/tables/better.md").write_text("| bce wins |\n")
+
+
+def raise_a_score(out: Path) -> None:
+    path = out / "report/summary.json"
+    summary = json.loads(path.read_text())
+    metrics = summary["datasets"]["digits"]["models"]["conv_ae"]["metrics"]
+    metrics["mse"]["ranking"][1]["center"] *= 1.001
+    path.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("corrupt", "named"),
+    [
+        (flip_a_bit, "its sha256 does not match its content"),
+        (lose_a_run, "digits / conv_ae / mae: 1 run missing"),
+        (lose_a_file, "holds no result.json"),
+        (other_numerics, "mixed NUMERICS: the sweep has 1"),
+        (forge(provenance={"layout": "1 device"}), "mixed layout in one comparison"),
+        (forge(metrics={"test_mse": 0.5}), "report/rows.csv: line"),
+        (edit("sweep.json", '"value": 0.01', '"value": 0.1'), "sweep.json: its sha256"),
+        (raise_a_score, "metrics/mse/ranking/mae/center is 0.0139"),
+        (edit("report/rows.csv", ",0.0137,", ",0.0138,"), "val_mse: '0.0138', the"),
+        (edit("report/tables/ranking.csv", ",6,", ",7,"), "n: '7', the stored runs"),
+        (edit("report/tables/ranking.md", "best ", "beat "), "ranking.md: line"),
+        (edit("report/index.html", "best", "worst"), "report/index.html: line"),
+        (
+            edit("report/figures/learning-digits-conv_ae.svg", "L ", "M "),
+            "learning-digits-conv_ae.svg: line",
+        ),
+        (cut_a_picture, "ranking-digits-conv_ae.png: not the picture"),
+        (drop_a_table, "report/tables/ranking.tex: missing"),
+        (add_a_table, "report/tables/better.md: no part of this report"),
+    ],
+)
+def test_a_corruption_is_named(
+    copy: Path,
+    corrupt: Callable[[Path], None],
+    named: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    corrupt(copy)
+    assert verify.main([f"--out={copy}"]) == 1
+    said = capsys.readouterr().out
+    assert named in said, said
+    assert said.splitlines()[-1].endswith(("mismatch", "mismatches"))
+
+
+def test_a_true_report_is_verified(
+    true: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(true.rglob("*"))
+    assert verify.main([f"--out={true}"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("verified: 12 stored runs and every number of ")
+    assert sorted(true.rglob("*")) == before
+
+
+def test_mixed_sources_only_warn(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = first(copy)
+    changed = dict(result.provenance) | {"source": "another"}
+    store.write_result(copy, dataclasses.replace(result, provenance=changed))
+    build(copy)
+    assert verify.main([f"--out={copy}"]) == 0
+    assert "2 versions of the source are mixed" in capsys.readouterr().out
+
+
+def test_means_are_recomputed_by_a_second_way(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault in the statistics themselves is in both reports; rows.csv tells."""
+    right = statistics.interval
+
+    def wrong(values: np.ndarray) -> statistics.Interval:
+        found = right(values)
+        return dataclasses.replace(found, center=found.center * 1.001)
+
+    monkeypatch.setattr(statistics, "interval", wrong)
+    build(copy)
+    found = list(verify.problems(copy))
+    assert len(found) == 6  # two losses by three metrics
+    assert "digits / conv_ae / bce: ssim is 0.90" in found[0]
+    assert "in rows.csv" in found[0]
+
+
+def test_nothing_to_verify_is_bad_usage(true: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such directory"):
+        verify.main([f"--out={tmp_path / 'absent'}"])
+    with pytest.raises(UserError, match="holds no sweep.json"):
+        verify.main([f"--out={tmp_path}"])
+    shutil.copy(true / "sweep.json", tmp_path)
+    with pytest.raises(UserError, match="holds no report"):
+        verify.main([f"--out={tmp_path}"])
