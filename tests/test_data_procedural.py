@@ -108,7 +108,7 @@ draw = jax.jit(noisy_targets, static_argnums=0)
         ("gaussian", 0.2, lambda y: 0.04 + 0 * y),
         ("laplace", 0.2, lambda y: 0.08 + 0 * y),
         ("bernoulli", 1.0, lambda y: y * (1 - y)),
-        ("poisson", 0.5, lambda y: 0.5 * y),
+        pytest.param("poisson", 0.5, lambda y: 0.5 * y, marks=pytest.mark.slow),
         ("variance", 0.3, lambda y: 0.09 * y * (1 - y)),
     ],
 )

@@ -53,9 +53,9 @@ def idx(array: np.ndarray) -> bytes:
 Truth = dict[str, tuple[np.ndarray, np.ndarray]]  # images, labels
 
 
-def mnist_files(folder: Path) -> Truth:
+def mnist_files(folder: Path, train: int = TRAIN, test: int = TEST) -> Truth:
     truth: Truth = {}
-    for part, key, count in (("train", "train", TRAIN), ("t10k", "test", TEST)):
+    for part, key, count in (("train", "train", train), ("t10k", "test", test)):
         images = draw(count, (28, 28), count)
         (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(idx(images))
         (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(idx(labels(count)))
@@ -206,6 +206,25 @@ def test_prepared_by_hand_and_read_back(name: str, tmp_path: Path, monkeypatch) 
     assert len(plain["train"]) == len(truth["train"][0])
     assert plain["test"][0]["image"].shape == dataset.image_shape
     assert "tensorflow" not in sys.modules
+
+
+@pytest.mark.slow
+def test_mnist_of_its_true_shape(tmp_path: Path, monkeypatch) -> None:
+    folder = tmp_path / "upstream"
+    folder.mkdir()
+    truth = mnist_files(folder, 60_000, 10_000)
+    register(folder, "mnist", monkeypatch)
+    prepare_tfds("mnist", str(folder))
+    dataset = data.load("mnist")
+    sizes = [len(split) for split in dataset.splits.values()]
+    assert sizes == [55_000, 5_000, 10_000]
+    found = as_set(dataset.test.images, dataset.test.labels)
+    assert found == as_set(*truth["test"])
+    plain = tfds.data_source("mnist", data_dir=tmp_path / "prepared")
+    assert [len(plain[key]) for key in ("train", "test")] == [60_000, 10_000]
+    assert (plain["train"][7]["image"].tobytes(), plain["train"][7]["label"]) in as_set(
+        *truth["train"]
+    )
 
 
 def test_our_own_builder_gives_the_digits(capsys) -> None:

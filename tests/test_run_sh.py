@@ -112,6 +112,10 @@ def test_installs_once_and_keeps_the_users_folder(clone: Path, tmp_path: Path) -
     assert again.returncode == 0 and again.stderr == ""
     assert time.perf_counter() - start < 2
 
+
+@pytest.mark.slow
+def test_a_changed_lock_rebuilds(clone: Path) -> None:
+    assert run(clone, "losses").returncode == 0
     (clone / "requirements/dev.lock").write_text("# another\n")
     assert run(clone, "losses").stderr == ""
     (clone / "requirements/cpu.lock").write_text("# another\n")
