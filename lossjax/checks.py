@@ -44,6 +44,12 @@ def check_floating(function: str, argument: str, array: Any) -> None:
         raise TypeError(f"{function}: {argument} must be floating, got {dtype}")
 
 
+def working_dtype(*arrays: Any) -> jnp.dtype:
+    """float64 where an array is, else float32: nothing is computed in less."""
+    double = any(jnp.result_type(array) == jnp.float64 for array in arrays)
+    return jnp.dtype(jnp.float64 if double else jnp.float32)
+
+
 def check_targets(target: Any) -> None:
     """Refuse targets that a reconstruction loss is not defined on; not for use in jit.
 

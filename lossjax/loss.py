@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lossjax.checks import Parameter, check_floating, literal
+from lossjax.checks import Parameter, check_floating, literal, working_dtype
 from lossjax.claims import Claims
 from lossjax.links import sigmoid
 
@@ -127,7 +127,7 @@ class Loss:
     def read_out(self, raw: jax.Array) -> jax.Array:
         """Image in [0, 1], shape (batch, height, width, C) and dtype of raw."""
         self._check_raw(raw)
-        wide = jnp.promote_types(raw.dtype, jnp.float32)
+        wide = working_dtype(raw)
         return self.link(self._blocks(raw, wide)).astype(raw.dtype)
 
     def floor(self, target: jax.Array) -> jax.Array:
@@ -138,7 +138,7 @@ class Loss:
                 f"{self.family}: target {target.shape} must be (batch, height, width, "
                 "channels)"
             )
-        wide = jnp.promote_types(target.dtype, jnp.float32)
+        wide = working_dtype(target)
         least = self.least(target.astype(wide), **self._arguments(wide))
         return image_mean(least, None).astype(target.dtype)
 
@@ -185,8 +185,7 @@ class Loss:
                     f"{self.family}: weights {weights.shape} must have the shape of "
                     f"target {shape}"
                 )
-        common = jnp.promote_types(raw.dtype, target.dtype)
-        return jnp.promote_types(common, jnp.float32)
+        return working_dtype(raw, target)
 
     def _check_raw(self, raw: jax.Array) -> None:
         check_floating(self.family, "raw", raw)

@@ -12,7 +12,7 @@ import numpy as np
 
 from lossjax import structural
 from lossjax.bernoulli import entropy
-from lossjax.checks import check_floating
+from lossjax.checks import check_floating, working_dtype
 
 # An image is kept half a grey level away from 0 and 1 before a logarithm is taken.
 EDGE = 1 / 510
@@ -54,8 +54,7 @@ class Metric:
                 f"{self.name}: image {image.shape} and target {target.shape} must have "
                 "one shape (batch, height, width, channels); metrics never broadcast"
             )
-        common = jnp.promote_types(image.dtype, target.dtype)
-        wide = jnp.promote_types(common, jnp.float32)
+        wide = working_dtype(image, target)
         return self.score(image.astype(wide), target.astype(wide)).astype(image.dtype)
 
 

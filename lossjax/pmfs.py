@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,7 +29,9 @@ def _stirling_rest(x: jax.Array, log_x: jax.Array) -> jax.Array:
     series = far * (1 / 12 - far**2 * (1 / 360 - far**2 / 1260))
     # lgamma(x) = lgamma(x + 1) - log x, and log x is known where x underflows.
     near = jnp.where(small, x, 1)
-    direct = jax.lax.lgamma(near + 1) - (near + 0.5) * log_x + near - _HALF_LOG_2PI
+    # near * log_x is 0 where near underflows; unbounded, its cotangent would overflow.
+    product = near * jnp.maximum(log_x, -200) + log_x / 2
+    direct = jax.lax.lgamma(near + 1) - product + near - _HALF_LOG_2PI
     return jnp.where(small, direct, series)
 
 
@@ -54,18 +58,35 @@ def beta_density(raw: jax.Array, target: jax.Array) -> jax.Array:
     return main + rest + spread + jnp.log(t) + jnp.log1p(-t)
 
 
+@jax.custom_jvp
+def _scaled(x: jax.Array, log_scale: jax.Array) -> jax.Array:
+    return x * jnp.exp(-log_scale)
+
+
+@_scaled.defjvp
+def _scaled_jvp(primals: Any, tangents: Any) -> Any:
+    value = _scaled(*primals)
+    # Where the value overflows its scale has no slope left: not inf * 0.
+    held = jnp.clip(value, -1e38, 1e38)
+    return value, jnp.exp(-primals[1]) * tangents[0] - held * tangents[1]
+
+
+def _log1mexp(log_w: jax.Array) -> jax.Array:
+    """log(1 - exp(-w)) from log w; w itself may underflow."""
+    w = jnp.exp(log_w)
+    small = w < 1e-3
+    closed = jnp.log(-jnp.expm1(-jnp.where(small, 1, w)))
+    return jnp.where(small, log_w - w / 2 + w * w / 24, closed)
+
+
 def discretized_logistic(raw: jax.Array, target: jax.Array) -> jax.Array:
     """Logistic law around raw[0] with log scale raw[1], summed over a grey level."""
     log_scale = softly_above(raw[1], _LOG_NARROW)
     level = jnp.round(255 * target)
-    sharp = jnp.exp(-log_scale)
-    upper = (level / 255 + _HALF - raw[0]) * sharp
-    lower = (level / 255 - _HALF - raw[0]) * sharp
+    below = softplus(-_scaled(level / 255 + _HALF - raw[0], log_scale))
+    above = softplus(_scaled(level / 255 - _HALF - raw[0], log_scale))
     # F(u) - F(l) = F(u) F(-l) (1 - exp(l - u)): no difference of two numbers near 1.
-    width = 2 * _HALF * sharp
-    below = softplus(-upper)
-    above = softplus(lower)
-    inside = below + above - jnp.log(-jnp.expm1(-width))
+    inside = below + above - _log1mexp(float(np.log(2 * _HALF)) - log_scale)
     return jnp.where(level == 0, below, jnp.where(level == 255, above, inside))
 
 
@@ -92,7 +113,7 @@ def _logistic_mean(raw: jax.Array) -> jax.Array:
         return total + sigmoid((edge - raw[0]) * sharp)
 
     below = jax.lax.fori_loop(0, LEVELS - 1, add, jnp.zeros_like(raw[0]))
-    return 1 - below / (LEVELS - 1)
+    return jnp.clip(1 - below / (LEVELS - 1), 0, 1)
 
 
 def _categorical_mean(raw: jax.Array) -> jax.Array:

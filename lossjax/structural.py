@@ -233,8 +233,8 @@ MS_SSIM = row(
     unit="1 - index",
     formula="1 - product over scales of mean contrast-structure (luminance at the "
     "last)",
-    source="Wang, Simoncelli, Bovik, Multiscale structural similarity for image quality "
-    "assessment, Asilomar 2003" + _RULE,
+    source="Wang, Simoncelli, Bovik, Multiscale structural similarity for image "
+    "quality assessment, Asilomar 2003" + _RULE,
     whole=True,
     tile_invariant=False,
     smallest=SMALLEST,
@@ -246,9 +246,9 @@ MS_SSIM_L1 = row(
     Parameter("alpha", 0.84, 0.0, 1.0, "weight of the structural part"),
     unit="1 - index and intensity, mixed",
     formula="alpha (1 - MS-SSIM(p, y)) + (1 - alpha) mean abs(r)",
-    source="Zhao, Gallo, Frosio, Kautz, Loss functions for image restoration with neural "
-    "networks, IEEE TCI 3(1), 2017, section III.E; the absolute error is a plain mean, "
-    "not weighted by the window of the last scale" + _RULE,
+    source="Zhao, Gallo, Frosio, Kautz, Loss functions for image restoration with "
+    "neural networks, IEEE TCI 3(1), 2017, section III.E; the absolute error is a "
+    "plain mean, not weighted by the window of the last scale" + _RULE,
     whole=True,
     tile_invariant=False,
     smallest=SMALLEST,
