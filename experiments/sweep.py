@@ -90,6 +90,9 @@ def main(arguments: list[str]) -> int:
     description = _describe(sweep, datasets)
     try:
         out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out={out}: cannot be made: {error.strerror}") from None
+    try:
         store.write_sweep(out, description)
         failed = _train(sweep, datasets, description, out, shard, interrupts, console)
     except Interrupted as error:
@@ -144,17 +147,22 @@ def _shard(text: str | None) -> tuple[int, int]:
 def _load(sweep: Sweep) -> dict[str, data.Dataset]:
     """Every dataset, checked against the batch size."""
     loaded = {}
-    for name in sweep.datasets:
-        data.check(name)
-    for name in sweep.datasets:
-        dataset = data.load(name, image_size=sweep.image_size, channels=sweep.channels)
+    try:
+        for name in sweep.datasets:
+            data.check(name)
+        for name in sweep.datasets:
+            loaded[name] = data.load(
+                name, image_size=sweep.image_size, channels=sweep.channels
+            )
+    except data.DataError as error:
+        raise UserError(str(error)) from None
+    for name, dataset in loaded.items():
         images = len(dataset.train.images)
         if sweep.batch_size > images:
             raise UserError(
                 f"config.batch_size = {sweep.batch_size}: {name} has {images} training "
                 f"images; at most that many fit a batch"
             )
-        loaded[name] = dataset
     return loaded
 
 

@@ -79,7 +79,7 @@ class _Upsample(nnx.Module):
 
     def __call__(self, images: jax.Array) -> jax.Array:
         doubled = depth_to_space(self.conv(images), (2, 2))
-        return doubled[:, 1:-1, 1:-1] + self.bias[...]
+        return doubled[:, 1:-1, 1:-1] + self.bias[...].reshape(1, 1, 1, -1)
 
 
 class _ConvAutoencoder(nnx.Module):
