@@ -220,6 +220,7 @@ def _describe(sweep: Sweep, datasets: dict[str, data.Dataset]) -> dict[str, Any]
     return {
         "config": sweep.to_json(),
         "losses": list(sweep.losses),
+        "hypers": {name: dict(resolve(name).hyper) for name in sweep.losses},
         "metrics": {
             name: {
                 "direction": metric.direction,

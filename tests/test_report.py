@@ -309,7 +309,7 @@ def test_the_page_stands_alone(whole: Path) -> None:
     assert {x[1:] for x in page.links if re.fullmatch("#[a-z]+", x)} <= set(page.ids)
     assert "url(http" not in text and "@import" not in text
     assert page.unnamed == []
-    keys = [section.key for section in SECTIONS]
+    keys = [s.key for s in SECTIONS if s.key != "response"]  # no dial here
     assert [name for name in page.ids if name in keys] == keys
     own = [name for name in page.ids if not re.fullmatch("[mp][0-9a-f]{10}", name)]
     assert sorted({x for x in own if own.count(x) > 1 and "-" not in x}) == []
@@ -321,6 +321,10 @@ def test_words_of_a_run_cannot_become_markup(whole: Path) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; co" in text
     assert ATTACK not in text
     assert text.count("<script>") == 1
+
+
+def test_three_losses_of_three_families_are_no_dial(whole: Path) -> None:
+    assert 'id="response"' not in (whole / "report/index.html").read_text()
 
 
 def test_the_page_says_what_was_not_scored(whole: Path) -> None:
@@ -368,6 +372,43 @@ def test_a_loss_keeps_its_colour_and_marker_in_a_subset() -> None:
     marks = style.marks(names)
     assert len({(mark.colour, mark.shape) for mark in marks.values()}) == 70
     assert style.marks(names[:5])["loss4"] == marks["loss4"]
+
+
+def dialled(out: Path, centre: float) -> str:
+    """The page of power(g) from -0.5 to 2, mse lowest at g = `centre`."""
+    values = (-0.5, 0.0, 0.5, 1.0, 2.0)
+    names = {f"power(g={g:g})" if g != 0.5 else "power": g for g in values}
+    sweep = Sweep(losses=("mse", *names), learning_rates=(3e-3,), primary_metric="mse")
+
+    def score(result: Result) -> Result:
+        g = names.get(result.run.loss, 9.0)
+        wiggle = (result.run.seed * 7 % 10) * 1e-6 * (g + 1)
+        value = 0.01 + 0.001 * abs(g - centre) + wiggle
+        return dataclasses.replace(
+            result, metrics={f"{split}_mse": value for split in ("val", "test")}
+        )
+
+    places = stored_sweeps.LOSSES | dict.fromkeys(names, 1.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stored_sweeps, "LOSSES", places)
+        hypers = {name: {"g": g} for name, g in names.items()} | {"mse": {}}
+        described = stored_sweeps.describe(sweep) | {"hypers": hypers}
+        stored_sweeps.write(out, sweep, score, described)
+    build(out)
+    return (out / "report/index.html").read_text(encoding="utf-8")
+
+
+def test_a_family_is_shown_as_a_dial(tmp_path: Path) -> None:
+    page = dialled(tmp_path, 0.5)
+    assert 'id="response"' in page
+    assert "mse, lower is better: best at 0.5, alone." in page
+    figures = tmp_path / "report/figures"
+    assert (figures / "response-digits-conv_ae-power-mse.svg").is_file()
+
+
+def test_a_dial_between_two_values_names_both(tmp_path: Path) -> None:
+    page = dialled(tmp_path, 0.25)
+    assert "best at 0; 0 to 0.5 not told apart" in page
 
 
 def test_too_few_seeds_are_said_so(tmp_path: Path) -> None:

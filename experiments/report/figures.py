@@ -6,7 +6,7 @@ for; an Album writes them.
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ParamSpec, TypeVar
 
 import matplotlib
@@ -18,7 +18,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from experiments.report import style, verdict
 from experiments.report.evidence import Cell, Evidence, Group
-from experiments.report.style import PAPER, RULE, Mark
+from experiments.report.style import COLOURS, INK, PAPER, RULE, Mark
 from experiments.statistics import Ranking
 from experiments.store import Result
 
@@ -180,6 +180,59 @@ def rates(evidence: Evidence, group: Group) -> Figure | None:
     axes.set_xlabel("learning rate (log scale)")
     axes.set_ylabel(f"validation {metric}")
     _legend(figure, group, marks)
+    return figure
+
+
+@_styled
+def dial(
+    evidence: Evidence,
+    metric: str,
+    ranking: Ranking,
+    losses: Mapping[float, str],
+    label: str,
+    references: Mapping[float, str],
+) -> Figure:
+    """One metric against one argument of a family; filled points are the best set.
+
+    `losses` maps each value of the argument to its loss, `references` a value to what
+    the family is there.
+    """
+    figure, axes = _canvas(1.7, left=0.85)
+    colour = COLOURS[0]
+    shown = [(x, ranking.of(loss)) for x, loss in losses.items()]
+    shown = [(x, standing) for x, standing in shown if math.isfinite(standing.center)]
+    lost = [
+        x for x, loss in losses.items() if not math.isfinite(ranking.of(loss).center)
+    ]
+    for x, name in references.items():
+        axes.axvline(x, color=INK, lw=0.8, linestyle=":")
+        axes.annotate(
+            name,
+            (x, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, -2),
+            textcoords="offset points",
+            va="top",
+            fontsize=8.5,
+        )
+    values = [x for x, _ in shown]
+    low, high = ([getattr(s, end) for _, s in shown] for end in ("low", "high"))
+    axes.fill_between(values, low, high, color=colour, alpha=0.16, lw=0)
+    axes.plot(values, [s.center for _, s in shown], color=colour)
+    for x, standing in shown:
+        axes.plot(
+            x,
+            standing.center,
+            "o",
+            markersize=5,
+            color=colour,
+            markerfacecolor=colour if standing.best_set else PAPER,
+        )
+    for x in lost:
+        axes.plot(x, 0.04, "x", color=colour, transform=axes.get_xaxis_transform())
+    unit = evidence.metrics[metric].get("unit") or ""
+    axes.set_xlabel(label)
+    axes.set_ylabel(f"{metric}{f' ({unit})' if unit else ''}")
     return figure
 
 

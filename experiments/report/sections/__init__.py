@@ -15,6 +15,7 @@ from experiments.report.sections import (
     rankings,
     rates,
     regret,
+    response,
     verdicts,
 )
 
@@ -32,6 +33,7 @@ SECTIONS = (
     Section("verdict", "Verdict", verdicts.build),
     Section("regret", "Regret matrix", regret.build),
     Section("rankings", "Rankings", rankings.build),
+    Section("response", "Response curves", response.build),
     Section("gallery", "Gallery", gallery.build),
     Section("learning", "Learning curves", learning.build),
     Section("rates", "Learning rates", rates.build),
