@@ -112,7 +112,8 @@ def test_a_terminal_of_80_columns_shows_all(whole: Path) -> None:
 VERDICT = """\
 digits / conv_ae: bce has the best ssim (0.90030 [0.89956, 0.90104], 10 seeds); not \
 told apart from it: mse.
-digits / conv_ae: huber(delta=0.05) failed on 1 of 10 seeds, so it is ranked last.
+digits / conv_ae: huber(delta=0.05) failed on 1 of 10 seeds, so ranked last; it said: \
+<script>alert(1)</script> & co
 digits / conv_ae by ssim: bce, mse
 digits / conv_ae by mse: bce, mse
 digits / conv_ae by psnr: bce, mse
@@ -123,7 +124,9 @@ digits / conv_ae: in the best set of every one of 3 metrics: bce, mse
 def test_the_verdict_in_words(whole: Path) -> None:
     verdict = json.loads((whole / "report/summary.json").read_text())["verdict"]
     assert verdict.startswith(VERDICT)
-    assert "patches / conv_ae: mae diverged on 1 of 10 seeds, so it is ran" in verdict
+    assert (
+        "patches / conv_ae: mae diverged on 1 of 10 seeds, so ranked last." in verdict
+    )
 
 
 def test_summary_is_the_contract(whole: Path) -> None:
@@ -442,7 +445,12 @@ def test_nothing_finished(tmp_path: Path) -> None:
 
     stored_sweeps.write(tmp_path, dataclasses.replace(SWEEP, seeds=(0, 1)), diverge)
     verdict = build(tmp_path).verdict
-    assert "no loss finished every seed" in verdict or "no run carries" in verdict
+    assert verdict.splitlines()[:2] == [
+        "digits / conv_ae: no loss finished a seed, so there is nothing to compare.",
+        "digits / conv_ae: bce, mse, mae, huber(delta=0.05) diverged on 2 of 2 "
+        "seeds, so ranked last.",
+    ]
+    assert "edge" not in verdict
 
 
 def test_nothing_stored_yet(tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ def lines(group: Group) -> Iterator[str]:
 def headline(group: Group) -> str:
     """The one sentence that the primary metric decides."""
     metric, ranking = group.primary, group.rankings.get(group.primary)
+    if not group.rankings:
+        return f"{group.name}: no loss finished a seed, so there is nothing to compare."
     if ranking is None:
         return f"{group.name}: no run carries the primary metric {metric}."
     start = f"{group.name}: "
@@ -68,18 +70,26 @@ def headline(group: Group) -> str:
 
 def caveats(group: Group) -> Iterator[str]:
     """What a reader must know before believing the headline."""
-    for loss, cell in group.cells.items():
-        for status in ("diverged", "failed"):
+    for status in ("diverged", "failed"):
+        alike: dict[tuple[int, int], list[str]] = {}
+        said = ""
+        for loss, cell in group.cells.items():
             lost = [result for result in cell.final if result.status == status]
             if lost:
-                yield (
-                    f"{group.name}: {loss} {status} on {len(lost)} of "
-                    f"{count(len(cell.final), 'seed')}, so it is ranked last."
-                )
+                alike.setdefault((len(lost), len(cell.final)), []).append(loss)
+                said = said or lost[0].message
+        for (lost_seeds, seeds), losses in alike.items():
+            yield (
+                f"{group.name}: {', '.join(losses)} {status} on {lost_seeds} of "
+                f"{count(seeds, 'seed')}, so ranked last"
+                + (f"; it said: {said}" if said else ".")
+            )
     edges = [
         f"{loss} ({cell.plan.learning_rate:g})"
         for loss, cell in group.cells.items()
-        if cell.plan.edge and cell.plan.learning_rate is not None
+        if cell.plan.edge
+        and cell.plan.learning_rate is not None
+        and any(result.status == "ok" for result in cell.tuning)
     ]
     if edges:
         yield (
