@@ -130,9 +130,9 @@ def regret(group: Group) -> tuple[pd.DataFrame, pd.DataFrame] | None:
     for loss, row in matrix.items():
         line = {"trained with": loss}
         for metric, cell in row.items():
-            text = f"{cell.center:.2f}"
+            text = f"{cell.center:z.2f}"
             if math.isfinite(cell.low) and cell.high > cell.low:
-                text += f" [{cell.low:.2f}, {cell.high:.2f}]"
+                text += f" [{cell.low:z.2f}, {cell.high:z.2f}]"
             own = verdict.family(loss) == metric
             line[metric] = f"**{text}**" if own else text
             exact.append(

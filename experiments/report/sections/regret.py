@@ -111,7 +111,7 @@ def _table(
             line.append(
                 Field(
                     Markup('<span style="--r:{}">{}{}</span>').format(
-                        f"{cell.center:.2f}", f"{cell.center:.2f}", limits
+                        f"{cell.center:z.2f}", f"{cell.center:z.2f}", limits
                     ),
                     f"{cell.center:.4f}",
                     kind,
@@ -133,4 +133,4 @@ def _table(
 def _interval(cell: Interval) -> str:
     if not math.isfinite(cell.low):
         return "one seed"
-    return f"[{cell.low:.2f}, {cell.high:.2f}]"
+    return f"[{cell.low:z.2f}, {cell.high:z.2f}]"
