@@ -73,7 +73,7 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
         raise PictureError("floating-point levels; save it with 8 or 16 bits")
     if picture.mode.startswith("I"):
         levels = np.asarray(picture).astype(np.int64)
-        if levels.min() < 0 or levels.max() > 65_535:
+        if not ((levels >= 0) & (levels <= 65_535)).all():
             raise PictureError("32-bit levels; save it with 8 or 16 bits")
         return Image.fromarray(np.rint(levels / 257).astype(np.uint8))
     if picture.has_transparency_data:
