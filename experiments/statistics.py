@@ -176,8 +176,12 @@ def rank(
 
     A loss leaves the best set only where the paired sign-flip test, Holm-adjusted over
     its rivals, shows it worse than the best by more than the margin (relative margins
-    are fractions of the best mean). A loss with a seed that diverged, failed or has no
-    score is listed last and is never in the set.
+    are fractions of the best mean). So the truly best loss is in the set of at least 95
+    of 100 sweeps. That *some* loss equal to it is left out happens more often, because
+    the best is chosen after looking: in 1 of 10 sweeps of ten equal losses (measured).
+
+    A loss with a seed that diverged, failed or has no score is listed last and is
+    never in the set.
 
     Raises:
       ValueError: the direction is neither lower nor higher, or the margin is negative.

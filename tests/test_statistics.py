@@ -246,3 +246,26 @@ def test_advantage_by_hand() -> None:
     assert p == pytest.approx(2 / 16)
     found, _ = statistics.advantage(three, "own", direction="higher")
     assert found.center == pytest.approx(-2 / 3)
+
+
+def null_rankings(losses: int, sweeps: int) -> list[statistics.Ranking]:
+    """Sweeps of equal losses: ten paired seeds, seeds differ more than losses do."""
+    noise = np.random.default_rng(0)
+    rankings = []
+    for _ in range(sweeps):
+        scores = noise.normal(size=(losses, 10)) + 3 * noise.normal(size=10)
+        equal = {str(i): Arm(row) for i, row in enumerate(scores)}
+        rankings.append(rank(equal, direction="lower", margin=0.0, relative=False))
+    return rankings
+
+
+def test_two_equal_losses_are_rarely_told_apart() -> None:
+    """5 % of 400 is 20; 30 is the 99 % limit of the binomial law."""
+    apart = sum(len(found.best_set) == 1 for found in null_rankings(2, 400))
+    assert apart <= 30
+
+
+def test_a_best_loss_is_rarely_left_out_among_ten() -> None:
+    """Each of ten equal losses is truly best; without Holm 10 % are left out."""
+    kept = [len(found.best_set) for found in null_rankings(10, 60)]
+    assert sum(10 - n for n in kept) <= 0.05 * 10 * 60

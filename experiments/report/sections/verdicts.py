@@ -5,6 +5,7 @@ from markupsafe import Markup
 from experiments.report import markup, style, verdict
 from experiments.report.album import Album
 from experiments.report.evidence import Evidence
+from experiments.statistics import Ranking
 
 TEMPLATE = """
 {% if incomplete %}
@@ -15,7 +16,8 @@ The comparison is made when every run is stored; the cells are named under
 </div>
 {% else %}
 <p>A loss is best where it has the best mean over fresh seeds; every loss that is not
-shown worse by more than the margin of practical equivalence shares its place.</p>
+shown worse by more than the margin of practical equivalence shares its place. The
+truly best loss is in such a set in at least 95 of 100 sweeps.</p>
 {% endif %}
 {% for group in groups %}
 <div class="verdict">
@@ -50,10 +52,12 @@ def build(evidence: Evidence, album: Album) -> Markup:
                     )
                     or verdict.best_set(ranking)
                 )
+            sort = sum(s.relation == "worse" for s in ranking.standings)
             rows.append(
                 [
                     markup.Field(f"{metric} {verdict.arrow(ranking)}", metric),
                     markup.Field(chips, len(ranking.best_set), "wrap"),
+                    markup.Field(_worse(ranking), sort, "wrap worse"),
                 ]
             )
         groups.append(
@@ -63,10 +67,18 @@ def build(evidence: Evidence, album: Album) -> Markup:
                 "regret": verdict.regret(group).capitalize(),
                 "table": markup.table(
                     f"{group.name}: the best set of every metric, best mean first; "
-                    "↑ higher is better, ↓ lower is better",
-                    ["metric", "best set"],
+                    "↑ higher is better, ↓ lower is better. In brackets: how far behind "
+                    "the best, in standard deviations of the paired difference.",
+                    ["metric", "best set", "shown worse"],
                     rows,
+                    "stack",
                 ),
             }
         )
     return markup.render(TEMPLATE, incomplete=[], groups=groups)
+
+
+def _worse(ranking: Ranking) -> str:
+    """Losses shown worse than the best, with the effect size of each."""
+    shown = [s for s in ranking.standings if s.relation == "worse"]
+    return ", ".join(f"{s.loss} ({s.effect:.1f})" for s in shown) or "none"
