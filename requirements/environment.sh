@@ -125,7 +125,7 @@ prepare_environment() { # "dev" where the development tools are wanted too
 
 install_time() {
     case $LOSSJAX_DEVICE in
-        cpu) echo "about 1 minute, 350 MB to download" ;;
+        cpu) echo "about 1 minute, 280 MB to download" ;;
         *) echo "several minutes, a few GB to download" ;;
     esac
 }
