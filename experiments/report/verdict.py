@@ -133,11 +133,11 @@ def family(loss: str) -> str:
 
 def measured(standing: Standing) -> str:
     """A mean with its interval, to the digits that the interval supports."""
-    places = decimals([standing])
-    value = f"{standing.center:.{places}f}"
+    digits = decimals([standing])
+    value = f"{standing.center:.{digits}f}"
     if not math.isfinite(standing.low):
         return value
-    return f"{value} [{standing.low:.{places}f}, {standing.high:.{places}f}]"
+    return f"{value} [{standing.low:.{digits}f}, {standing.high:.{digits}f}]"
 
 
 def arrow(ranking: Ranking) -> str:
@@ -146,11 +146,16 @@ def arrow(ranking: Ranking) -> str:
 
 
 def decimals(standings: Iterable[Standing]) -> int:
+    """Decimal places that a ranking's intervals support."""
+    return places([s.high - s.low for s in standings])
+
+
+def places(widths: Iterable[float]) -> int:
     """Decimal places that show two digits of the narrowest interval, at most 7."""
-    widths = [s.high - s.low for s in standings if s.high > s.low]
-    if not widths:
+    positive = [width for width in widths if width > 0]
+    if not positive:
         return 4
-    return min(7, max(0, 1 - math.floor(math.log10(min(widths) / 2))))
+    return min(7, max(0, 1 - math.floor(math.log10(min(positive) / 2))))
 
 
 def count(n: int, noun: str) -> str:

@@ -67,8 +67,8 @@ def build(evidence: Evidence, album: Album) -> Markup:
                 "regret": verdict.regret(group).capitalize(),
                 "table": markup.table(
                     f"{group.name}: the best set of every metric, best mean first; "
-                    "↑ higher is better, ↓ lower is better. In brackets: how far behind "
-                    "the best, in standard deviations of the paired difference.",
+                    "↑ higher is better, ↓ lower is better. In brackets: how far "
+                    "behind the best, in standard deviations of the paired difference.",
                     ["metric", "best set", "shown worse"],
                     rows,
                     "stack",
