@@ -69,6 +69,12 @@ class Sweep:
             if field.name not in AXES and field.name != "primary_metric"
         }
 
+    @property
+    def at_once(self) -> int:
+        """The most runs of one cell that can be trained side by side."""
+        tuning = len(self.learning_rates) * len(self.tuning_seeds)
+        return max(len(self.seeds), tuning)
+
     def to_json(self) -> dict[str, Any]:
         """Every field, JSON-ready; `Sweep.from_json` reads it back."""
         return {

@@ -118,13 +118,18 @@ def unpack(packed: Mapping[str, Any]) -> np.ndarray:
     return np.frombuffer(data, np.uint8).reshape(packed["shape"])
 
 
-def publish(path: Path, text: str) -> None:
-    """Write a whole file or nothing: a temporary name, fsync, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def publish(path: Path, content: str | bytes) -> None:
+    """Write a whole file or nothing: a temporary name, fsync, rename.
+
+    Its folder is made where only that is missing: a directory of results that vanished
+    under a sweep is an error, not a new one with holes.
+    """
+    path.parent.mkdir(exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    data = content.encode() if isinstance(content, str) else content
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(temporary, "wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -159,6 +164,7 @@ def write_result(out: Path, result: Result) -> None:
 
 def write_sweep(out: Path, description: Mapping[str, Any]) -> None:
     """Publish sweep.json: config, losses in display order, metrics, datasets."""
+    (out / "runs").mkdir(parents=True, exist_ok=True)
     publish(out / "sweep.json", _sealed(description))
 
 
@@ -177,14 +183,32 @@ def load(out: Path) -> Stored:
     damaged: dict[str, str] = {}
     for path in sorted((out / "runs").glob("*/result.json")):
         try:
-            result = Result.from_json(_unseal(path))
-            if result.run.run_id != path.parent.name:
-                raise ValueError(f"holds run {result.run.run_id}")
-        except (OSError, ValueError, KeyError, TypeError, zlib.error) as error:
+            result = _read(path)
+        except (OSError, ValueError) as error:
             damaged[str(path.relative_to(out))] = " ".join(str(error).split())
         else:
             results[result.run.run_id] = result
     return Stored(results, damaged)
+
+
+def find(out: Path, run: Run) -> Result | None:
+    """The stored result of a run that did not fail, if there is one to be trusted."""
+    try:
+        result = _read(out / "runs" / run.run_id / "result.json")
+    except (OSError, ValueError):
+        return None
+    return None if result.status == "failed" else result
+
+
+def _read(path: Path) -> Result:
+    """The result of a file; ValueError says what is wrong with it."""
+    try:
+        result = Result.from_json(_unseal(path))
+    except (KeyError, TypeError, zlib.error) as error:
+        raise ValueError(f"not a result of this version: {error}") from error
+    if result.run.run_id != path.parent.name:
+        raise ValueError(f"holds run {result.run.run_id}")
+    return result
 
 
 def _finite(value: Any) -> Any:

@@ -3,23 +3,13 @@
 import glob
 import os
 import re
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
-from experiments import data, protocol, store
+from experiments import data, grid, protocol, store
 from experiments.commandline import (
     ROOT,
     Exit,
@@ -94,7 +84,9 @@ def main(arguments: list[str]) -> int:
         raise UserError(f"--out={out}: cannot be made: {error.strerror}") from None
     try:
         store.write_sweep(out, description)
-        failed = _train(sweep, datasets, description, out, shard, interrupts, console)
+        failed = grid.train(
+            sweep, datasets, description, out, shard, interrupts, console
+        )
     except Interrupted as error:
         again = "./run.sh sweep " + " ".join(arguments)
         raise Interrupted(
@@ -170,8 +162,7 @@ def _start_platform(sweep: Sweep, wanted: str | None, console: Console) -> None:
     """Start jax's backend, name it, and test that it computes right numbers."""
     if wanted is not None and wanted not in _PLATFORMS:
         raise unknown("--platform", wanted, _PLATFORMS)
-    at_once = max(len(sweep.seeds), len(sweep.learning_rates) * len(sweep.tuning_seeds))
-    platform.prepare(cpu_devices=min(len(os.sched_getaffinity(0)), at_once))
+    platform.prepare(cpu_devices=min(len(os.sched_getaffinity(0)), sweep.at_once))
     import jax
 
     if wanted is not None:
@@ -214,7 +205,7 @@ def _processor() -> str:
 
 def _describe(sweep: Sweep, datasets: dict[str, data.Dataset]) -> dict[str, Any]:
     """The content of sweep.json: all that the report needs to know without jax."""
-    from experiments.execute import GALLERY
+    from experiments.resident import GALLERY
 
     metrics: dict[str, Metric | CodeMetric] = {**METRICS, **CODE_METRICS}
     return {
@@ -250,15 +241,6 @@ def _dataset_facts(
     }
 
 
-def _cells(
-    sweep: Sweep, datasets: dict[str, dict[str, Any]], shard: tuple[int, int]
-) -> list[protocol.Cell]:
-    """This shard's cells: every n-th of the grid."""
-    fixed = protocol.fixed_values(sweep, datasets, NUMERICS)
-    index, count = shard
-    return list(protocol.cells(sweep, fixed))[index::count]
-
-
 def _dry_run(
     sweep: Sweep,
     datasets: dict[str, data.Dataset],
@@ -267,9 +249,9 @@ def _dry_run(
     console: Console,
 ) -> int:
     """Print what a sweep would train."""
-    results = _results(out)
+    results = grid.good_results(out)
     total = pending = 0
-    for cell in _cells(sweep, _dataset_facts(datasets, 0), shard):
+    for cell in grid.cells_of(sweep, _dataset_facts(datasets, 0), shard):
         tuning, final = (
             len(sweep.tuning_seeds) * len(sweep.learning_rates),
             len(sweep.seeds),
@@ -292,173 +274,6 @@ def _dry_run(
         soft_wrap=True,
     )
     return Exit.DONE
-
-
-def _results(out: Path) -> dict[str, store.Result]:
-    """What is stored and good; a failed run is tried again."""
-    stored = store.load(out).results
-    return {k: result for k, result in stored.items() if result.status != "failed"}
-
-
-def _train(
-    sweep: Sweep,
-    datasets: dict[str, data.Dataset],
-    description: dict[str, Any],
-    out: Path,
-    shard: tuple[int, int],
-    interrupts: Interrupts,
-    console: Console,
-) -> int:
-    """Train what is pending until nothing is; the number of runs that failed."""
-    from experiments.execute import Executor, Family, family_of
-
-    results = _results(out)
-    cells = _cells(sweep, description["datasets"], shard)
-    families: dict[Family, list[protocol.Cell]] = {}
-    for cell in cells:
-        plan = protocol.plan(sweep, cell, results)
-        if plan.pending:
-            families.setdefault(family_of(plan.pending[0]), []).append(cell)
-    kept = sum(len(_stored(sweep, cell, results)) for cell in cells)
-    if not families:
-        console.print(f"all {kept} runs are stored; nothing to train", highlight=False)
-        return 0
-    if kept:
-        console.print(f"{kept} runs are stored and kept", highlight=False)
-    platform.use_compilation_cache(_cache())
-    executor = Executor(sweep, datasets)
-    queue = list(families)
-    failed = 0
-    with _progress(console) as progress:
-        expected = sum(
-            _expected(sweep, cell, results)
-            for family in queue
-            for cell in families[family]
-        )
-        task = progress.add_task("compiling", total=expected * sweep.train_steps)
-
-        def tick(steps: int) -> None:
-            progress.advance(task, steps)
-            interrupts.check()
-
-        for place, family in enumerate(queue):
-            for ahead in queue[place : place + 3]:
-                executor.prepare(ahead)
-            began = time.monotonic()
-            progress.update(task, description=f"{family.loss}, compiling")
-            while not executor.ready(family):
-                interrupts.check()
-                time.sleep(0.02)
-            progress.update(task, description=family.loss)
-            trained, failures = 0, []
-            for chunk in _chunks(
-                sweep, families[family], results, executor.layout.replicas
-            ):
-                interrupts.check()
-                for result in _attempt(executor, chunk, tick):
-                    store.write_result(out, result)
-                    results[result.run.run_id] = result
-                    trained += 1
-                    failures += [result] if result.status == "failed" else []
-            executor.release(family)
-            for message in sorted({result.message for result in failures}):
-                console.print(f"failed: {message}", highlight=False, soft_wrap=True)
-            failed += len(failures)
-            for cell in families[family]:
-                _report_cell(sweep, cell, results, console)
-            seconds = time.monotonic() - began
-            console.print(
-                f"  {trained} runs in {seconds:.1f} s", highlight=False, style="dim"
-            )
-    return failed
-
-
-def _attempt(
-    executor: Any, chunk: list[store.Run], tick: Any
-) -> Iterator[store.Result]:
-    """The chunk's results; a failed one for each run where it cannot be computed."""
-    try:
-        yield from executor.train(chunk, tick)
-    except (Interrupted, UserError):
-        raise
-    except Exception as error:
-        message = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-        for run in chunk:
-            yield store.Result(run, "failed", message=message)
-
-
-def _chunks(
-    sweep: Sweep,
-    cells: list[protocol.Cell],
-    results: dict[str, store.Result],
-    most: int,
-) -> Iterator[list[store.Run]]:
-    """Pending runs of one family's cells, at most `most` at a time, until none is."""
-    while pending := [
-        run for cell in cells for run in protocol.plan(sweep, cell, results).pending
-    ]:
-        stage = pending[0].stage
-        yield [run for run in pending if run.stage == stage][:most]
-
-
-def _stored(
-    sweep: Sweep, cell: protocol.Cell, results: dict[str, store.Result]
-) -> list[store.Run]:
-    plan = protocol.plan(sweep, cell, results)
-    return [run for run in (*plan.tuning, *plan.final) if run.run_id in results]
-
-
-def _expected(
-    sweep: Sweep, cell: protocol.Cell, results: dict[str, store.Result]
-) -> int:
-    plan = protocol.plan(sweep, cell, results)
-    later = len(sweep.seeds) if plan.learning_rate is None else 0
-    return len(plan.pending) + later
-
-
-def _report_cell(
-    sweep: Sweep,
-    cell: protocol.Cell,
-    results: dict[str, store.Result],
-    console: Console,
-) -> None:
-    """One line: the chosen rate and the primary metric, as soon as a cell is done."""
-    plan = protocol.plan(sweep, cell, results)
-    if plan.learning_rate is None:
-        return
-    final = [results[run.run_id] for run in plan.final if run.run_id in results]
-    key = f"test_{sweep.primary_metric}"
-    good = [result.metrics[key] for result in final if key in result.metrics]
-    mean = f"{sum(good) / len(good):.4f}" if good else "none"
-    lost = sum(result.status == "diverged" for result in final)
-    notes = ", at the edge of the grid" if plan.edge else ""
-    notes += f", {lost} diverged" if lost else ""
-    console.print(
-        f"{cell}: rate {plan.learning_rate:g}{notes}, "
-        f"{sweep.primary_metric} {mean} over {len(final)} seeds",
-        highlight=False,
-        soft_wrap=True,
-    )
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("steps"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
-
-
-def _cache() -> str:
-    """Where compiled programs are kept: private to the user, keyed by jax itself."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return str(Path(base) / "lossjax" / "compiled")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Models: shapes for any image, sizes as stated, starts that do not depend on a loss."""
+"""Models: shapes for any image, stated sizes, starts that no loss changes."""
 
 import jax
 import jax.numpy as jnp

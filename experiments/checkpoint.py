@@ -1,0 +1,85 @@
+"""A run under training, saved: what lets an interrupted run go on where it was.
+
+`DIR/runs/<run_id>/state.npz` is the sha256 of an .npz and the .npz itself. It is
+written when a sweep is interrupted and now and then in a long run, and goes when the
+result is published. A damaged state, or one made by other software or in another
+layout, is not used: the run begins again, and the numbers are the same.
+"""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments import store
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One run after `step` steps.
+
+    `leaves` are the arrays of lossjax.training.State in tree order; `curve` is the
+    learning curve so far; `made_by` must be equal for the bits to go on as they were.
+    """
+
+    step: int
+    leaves: tuple[np.ndarray, ...]
+    curve: Mapping[str, list[float]]
+    made_by: Mapping[str, Any]
+
+
+def _path(out: Path, run: store.Run) -> Path:
+    return out / "runs" / run.run_id / "state.npz"
+
+
+def save(out: Path, run: store.Run, checkpoint: Checkpoint) -> None:
+    """Publish a run's state; the one before it stays whole until then."""
+    facts = {
+        "step": checkpoint.step,
+        "curve": checkpoint.curve,
+        "made_by": checkpoint.made_by,
+        "run_id": run.run_id,
+    }
+    buffer = io.BytesIO()
+    leaves = {f"leaf{i}": leaf for i, leaf in enumerate(checkpoint.leaves)}
+    np.savez(buffer, facts=np.array(json.dumps(facts)), **leaves)  # type: ignore[arg-type]
+    content = buffer.getvalue()
+    seal = hashlib.sha256(content).hexdigest().encode()
+    store.publish(_path(out, run), seal + content)
+
+
+def read(out: Path, run: store.Run, made_by: Mapping[str, Any]) -> Checkpoint | None:
+    """The saved state of a run, if there is one that can be gone on with.
+
+    Raises:
+      ValueError: there is one, but it is damaged.
+    """
+    try:
+        content = _path(out, run).read_bytes()
+    except FileNotFoundError:
+        return None
+    seal, content = content[:64], content[64:]
+    if hashlib.sha256(content).hexdigest().encode() != seal:
+        raise ValueError(f"{_path(out, run)}: its sha256 does not match its content")
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            facts = json.loads(str(arrays["facts"]))
+            leaves = tuple(arrays[f"leaf{i}"] for i in range(len(arrays.files) - 1))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{_path(out, run)}: {error}") from error
+    if facts["run_id"] != run.run_id:
+        raise ValueError(f"{_path(out, run)}: is of run {facts['run_id']}")
+    if facts["made_by"] != made_by:
+        return None
+    return Checkpoint(facts["step"], leaves, facts["curve"], facts["made_by"])
+
+
+def discard(out: Path, run: store.Run) -> None:
+    """Remove a run's state: it is finished, or cannot be used."""
+    _path(out, run).unlink(missing_ok=True)

@@ -1,0 +1,210 @@
+"""Trains a grid: what is pending, family by family, until nothing is."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from experiments import checkpoint, data, protocol, store
+from experiments.commandline import Interrupted, Interrupts
+from experiments.config import Sweep, UserError
+from experiments.execute import Executor, Family, family_of
+from lossjax import NUMERICS, platform
+
+_AHEAD = 2  # families that compile while one trains
+
+
+def cells_of(
+    sweep: Sweep, datasets: dict[str, dict[str, Any]], shard: tuple[int, int]
+) -> list[protocol.Cell]:
+    """This shard's cells: every n-th of the grid."""
+    fixed = protocol.fixed_values(sweep, datasets, NUMERICS)
+    index, count = shard
+    return list(protocol.cells(sweep, fixed))[index::count]
+
+
+def good_results(out: Path) -> dict[str, store.Result]:
+    """What is stored and good; a failed run is tried again."""
+    stored = store.load(out).results
+    return {k: result for k, result in stored.items() if result.status != "failed"}
+
+
+def train(
+    sweep: Sweep,
+    datasets: dict[str, data.Dataset],
+    description: dict[str, Any],
+    out: Path,
+    shard: tuple[int, int],
+    interrupts: Interrupts,
+    console: Console,
+) -> int:
+    """Train what is pending until nothing is; the number of runs that failed."""
+    results = good_results(out)
+    cells = cells_of(sweep, description["datasets"], shard)
+    families: dict[Family, list[protocol.Cell]] = {}
+    for cell in cells:
+        plan = protocol.plan(sweep, cell, results)
+        if plan.pending:
+            families.setdefault(family_of(plan.pending[0]), []).append(cell)
+    kept = sum(len(_stored(sweep, cell, results)) for cell in cells)
+    if not families:
+        console.print(f"all {kept} runs are stored; nothing to train", highlight=False)
+        return 0
+    if kept:
+        console.print(f"{kept} runs are stored and kept", highlight=False)
+    platform.use_compilation_cache(_cache())
+    executor = Executor(sweep, datasets, out, console.print)
+    queue = list(families)
+    failed = 0
+    with _progress(console) as progress:
+        expected = sum(
+            _expected(sweep, cell, results)
+            for family in queue
+            for cell in families[family]
+        )
+        task = progress.add_task("compiling", total=expected * sweep.train_steps)
+
+        def tick(steps: int) -> None:
+            progress.advance(task, steps)
+            interrupts.check()
+
+        for place, family in enumerate(queue):
+            for ahead in queue[place : place + 1 + _AHEAD]:
+                executor.prepare(ahead)
+            began = time.monotonic()
+            progress.update(task, description=f"{family.loss}, compiling")
+            while not executor.ready(family):
+                interrupts.check()
+                time.sleep(0.02)
+            progress.update(task, description=family.loss)
+            trained, failures = 0, []
+            for chunk in _chunks(sweep, families[family], results, executor, out):
+                interrupts.check()
+                for result in _attempt(executor, chunk, tick):
+                    store.write_result(out, result)
+                    checkpoint.discard(out, result.run)
+                    results[result.run.run_id] = result
+                    trained += 1
+                    failures += [result] if result.status == "failed" else []
+            executor.release(family)
+            for message in sorted({result.message for result in failures}):
+                console.print(f"failed: {message}", highlight=False, soft_wrap=True)
+            failed += len(failures)
+            for cell in families[family]:
+                _report_cell(sweep, cell, results, console)
+            seconds = time.monotonic() - began
+            console.print(
+                f"  {trained} runs in {seconds:.1f} s", highlight=False, style="dim"
+            )
+    return failed
+
+
+def _attempt(
+    executor: Any, chunk: list[store.Run], tick: Any
+) -> Iterator[store.Result]:
+    """The chunk's results; a failed one for each run where it cannot be computed."""
+    try:
+        yield from executor.train(chunk, tick)
+    except (Interrupted, UserError, OSError):
+        raise
+    except Exception as error:
+        message = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+        for run in chunk:
+            yield store.Result(run, "failed", message=message)
+
+
+def _chunks(
+    sweep: Sweep,
+    cells: list[protocol.Cell],
+    results: dict[str, store.Result],
+    executor: Any,
+    out: Path,
+) -> Iterator[list[store.Run]]:
+    """Pending runs of one family's cells, a chunk at a time, until none is.
+
+    What another process of the same grid has stored meanwhile is taken from there.
+    """
+    while pending := [
+        run for cell in cells for run in protocol.plan(sweep, cell, results).pending
+    ]:
+        elsewhere = {
+            run.run_id: result for run in pending if (result := store.find(out, run))
+        }
+        if elsewhere:
+            results.update(elsewhere)
+            continue
+        alike = [run for run in pending if run.stage == pending[0].stage]
+        alike = alike[: executor.layout.replicas]
+        steps = [executor.step_of(run) for run in alike]
+        yield [run for run, s in zip(alike, steps, strict=True) if s == steps[0]]
+
+
+def _stored(
+    sweep: Sweep, cell: protocol.Cell, results: dict[str, store.Result]
+) -> list[store.Run]:
+    plan = protocol.plan(sweep, cell, results)
+    return [run for run in (*plan.tuning, *plan.final) if run.run_id in results]
+
+
+def _expected(
+    sweep: Sweep, cell: protocol.Cell, results: dict[str, store.Result]
+) -> int:
+    plan = protocol.plan(sweep, cell, results)
+    later = len(sweep.seeds) if plan.learning_rate is None else 0
+    return len(plan.pending) + later
+
+
+def _report_cell(
+    sweep: Sweep,
+    cell: protocol.Cell,
+    results: dict[str, store.Result],
+    console: Console,
+) -> None:
+    """One line: the chosen rate and the primary metric, as soon as a cell is done."""
+    plan = protocol.plan(sweep, cell, results)
+    if plan.learning_rate is None:
+        return
+    final = [results[run.run_id] for run in plan.final if run.run_id in results]
+    key = f"test_{sweep.primary_metric}"
+    good = [result.metrics[key] for result in final if key in result.metrics]
+    mean = f"{sum(good) / len(good):.4f}" if good else "none"
+    lost = sum(result.status == "diverged" for result in final)
+    notes = ", at the edge of the grid" if plan.edge else ""
+    notes += f", {lost} diverged" if lost else ""
+    console.print(
+        f"{cell}: rate {plan.learning_rate:g}{notes}, "
+        f"{sweep.primary_metric} {mean} over {len(final)} seeds",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("steps"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+def _cache() -> str:
+    """Where compiled programs are kept: private to the user, keyed by jax itself."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return str(Path(base) / "lossjax" / "compiled")
