@@ -160,7 +160,7 @@ EXCESS_BCE = row(
     "Annals of Mathematical Statistics 22(1), 1951.",
     claims=Claims(
         gradient="r",
-        floor="0*y",
+        floor="0",
         elicits=MEAN,
         minimiser="y",
         curvature="y*(1-y)",

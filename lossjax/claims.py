@@ -2,8 +2,8 @@
 
 A claim is text in a small expression language, so that the card which shows it and the
 certificate which checks it read the same characters. Names: z raw, y target, p the
-sigmoid of z, q = 1 - p, s = p q, r the residual (image before clipping, minus y), the
-row's hyperparameters and scalars, and the functions in FUNCTIONS.
+sigmoid of z, q = 1 - p, s = p q, r the residual p - y, the row's hyperparameters (gce's
+own q is written q_), scale for a trained one, and the functions in FUNCTIONS.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-MEAN, MEDIAN, BETWEEN = "mean", "median", "between mean and median"
+MEAN, MEDIAN, LOCATION = "mean", "median", "robust location"
 MODE, NONE = "mode-like", "none"
+SOFTENED, SHARPENED = "none: softens greys", "none: sharpens greys"
 EVERYWHERE = "every z and y in [0, 1]"
 
 
@@ -29,7 +30,8 @@ class Claims:
     Attributes:
       gradient: dL/dz of one pixel; empty where several blocks or pixels take part.
       floor: infimum over raw at a target.
-      elicits: functional of the target's law at the minimum of the expected loss.
+      elicits: functional of the target's law at the minimum of the expected loss. A
+        robust location is an M-estimate: often between median and mean, not always.
       minimiser: read-out at the minimum for a fixed target; empty if not closed form.
       curvature: second derivative in z at the minimum; empty at a kink.
       saturation: k in abs(dL/dz) ~ exp(-k z) at y = 0, z to infinity; empty where the
@@ -56,6 +58,24 @@ def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
     scope = {"__builtins__": {}} | dict(FUNCTIONS) | dict(names)
     with np.errstate(all="ignore"):
         return eval(compile(expression, expression, "eval"), scope)
+
+
+def readable(expression: str, names: Mapping[str, Any]) -> bool:
+    """Whether text is an expression in these names, and not prose."""
+    try:
+        code = compile(expression, expression, "eval")
+    except SyntaxError:
+        return False
+    return bool(expression) and set(code.co_names) <= set(FUNCTIONS) | set(names)
+
+
+def own_names(hyper: Mapping[str, Any], scalars: Mapping[str, Any]) -> dict[str, float]:
+    """A row's own names with their values."""
+    names = {"q_" if name == "q" else name: float(v) for name, v in hyper.items()}
+    for value in scalars.values():
+        # Trained scales are kept softly above half a grey level.
+        names["scale"] = float(np.exp(np.logaddexp(0, value + np.log(510))) / 510)
+    return names
 
 
 def pixel_names(z: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:

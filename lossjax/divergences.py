@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from lossjax.bernoulli import xlogx
 from lossjax.checks import Parameter
-from lossjax.claims import EVERYWHERE, MEAN, NONE, Claims
+from lossjax.claims import EVERYWHERE, MEAN, SHARPENED, SOFTENED, Claims
 from lossjax.links import (
     fold,
     gauss_rule,
@@ -37,13 +37,28 @@ def poisson(raw: jax.Array, target: jax.Array) -> jax.Array:
     return sigmoid(raw) + target * softplus(-raw)
 
 
-def _beta_slope(raw: jax.Array, target: jax.Array, b: jax.Array) -> jax.Array:
+def _beta_factors(
+    raw: jax.Array, target: jax.Array, b: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     y = _lifted(target, b)
     # Where y = 0 the residual is p, which underflows before p^b does.
     black = y == 0
     exponent = jnp.where(black, b, b - 1) * -softplus(-raw)
     rest = jnp.where(black, 1, residual(raw, y))
-    return rest * jnp.exp(exponent - softplus(raw))
+    return jnp.exp(exponent - softplus(raw)), rest, black
+
+
+def _beta_bend(raw: jax.Array, target: jax.Array, b: jax.Array) -> jax.Array:
+    outer, rest, black = _beta_factors(raw, target, b)
+    p, q = sigmoid(raw), sigmoid(-raw)
+    grey = p * q + rest * ((b - 1) * q - p)
+    return outer * jnp.where(black, b * q - p, grey)
+
+
+@with_derivative(_beta_bend)
+def _beta_slope(raw: jax.Array, target: jax.Array, b: jax.Array) -> jax.Array:
+    outer, rest, _ = _beta_factors(raw, target, b)
+    return outer * rest
 
 
 @with_derivative(_beta_slope)
@@ -193,7 +208,7 @@ ITAKURA_SAITO = row(
     "a grey level.",
     claims=Claims(
         gradient="(p - maximum(y, 1/510))*q/p",
-        floor="0*y",
+        floor="0",
         elicits=MEAN,
         minimiser="maximum(y, 1/510)",
         curvature="(1 - maximum(y, 1/510))**2",
@@ -217,7 +232,7 @@ BETA_DIVERGENCE = row(
     "(targets at least half a grey level) and 1.",
     claims=Claims(
         gradient="p**(b - 1)*q*r",
-        floor="0*y",
+        floor="0",
         elicits=MEAN,
         minimiser="y",
         curvature="y**b*(1-y)**2",
@@ -242,7 +257,7 @@ FOCAL = row(
         gradient="y*q**gamma*(-gamma*p*softplus(-z) - q) + (1 - y)*p**gamma*(p + "
         "gamma*q*softplus(z))",
         floor="",
-        elicits=NONE,
+        elicits=SOFTENED,
         minimiser="",
         curvature="",
         saturation="0",
@@ -265,7 +280,7 @@ GCE = row(
     claims=Claims(
         gradient="(1 - y)*q**q_*p - y*p**q_*q",
         floor="",
-        elicits=NONE,
+        elicits=SHARPENED,
         minimiser="sigmoid(logit(y)/maximum(1 - q_, 1e-6))",
         curvature="",
         saturation="q_",

@@ -114,7 +114,6 @@ _RYBKIN = (
     "Rybkin, Daniilidis, Levine, Simple and effective VAE training with calibrated "
     "decoders, ICML 2021"
 )
-_SCALE = "(log(1/510) + softplus(log_scale + log(510)))"
 
 GAUSSIAN = row(
     "gaussian",
@@ -126,7 +125,7 @@ GAUSSIAN = row(
     source=_KINGMA + " and a fixed scale.",
     claims=Claims(
         gradient="r*s/sigma**2",
-        floor="log(2*pi*sigma**2)/2 + 0*y",
+        floor="log(2*pi*sigma**2)/2",
         elicits=MEAN,
         minimiser="y",
         curvature="(y*(1-y))**2/sigma**2",
@@ -142,15 +141,15 @@ GAUSSIAN_SHARED = row(
     gaussian_shared,
     least=_least_gaussian,
     unit="nats",
-    formula=f"(r*exp(-{_SCALE}))**2/2 + {_SCALE} + log(2*pi)/2",
+    formula="(r/scale)**2/2 + log(2*pi*scale**2)/2",
     source=_RYBKIN + ", the shared sigma; kept softly above half a grey level.",
     scalars={"log_scale": _START},
     claims=Claims(
-        gradient=f"r*s*exp(-2*{_SCALE})",
-        floor="log(1/510) + log(2*pi)/2 + 0*y",
+        gradient="r*s/scale**2",
+        floor="log(1/510) + log(2*pi)/2",
         elicits=MEAN,
         minimiser="y",
-        curvature=f"(y*(1-y))**2*exp(-2*{_SCALE})",
+        curvature="(y*(1-y))**2/scale**2",
         saturation="1",
         convex="False",
         domain=EVERYWHERE,
@@ -170,7 +169,7 @@ GAUSSIAN_OPTIMAL = row(
     per_image=False,
     claims=Claims(
         gradient="r*s/maximum(r**2, 1/510**2)",
-        floor="log(1/510) + log(2*pi)/2 + 0*y",
+        floor="log(1/510) + log(2*pi)/2",
         elicits=MEAN,
         minimiser="y",
         curvature="(y*(1-y))**2*510**2",
@@ -194,7 +193,7 @@ GAUSSIAN_PIXEL = row(
     "distribution, ICNN 1994; log scale kept softly above half a grey level.",
     claims=Claims(
         gradient="",
-        floor="log(1/510) + log(2*pi)/2 + 0*y",
+        floor="log(1/510) + log(2*pi)/2",
         elicits=MEAN,
         minimiser="y",
         curvature="",
@@ -210,12 +209,12 @@ LAPLACE_SHARED = row(
     laplace_shared,
     least=_least_laplace,
     unit="nats",
-    formula=f"abs(r)*exp(-{_SCALE}) + {_SCALE} + log(2)",
+    formula="abs(r)/scale + log(2*scale)",
     source="Laplace's first law, with " + _RYBKIN + " for the shared scale.",
     scalars={"log_scale": _START},
     claims=Claims(
-        gradient=f"sign(r)*s*exp(-{_SCALE})",
-        floor="log(2/510) + 0*y",
+        gradient="sign(r)*s/scale",
+        floor="log(2/510)",
         elicits=MEDIAN,
         minimiser="y",
         curvature="",
@@ -231,18 +230,18 @@ STUDENT_T = row(
     _DEGREES,
     least=_least_student,
     unit="nats",
-    formula=f"(nu + 1)/2*log1p((r*exp(-{_SCALE}))**2/nu) + {_SCALE} + lgamma(nu/2)"
+    formula="(nu + 1)/2*log1p((r/scale)**2/nu) + log(scale) + lgamma(nu/2)"
     " - lgamma((nu + 1)/2) + log(nu*pi)/2",
     source="Lange, Little, Taylor, Robust statistical modeling using the t "
     "distribution, JASA 84, 1989; one trained scale kept softly above half a grey "
     "level.",
     scalars={"log_scale": _START},
     claims=Claims(
-        gradient=f"(nu + 1)*r*s/(nu*exp(2*{_SCALE}) + r**2)",
-        floor="log(1/510) + lgamma(nu/2) - lgamma((nu + 1)/2) + log(nu*pi)/2 + 0*y",
+        gradient="(nu + 1)*r*s/(nu*scale**2 + r**2)",
+        floor="log(1/510) + lgamma(nu/2) - lgamma((nu + 1)/2) + log(nu*pi)/2",
         elicits=MODE,
         minimiser="y",
-        curvature=f"(y*(1-y))**2*(nu + 1)/(nu*exp(2*{_SCALE}))",
+        curvature="(y*(1-y))**2*(nu + 1)/(nu*scale**2)",
         saturation="1",
         convex="False",
         domain=EVERYWHERE,

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from lossjax.checks import Parameter
-from lossjax.claims import BETWEEN, EVERYWHERE, MEAN, MEDIAN, Claims
+from lossjax.claims import EVERYWHERE, LOCATION, MEAN, MEDIAN, Claims
 from lossjax.links import clip01, magnitude
 from lossjax.loss import row
 from lossjax.residuals import huber, square
@@ -40,10 +40,10 @@ MSE_LINEAR = row(
     "value decomposition, Biological Cybernetics 59, 1988.",
     claims=Claims(
         gradient="2*(z - y)",
-        floor="0*y",
+        floor="0",
         elicits=MEAN,
         minimiser="y",
-        curvature="2 + 0*y",
+        curvature="2",
         saturation="",
         convex="True",
         domain="abs(z) < 1.8e19, whose square fits float32",
@@ -61,7 +61,7 @@ MAE_LINEAR = row(
     source="Zhao, Gallo, Frosio, Kautz, as for mae, whose networks end linearly.",
     claims=Claims(
         gradient="sign(z - y)",
-        floor="0*y",
+        floor="0",
         elicits=MEDIAN,
         minimiser="y",
         curvature="",
@@ -82,10 +82,10 @@ HUBER_LINEAR = row(
     source="Huber 1964, as for huber.",
     claims=Claims(
         gradient="clip(z - y, -delta, delta)",
-        floor="0*y",
-        elicits=BETWEEN,
+        floor="0",
+        elicits=LOCATION,
         minimiser="y",
-        curvature="1 + 0*y",
+        curvature="1",
         saturation="",
         convex="True",
         domain="abs(z) < 3.4e38 / max(1, delta)",

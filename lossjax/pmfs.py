@@ -243,7 +243,7 @@ CATEGORICAL = row(
     "ICML 2016, section 2; read-out the mean of the pmf.",
     claims=Claims(
         gradient="",
-        floor="0*y",
+        floor="0",
         elicits=MEAN,
         minimiser="y",
         curvature="",

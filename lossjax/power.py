@@ -144,7 +144,7 @@ POWER = row(
     "family, as divergences.",
     claims=Claims(
         gradient="r*s**g",
-        floor="0*y",
+        floor="0",
         elicits=MEAN,
         minimiser="y",
         curvature="(y*(1-y))**(g + 1)",

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from lossjax.checks import Parameter
-from lossjax.claims import BETWEEN, EVERYWHERE, MEAN, MEDIAN, Claims
+from lossjax.claims import EVERYWHERE, LOCATION, MEAN, MEDIAN, Claims
 from lossjax.links import magnitude, residual, with_derivative
 from lossjax.loss import row
 
@@ -104,7 +104,7 @@ MSE = row(
     "errors, Nature 323, 1986; mean, without its half.",
     claims=Claims(
         gradient="2*r*s",
-        floor="0*y",
+        floor="0",
         elicits=MEAN,
         minimiser="y",
         curvature="2*(y*(1-y))**2",
@@ -124,7 +124,7 @@ MAE = row(
     "neural networks, IEEE TCI 3(1), 2017, section III.B.",
     claims=Claims(
         gradient="sign(r)*s",
-        floor="0*y",
+        floor="0",
         elicits=MEDIAN,
         minimiser="y",
         curvature="",
@@ -145,8 +145,8 @@ HUBER = row(
     "Statistics 35(1), 1964.",
     claims=Claims(
         gradient="clip(r, -delta, delta)*s",
-        floor="0*y",
-        elicits=BETWEEN,
+        floor="0",
+        elicits=LOCATION,
         minimiser="y",
         curvature="(y*(1-y))**2",
         saturation="1",
@@ -167,8 +167,8 @@ LOG_COSH = row(
     "at r = 0 is 1 for every scale.",
     claims=Claims(
         gradient="scale*tanh(r/scale)*s",
-        floor="0*y",
-        elicits=BETWEEN,
+        floor="0",
+        elicits=LOCATION,
         minimiser="y",
         curvature="(y*(1-y))**2",
         saturation="1",
@@ -189,8 +189,8 @@ CHARBONNIER = row(
     "shifted by epsilon so that a perfect reconstruction scores zero.",
     claims=Claims(
         gradient="r*s/sqrt(r**2 + epsilon**2)",
-        floor="0*y",
-        elicits=BETWEEN,
+        floor="0",
+        elicits=LOCATION,
         minimiser="y",
         curvature="(y*(1-y))**2/epsilon",
         saturation="1",
@@ -210,8 +210,8 @@ BARRON = row(
     "8 with its limits at alpha = 0 and 2; without the partition term.",
     claims=Claims(
         gradient="r/scale**2*((r/scale)**2/abs(alpha - 2) + 1)**(alpha/2 - 1)*s",
-        floor="0*y",
-        elicits=BETWEEN,
+        floor="0",
+        elicits=LOCATION,
         minimiser="y",
         curvature="(y*(1-y))**2/scale**2",
         saturation="1",
