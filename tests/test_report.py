@@ -1,5 +1,6 @@
 """The report of a small synthetic sweep: exact words, exact files, whole or nothing."""
 
+import base64
 import csv
 import dataclasses
 import html.parser
@@ -13,16 +14,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import stored_sweeps
+from PIL import Image
 from rich.console import Console
 
 from experiments import store
 from experiments.config import Sweep, UserError
-from experiments.report import console, style
+from experiments.report import console, markup, style
 from experiments.report.__main__ import main
 from experiments.report.build import build
-from experiments.report.sections import SECTIONS
+from experiments.report.evidence import read
+from experiments.report.sections import SECTIONS, response
 from experiments.store import Result
 
 ROOT = Path(__file__).parent.parent
@@ -503,3 +507,38 @@ def test_the_verb_prints_the_comparison_and_succeeds(
 ) -> None:
     assert main([f"--out={whole}"]) == 0
     assert "digits / conv_ae: bce has the best ssim" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_strip_holds_every_image_bit_for_bit(channels: int) -> None:
+    """Side by side with a transparent gap; grey and colour."""
+    images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, channels), np.uint8)
+    text = str(markup.strip(images, 'three "images"'))
+    assert 'alt="three &#34;images&#34;"' in text
+    data = text.split("base64,")[1].split('"')[0]
+    found = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+    assert found.shape == (8, 3 * 8 + 2, channels + 1)
+    for i, image in enumerate(images):
+        left = 9 * i
+        np.testing.assert_array_equal(found[:, left : left + 8, :channels], image)
+        assert (found[:, left : left + 8, channels] == 255).all()
+    assert (found[:, 8, channels] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("hypers", "found"),
+    [
+        ([{"delta": 0.1}, {"delta": 0.3}, {"delta": 0.2}], [0.1, 0.2, 0.3]),
+        ([{"delta": 0.1}, {"delta": 0.3}], None),  # two points are no curve
+        ([{"a": 1, "b": 1}, {"a": 2, "b": 2}, {"a": 3, "b": 1}], None),  # two dials
+        ([{"a": 1}, {"a": 1}, {"a": 1}], None),  # none
+    ],
+)
+def test_a_dial_is_one_argument_with_three_values(
+    whole: Path, hypers: list[dict[str, float]], found: list[float] | None
+) -> None:
+    losses = [f"huber(n={i})" for i in range(len(hypers))]
+    described = {"losses": losses, "hypers": dict(zip(losses, hypers, strict=True))}
+    evidence = dataclasses.replace(read(whole), description=described)
+    dials = list(response.dials(evidence))
+    assert [list(dial.losses) for dial in dials] == ([found] if found else [])
