@@ -113,8 +113,11 @@ def _torch() -> dict[str, Rival]:
 def _probability() -> dict[str, Rival]:
     from tensorflow_probability.substrates import jax as tfp
 
+    # Its import is lazy: here it fails where its release is older than this jax.
+    law = tfp.distributions.ContinuousBernoulli
+
     def bernoulli(z: jax.Array, y: jax.Array) -> jax.Array:
-        return -tfp.distributions.ContinuousBernoulli(logits=z).log_prob(y)
+        return -law(logits=z).log_prob(y)
 
     return {"continuous_bernoulli": _jax(bernoulli)}
 
@@ -236,16 +239,17 @@ def _exact(name: str, z: float, y: float) -> tuple[float, float, float, float]:
         middle, up, down = truth(zz, yy), truth(zz + h, yy), truth(zz - h, yy)
         slope, bend = (up - down) / (2 * h), (up - 2 * middle + down) / h**2
         scale, steep = abs(middle) + abs(zz * slope), abs(slope) + abs(zz * bend)
-        if 0 < y < 1:
-            more, less = yy + h, yy - h
-            scale += abs(yy * (truth(zz, more) - truth(zz, less)) / (2 * h))
+        if y > 0:
+            # One-sided at y = 1, beyond which some losses have no value.
+            more, less = (yy + h if y < 1 else yy), yy - h
+            scale += abs(yy * (truth(zz, more) - truth(zz, less)) / (more - less))
             mixed = (
                 truth(zz + h, more)
                 - truth(zz - h, more)
                 - truth(zz + h, less)
                 + truth(zz - h, less)
             )
-            steep += abs(yy * mixed / (4 * h * h))
+            steep += abs(yy * mixed / (2 * h * (more - less)))
         return tuple(float(x) for x in (middle, scale, slope, steep))  # type: ignore[return-value]
 
 
