@@ -7,12 +7,9 @@ import io
 import re
 from pathlib import Path
 
-import matplotlib
-import matplotlib.style
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from experiments.report import style
 from experiments.report.style import INK, PAPER, RULE
 
 
@@ -31,11 +28,10 @@ class Album:
             name += "_"
         self.names.append(name)
         buffer = io.StringIO()
-        with matplotlib.style.context(["default", style.RC]):
-            figure.savefig(
-                buffer, format="svg", metadata={"Date": None, "Creator": None}
-            )
-            figure.savefig(self.directory / f"{name}.png", metadata={"Software": None})
+        metadata = {"Date": None, "Creator": None}
+        figure.savefig(buffer, format="svg", metadata=metadata)
+        path = self.directory / f"{name}.png"
+        figure.savefig(path, metadata={"Software": None})
         svg = buffer.getvalue()
         (self.directory / f"{name}.svg").write_text(svg, encoding="utf-8")
         return Markup(

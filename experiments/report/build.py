@@ -87,7 +87,8 @@ def write(evidence: Evidence, directory: Path) -> dict[str, Any]:
     store.publish(directory / "rows.csv", tables.rows(evidence))
     text = json.dumps(summary, indent=1, ensure_ascii=False)
     store.publish(directory / "summary.json", text + "\n")
-    store.publish(directory / "index.html", _page(evidence, album))
+    with style.applied():
+        store.publish(directory / "index.html", _page(evidence, album))
     return summary
 
 

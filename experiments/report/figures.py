@@ -1,16 +1,13 @@
 """The figures: pure functions from a group to a Figure.
 
 matplotlib is used without pyplot, so nothing is global and no window system is asked
-for; an Album writes them.
+for; an Album writes them, within `style.applied()`.
 """
 
-import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import ParamSpec, TypeVar
+from collections.abc import Mapping, Sequence
 
 import matplotlib
-import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,24 +19,10 @@ from experiments.report.style import COLOURS, INK, PAPER, RULE, Mark
 from experiments.statistics import Ranking
 from experiments.store import Result
 
-P = ParamSpec("P")
-T = TypeVar("T")
 _COLUMNS, _LINE = 2, 0.19  # of a legend; the height of a line in inches
 WIDTH = 4.2  # inches: the width of a phone, so letters keep their size there
 
 
-def _styled(draw: Callable[P, T]) -> Callable[P, T]:
-    """Draw in the report's style, whatever matplotlibrc says."""
-
-    @functools.wraps(draw)
-    def drawn(*args: P.args, **kwargs: P.kwargs) -> T:
-        with matplotlib.style.context(["default", style.RC]):
-            return draw(*args, **kwargs)
-
-    return drawn
-
-
-@_styled
 def ranking(evidence: Evidence, group: Group, metric: str, ranking: Ranking) -> Figure:
     """Every loss's mean and interval on one metric, the best on top."""
     marks = style.marks(evidence.losses)
@@ -92,7 +75,6 @@ def ranking(evidence: Evidence, group: Group, metric: str, ranking: Ranking) -> 
     return figure
 
 
-@_styled
 def learning(evidence: Evidence, group: Group) -> Figure | None:
     """Validation mse while training: mean over seeds, band from least to most."""
     marks = style.marks(evidence.losses)
@@ -134,7 +116,6 @@ def learning(evidence: Evidence, group: Group) -> Figure | None:
     return figure
 
 
-@_styled
 def rates(evidence: Evidence, group: Group) -> Figure | None:
     """The primary metric on validation against the rate, chosen rate ringed."""
     marks = style.marks(evidence.losses)
@@ -183,7 +164,6 @@ def rates(evidence: Evidence, group: Group) -> Figure | None:
     return figure
 
 
-@_styled
 def dial(
     evidence: Evidence,
     metric: str,

@@ -8,8 +8,10 @@ says the same in print.
 
 import dataclasses
 import math
+from contextlib import AbstractContextManager
 from typing import Any
 
+import matplotlib.style
 from markupsafe import Markup
 
 COLOURS = (
@@ -53,6 +55,11 @@ RC: dict[Any, Any] = {
     "xtick.labelsize": 8.5,
     "ytick.labelsize": 8.5,
 }
+
+
+def applied() -> AbstractContextManager[None]:
+    """The report's style and no other, whatever the user's matplotlibrc says."""
+    return matplotlib.style.context(["default", RC])
 
 
 def _ring(corners: int, start: float = 90.0, inner: float | None = None) -> Polygon:
