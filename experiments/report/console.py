@@ -17,6 +17,7 @@ def render(summary: Summary, console: Console) -> None:
     evidence = summary.evidence
     for group in evidence.groups:
         if group.primary in group.rankings:
+            console.print(_title(group), style="bold", markup=False, highlight=False)
             console.print(_table(group))
     for path, wrong in evidence.damaged.items():
         console.print(f"damaged, counted as missing: {path}: {wrong}", markup=False)
@@ -28,17 +29,18 @@ def render(summary: Summary, console: Console) -> None:
     console.print(f"report: {summary.page}", markup=False, soft_wrap=True)
 
 
+def _title(group: Group) -> str:
+    direction = group.rankings[group.primary].direction
+    return (
+        f"{group.name}: {group.primary} on test images, {direction} is better "
+        "(* best set)"
+    )
+
+
 def _table(group: Group) -> Table:
     ranking = group.rankings[group.primary]
     places = verdict.decimals(ranking.standings)
-    table = Table(
-        title=f"{escape(group.name)}: {group.primary} on test images, "
-        f"{ranking.direction} is better (* best set)",
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("loss", no_wrap=True)
     table.add_column(group.primary, justify="right", no_wrap=True)
     table.add_column("95 % interval", justify="right", no_wrap=True)
