@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from lossjax.claims import EVERYWHERE, MEAN, Claims, langevin_inverse
-from lossjax.links import fold, horner, residual, softplus, with_derivative
+from lossjax.links import fold, horner, residual, softplus, softpluses, with_derivative
 from lossjax.loss import row
 
 
@@ -31,7 +31,8 @@ def xlogx(x: jax.Array) -> jax.Array:
 @with_derivative(residual)
 def excess_bce(raw: jax.Array, target: jax.Array) -> jax.Array:
     """KL(target, sigmoid(raw)) of two Bernoulli laws, without cancellation."""
-    return divergence(residual(raw, target), target, -softplus(-raw), -softplus(raw))
+    minus_log_q, minus_log_p = softpluses(raw)
+    return divergence(residual(raw, target), target, -minus_log_p, -minus_log_q)
 
 
 def divergence(
@@ -45,15 +46,18 @@ def _half_divergence(r: jax.Array, y: jax.Array, log_p: jax.Array) -> jax.Array:
     """r - y log(p / y) with p = y + r: y h(r / y) for h(x) = x - log1p(x)."""
     positive = y > 0
     safe = jnp.where(positive, y, 1)
-    x = r / safe
-    near = (jnp.abs(x) < 0.4) & positive
-    x = jnp.where(near, x, 0)
-    # h in u = x / (2 + x), where log1p(x) = 2 atanh(u); abs(u) <= 1/4 here, so the
-    # terms left out are below 1e-9 of the value.
-    u = x / (2 + x)
-    series = x - 2 * u * u * horner(u * u, [1 / (2 * k + 3) for k in range(7)])
     far = r - jnp.where(positive, safe * (log_p - jnp.log(safe)), 0)
-    return jnp.where(near, y * u * series, far)
+    x = r / safe
+    return jnp.where((jnp.abs(x) < 0.4) & positive, y * gap_of_log(x), far)
+
+
+def gap_of_log(x: jax.Array) -> jax.Array:
+    """x - log1p(x) for abs(x) < 0.4, without cancellation; 0 elsewhere."""
+    x = jnp.where(jnp.abs(x) < 0.4, x, 0)
+    # In u = x / (2 + x) log1p(x) is 2 atanh(u); abs(u) <= 1/4 here, so the terms left
+    # out are below 1e-9 of the value.
+    u = x / (2 + x)
+    return u * (x - 2 * u * u * horner(u * u, [1 / (2 * k + 3) for k in range(7)]))
 
 
 _BERNOULLI_NUMBERS = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6)

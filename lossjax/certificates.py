@@ -76,6 +76,8 @@ def _formula(loss: Loss, probe: Probe) -> Certificate:
     if loss.channels > 1 or not readable(loss.formula, names):
         return _idle("value", loss.formula, "not one expression of z and y")
     right = evaluate(loss.formula, names)
+    if np.isnan(right).all():
+        return _idle("value", loss.formula, "a limit of it, at this argument")
     return _verdict("value", loss.formula, probe(z, y)[0], right, 1e-6)
 
 
@@ -262,7 +264,10 @@ def _saturation(loss: Loss, probe: Probe) -> Certificate:
     # An algebraic approach such as 1 - 1/z leaves a small slope on any interval.
     good = abs(slope - right) < 5e-3
     return Certificate(
-        name, f"abs(dL/dz) ~ exp(-{claim} z)", HOLDS if good else FAILS, f"{slope:.4f}"
+        name,
+        f"abs(dL/dz) ~ exp(-{claim} z)",
+        HOLDS if good else FAILS,
+        f"{round(slope, 4) + 0.0:.4f}",
     )
 
 

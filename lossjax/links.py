@@ -70,6 +70,19 @@ def softplus(z: jax.Array) -> jax.Array:
     return jnp.maximum(z, 0) + jnp.log1p(jnp.exp(-jnp.abs(z)))
 
 
+def softpluses(z: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """softplus(z) and softplus(-z), that is -log(1 - p) and -log p, for one exp."""
+    tail = jnp.log1p(jnp.exp(-jnp.abs(z)))
+    return jnp.maximum(z, 0) + tail, jnp.maximum(-z, 0) + tail
+
+
+def sigmoids(z: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """p = sigmoid(z) and 1 - p for one exp."""
+    e = jnp.exp(-jnp.abs(z))
+    small, large = e / (1 + e), 1 / (1 + e)
+    return jnp.where(z < 0, small, large), jnp.where(z < 0, large, small)
+
+
 @with_derivative(jnp.sign)
 def magnitude(x: jax.Array) -> jax.Array:
     """Absolute value whose derivative at 0 is 0 (that of jnp.abs is 1 there)."""

@@ -29,6 +29,6 @@ def cases() -> Iterator[object]:
             )
 
 
-@pytest.mark.parametrize(("clause", "loss"), cases())
+@pytest.mark.parametrize(("clause", "loss"), list(cases()))
 def test_contract(clause: Callable[[Loss], None], loss: Loss) -> None:
     clause(loss)

@@ -226,7 +226,7 @@ def cases() -> Iterator[object]:
         yield pytest.param(defect, marks=[pytest.mark.slow] if late else [])
 
 
-@pytest.mark.parametrize("defect", cases())
+@pytest.mark.parametrize("defect", list(cases()))
 def test_the_contract_catches(defect: str) -> None:
     loss, check = DEFECTS[defect]
     with pytest.raises(AssertionError):
