@@ -88,7 +88,7 @@ def result(run: Run, images: int = 4, side: int = 8) -> Result:
         metrics |= {f"test_{name}": value for name, value in scores.items()}
     steps = [20 * i for i in range(1, 11)]
     curve = [scores["mse"] * (1 + 20 / i) for i in range(1, 11)]
-    grey = np.uint8(min(255, 40 * LOSSES[run.loss] + 20))
+    grey = np.uint8(min(180, 40 * LOSSES[run.loss] + 20))
     return Result(
         run,
         "ok",
@@ -100,7 +100,8 @@ def result(run: Run, images: int = 4, side: int = 8) -> Result:
             "validation_loss": curve,
             "validation_mse": curve,
         },
-        gallery=np.full((images, side, side, 1), grey, np.uint8)
+        gallery=np.uint8(20) * np.arange(images, dtype=np.uint8)[:, None, None, None]
+        + np.full((images, side, side, 1), grey, np.uint8)
         if run.stage == "final"
         else None,
         provenance={"layout": "2 devices", "backend": "cpu"},

@@ -457,6 +457,23 @@ def test_nothing_finished(tmp_path: Path) -> None:
     assert "edge" not in verdict
 
 
+def test_a_loss_that_draws_one_picture_is_named(tmp_path: Path) -> None:
+    def flatten(result: Result) -> Result:
+        if result.run.loss == "mae" and result.gallery is not None:
+            flat = np.full_like(result.gallery, 90)
+            return dataclasses.replace(result, gallery=flat)
+        return result
+
+    stored_sweeps.write(
+        tmp_path, dataclasses.replace(SWEEP, datasets=("digits",)), flatten
+    )
+    named = [line for line in build(tmp_path).verdict.splitlines() if "same" in line]
+    assert named == [
+        "digits / conv_ae: mae reconstructed every image of the gallery as the same "
+        "picture: look at it before believing a score."
+    ]
+
+
 def test_nothing_stored_yet(tmp_path: Path) -> None:
     stored_sweeps.write(tmp_path, SWEEP, lambda result: None)
     assert build(tmp_path).verdict.startswith("No verdict yet: 48 runs of the grid")

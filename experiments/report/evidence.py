@@ -51,6 +51,7 @@ class Group:
     rankings: Mapping[str, Ranking]  # by metric; empty while runs are missing
     unscored: tuple[str, ...]  # metrics that no run carries
     primary: str  # the metric that decides the headline
+    collapsed: tuple[str, ...]  # losses that show every image as the same picture
 
     @property
     def name(self) -> str:
@@ -135,7 +136,14 @@ def read(out: Path) -> Evidence:
         mine[cell.loss] = Cell(plan, tuning, final)
     metrics = _ordered(description["metrics"], sweep.primary_metric)
     groups = tuple(
-        _group(dataset, model, mine, metrics, sweep.primary_metric)
+        _group(
+            dataset,
+            model,
+            mine,
+            metrics,
+            sweep.primary_metric,
+            description["datasets"][dataset].get("gallery"),
+        )
         for (dataset, model), mine in cells.items()
     )
     foreign = tuple(
@@ -162,6 +170,7 @@ def _group(
     cells: Mapping[str, Cell],
     metrics: Mapping[str, Mapping[str, Any]],
     primary: str,
+    gallery: Mapping[str, Any] | None,
 ) -> Group:
     rankings: dict[str, Ranking] = {}
     scores: dict[str, dict[str, Arm]] = {}
@@ -179,7 +188,16 @@ def _group(
                 margin=row["margin"]["value"],
                 relative=row["margin"]["relative"],
             )
-    return Group(dataset, model, cells, scores, rankings, tuple(unscored), primary)
+    return Group(
+        dataset,
+        model,
+        cells,
+        scores,
+        rankings,
+        tuple(unscored),
+        primary,
+        _collapsed(cells, gallery),
+    )
 
 
 def _arm(cell: Cell, metric: str) -> Arm:
@@ -192,3 +210,24 @@ def _arm(cell: Cell, metric: str) -> Arm:
     ]
     count = collections.Counter(result.status for result in cell.final)
     return Arm(np.array(values, float), count["diverged"], count["failed"])
+
+
+def _collapsed(
+    cells: Mapping[str, Cell], gallery: Mapping[str, Any] | None
+) -> tuple[str, ...]:
+    """Losses whose pictures vary by less than a twentieth of what the originals do."""
+    if gallery is None:
+        return ()
+    spread = _spread(store.unpack(gallery))
+    return tuple(
+        loss
+        for loss, cell in cells.items()
+        if cell.shown is not None
+        and cell.shown.gallery is not None
+        and _spread(cell.shown.gallery) < spread / 20
+    )
+
+
+def _spread(images_u8: np.ndarray) -> float:
+    """How much a pixel varies from image to image, in levels; mean over pixels."""
+    return float(np.std(images_u8.astype(float), axis=0).mean())

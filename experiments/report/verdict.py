@@ -84,6 +84,11 @@ def caveats(group: Group) -> Iterator[str]:
                 f"{count(seeds, 'seed')}, so ranked last"
                 + (f"; it said: {said}" if said else ".")
             )
+    if group.collapsed:
+        yield (
+            f"{group.name}: {', '.join(group.collapsed)} reconstructed every image of "
+            f"the gallery as the same picture: look at it before believing a score."
+        )
     edges = [
         f"{loss} ({cell.plan.learning_rate:g})"
         for loss, cell in group.cells.items()
