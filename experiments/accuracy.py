@@ -51,9 +51,6 @@ def _optax() -> dict[str, Rival]:
         "mse": _jax(lambda z, y: optax.losses.squared_error(p(z), y)),
         "huber": _jax(lambda z, y: optax.losses.huber_loss(p(z), y, delta=0.1)),
         "log_cosh": _jax(lambda z, y: optax.losses.log_cosh(p(z), y)),
-        "focal": _jax(
-            lambda z, y: optax.losses.sigmoid_focal_loss(z, y, alpha=None, gamma=2.0)
-        ),
         "mse_linear": _jax(optax.losses.squared_error),
     }
 
