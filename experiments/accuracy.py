@@ -29,7 +29,11 @@ Rival = Callable[[np.ndarray, np.ndarray], Both]
 def ours(name: str) -> Rival:
     """Value and gradient of one of our losses, compiled."""
     loss = resolve(name)
-    return _jax(lambda z, y: loss.fn(*(x.reshape(-1, 1, 1, 1) for x in (z, y))))
+
+    def pixels(z: jax.Array, y: jax.Array) -> jax.Array:
+        return loss.fn(z.reshape(-1, 1, 1, 1), y.reshape(-1, 1, 1, 1))
+
+    return _jax(pixels)
 
 
 def _jax(values: Callable[[jax.Array, jax.Array], jax.Array]) -> Rival:

@@ -111,8 +111,8 @@ def _minimiser(loss: Loss, probe: Probe) -> Certificate:
         return dataclasses.replace(done, found=f"{shown}, {done.found}")
     slope = lambda z: evaluate(claims.gradient, pixel_names(z, GREYS) | probe.names)  # noqa: E731
     wide = np.full_like(GREYS, 30.0)
-    names = pixel_names(bisect(slope, -wide, wide), GREYS)
-    done = _verdict(name, "root of the gradient above", found, names["p"], 1e-6)
+    right = pixel_names(bisect(slope, -wide, wide), GREYS)["p"]
+    done = _verdict(name, "root of the gradient above", found, right, 1e-6)
     return dataclasses.replace(done, found=f"y = 0.2 goes to {found[2]:.7f}")
 
 
