@@ -35,6 +35,7 @@ case $verb in
     verify) ;; # recomputes every number of a report from the stored runs
     losses) ;; # prints the loss table, or one loss card
     data) ;; # data list, data prepare NAME: datasets and their state
+    soak) ;; # injects faults into real sweeps and counts what was lost
     test) module=tests extra=dev ;; # linter, type checker, import rules and tests
     -h | --help | help) usage && exit ;;
     *)

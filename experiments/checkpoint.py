@@ -61,23 +61,32 @@ def read(out: Path, run: store.Run, made_by: Mapping[str, Any]) -> Checkpoint | 
       ValueError: there is one, but it is damaged.
     """
     try:
-        content = _path(out, run).read_bytes()
+        run_id, found = opened(_path(out, run))
     except FileNotFoundError:
         return None
+    if run_id != run.run_id:
+        raise ValueError(f"{_path(out, run)}: is of run {run_id}")
+    return found if found.made_by == made_by else None
+
+
+def opened(path: Path) -> tuple[str, Checkpoint]:
+    """The run_id and the state that a file holds.
+
+    Raises:
+      ValueError: it is damaged.
+    """
+    content = path.read_bytes()
     seal, content = content[:64], content[64:]
     if hashlib.sha256(content).hexdigest().encode() != seal:
-        raise ValueError(f"{_path(out, run)}: its sha256 does not match its content")
+        raise ValueError(f"{path}: its sha256 does not match its content")
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             facts = json.loads(str(arrays["facts"]))
             leaves = tuple(arrays[f"leaf{i}"] for i in range(len(arrays.files) - 1))
+        state = Checkpoint(facts["step"], leaves, facts["curve"], facts["made_by"])
+        return facts["run_id"], state
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{_path(out, run)}: {error}") from error
-    if facts["run_id"] != run.run_id:
-        raise ValueError(f"{_path(out, run)}: is of run {facts['run_id']}")
-    if facts["made_by"] != made_by:
-        return None
-    return Checkpoint(facts["step"], leaves, facts["curve"], facts["made_by"])
+        raise ValueError(f"{path}: {error}") from error
 
 
 def discard(out: Path, run: store.Run) -> None:

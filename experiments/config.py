@@ -23,6 +23,7 @@ AXES = (
     "tuning_seeds",
 )
 PRECISIONS = ("float32",)
+_OPTIONAL = {"image_size": int, "channels": int, "max_examples": int, "group_by": str}
 
 
 class UserError(Exception):
@@ -54,6 +55,8 @@ class Sweep:
     hidden: tuple[int, ...] = (128,)  # units of each hidden layer of mlp_ae
     image_size: int | None = None  # pixels a side; None: as the dataset comes
     channels: int | None = None  # image channels, 1 or 3; None: as the dataset comes
+    max_examples: int | None = None  # images, all splits together; None: every one
+    group_by: str | None = None  # "parent": pictures of a folder stay in one split
     precision: str = "float32"
     primary_metric: str = "ssim"
     curve_points: int = 10  # how often a run is looked at while it trains
@@ -62,12 +65,17 @@ class Sweep:
         _check(self)
 
     def fixed(self) -> dict[str, Any]:
-        """The held-fixed fields that determine a run's numbers, JSON-ready."""
-        return {
+        """The held-fixed fields that determine a run's numbers, JSON-ready.
+
+        A field that is None says nothing and is left out, so that a new one with that
+        default does not make every stored run a stranger.
+        """
+        values = {
             field.name: _plain(getattr(self, field.name))
             for field in dataclasses.fields(self)
             if field.name not in AXES and field.name != "primary_metric"
         }
+        return {name: value for name, value in values.items() if value is not None}
 
     @property
     def at_once(self) -> int:
@@ -91,9 +99,9 @@ class Sweep:
 def sweep(**fields: Any) -> ConfigDict:
     """A ConfigDict with every field of `Sweep`, for `get_config()` of a config file."""
     values = {f.name: f.default for f in dataclasses.fields(Sweep)} | fields
-    for name in ("image_size", "channels"):
+    for name, kind in _OPTIONAL.items():
         if values[name] is None:
-            values[name] = config_dict.placeholder(int)
+            values[name] = config_dict.placeholder(kind)
     config = ConfigDict(values)
     config.lock()
     return config
@@ -226,5 +234,10 @@ def _check(sweep: Sweep) -> None:
     valid = size is None or (_is_integer(size) and 4 <= size <= 4096)
     _require("image_size", size, valid, "must be a whole number from 4 to 4096")
     _require("channels", channels, channels in (None, 1, 3), "must be 1 or 3")
+    most = sweep.max_examples
+    valid = most is None or (_is_integer(most) and most >= 12)
+    _require("max_examples", most, valid, "must be a whole number of at least 12")
+    valid = sweep.group_by in (None, "parent")
+    _require("group_by", sweep.group_by, valid, "must be 'parent'")
     if sweep.precision not in PRECISIONS:
         raise unknown("config.precision", str(sweep.precision), PRECISIONS)

@@ -4,6 +4,7 @@ One `Executor` owns the devices, the resident data and the compiled programs; th
 asks it for one chunk of runs at a time.
 """
 
+import functools
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ from experiments.chunk import Chunk, Saved, Tick
 from experiments.commandline import ROOT, Interrupted
 from experiments.config import Sweep
 from experiments.data import Dataset
+from experiments.data.noise import noisy_targets
 from experiments.resident import Resident
 from experiments.store import Result, Run
 from lossjax import NUMERICS, models, platform, resolve
@@ -179,7 +181,10 @@ class Executor:
     def _compile(self, family: Family) -> Program:
         loss, data = resolve(family.loss), self._data(family)
         network, _ = self._network(family)
-        settings = Settings(self._sweep.train_steps, self._sweep.batch_size)
+        noise = self._datasets[family.dataset].noise
+        targets = None if noise is None else functools.partial(noisy_targets, noise)
+        steps, batch = self._sweep.train_steps, self._sweep.batch_size
+        settings = Settings(steps, batch, targets)
         program = Program(network, loss, settings, self.layout, self._mesh)
         replica = Replica(0, 1e-3, loss, loss.start(data.mean), True)
         program.compile(stack([replica], self.layout), data.train, data.validation)

@@ -13,8 +13,13 @@ from lossjax import CODE_METRICS, METRICS, Loss
 from lossjax.replicas import Blocks, blocks_of, put_everywhere
 from lossjax.scoring import Scorer
 
-GALLERY = 8  # test images whose read-outs are kept with every final run
+_GALLERY = 8  # test images whose read-outs are kept with every final run
 _CODE_IMAGES = 10_000  # most training images whose codes judge a code
+
+
+def gallery_of(count: int) -> np.ndarray:
+    """Places of the kept images among `count` test images: evenly spaced."""
+    return np.unique(np.linspace(0, count - 1, min(_GALLERY, count)).astype(int))
 
 
 class Resident:
@@ -35,6 +40,7 @@ class Resident:
             "val": source.validation.labels,
             "test": source.test.labels,
         }
+        self._tested = len(source.test.images)
         self._judges: dict[str, Any] = {}
 
     def scores(
@@ -47,28 +53,32 @@ class Resident:
         final: bool,
         tick: Callable[[int], None],
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Every metric of every slot, and the read-outs of the first test images.
+        """Every metric of every slot, and the read-outs of the kept test images.
 
         Returns:
           {"val_mse": (slots,), ...}, with "test_..." and the metrics of the code where
-          `final`; and uint8 (slots, GALLERY, height, width, channels), empty where not.
+          `final`; and uint8 (slots, kept, height, width, channels), empty where not.
         """
         scores: dict[str, np.ndarray] = {}
-        gallery = np.zeros(0, np.uint8)
+        kept: list[np.ndarray] = []
         for split in ("val", "test") if final else ("val",):
             blocks = self._blocks[split]
             parts = []
             for images in blocks.images:
                 metrics, read_outs = scorer.scores(weights, active, loss, images)
                 parts.append({name: np.asarray(v) for name, v in metrics.items()})
-                if split == "test" and len(parts) == 1:
-                    gallery = np.asarray(read_outs[:, :GALLERY])
+                if split == "test":
+                    first = (len(parts) - 1) * len(images)
+                    places = gallery_of(self._tested) - first
+                    places = places[(places >= 0) & (places < len(images))]
+                    kept.append(np.asarray(read_outs)[:, places])
                 tick(0)
             for name in METRICS:
                 values = _whole([part[name] for part in parts], blocks)
                 scores[f"{split}_{name}"] = values.mean(1, dtype=np.float64)
         if final and self._labels["train"] is not None:
             scores |= self._code_scores(scorer, weights, active, tick)
+        gallery = np.concatenate(kept, 1) if kept else np.zeros(0, np.uint8)
         return scores, gallery
 
     def _code_scores(

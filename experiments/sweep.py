@@ -21,6 +21,7 @@ from experiments.commandline import (
 from experiments.config import Sweep, UserError, unknown
 from experiments.report import build as report
 from experiments.report.console import render
+from experiments.resident import gallery_of
 from lossjax import (
     CODE_METRICS,
     METRICS,
@@ -77,6 +78,7 @@ def main(arguments: list[str]) -> int:
         return _dry_run(sweep, datasets, out, shard, console)
     interrupts = Interrupts()
     _start_platform(sweep, values.platform, console)
+    _check_memory(datasets)
     description = _describe(sweep, datasets)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -144,7 +146,11 @@ def _load(sweep: Sweep) -> dict[str, data.Dataset]:
             data.check(name)
         for name in sweep.datasets:
             loaded[name] = data.load(
-                name, image_size=sweep.image_size, channels=sweep.channels
+                name,
+                image_size=sweep.image_size,
+                channels=sweep.channels,
+                max_examples=sweep.max_examples,
+                group_by=sweep.group_by,
             )
     except data.DataError as error:
         raise UserError(str(error)) from None
@@ -194,6 +200,22 @@ def _start_platform(sweep: Sweep, wanted: str | None, console: Console) -> None:
         os._exit(Exit.SELF_TEST)
 
 
+def _check_memory(datasets: dict[str, data.Dataset]) -> None:
+    """Refuse images that no device could hold: they are resident while a run trains."""
+    import jax
+
+    devices = jax.local_devices()
+    stats = devices[0].memory_stats() or {}
+    host = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    # Virtual CPU devices share the host's memory, and each holds a copy.
+    limit = stats.get("bytes_limit") or host // len(devices)
+    for dataset in datasets.values():
+        try:
+            data.check_memory(dataset, int(0.8 * limit))
+        except data.DataError as error:
+            raise UserError(str(error)) from None
+
+
 def _processor() -> str:
     try:
         text = Path("/proc/cpuinfo").read_text()
@@ -205,8 +227,6 @@ def _processor() -> str:
 
 def _describe(sweep: Sweep, datasets: dict[str, data.Dataset]) -> dict[str, Any]:
     """The content of sweep.json: all that the report needs to know without jax."""
-    from experiments.resident import GALLERY
-
     metrics: dict[str, Metric | CodeMetric] = {**METRICS, **CODE_METRICS}
     return {
         "config": sweep.to_json(),
@@ -220,14 +240,12 @@ def _describe(sweep: Sweep, datasets: dict[str, data.Dataset]) -> dict[str, Any]
             }
             for name, metric in metrics.items()
         },
-        "datasets": _dataset_facts(datasets, GALLERY),
+        "datasets": _dataset_facts(datasets),
         "provenance": platform.describe() | {"numerics": NUMERICS},
     }
 
 
-def _dataset_facts(
-    datasets: dict[str, data.Dataset], gallery: int
-) -> dict[str, dict[str, Any]]:
+def _dataset_facts(datasets: dict[str, data.Dataset]) -> dict[str, dict[str, Any]]:
     return {
         name: {
             "fingerprint": dataset.fingerprint,
@@ -235,7 +253,9 @@ def _dataset_facts(
             "train": len(dataset.train.images),
             "validation": len(dataset.validation.images),
             "test": len(dataset.test.images),
-            "gallery": store.pack(dataset.test.images[:gallery]),
+            "gallery": store.pack(
+                dataset.test.images[gallery_of(len(dataset.test.images))]
+            ),
         }
         for name, dataset in datasets.items()
     }
@@ -251,7 +271,7 @@ def _dry_run(
     """Print what a sweep would train."""
     results = grid.good_results(out)
     total = pending = 0
-    for cell in grid.cells_of(sweep, _dataset_facts(datasets, 0), shard):
+    for cell in grid.cells_of(sweep, _dataset_facts(datasets), shard):
         tuning, final = (
             len(sweep.tuning_seeds) * len(sweep.learning_rates),
             len(sweep.seeds),

@@ -65,10 +65,19 @@ class Progress(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """What a program is compiled for besides network and loss family."""
+    """What a program is compiled for besides network and loss family.
+
+    Attributes:
+      train_steps: how many steps the learning rate's cosine takes to 0.
+      batch_size: images a step.
+      targets: (key, images, places) -> targets, where they are not the images
+        themselves: places are the images' indices in the training split, the key
+        belongs to the seed, so that every loss meets the same noise.
+    """
 
     train_steps: int
     batch_size: int
+    targets: Callable[[jax.Array, jax.Array, jax.Array], jax.Array] | None = None
 
 
 class Program:
@@ -184,6 +193,7 @@ def _advance(
     """Steps start..stop-1 of one replica, then its validation scores."""
     loss, optimiser = replica.loss, _optimiser()
     _, batch_key = _keys(replica.seed)
+    noise_key = jax.random.fold_in(jax.random.key(replica.seed), 2)
     size, unravel = unravelling(network)
     names = sorted(loss.scalars)
     count = train_u8.shape[0]
@@ -192,9 +202,11 @@ def _advance(
     def order_of(epoch: jax.Array) -> jax.Array:
         return jax.random.permutation(jax.random.fold_in(batch_key, epoch), count)
 
-    def objective(weights: jax.Array, images: jax.Array) -> jax.Array:
+    def objective(
+        weights: jax.Array, images: jax.Array, targets: jax.Array
+    ) -> jax.Array:
         raw, _ = network.apply(unravel(weights[:size]), images)
-        return jnp.mean(loss.fn(raw, images, scalars_of(weights)))
+        return jnp.mean(loss.fn(raw, targets, scalars_of(weights)))
 
     def scalars_of(weights: jax.Array) -> dict[str, jax.Array]:
         return dict(zip(names, weights[size:], strict=True))
@@ -211,7 +223,10 @@ def _advance(
             order, place * settings.batch_size, settings.batch_size
         )
         images = as_intensity(train_u8.at[batch].get(mode="promise_in_bounds"))
-        value, gradient = jax.value_and_grad(objective)(state.weights, images)
+        targets = images
+        if settings.targets is not None:
+            targets = settings.targets(noise_key, images, batch)
+        value, gradient = jax.value_and_grad(objective)(state.weights, images, targets)
         updates, moments = optimiser.update(gradient, state.moments, state.weights)
         fraction = index / settings.train_steps
         rate = replica.learning_rate * 0.5 * (1 + jnp.cos(jnp.pi * fraction))

@@ -70,6 +70,8 @@ def test_every_field_can_be_overridden() -> None:
         "--config.hidden=9",
         "--config.image_size=32",
         "--config.channels=3",
+        "--config.max_examples=100",
+        "--config.group_by=parent",
         "--config.precision=float32",
         "--config.primary_metric=mse",
         "--config.curve_points=2",
@@ -88,6 +90,8 @@ def test_every_field_can_be_overridden() -> None:
         hidden=(9,),
         image_size=32,
         channels=3,
+        max_examples=100,
+        group_by="parent",
         primary_metric="mse",
         curve_points=2,
     )
@@ -133,6 +137,8 @@ def test_every_field_can_be_overridden() -> None:
         ("--config.hidden=a", ["config.hidden"]),
         ("--config.channels=2", ["config.channels = 2", "1 or 3"]),
         ("--config.image_size=1", ["config.image_size = 1"]),
+        ("--config.max_examples=5", ["config.max_examples = 5", "12"]),
+        ("--config.group_by=day", ["config.group_by = 'day'", "'parent'"]),
         ("--config.precision=float23", ["config.precision", "float32"]),
     ],
 )
@@ -167,6 +173,11 @@ def test_config_with_an_unknown_field_is_refused(tmp_path) -> None:
     )
     with pytest.raises(UserError, match="config field 'steps'.*train_steps"):
         parse(f"--config={file}")
+
+
+def test_a_field_that_says_nothing_is_not_part_of_what_a_run_is() -> None:
+    assert "max_examples" not in Sweep().fixed()
+    assert Sweep(max_examples=50).fixed()["max_examples"] == 50
 
 
 def test_one_rate_needs_no_tuning_seeds() -> None:

@@ -1,6 +1,15 @@
 """Datasets: uint8 NHWC images with disjoint train, validation and test splits."""
 
-from experiments.data.dataset import DataError, Dataset, Split
+from experiments.data.dataset import DataError, Dataset, Split, check_memory
 from experiments.data.sources import DATASETS, Source, check, load
 
-__all__ = ["DATASETS", "DataError", "Dataset", "Source", "Split", "check", "load"]
+__all__ = [
+    "DATASETS",
+    "DataError",
+    "Dataset",
+    "Source",
+    "Split",
+    "check",
+    "check_memory",
+    "load",
+]

@@ -15,7 +15,6 @@ from typing import Any
 from markupsafe import Markup
 
 from experiments import store
-from experiments.config import UserError
 from experiments.report import markup, style, tables, verdict
 from experiments.report.album import Album
 from experiments.report.evidence import Evidence, read
@@ -42,13 +41,14 @@ def build(out: Path) -> Summary:
     """Rebuild `out`/report from `out`/sweep.json and the stored runs.
 
     Raises:
-      UserError: there is no readable sweep, or the report cannot be written.
+      UserError: there is no readable sweep.
+      OSError: the report cannot be written.
     """
     evidence = read(out)
     try:
         return _build(out, evidence)
     except OSError as error:
-        raise UserError(f"--out={out}: cannot write the report: {error}") from error
+        raise OSError(f"--out={out}: cannot write the report: {error}") from error
 
 
 def content(evidence: Evidence) -> dict[str, Any]:

@@ -1,0 +1,53 @@
+"""Makes the tables of README.md again, each between its markers.
+
+`python -m experiments.readme` writes them; a test says when they are stale. Numbers
+come from results/published, lists from the tables that the programs themselves read.
+"""
+
+from collections.abc import Callable, Mapping
+
+from tabulate import tabulate
+
+from experiments import cards, store
+from experiments.commandline import ROOT, Exit, run
+from experiments.config import UserError
+from experiments.data import DATASETS
+from experiments.report.published import PUBLISHED, refreshed
+
+
+def main(arguments: list[str]) -> int:
+    if arguments:
+        raise UserError(f"stray argument {arguments[0]!r}: readme takes none")
+    path = ROOT / "README.md"
+    store.publish(path, made(path.read_text(encoding="utf-8")))
+    return Exit.DONE
+
+
+def made(text: str) -> str:
+    """README.md's text with every marked table as it should be now."""
+    text = refreshed(text, PUBLISHED)
+    for name, table in TABLES.items():
+        before, mark, rest = text.partition(f"<!-- {name} -->\n")
+        _, end, after = rest.partition("<!-- end -->")
+        if not (mark and end):
+            raise UserError(f"README.md lacks <!-- {name} --> ... <!-- end -->")
+        text = before + mark + table() + "\n" + end + after
+    return text
+
+
+def _datasets() -> str:
+    rows = [
+        (f"`{source.usage}`", source.shape, source.sizes, source.description)
+        for source in DATASETS.values()
+    ]
+    head = ("name", "shape", "train / validation / test", "what it is")
+    return tabulate(rows, head, tablefmt="pipe")
+
+
+TABLES: Mapping[str, Callable[[], str]] = {
+    "losses": cards.markdown,
+    "datasets": _datasets,
+}
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,1 @@
+"""Injects faults into real sweeps and counts what was lost."""
