@@ -261,6 +261,7 @@ CLAUSES: tuple[Callable[[Loss], None], ...] = (
     one_program_serves_all_hyper,
 )
 COSTLY = (
+    one_program_serves_all_hyper,
     does_not_depend_on_image_size,
     is_the_same_eager_and_mapped,
     ignores_masked_pixels,

@@ -24,7 +24,7 @@ ALSO = (
 )
 # A few rows that compile fast in the quick run, all of them in the whole one.
 NAMES = [
-    pytest.param(name, marks=[] if index % 9 == 0 else [pytest.mark.slow])
+    pytest.param(name, marks=[] if index % 12 == 0 else [pytest.mark.slow])
     for index, name in enumerate((*LOSSES, *ALSO))
 ]
 
@@ -41,6 +41,7 @@ def test_claims_hold(name: str) -> None:
     assert sum(c.verdict == HOLDS for c in certificates) >= 2
 
 
+@pytest.mark.slow
 def test_improper_losses_send_a_soft_target_elsewhere() -> None:
     """Published roots: focal 0.2 to 0.3733852; gce (y/(1-y))^(1/(1-q))."""
     focal = one("focal", "minimum at a fixed target")
