@@ -34,6 +34,10 @@ class Interrupted(Exception):
     """Ctrl-C or SIGTERM; its text says how to go on."""
 
 
+class SelfTestFailed(Exception):
+    """The platform computes wrong numbers."""
+
+
 class Interrupts:
     """Turns SIGINT and SIGTERM into a flag that long work looks at.
 
@@ -62,10 +66,12 @@ def run(main: Callable[[list[str]], int]) -> None:
         code = main(sys.argv[1:])
     except UserError as error:
         code = _say(error, Exit.USAGE)
+    except SelfTestFailed as error:
+        code = _say(error, Exit.SELF_TEST)
     except Interrupted as error:
         code = _say(error, Exit.INTERRUPTED)
     except KeyboardInterrupt:
-        code = _say("stopped; nothing had begun", Exit.INTERRUPTED)
+        code = _say("stopped", Exit.INTERRUPTED)
     except BrokenPipeError:
         code = Exit.DONE  # the reader, `head` say, has seen enough
     except OSError as error:

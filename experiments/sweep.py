@@ -15,6 +15,7 @@ from experiments.commandline import (
     Exit,
     Interrupted,
     Interrupts,
+    SelfTestFailed,
     parse_sweep,
     run,
 )
@@ -196,8 +197,7 @@ def _start_platform(sweep: Sweep, wanted: str | None, console: Console) -> None:
     try:
         platform.self_test()
     except platform.PlatformError as error:
-        console.print(f"lossjax: {error}", soft_wrap=True, highlight=False)
-        os._exit(Exit.SELF_TEST)
+        raise SelfTestFailed(error) from None
 
 
 def _check_memory(datasets: dict[str, data.Dataset]) -> None:

@@ -246,6 +246,33 @@ def test_out_that_is_a_file_or_not_writable_is_refused(tmp_path: Path) -> None:
     assert ended.returncode == 2 and "cannot be made" in ended.stderr
 
 
+def test_a_platform_that_computes_wrong_numbers_is_exit_70(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    off = "--xla_cpu_experimental_ynn_fusion_type=dot"
+    ended = sweep(*SMALL, f"--out={out}", XLA_FLAGS=off)
+    if ended.returncode == 0:
+        pytest.skip("this XLA is right even so")
+    assert ended.returncode == 70, ended.stderr
+    assert "self-test" in ended.stderr and len(ended.stderr.splitlines()) == 1
+    assert not out.exists()
+
+
+def test_ctrl_c_while_it_starts_is_one_line() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "experiments.sweep", *SMALL],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment(),
+    )
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert error.strip() == "lossjax: stopped; nothing had begun"
+
+
 def test_help_helps() -> None:
     ended = sweep("--help")
     assert ended.returncode == 0
