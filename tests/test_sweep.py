@@ -100,6 +100,7 @@ def test_again_trains_nothing(done: Path) -> None:
     assert tables(done) == held
 
 
+@pytest.mark.slow
 def test_a_changed_config_trains_what_is_new_and_never_reuses(done: Path) -> None:
     ended = sweep(*SMALL, "--config.train_steps=7", "--dry_run", f"--out={done}")
     assert "12 runs of 7 steps, 12 to train" in ended.stdout
@@ -114,6 +115,7 @@ def test_dry_run_trains_nothing(tmp_path: Path) -> None:
     assert "nothing was trained" in ended.stdout
 
 
+@pytest.mark.slow
 def test_shards_in_any_order_equal_the_whole(done: Path, tmp_path: Path) -> None:
     ended = sweep(*SMALL, "--shard=1/2", f"--out={tmp_path}")
     assert ended.returncode == 0
@@ -123,6 +125,7 @@ def test_shards_in_any_order_equal_the_whole(done: Path, tmp_path: Path) -> None
     assert tables(tmp_path) == tables(done)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_says_how_to_go_on_and_loses_nothing(
     tmp_path: Path, done: Path, number: signal.Signals
@@ -152,6 +155,7 @@ def test_interrupted_says_how_to_go_on_and_loses_nothing(
     assert tables(tmp_path) == tables(done)
 
 
+@pytest.mark.slow
 def test_a_damaged_result_is_trained_again(done: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(done, out)
@@ -164,6 +168,7 @@ def test_a_damaged_result_is_trained_again(done: Path, tmp_path: Path) -> None:
     assert tables(out) == tables(done)
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_a_row_and_the_others_go_on(tmp_path: Path) -> None:
     """What cannot be computed, here for want of memory, fails its own runs only."""
     code = (
@@ -246,6 +251,7 @@ def test_out_that_is_a_file_or_not_writable_is_refused(tmp_path: Path) -> None:
     assert ended.returncode == 2 and "cannot be made" in ended.stderr
 
 
+@pytest.mark.slow
 def test_a_platform_that_computes_wrong_numbers_is_exit_70(tmp_path: Path) -> None:
     out = tmp_path / "out"
     off = "--xla_cpu_experimental_ynn_fusion_type=dot"

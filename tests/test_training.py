@@ -94,6 +94,7 @@ def test_a_replica_in_a_chunk_equals_the_run_alone_bitwise() -> None:
         assert progressed.validation_loss[0] == progress.validation_loss[index]
 
 
+@pytest.mark.slow
 def test_side_by_side_is_the_same_up_to_rounding() -> None:
     runs = [replica(LOSSES["mse"], 1e-3, seed) for seed in range(4)]
     one_by_one, _ = train(program("mse", FOUR), runs)
@@ -133,6 +134,7 @@ def test_a_rate_beyond_reason_diverges_behind_a_saturated_read_out(family: str) 
     assert 0 <= state.diverged_step[0] < 3
 
 
+@pytest.mark.slow
 def test_a_loss_and_a_thousandth_of_it_train_alike() -> None:
     loss = LOSSES["bce"]
 
@@ -313,3 +315,23 @@ def test_source_is_deterministic() -> None:
         for s in (first, again)
     }
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize("platform", ["tpu", "cuda"])
+def test_the_program_lowers_for_accelerators(platform: str) -> None:
+    """Side by side and with native convolutions; as far as one gets without one."""
+    layout = Layout(2, 4, "vmap")
+    made = Program(
+        network(), LOSSES["bce"], Settings(STEPS, BATCH), layout, make_mesh(layout)
+    )
+    batched = stack([replica(LOSSES["bce"])], layout)
+    state = jax.eval_shape(made.init, batched)
+    step = jax.ShapeDtypeStruct((), jnp.int32)
+    flag = jax.ShapeDtypeStruct((), jnp.bool_)
+    exported = jax.export.export(made._advance, platforms=[platform])(
+        batched, state, *resident(layout), step, step, step, flag
+    )
+    text = exported.mlir_module()
+    assert "stablehlo.convolution" in text
+    for word in ("all_reduce", "all_gather", "all_to_all", "collective"):
+        assert f"stablehlo.{word}" not in text
