@@ -237,7 +237,7 @@ def test_value_with_blocks(name: str) -> None:
     reference = BLOCKS[name](raw, y)
     np.testing.assert_allclose(score(LOSSES[name], raw, y), reference, rtol=1e-8)
     with jax.enable_x64(False):
-        short = LOSSES[name].fn(
+        short = jax.jit(LOSSES[name].fn)(
             jnp.array(raw.T.reshape(60, 1, 1, -1), jnp.float32),
             jnp.array(y.reshape(60, 1, 1, 1), jnp.float32),
         )
