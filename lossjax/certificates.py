@@ -190,7 +190,7 @@ def _elicits(loss: Loss, probe: Probe) -> Certificate:
         right = mean if claim == MEAN else middle
         return _verdict(name, claim, found, right, 1e-6)
     if claim == LOCATION:
-        right = _located(loss, probe, atoms, chance)
+        right = _located(loss, probe, atoms, chance, found)
         done = _verdict(name, "root of the expected gradient", found, right, 1e-6)
         far = [np.abs(found - other).max() for other in (mean, middle)]
         text = f"at most {far[0]:.3f} from the mean, {far[1]:.3f} from the median"
@@ -210,16 +210,20 @@ def _elicits(loss: Loss, probe: Probe) -> Certificate:
 
 
 def _located(
-    loss: Loss, probe: Probe, atoms: np.ndarray, chance: np.ndarray
+    loss: Loss, probe: Probe, atoms: np.ndarray, chance: np.ndarray, near: np.ndarray
 ) -> np.ndarray:
-    """Read-out at the root of the claimed gradient, expected under each law."""
+    """Read-out at the root of the claimed gradient, expected under each law, by `near`.
+
+    A loss whose pull fades at large residuals has several roots; the values chose one.
+    """
 
     def slope(z: np.ndarray) -> np.ndarray:
         names = pixel_names(z[:, None], atoms) | probe.names
         return np.sum(chance * evaluate(loss.claims.gradient, names), axis=1)
 
     wide = np.full(len(atoms), 30.0)
-    return probe.read_out(bisect(slope, -wide, wide))
+    z = bisect(lambda z: probe.read_out(z) - near, -wide, wide)
+    return probe.read_out(bisect(slope, z - 0.02, z + 0.02))
 
 
 def _curvature(loss: Loss, probe: Probe) -> Certificate:
