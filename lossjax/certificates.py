@@ -290,7 +290,7 @@ def _finite(loss: Loss, probe: Probe) -> Certificate:
             if np.isnan(found).any() or (~np.isfinite(found) & fits).any():
                 bad = int(np.argmax(~np.isfinite(found)))
                 where = f"z = {z[bad]:g}, y = {y[bad]:g}"
-                text = f"{found[bad]} in {dtype.__name__} at {where}"
+                text = f"{found[bad]} in {jnp.dtype(dtype).name} at {where}"
                 return Certificate("finite", loss.claims.domain, FAILS, text)
             if wrong_sign.any():
                 return Certificate("finite", loss.claims.domain, FAILS, "wrong sign")
