@@ -23,6 +23,12 @@ RESULT = Result(
 )
 
 
+@pytest.fixture(autouse=True)
+def _runs(tmp_path: Path) -> None:
+    """A sweep makes the folder of runs, once."""
+    (tmp_path / "runs").mkdir()
+
+
 def file_of(out: Path) -> Path:
     return out / "runs" / RUN.run_id / "result.json"
 
@@ -86,6 +92,13 @@ def test_what_is_not_ours_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "runs" / "result.json").write_text("{}")
     stored = store.load(tmp_path)
     assert list(stored.results) == [RUN.run_id] and not stored.damaged
+
+
+def test_a_directory_that_vanished_is_not_made_again(tmp_path: Path) -> None:
+    (tmp_path / "runs").rename(tmp_path / "away")
+    with pytest.raises(FileNotFoundError):
+        store.write_result(tmp_path, RESULT)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch) -> None:
