@@ -64,6 +64,16 @@ def test_agrees_with_the_native_convolution(
         np.testing.assert_allclose(found / scale, expected / scale, atol=1e-5)
 
 
+def test_rows_and_columns_have_their_own_stride_and_padding() -> None:
+    images, weights = pair(3, 2, 8)
+    strides, padding = (2, 1), ((1, 0), (0, 2))
+    native = jax.lax.conv_general_dilated(
+        images, weights, strides, padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    found = convolve(images, weights, strides, padding)
+    np.testing.assert_allclose(found, native, atol=1e-4)
+
+
 def test_depth_to_space_undoes_space_to_depth() -> None:
     images = jnp.arange(2 * 4 * 6 * 3.0).reshape(2, 4, 6, 3)
     folded = space_to_depth(images, (2, 3))

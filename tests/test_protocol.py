@@ -65,6 +65,20 @@ def test_a_rate_with_a_diverged_seed_ranks_after_all_others() -> None:
     assert plan.learning_rate == 0.001
 
 
+def test_a_frozen_run_is_not_chosen_for_the_loss_it_froze_at() -> None:
+    """A diverged replica keeps finite weights, so its validation loss may look good."""
+    plan = protocol.plan(SWEEP, CELL, {})
+    results = {
+        run.run_id: Result(
+            run,
+            "diverged" if run.learning_rate == 0.01 else "ok",
+            validation_loss={0.001: 0.5, 0.01: 0.0, 0.1: 0.7}[run.learning_rate],
+        )
+        for run in plan.pending
+    }
+    assert protocol.choose((0.001, 0.01, 0.1), plan.pending, results) == 0.001
+
+
 def test_where_every_rate_diverged_the_smallest_is_judged() -> None:
     plan, _ = train(lambda run: math.nan)
     assert plan.learning_rate == 0.0001 and plan.edge
