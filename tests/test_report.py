@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from experiments import store
 from experiments.config import Sweep, UserError
 from experiments.report import console, markup, style
 from experiments.report.__main__ import main
-from experiments.report.build import build
+from experiments.report.build import build, swap
 from experiments.report.evidence import read
 from experiments.report.sections import SECTIONS, response
 from experiments.store import Result
@@ -559,3 +560,19 @@ def test_a_dial_is_one_argument_with_three_values(
     evidence = dataclasses.replace(read(whole), description=described)
     dials = list(response.dials(evidence))
     assert [list(dial.losses) for dial in dials] == ([found] if found else [])
+
+
+def test_reports_that_are_put_in_place_at_once_are_whole(tmp_path: Path) -> None:
+    """Eight processes of one grid end at the same moment; each has a whole report."""
+
+    def publish(writer: int) -> None:
+        for turn in range(60):
+            fresh = tmp_path / f".report.{writer}.{turn}"
+            fresh.mkdir()
+            (fresh / "index.html").write_text(f"{writer} {turn}")
+            swap(fresh, tmp_path / "report")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(publish, range(8)))
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+    assert (tmp_path / "report" / "index.html").read_text()

@@ -4,7 +4,9 @@ The whole report is written beside the old one and takes its place at the end, s
 interrupted build leaves the old report whole.
 """
 
+import contextlib
 import dataclasses
+import errno
 import json
 import math
 import os
@@ -97,11 +99,26 @@ def _build(out: Path, evidence: Evidence) -> Summary:
     shutil.rmtree(fresh, ignore_errors=True)
     try:
         summary = write(evidence, fresh)
-        shutil.rmtree(out / "report", ignore_errors=True)
-        os.replace(fresh, out / "report")
+        swap(fresh, out / "report")
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return Summary(out, evidence, summary["verdict"], summary)
+
+
+def swap(fresh: Path, place: Path) -> None:
+    """Put a whole directory in the place of another, whoever else does the same."""
+    old = fresh.with_name(f"{fresh.name}.old")
+    while fresh.exists():
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(place, old)
+            os.replace(fresh, place)
+        except OSError as error:
+            # Another process was quicker: its directory goes the same way.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        finally:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _page(evidence: Evidence, album: Album) -> str:
