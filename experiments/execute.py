@@ -185,7 +185,7 @@ class Executor:
         targets = None if noise is None else functools.partial(noisy_targets, noise)
         steps, batch = self._sweep.train_steps, self._sweep.batch_size
         settings = Settings(steps, batch, targets)
-        program = Program(network, loss, settings, self.layout, self._mesh)
+        program = Program(network, settings, self.layout, self._mesh)
         replica = Replica(0, 1e-3, loss, loss.start(data.mean), True)
         program.compile(stack([replica], self.layout), data.train, data.validation)
         return program

@@ -3,6 +3,7 @@
 import glob
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,9 @@ def main(arguments: list[str]) -> int:
             sweep, datasets, description, out, shard, interrupts, console
         )
     except Interrupted as error:
-        again = "./run.sh sweep " + " ".join(arguments)
+        again = shlex.join(["./run.sh", "sweep", *arguments])
         raise Interrupted(
-            f"{error}; every finished run is kept in {out}; to go on: {again.strip()}"
+            f"{error}; every finished run is kept in {out}; to go on: {again}"
         ) from None
     summary = report.build(out)
     render(summary, console)

@@ -81,12 +81,11 @@ class Settings:
 
 
 class Program:
-    """Trains replicas of one loss family on one dataset with one network."""
+    """Trains replicas of one loss family, that of the replicas it is compiled for."""
 
     def __init__(
         self,
         network: Network,
-        loss: Loss,
         settings: Settings,
         layout: Layout,
         mesh: Mesh,

@@ -52,7 +52,7 @@ def replica(loss: Loss, rate: float = 3e-3, seed: int = 0) -> Replica:
 @functools.cache
 def program(family: str, layout: Layout) -> Program:
     loss = LOSSES[family]
-    made = Program(network(), loss, Settings(STEPS, BATCH), layout, make_mesh(layout))
+    made = Program(network(), Settings(STEPS, BATCH), layout, make_mesh(layout))
     made.compile(stack([replica(loss)], layout), *resident(layout))
     return made
 
@@ -146,7 +146,7 @@ def test_a_loss_and_a_thousandth_of_it_train_alike() -> None:
         return 0.001 * loss.kernel(raw, target)
 
     small = dataclasses.replace(loss, kernel=thousandth)
-    made = Program(network(), small, Settings(STEPS, BATCH), ONE, make_mesh(ONE))
+    made = Program(network(), Settings(STEPS, BATCH), ONE, make_mesh(ONE))
     made.compile(stack([replica(small)], ONE), *resident(ONE))
     full, _ = train(program("bce", ONE), [replica(loss)])
     scaled, _ = train(made, [replica(small)])
@@ -172,11 +172,11 @@ def test_every_loss_starts_from_the_same_weights(family: str) -> None:
     loss = LOSSES[family]
     if loss.channels > 1:
         pytest.skip("a head of several blocks: see test_models")
-    made = Program(network(), loss, Settings(STEPS, BATCH), ONE, make_mesh(ONE))
+    made = Program(network(), Settings(STEPS, BATCH), ONE, make_mesh(ONE))
     start = np.zeros(1, np.float32)
     ours = made.init(stack([replica(loss)._replace(start=start)], ONE))
     other = LOSSES["bce"]
-    base = Program(network(), other, Settings(STEPS, BATCH), ONE, make_mesh(ONE))
+    base = Program(network(), Settings(STEPS, BATCH), ONE, make_mesh(ONE))
     theirs = base.init(stack([replica(other)._replace(start=start)], ONE))
     size = theirs.weights.shape[1]
     np.testing.assert_array_equal(ours.weights[:, :size], theirs.weights)
@@ -187,7 +187,7 @@ def test_memorises_eight_images() -> None:
     settings = Settings(400, 8)
     net = build("conv_ae", Shape(IMAGE, latent_dim=8, width=(8, 16)))
     loss = LOSSES["bce"]
-    made = Program(net, loss, settings, ONE, make_mesh(ONE))
+    made = Program(net, settings, ONE, make_mesh(ONE))
     batched = stack([replica(loss, 1e-2)], ONE)
     data = jax.device_put((eight, blocks_of(eight)))
     made.compile(batched, *data)
@@ -325,9 +325,7 @@ def test_source_is_deterministic() -> None:
 def test_the_program_lowers_for_accelerators(platform: str) -> None:
     """Side by side and with native convolutions; as far as one gets without one."""
     layout = Layout(2, 4, "vmap")
-    made = Program(
-        network(), LOSSES["bce"], Settings(STEPS, BATCH), layout, make_mesh(layout)
-    )
+    made = Program(network(), Settings(STEPS, BATCH), layout, make_mesh(layout))
     batched = stack([replica(LOSSES["bce"])], layout)
     state = jax.eval_shape(made.init, batched)
     step = jax.ShapeDtypeStruct((), jnp.int32)
