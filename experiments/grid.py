@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from experiments import checkpoint, data, protocol, store
+from experiments import checkpoint, data, places, protocol, store
 from experiments.commandline import Interrupted, Interrupts
 from experiments.config import Sweep, UserError
 from experiments.execute import Executor, Family, family_of
@@ -34,10 +34,20 @@ def cells_of(
     return list(protocol.cells(sweep, fixed))[index::count]
 
 
-def good_results(out: Path) -> dict[str, store.Result]:
-    """What is stored and good; a failed run is tried again."""
-    stored = store.load(out).results
-    return {k: result for k, result in stored.items() if result.status != "failed"}
+def good_results(
+    sweep: Sweep, cells: list[protocol.Cell], out: Path
+) -> dict[str, store.Result]:
+    """What is stored and good; a failed run is tried again.
+
+    From an object store only these cells' runs: a shard need not fetch the others'.
+    """
+    if not places.is_remote(out):
+        stored = store.load(out).results
+        return {k: result for k, result in stored.items() if result.status != "failed"}
+    results: dict[str, store.Result] = {}
+    while found := store.find(out, _pending(sweep, cells, results)):
+        results.update(found)
+    return results
 
 
 def train(
@@ -50,8 +60,8 @@ def train(
     console: Console,
 ) -> int:
     """Train what is pending until nothing is; the number of runs that failed."""
-    results = good_results(out)
     cells = cells_of(sweep, description["datasets"], shard)
+    results = good_results(sweep, cells, out)
     families: dict[Family, list[protocol.Cell]] = {}
     for cell in cells:
         plan = protocol.plan(sweep, cell, results)
@@ -135,19 +145,22 @@ def _chunks(
 
     What another process of the same grid has stored meanwhile is taken from there.
     """
-    while pending := [
-        run for cell in cells for run in protocol.plan(sweep, cell, results).pending
-    ]:
-        elsewhere = {
-            run.run_id: result for run in pending if (result := store.find(out, run))
-        }
-        if elsewhere:
+    while pending := _pending(sweep, cells, results):
+        if elsewhere := store.find(out, pending):
             results.update(elsewhere)
             continue
         alike = [run for run in pending if run.stage == pending[0].stage]
         alike = alike[: executor.layout.replicas]
         steps = [executor.step_of(run) for run in alike]
         yield [run for run, s in zip(alike, steps, strict=True) if s == steps[0]]
+
+
+def _pending(
+    sweep: Sweep, cells: list[protocol.Cell], results: dict[str, store.Result]
+) -> list[store.Run]:
+    return [
+        run for cell in cells for run in protocol.plan(sweep, cell, results).pending
+    ]
 
 
 def _stored(

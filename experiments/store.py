@@ -12,13 +12,16 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from experiments import places
+
 SCHEMA = 1
+FILES = ("sweep.json", "result.json")  # what a report is made from
 STATUSES = ("ok", "diverged", "failed")
 
 
@@ -124,6 +127,9 @@ def publish(path: Path, content: str | bytes) -> None:
     Its folder is made where only that is missing: a directory of results that vanished
     under a sweep is an error, not a new one with holes.
     """
+    if places.is_remote(path):
+        places.put(path, content.encode() if isinstance(content, str) else content)
+        return
     path.parent.mkdir(exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     data = content.encode() if isinstance(content, str) else content
@@ -144,9 +150,9 @@ def _sealed(payload: Any) -> str:
     return json.dumps(sealed, sort_keys=True, indent=1) + "\n"
 
 
-def _unseal(path: Path) -> Any:
+def _unseal(path: Path, content: bytes | None = None) -> Any:
     """The payload of a sealed file; ValueError says what is wrong with it."""
-    sealed = json.loads(path.read_text(encoding="utf-8"))
+    sealed = json.loads(places.read(path) if content is None else content)
     if not isinstance(sealed, dict) or set(sealed) != {"schema", "sha256", "payload"}:
         raise ValueError("not a file of this suite")
     if sealed["schema"] != SCHEMA:
@@ -164,7 +170,8 @@ def write_result(out: Path, result: Result) -> None:
 
 def write_sweep(out: Path, description: Mapping[str, Any]) -> None:
     """Publish sweep.json: config, losses in display order, metrics, datasets."""
-    (out / "runs").mkdir(parents=True, exist_ok=True)
+    if not places.is_remote(out):
+        (out / "runs").mkdir(parents=True, exist_ok=True)
     publish(out / "sweep.json", _sealed(description))
 
 
@@ -179,6 +186,9 @@ def read_sweep(out: Path) -> dict[str, Any]:
 
 def load(out: Path) -> Stored:
     """Every stored run, in run_id order; what cannot be trusted is listed, not used."""
+    if places.is_remote(out):
+        with places.nearby(out, ["result.json"]) as near:
+            return load(near)
     results: dict[str, Result] = {}
     damaged: dict[str, str] = {}
     for path in sorted((out / "runs").glob("*/result.json")):
@@ -191,19 +201,25 @@ def load(out: Path) -> Stored:
     return Stored(results, damaged)
 
 
-def find(out: Path, run: Run) -> Result | None:
-    """The stored result of a run that did not fail, if there is one to be trusted."""
-    try:
-        result = _read(out / "runs" / run.run_id / "result.json")
-    except (OSError, ValueError):
-        return None
-    return None if result.status == "failed" else result
+def find(out: Path, runs: Iterable[Run]) -> dict[str, Result]:
+    """The stored results of runs that did not fail, where they are to be trusted."""
+    paths = [out / "runs" / run.run_id / "result.json" for run in runs]
+    found: dict[str, Result] = {}
+    contents = places.read_all(paths) if places.is_remote(out) else dict.fromkeys(paths)
+    for path, content in contents.items():
+        try:
+            result = _read(path, content)
+        except (OSError, ValueError):
+            continue
+        if result.status != "failed":
+            found[result.run.run_id] = result
+    return found
 
 
-def _read(path: Path) -> Result:
+def _read(path: Path, content: bytes | None = None) -> Result:
     """The result of a file; ValueError says what is wrong with it."""
     try:
-        result = Result.from_json(_unseal(path))
+        result = Result.from_json(_unseal(path, content))
     except (KeyError, TypeError, zlib.error) as error:
         raise ValueError(f"not a result of this version: {error}") from error
     if result.run.run_id != path.parent.name:

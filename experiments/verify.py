@@ -11,7 +11,7 @@ from typing import Any
 
 from absl import flags
 
-from experiments import store
+from experiments import places, store
 from experiments.commandline import Exit, parse, run
 from experiments.config import UserError
 from experiments.report import build, verdict
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
     parse(values, arguments, USAGE)
     if not values.out:
         raise UserError("--out is missing; --out=DIR names the directory of a sweep")
-    out = Path(values.out)
+    out = places.local(values.out)
     found = 0
     for problem in problems(out):
         print(f"verify: {problem}")

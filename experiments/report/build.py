@@ -16,7 +16,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from experiments import store
+from experiments import places, store
 from experiments.report import markup, style, tables, verdict
 from experiments.report.album import Album
 from experiments.report.evidence import Evidence, read
@@ -46,6 +46,11 @@ def build(out: Path) -> Summary:
       UserError: there is no readable sweep.
       OSError: the report cannot be written.
     """
+    if places.is_remote(out):
+        with places.nearby(out, store.FILES) as near:
+            summary = build(near)
+            places.send(near / "report", out / "report")
+        return dataclasses.replace(summary, out=out)
     evidence = read(out)
     try:
         return _build(out, evidence)
