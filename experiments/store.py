@@ -7,10 +7,12 @@ jax, so a laptop rebuilds every table.
 
 import base64
 import dataclasses
+import functools
 import hashlib
 import json
 import math
 import os
+import uuid
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -40,7 +42,7 @@ class Run:
     stage: str  # "tune" or "final"
     fixed: Mapping[str, Any]
 
-    @property
+    @functools.cached_property
     def run_id(self) -> str:
         return digest(self.to_json())[:16]
 
@@ -98,12 +100,21 @@ class Stored:
 
 def canonical(value: Any) -> str:
     """The one JSON text of a value: sorted keys, no spaces, NaN as null."""
-    return json.dumps(_finite(value), sort_keys=True, separators=(",", ":"))
+    return _compact(_finite(value))
+
+
+def _compact(finite: Any) -> str:
+    """The canonical text of a value that JSON can say; ValueError where it cannot."""
+    return json.dumps(finite, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def digest(value: Any) -> str:
     """sha256, in hex, of the canonical JSON of a value."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()
+    return _sha256(canonical(value))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def pack(images_u8: np.ndarray) -> dict[str, Any]:
@@ -121,6 +132,14 @@ def unpack(packed: Mapping[str, Any]) -> np.ndarray:
     return np.frombuffer(data, np.uint8).reshape(packed["shape"])
 
 
+def temporary_name(name: str) -> str:
+    """A name beside `name` that no other writer has, on this machine or another.
+
+    Processes in containers share process numbers, so those would not do.
+    """
+    return f".{name}.{uuid.uuid4().hex}"
+
+
 def publish(path: Path, content: str | bytes) -> None:
     """Write a whole file or nothing: a temporary name, fsync, rename.
 
@@ -131,7 +150,7 @@ def publish(path: Path, content: str | bytes) -> None:
         places.put(path, content.encode() if isinstance(content, str) else content)
         return
     path.parent.mkdir(exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(temporary_name(path.name))
     data = content.encode() if isinstance(content, str) else content
     try:
         with open(temporary, "wb") as file:
@@ -157,7 +176,8 @@ def _unseal(path: Path, content: bytes | None = None) -> Any:
         raise ValueError("not a file of this suite")
     if sealed["schema"] != SCHEMA:
         raise ValueError(f"schema {sealed['schema']!r}, this version reads {SCHEMA}")
-    if digest(sealed["payload"]) != sealed["sha256"]:
+    # What was read is finite already; going over it again is most of a report's reading.
+    if _sha256(_compact(sealed["payload"])) != sealed["sha256"]:
         raise ValueError("its sha256 does not match its content")
     return sealed["payload"]
 
