@@ -73,12 +73,12 @@ def main(arguments: list[str]) -> int:
         "dry_run", False, "print the runs, train nothing", flag_values=values
     )
     name, sweep = parse_sweep(values, arguments, DEFAULT, USAGE)
-    sweep = _checked(sweep)
+    sweep = checked(sweep)
     out = places.parse(values.out or str(ROOT / "results" / "local" / name))
     _check_out(out, writing=not values.dry_run)
     shard = _shard(values.shard)
     console = Console()
-    datasets = _load(sweep)
+    datasets = load(sweep)
     if values.dry_run:
         return _dry_run(sweep, datasets, out, shard, console)
     interrupts = Interrupts()
@@ -113,7 +113,7 @@ def main(arguments: list[str]) -> int:
     return Exit.FAILED if failed else Exit.DONE
 
 
-def _checked(sweep: Sweep) -> Sweep:
+def checked(sweep: Sweep) -> Sweep:
     """The sweep with canonical loss names, after every check that needs a table."""
     losses: list[str] = []
     for text in sweep.losses:
@@ -155,7 +155,7 @@ def _shard(text: str | None) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _load(sweep: Sweep) -> dict[str, data.Dataset]:
+def load(sweep: Sweep) -> dict[str, data.Dataset]:
     """Every dataset, checked against the batch size."""
     loaded = {}
     try:

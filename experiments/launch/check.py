@@ -1,0 +1,81 @@
+"""`launch --check`: what a TPU's compiler says of a config, without a TPU."""
+
+from experiments.commandline import Exit
+from experiments.config import UserError, unknown
+from experiments.launch import accelerators, libtpu
+from experiments.launch.actions import child
+from experiments.launch.commands import EngineFailed
+
+_GIB = 2**30
+# A generation's peak (bfloat16 flops, bytes of memory traffic) a second and chip; from
+# Google's pages. Full float32 takes six bfloat16 passes.
+_PEAK = {
+    "v5e": (197e12, 819e9),
+    "v6e": (918e12, 1640e9),
+    "v5p": (459e12, 2765e9),
+    "tpu7x": (2307e12, 7380e9),
+}
+_PASSES = 6
+
+
+def report(name: str, arguments: list[str], spot: bool) -> int:
+    """Print memory, flops, bytes, the largest chunk, and an estimate."""
+    tpu = accelerators.tpu(name)
+    if tpu is None:
+        names = [n for row in accelerators.TPUS for n in row.names]
+        raise unknown("TPU in --accelerator", name, names)
+    said = child(
+        "experiments.ahead",
+        [tpu.topology, *arguments],
+        TPU_SKIP_MDS_QUERY="1",
+        TPU_LIBRARY_PATH=str(libtpu.library()),
+        TPU_LOG_DIR="disabled",
+        TPU_STDERR_LOG_LEVEL="3",
+    )
+    *programs, total = said
+    limit = tpu.gib * _GIB
+    print(f"{name}: {total['devices']} devices of {tpu.gib} GiB ({tpu.topology})")
+    seconds = 0.0
+    flops, traffic = _PEAK[tpu.topology.partition(":")[0]]
+    share = tpu.chips / total["devices"]
+    for facts in programs:
+        label = " / ".join(facts["program"])
+        if "failed" in facts or facts["memory"] > limit:
+            need = facts.get("failed") or f"{facts['memory'] / _GIB:.1f} GiB"
+            raise UserError(
+                f"--accelerator={name}: {label} does not fit {tpu.gib} GiB: {need}; "
+                f"a smaller width, batch_size or max_examples does"
+            )
+        if facts["collectives"]:
+            raise EngineFailed(f"{label}: collectives {facts['collectives']}")
+        each = facts["each"]
+        largest = _largest(facts, limit)
+        took = max(
+            facts["flops"] * _PASSES / (flops * share),
+            facts["bytes"] / (traffic * share),
+        )
+        seconds += took
+        print(
+            f"{label}: {facts['memory'] / 2**20:.1f} MiB a device "
+            f"with {each} replicas, largest chunk {largest} a device; "
+            f"{facts['flops'] / 1e9:.3g} Gflop and "
+            f"{facts['bytes'] / 1e6:.3g} MB a step; no collective"
+        )
+    chunks = -(-total["runs"] // total["replicas"])
+    minutes = seconds / len(programs) * total["steps"] * chunks / 60
+    print(
+        f"estimate, nothing measured: {minutes:.2g} minutes of training at the chip's "
+        f"peak for {total['runs']} runs of {total['steps']} steps, compilation and "
+        f"scoring not included; expect several times that"
+    )
+    print(accelerators.cost(name, spot, 1))
+    return Exit.DONE
+
+
+def _largest(facts: dict, limit: int) -> int:
+    """Replicas of one device, from two compiled sizes and a straight line."""
+    each, one = facts["each"], facts.get("bytes_of_one", facts["memory"])
+    if each == 1 or facts["memory"] <= one:
+        return each
+    slope = (facts["memory"] - one) / (each - 1)
+    return int(1 + (limit - one) // slope)
