@@ -86,7 +86,7 @@ def check(engine: str, name: str) -> None:
     if base not in valid or (
         count and base.lower().startswith("tpu-v") and engine == "sky"
     ):
-        raise unknown(f"--accelerator of {engine}", name, valid)
+        raise unknown(f"--accelerator of {engine}", base if count else name, valid)
 
 
 def cost(name: str, spot: bool, machines: int) -> str:
