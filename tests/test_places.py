@@ -1,7 +1,6 @@
 """Results in an object store: a local S3 server stands for the real one."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -180,19 +179,14 @@ def test_a_sweep_in_a_store_killed_and_resumed_equals_the_plain_one(
     assert done.returncode == 0, done.stderr
     assert "runs are stored and kept" in done.stdout
     assert done.stdout.strip().splitlines()[-1].startswith("report: s3://bucket/sweep")
-    fetch = (
-        "from pathlib import Path; import sys\n"
-        "from experiments import places\n"
-        "out = places.parse('s3://bucket/sweep')\n"
-        "for key in out.fs.find(out.path):\n"
-        "    path = Path(sys.argv[1]) / key.removeprefix('bucket/sweep/')\n"
-        "    path.parent.mkdir(parents=True, exist_ok=True)\n"
-        "    path.write_bytes(out.fs.cat_file(key))\n"
+    far = f"--to={tmp_path / 'far'}"
+    fetched = python(
+        *("-m", "experiments.launch", "fetch", "--out=s3://bucket/sweep", far), **server
     )
-    assert python("-c", fetch, str(tmp_path / "far"), **server).returncode == 0
+    assert fetched.returncode == 0, fetched.stderr
+    assert "ssim on test images" in fetched.stdout
     tables = sorted((tmp_path / "plain/report/tables").iterdir())
     assert len(tables) > 3
     for table in tables:
-        far = tmp_path / "far/report/tables" / table.name
-        assert far.read_bytes() == table.read_bytes(), table.name
-    shutil.rmtree(tmp_path)
+        made = tmp_path / "far/report/tables" / table.name
+        assert made.read_bytes() == table.read_bytes(), table.name
