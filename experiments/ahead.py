@@ -57,10 +57,14 @@ def main(arguments: list[str]) -> int:
                     one = _compiled(sweep, dataset, model, text, halved, devices)
                     facts["bytes_of_one"] = one["memory"]
                 print(json.dumps({"program": family, **facts}), flush=True)
-    tuning = len(sweep.tuning_seeds) * len(sweep.learning_rates)
-    runs = len(sweep.seeds) + (tuning if len(sweep.learning_rates) > 1 else 0)
+    rates = len(sweep.learning_rates)
+    stages = [len(sweep.seeds), len(sweep.tuning_seeds) * rates if rates > 1 else 0]
     cells = len(sweep.datasets) * len(sweep.models) * len(sweep.losses)
-    total = {"runs": cells * runs, "steps": sweep.train_steps}
+    total = {
+        "runs": cells * sum(stages),
+        "chunks": cells * sum(-(-runs // layout.replicas) for runs in stages),
+        "steps": sweep.train_steps,
+    }
     print(json.dumps(total | {"replicas": layout.replicas, "devices": len(devices)}))
     return Exit.DONE
 

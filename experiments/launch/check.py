@@ -57,12 +57,11 @@ def report(name: str, arguments: list[str], spot: bool) -> int:
         seconds += took
         print(
             f"{label}: {facts['memory'] / 2**20:.1f} MiB a device "
-            f"with {each} replicas, largest chunk {largest} a device; "
+            f"with {each} replicas, largest that fits {largest} (extrapolated); "
             f"{facts['flops'] / 1e9:.3g} Gflop and "
             f"{facts['bytes'] / 1e6:.3g} MB a step; no collective"
         )
-    chunks = -(-total["runs"] // total["replicas"])
-    minutes = seconds / len(programs) * total["steps"] * chunks / 60
+    minutes = seconds / len(programs) * total["steps"] * total["chunks"] / 60
     print(
         f"estimate, nothing measured: {minutes:.2g} minutes of training at the chip's "
         f"peak for {total['runs']} runs of {total['steps']} steps, compilation and "
