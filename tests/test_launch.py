@@ -50,6 +50,8 @@ def test_dry_run_shows_files_commands_cost_and_clean_up(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(actions, "_cells", lambda request: None)
+    folder = tmp_path / "files"
+    monkeypatch.setattr(actions, "_folder", lambda request: folder)
     check(request(engine))
     assert actions.dry_run(request(engine)) == 0
     shown = capsys.readouterr().out
@@ -59,7 +61,6 @@ def test_dry_run_shows_files_commands_cost_and_clean_up(
     if engine == "sky":
         assert "not validated: " in shown and "pip install" in shown
         assert "8.64" not in shown and "12.96 to 32.40 dollars" in shown
-    folder = ROOT / "results/local/launch/digits"
     assert not folder.exists()
 
 
