@@ -6,12 +6,15 @@ jax, so a laptop rebuilds every table.
 """
 
 import base64
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import json
 import math
 import os
+import shutil
+import time
 import uuid
 import zlib
 from collections.abc import Mapping
@@ -157,6 +160,15 @@ def publish(path: Path, content: str | bytes) -> None:
         raise
 
 
+def discard_temporaries(out: Path, older_than_s: float = 3600) -> None:
+    """Remove what writers that were killed left behind; a live writer's is younger."""
+    oldest = time.time() - older_than_s
+    for path in (*out.glob(".*.*"), *(out / "runs").glob("*/.*.*")):
+        with contextlib.suppress(OSError):
+            if path.lstat().st_mtime < oldest:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def _sealed(payload: Any) -> str:
     payload = _finite(payload)
     sealed = {"schema": SCHEMA, "sha256": digest(payload), "payload": payload}
@@ -170,7 +182,7 @@ def _unseal(path: Path) -> Any:
         raise ValueError("not a file of this suite")
     if sealed["schema"] != SCHEMA:
         raise ValueError(f"schema {sealed['schema']!r}, this version reads {SCHEMA}")
-    # What was read is finite already; going over it again is most of a report's reading.
+    # What was read is finite; to make it so again would double a report's reading.
     if _sha256(_compact(sealed["payload"])) != sealed["sha256"]:
         raise ValueError("its sha256 does not match its content")
     return sealed["payload"]
