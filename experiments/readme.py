@@ -4,6 +4,7 @@
 come from results/published, lists from the tables that the programs themselves read.
 """
 
+import json
 from collections.abc import Callable, Mapping
 
 from tabulate import tabulate
@@ -44,9 +45,27 @@ def _datasets() -> str:
     return tabulate(rows, head, tablefmt="pipe")
 
 
+def _soak() -> str:
+    rows = json.loads((PUBLISHED / "soak" / "soak.json").read_text(encoding="utf-8"))
+    table = [
+        (
+            row["what"],
+            row["injected"],
+            row["detected"],
+            row["lost"],
+            f"{row['seconds']:.1f}",
+            row["measured"],
+        )
+        for row in rows
+    ]
+    head = ("fault", "injected", "detected", "lost", "seconds to recover", "measured")
+    return tabulate(table, head, tablefmt="pipe", floatfmt=".1f")
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "losses": cards.markdown,
     "datasets": _datasets,
+    "soak": _soak,
 }
 
 if __name__ == "__main__":
