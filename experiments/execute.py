@@ -91,6 +91,7 @@ class Executor:
     def release(self, family: Family) -> None:
         """Forget a program that no run needs any more."""
         self._programs.pop(family, None)
+        platform.return_memory()
 
     def step_of(self, run: Run) -> int:
         """How many steps of a run are saved."""

@@ -1,8 +1,9 @@
 """Trains a grid: what is pending, family by family, until nothing is."""
 
+import functools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,11 @@ def cells_of(
 
 def good_results(out: Path) -> dict[str, store.Result]:
     """What is stored and good; a failed run is tried again."""
-    stored = store.load(out).results
-    return {k: result for k, result in stored.items() if result.status != "failed"}
+    return _good(store.load(out))
+
+
+def _good(stored: store.Stored) -> dict[str, store.Result]:
+    return {k: r for k, r in stored.results.items() if r.status != "failed"}
 
 
 def train(
@@ -50,7 +54,14 @@ def train(
     console: Console,
 ) -> int:
     """Train what is pending until nothing is; the number of runs that failed."""
-    results = good_results(out)
+    # Nothing that is said here is markup: a message may hold brackets.
+    say = functools.partial(
+        console.print, highlight=False, markup=False, soft_wrap=True
+    )
+    stored = store.load(out)
+    for path, wrong in stored.damaged.items():
+        say(f"damaged, not used: {path}: {wrong}")
+    results = _good(stored)
     cells = cells_of(sweep, description["datasets"], shard)
     families: dict[Family, list[protocol.Cell]] = {}
     for cell in cells:
@@ -59,12 +70,12 @@ def train(
             families.setdefault(family_of(plan.pending[0]), []).append(cell)
     kept = sum(len(_stored(sweep, cell, results)) for cell in cells)
     if not families:
-        console.print(f"all {kept} runs are stored; nothing to train", highlight=False)
+        say(f"all {kept} runs are stored; nothing to train")
         return 0
     if kept:
-        console.print(f"{kept} runs are stored and kept", highlight=False)
+        say(f"{kept} runs are stored and kept")
     platform.use_compilation_cache(_cache())
-    executor = Executor(sweep, datasets, out, console.print)
+    executor = Executor(sweep, datasets, out, say)
     queue = list(families)
     failed = 0
     with _progress(console) as progress:
@@ -91,6 +102,9 @@ def train(
             trained, failures = 0, []
             for chunk in _chunks(sweep, families[family], results, executor, out):
                 interrupts.check()
+                if step := executor.step_of(chunk[0]):
+                    say(f"{len(chunk)} runs of {family.loss} go on at step {step}")
+                    progress.advance(task, step * len(chunk))
                 for result in _attempt(executor, chunk, tick):
                     store.write_result(out, result)
                     checkpoint.discard(out, result.run)
@@ -99,14 +113,11 @@ def train(
                     failures += [result] if result.status == "failed" else []
             executor.release(family)
             for message in sorted({result.message for result in failures}):
-                console.print(f"failed: {message}", highlight=False, soft_wrap=True)
+                say(f"failed: {message}")
             failed += len(failures)
             for cell in families[family]:
-                _report_cell(sweep, cell, results, console)
-            seconds = time.monotonic() - began
-            console.print(
-                f"  {trained} runs in {seconds:.1f} s", highlight=False, style="dim"
-            )
+                _report_cell(sweep, cell, results, say)
+            say(f"  {trained} runs in {time.monotonic() - began:.1f} s", style="dim")
     return failed
 
 
@@ -114,13 +125,16 @@ def _attempt(
     executor: Any, chunk: list[store.Run], tick: Any
 ) -> Iterator[store.Result]:
     """The chunk's results; a failed one for each run where it cannot be computed."""
+    left = list(chunk)
     try:
-        yield from executor.train(chunk, tick)
+        for result in executor.train(chunk, tick):
+            yield result
+            left.remove(result.run)
     except (Interrupted, UserError, OSError):
         raise
     except Exception as error:
         message = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-        for run in chunk:
+        for run in left:
             yield store.Result(run, "failed", message=message)
 
 
@@ -169,7 +183,7 @@ def _report_cell(
     sweep: Sweep,
     cell: protocol.Cell,
     results: dict[str, store.Result],
-    console: Console,
+    say: Callable[[str], None],
 ) -> None:
     """One line: the chosen rate and the primary metric, as soon as a cell is done."""
     plan = protocol.plan(sweep, cell, results)
@@ -182,11 +196,9 @@ def _report_cell(
     lost = sum(result.status == "diverged" for result in final)
     notes = ", at the edge of the grid" if plan.edge else ""
     notes += f", {lost} diverged" if lost else ""
-    console.print(
+    say(
         f"{cell}: rate {plan.learning_rate:g}{notes}, "
-        f"{sweep.primary_metric} {mean} over {len(final)} seeds",
-        highlight=False,
-        soft_wrap=True,
+        f"{sweep.primary_metric} {mean} over {len(final)} seeds"
     )
 
 

@@ -6,11 +6,16 @@ jax, so a laptop rebuilds every table.
 """
 
 import base64
+import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import math
 import os
+import shutil
+import time
+import uuid
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,7 +44,7 @@ class Run:
     stage: str  # "tune" or "final"
     fixed: Mapping[str, Any]
 
-    @property
+    @functools.cached_property
     def run_id(self) -> str:
         return digest(self.to_json())[:16]
 
@@ -100,12 +105,21 @@ class Stored:
 
 def canonical(value: Any) -> str:
     """The one JSON text of a value: sorted keys, no spaces, NaN as null."""
-    return json.dumps(_finite(value), sort_keys=True, separators=(",", ":"))
+    return _compact(_finite(value))
+
+
+def _compact(finite: Any) -> str:
+    """The canonical text of a value that JSON can say; ValueError where it cannot."""
+    return json.dumps(finite, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def digest(value: Any) -> str:
     """sha256, in hex, of the canonical JSON of a value."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()
+    return _sha256(canonical(value))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def pack(array: np.ndarray) -> dict[str, Any]:
@@ -155,6 +169,14 @@ def _to_kept(values: Mapping[str, Any]) -> Kept:
     )
 
 
+def temporary_name(name: str) -> str:
+    """A name beside `name` that no other writer has, on this machine or another.
+
+    Processes in containers share process numbers, so those would not do.
+    """
+    return f".{name}.{uuid.uuid4().hex}"
+
+
 def publish(path: Path, content: str | bytes) -> None:
     """Write a whole file or nothing: a temporary name, fsync, rename.
 
@@ -162,7 +184,7 @@ def publish(path: Path, content: str | bytes) -> None:
     under a sweep is an error, not a new one with holes.
     """
     path.parent.mkdir(exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(temporary_name(path.name))
     data = content.encode() if isinstance(content, str) else content
     try:
         with open(temporary, "wb") as file:
@@ -173,6 +195,15 @@ def publish(path: Path, content: str | bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def discard_temporaries(out: Path, older_than_s: float = 3600) -> None:
+    """Remove what writers that were killed left behind; a live writer's is younger."""
+    oldest = time.time() - older_than_s
+    for path in (*out.glob(".*.*"), *(out / "runs").glob("*/.*.*")):
+        with contextlib.suppress(OSError):
+            if path.lstat().st_mtime < oldest:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _sealed(payload: Any) -> str:
@@ -188,7 +219,8 @@ def _unseal(path: Path) -> Any:
         raise ValueError("not a file of this suite")
     if sealed["schema"] != SCHEMA:
         raise ValueError(f"schema {sealed['schema']!r}, this version reads {SCHEMA}")
-    if digest(sealed["payload"]) != sealed["sha256"]:
+    # What was read is finite; to make it so again would double a report's reading.
+    if _sha256(_compact(sealed["payload"])) != sealed["sha256"]:
         raise ValueError("its sha256 does not match its content")
     return sealed["payload"]
 

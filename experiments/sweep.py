@@ -78,7 +78,6 @@ def main(arguments: list[str]) -> int:
     datasets = _load(sweep)
     if values.dry_run:
         return _dry_run(sweep, datasets, out, shard, console)
-    interrupts = Interrupts()
     _start_platform(sweep, values.platform, console)
     _check_memory(datasets)
     description = _describe(sweep, datasets)
@@ -86,17 +85,20 @@ def main(arguments: list[str]) -> int:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--out={out}: cannot be made: {error.strerror}") from None
+    interrupts = Interrupts()
     try:
+        store.discard_temporaries(out)
         store.write_sweep(out, description)
-        failed = grid.train(
-            sweep, datasets, description, out, shard, interrupts, console
-        )
+        with interrupts.held():
+            failed = grid.train(
+                sweep, datasets, description, out, shard, interrupts, console
+            )
+        summary = report.build(out)
     except Interrupted as error:
         again = shlex.join(["./run.sh", "sweep", *arguments])
         raise Interrupted(
             f"{error}; every finished run is kept in {out}; to go on: {again}"
         ) from None
-    summary = report.build(out)
     render(summary, console)
     return Exit.FAILED if failed else Exit.DONE
 

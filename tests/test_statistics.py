@@ -111,6 +111,18 @@ def test_sign_flip_beyond_thirty_seeds() -> None:
     assert equal > 0.05 and apart < 0.001
 
 
+@pytest.mark.parametrize("n", [18, 25])
+def test_random_flips_agree_with_the_exact_count(n: int) -> None:
+    differences = np.random.default_rng(n).normal(0.3, 1, (4, n))
+    exact = statistics.sign_flip(differences)
+    assert statistics._sign_flip_at_random(differences) == pytest.approx(
+        exact, abs=4 * 0.5 / 99_999**0.5
+    )
+    # A tie with the observed sum counts as reached, however the sum was rounded.
+    ties = statistics._sign_flip_at_random(np.full((1, n), 0.1))
+    assert ties == pytest.approx(2.0 ** (1 - n), abs=2e-4) and ties >= 1e-5
+
+
 def test_holm_by_hand() -> None:
     adjusted = statistics.holm([0.01, 0.04, 0.03, 0.005])
     np.testing.assert_allclose(adjusted, [0.03, 0.06, 0.06, 0.02])
