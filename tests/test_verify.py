@@ -84,6 +84,13 @@ def other_numerics(out: Path) -> None:
     store.write_result(out, dataclasses.replace(result, run=run))
 
 
+def other_precision(out: Path) -> None:
+    result = first(out)
+    fixed = dict(result.run.fixed) | {"precision": "bfloat16"}
+    run = dataclasses.replace(result.run, fixed=fixed)
+    store.write_result(out, dataclasses.replace(result, run=run))
+
+
 def cut_a_picture(out: Path) -> None:
     path = out / "report/figures/ranking-digits-conv_ae.png"
     path.write_bytes(path.read_bytes()[:-20])
@@ -113,7 +120,9 @@ def raise_a_score(out: Path) -> None:
         (lose_a_file, "holds no result.json"),
         (other_numerics, "mixed NUMERICS: the sweep has 1"),
         (forge(provenance={"layout": "1 device"}), "mixed layout in one comparison"),
-        (forge(metrics={"test_mse": 0.5}), "report/rows.csv: line"),
+        (forge(kept=None, metrics={"test_mse": 0.5}), "report/rows.csv: line"),
+        (forge(metrics={"test_mse": 0.5}), "its groups of test images give mse 0.01"),
+        (other_precision, "mixed precision: the sweep has float32"),
         (edit("sweep.json", '"value": 0.01', '"value": 0.1'), "sweep.json: its sha256"),
         (raise_a_score, "metrics/mse/ranking/mae/center is 0.0139"),
         (edit("report/rows.csv", ",0.0137,", ",0.0138,"), "val_mse: '0.0138', the"),
