@@ -198,3 +198,18 @@ def test_nothing_to_verify_is_bad_usage(true: Path, tmp_path: Path) -> None:
     shutil.copy(true / "sweep.json", tmp_path)
     with pytest.raises(UserError, match="holds no report"):
         verify.main([f"--out={tmp_path}"])
+
+
+@pytest.mark.parametrize(("mapping", "mixed"), [("map", False), ("vmap", True)])
+def test_more_seeds_later_are_no_other_layout(
+    copy: Path, mapping: str, mixed: bool
+) -> None:
+    """Runs mapped one after the other have the bits of runs alone, however many."""
+    for result in store.load(copy).results.values():
+        replicas = 4 + 2 * (result.run.seed % 2)
+        layout = {"devices": 2, "mapping": mapping, "replicas": replicas}
+        provenance = dict(result.provenance) | {"layout": layout}
+        store.write_result(copy, dataclasses.replace(result, provenance=provenance))
+    build(copy)
+    found = [line for line in verify.problems(copy) if "mixed layout" in line]
+    assert bool(found) == mixed

@@ -13,6 +13,7 @@ from pathlib import Path
 from experiments import checkpoint, store
 from experiments.commandline import Exit
 from experiments.soak.bench import Bench, Outcome, files, last_line, without_override
+from experiments.soak.victim import read
 
 
 def _damage(bench: Bench, times: int, harm: Callable[[bytes], bytes]) -> Outcome:
@@ -129,10 +130,12 @@ def _states(bench: Bench) -> tuple[Path, list[Path]]:
     """A sweep stopped in the middle of a chunk, and its saved states."""
     for patience in range(1, 20):
         out = bench.fresh()
-        process = bench.start(out, "--config.train_steps=3000")
-        while process.poll() is None and not list(out.glob("runs")):
+        log = out.with_suffix(".log")
+        victim = (str(log), "never", "0")
+        process = bench.start(out, "--config.train_steps=3000", victim=victim)
+        while process.poll() is None and not read(log):
             time.sleep(0.01)
-        time.sleep(0.5 * patience * bench.seconds)
+        time.sleep(0.2 * patience)
         process.terminate()
         process.communicate()
         if states := sorted(out.glob("runs/*/state.npz")):

@@ -33,7 +33,7 @@ FAULTS: Mapping[str, Fault] = types.MappingProxyType(
         "flipped": Fault("one bit of a result flipped", damage.flipped, 50, 20),
         "cut": Fault("a result cut short", damage.cut, 20, 8),
         "flipped_state": Fault("a saved state damaged", damage.flipped_state, 70, 10),
-        "stranger": Fault("strange results, files and folders", damage.stranger, 10, 5),
+        "stranger": Fault("strange results, files and folders", damage.stranger, 10, 2),
         "sharded": Fault("three shards, at once and in turn", processes.sharded, 4, 1),
         "raced": Fault("eight processes on one grid", processes.raced, 2, 1),
         "full": Fault("no room for a result", refusals.full, 3, 1),
