@@ -97,7 +97,7 @@ def train(
                     results[result.run.run_id] = result
                     trained += 1
                     failures += [result] if result.status == "failed" else []
-            executor.release(family)
+            executor.keep(queue[place + 1 :])
             for message in sorted({result.message for result in failures}):
                 console.print(f"failed: {message}", highlight=False, soft_wrap=True)
             failed += len(failures)
