@@ -4,6 +4,7 @@ One `Executor` owns the devices, the resident data and the compiled programs; th
 asks it for one chunk of runs at a time.
 """
 
+import dataclasses
 import functools
 import hashlib
 import time
@@ -21,9 +22,10 @@ from experiments.config import Sweep
 from experiments.data import Dataset
 from experiments.data.dataset import Noise
 from experiments.data.noise import noisy_targets
+from experiments.kept import Kept
 from experiments.resident import Resident
 from experiments.store import Result, Run
-from lossjax import NUMERICS, models, platform, resolve
+from lossjax import METRICS, NUMERICS, models, platform, resolve
 from lossjax.replicas import Replica, make_mesh, plan_layout, stack
 from lossjax.scoring import Scorer
 from lossjax.training import Program, Settings
@@ -132,12 +134,13 @@ class Executor:
         final = any(run.stage == "final" for run in runs)
         try:
             chunk.train(data.train, data.validation, self._looks(), tick)
-            scores, gallery = data.scores(
+            scored = data.scores(
                 scorer,
                 chunk.state.weights,
                 replicas.active,
                 resolve(family.loss),
                 final=final,
+                worst_by=self._worst_by,
                 tick=tick,
             )
         except Interrupted:
@@ -149,7 +152,7 @@ class Executor:
         }
         for run, place, curve in zip(runs, chunk.slots, chunk.curves, strict=True):
             lost = int(diverged[place])
-            kept = "" if run.stage == "final" else "val_"
+            tested = run.stage == "final"
             yield Result(
                 run,
                 "ok" if lost < 0 else "diverged",
@@ -157,13 +160,25 @@ class Executor:
                 validation_loss=float(chunk.validation_loss[place]),
                 metrics={
                     name: float(values[place])
-                    for name, values in scores.items()
-                    if name.startswith(kept)
+                    for name, values in scored.metrics.items()
+                    if tested or name.startswith("val_")
                 },
                 curve=curve,
-                gallery=gallery[place] if run.stage == "final" else None,
+                gallery=scored.gallery[place] if tested else None,
+                kept=self._kept(run, scored.kept[place]) if tested else None,
                 provenance=provenance,
             )
+
+    @property
+    def _worst_by(self) -> str:
+        """What makes a test image the worst: the primary metric where it is one's."""
+        primary = self._sweep.primary_metric
+        return primary if primary in METRICS else "mse"
+
+    def _kept(self, run: Run, kept: Kept) -> Kept:
+        """Pictures of the worst test images only where they are shown: first seeds."""
+        first = run.seed == self._sweep.seeds[0]
+        return kept if first else dataclasses.replace(kept, worst=None)
 
     def _looks(self) -> list[int]:
         """Steps at which the learning curve is looked at, 0 first."""

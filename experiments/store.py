@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from experiments.kept import Kept, Worst
+
 SCHEMA = 1
 STATUSES = ("ok", "diverged", "failed")
 
@@ -61,23 +63,26 @@ class Result:
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
     curve: Mapping[str, list[float]] = dataclasses.field(default_factory=dict)
     gallery: np.ndarray | None = None  # uint8 (k, H, W, C), read-outs of fixed images
+    kept: Kept | None = None  # of single test images; older results have none
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         values["run"] = self.run.to_json()
         values["gallery"] = None if self.gallery is None else pack(self.gallery)
+        values["kept"] = None if self.kept is None else _from_kept(self.kept)
         return values
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Result":
-        gallery = values["gallery"]
+        gallery, kept = values["gallery"], values.get("kept")
         loss = values["validation_loss"]
         return cls(
             **values
             | {
                 "run": Run(**values["run"]),
                 "gallery": None if gallery is None else unpack(gallery),
+                "kept": None if kept is None else _to_kept(kept),
                 "validation_loss": math.nan if loss is None else loss,
                 "metrics": {
                     name: math.nan if value is None else value
@@ -114,19 +119,51 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def pack(images_u8: np.ndarray) -> dict[str, Any]:
-    """Small uint8 images as JSON."""
-    data = zlib.compress(np.ascontiguousarray(images_u8).tobytes(), 9)
-    return {
-        "shape": list(images_u8.shape),
+def pack(array: np.ndarray) -> dict[str, Any]:
+    """A small array, uint8 or float32, as JSON."""
+    kind = array.dtype.newbyteorder("<")
+    data = zlib.compress(np.ascontiguousarray(array, kind).tobytes(), 9)
+    packed = {
+        "shape": list(array.shape),
         "data": base64.b64encode(data).decode("ascii"),
     }
+    return packed if kind == np.uint8 else packed | {"dtype": kind.str}
 
 
 def unpack(packed: Mapping[str, Any]) -> np.ndarray:
-    """The uint8 images that `pack` wrote."""
+    """The array that `pack` wrote."""
     data = zlib.decompress(base64.b64decode(packed["data"]))
-    return np.frombuffer(data, np.uint8).reshape(packed["shape"])
+    kind = np.dtype(packed.get("dtype", "|u1"))
+    return np.frombuffer(data, kind).reshape(packed["shape"])
+
+
+def _from_kept(kept: Kept) -> dict[str, Any]:
+    worst = kept.worst
+    return {
+        "metrics": list(kept.metrics),
+        "groups": pack(kept.groups),
+        "worst": None
+        if worst is None
+        else vars(worst)
+        | {"originals": pack(worst.originals), "read_outs": pack(worst.read_outs)},
+    }
+
+
+def _to_kept(values: Mapping[str, Any]) -> Kept:
+    worst = values["worst"]
+    return Kept(
+        tuple(values["metrics"]),
+        unpack(values["groups"]),
+        None
+        if worst is None
+        else Worst(
+            worst["metric"],
+            tuple(worst["places"]),
+            tuple(math.nan if v is None else v for v in worst["scores"]),
+            unpack(worst["originals"]),
+            unpack(worst["read_outs"]),
+        ),
+    )
 
 
 def temporary_name(name: str) -> str:

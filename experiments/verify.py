@@ -1,9 +1,12 @@
 """The verb `verify`: recomputes every number of a report from the stored runs."""
 
 import csv
+import dataclasses
+import html
 import io
 import json
 import math
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,6 +79,7 @@ def problems(out: Path) -> Iterator[str]:
     if broken:
         yield "the report's numbers were not compared: mend the stored runs first"
         return
+    evidence = dataclasses.replace(evidence, out=_written_for(out, evidence))
     with tempfile.TemporaryDirectory() as folder:
         build.write(evidence, Path(folder))
         different = list(_compared(Path(folder), out / "report"))
@@ -106,12 +110,17 @@ def _stored(out: Path, evidence: Evidence) -> Iterator[str]:
             runs = verdict.count(len(pending), "run")
             yield f"{group.name} / {cell.loss}: {runs} missing, {pending[0].run_id} one"
     numerics = evidence.description["provenance"]["numerics"]
-    other = [r for r in evidence.foreign if r.fixed.get("numerics") != numerics]
-    if other:
-        yield (
-            f"mixed NUMERICS: the sweep has {numerics}, {other[0].run_id} has "
-            f"{other[0].fixed.get('numerics')}"
-        )
+    precision = evidence.sweep.precision
+    for title, name, own in (
+        ("NUMERICS", "numerics", numerics),
+        ("precision", "precision", precision),
+    ):
+        other = [r for r in evidence.foreign if r.fixed.get(name) != own]
+        if other:
+            yield (
+                f"mixed {title}: the sweep has {own}, {other[0].run_id} has "
+                f"{other[0].fixed.get(name)}"
+            )
     for group in evidence.groups:
         yield from _alike(group)
 
@@ -127,6 +136,16 @@ def _alike(group: Group) -> Iterator[str]:
         if len(made) > 1:
             each = ", ".join(f"{value} ({run_id})" for value, run_id in made.items())
             yield f"{group.name}: mixed {name} in one comparison: {each}"
+
+
+def _written_for(out: Path, evidence: Evidence) -> str:
+    """The directory that the page's commands name: it may have been moved since."""
+    try:
+        page = (out / "report" / "index.html").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return evidence.out
+    found = re.search(r'<meta name="lossjax-out" content="([^"]*)">', page)
+    return html.unescape(found[1]) if found else evidence.out
 
 
 def _compared(fresh: Path, report: Path) -> Iterator[str]:

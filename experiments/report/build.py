@@ -17,7 +17,7 @@ from typing import Any
 from markupsafe import Markup
 
 from experiments import store
-from experiments.report import markup, style, tables, verdict
+from experiments.report import commands, markup, style, tables, verdict
 from experiments.report.album import Album
 from experiments.report.evidence import Evidence, read
 from experiments.report.sections import SECTIONS
@@ -123,8 +123,10 @@ def swap(fresh: Path, place: Path) -> None:
 
 def _page(evidence: Evidence, album: Album) -> str:
     shown = []
+    behind = commands.block(evidence)
     for section in SECTIONS:
         if body := section.build(evidence, album):
+            body += behind if section.commands else ""
             shown.append({"key": section.key, "title": section.title, "body": body})
     sweep = evidence.sweep
     names = list(sweep.datasets)
@@ -146,14 +148,15 @@ def _page(evidence: Evidence, album: Album) -> str:
         lede=f"{', '.join(parts)}: {verdict.count(runs, 'stored run')} of "
         f"{verdict.count(sweep.train_steps, 'step')}. Primary metric: "
         f"{sweep.primary_metric}.",
+        out=evidence.out,
         sections=shown,
         symbols=Markup("").join(
             mark.symbol() for mark in style.marks(evidence.losses).values()
         ),
         css=Markup(_asset("page.css")),
         js=Markup(_asset("page.js")),
-        footer="Rebuilt from stored runs by ./run.sh report; beside this page: "
-        "rows.csv, summary.json, tables/ and figures/.",
+        footer=f"Rebuilt from stored runs by {commands.report(evidence)}; beside this "
+        "page: rows.csv, summary.json, tables/ and figures/.",
     )
 
 

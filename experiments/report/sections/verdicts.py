@@ -63,7 +63,7 @@ def build(evidence: Evidence, album: Album) -> Markup:
         groups.append(
             {
                 "headline": verdict.headline(group),
-                "caveats": list(verdict.caveats(group)),
+                "caveats": list(verdict.caveats(evidence, group)),
                 "regret": verdict.regret(group).capitalize(),
                 "table": markup.table(
                     f"{group.name}: the best set of every metric, best mean first; "
