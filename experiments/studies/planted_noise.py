@@ -21,9 +21,19 @@ Where this goes beyond its source: a third loss, so that the best set is one of 
 
 import dataclasses
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy import stats
 
 from experiments.config import Sweep
+from experiments.report import style
+from experiments.report.style import INK, PAPER
+from experiments.studies.rows import ratios
+from experiments.studies.study import Drawing, Finding, Judge, Outcome, Trial, Trials
 
 TRIALS, QUICK = 100, 4
 ROBUST = "barron(alpha=0)"
@@ -84,3 +94,125 @@ def grids(quick: bool) -> dict[str, Sweep]:
         )
         for name, law in LAWS.items()
     }
+
+
+def conclude(trials: Trials, judge: Judge) -> Outcome:
+    """Counts of every law, and the errors beside the matched loss's."""
+    counts = {law: _count(LAWS[law], trials[law], judge) for law in LAWS}
+    findings, lines = [], []
+    for law, count in counts.items():
+        n, row = count["trials"], LAWS[law]
+        found = stats.binomtest(count["best_set"], n).proportion_ci(method="exact")
+        findings.append(
+            Finding(
+                f"{law}: {row.matched} in the best set",
+                f"of {n}, lower limit (Clopper-Pearson, 95 %) at least .90",
+                f"{count['best_set']} (from {found.low:.3f})",
+                found.low >= 0.9,
+            )
+        )
+        findings.append(
+            Finding(
+                f"{law}: {row.matched} strictly better than {row.foil}",
+                f"at least {_share(80, n)} of {n}",
+                str(count["strictly"]),
+                count["strictly"] >= _share(80, n),
+            )
+        )
+        findings.append(
+            Finding(
+                f"{law}: a wrong loss wins alone",
+                f"at most {_share(9, n)} of {n}",
+                str(count["wrong"]),
+                count["wrong"] <= _share(9, n),
+            )
+        )
+        power = stats.binomtest(count["strictly"], n).proportion_ci(method="exact")
+        lines.append(
+            {
+                "noise": law,
+                "matched": row.matched,
+                "foil": row.foil,
+                "in the best set": f"{count['best_set']} of {n}",
+                "strictly better": f"{count['strictly']} of {n}",
+                "power": f"{count['strictly'] / n:.2f} [{power.low:.2f}, "
+                f"{power.high:.2f}]",
+                "wrong winner": f"{count['wrong']} of {n}",
+                "mse of the foil": f"{count['ratio'][row.foil]:.2f} x",
+                "learning rates": count["rates"],
+            }
+        )
+    return Outcome(
+        findings, pd.DataFrame(lines, dtype=object), _draw(trials), {"laws": counts}
+    )
+
+
+def _count(law: Law, trials: Sequence[Trial], judge: Judge) -> dict[str, Any]:
+    best_set = strictly = wrong = 0
+    for trial in trials:
+        names = {s.loss for s in judge.rank(trial.arms).best_set}
+        best_set += law.matched in names
+        wrong += len(names) == 1 and law.matched not in names
+        pair = {loss: trial.arms[loss] for loss in (law.matched, law.foil)}
+        strictly += {s.loss for s in judge.rank(pair).best_set} == {law.matched}
+    chosen = sorted({trial.rates[law.matched] for trial in trials})
+    return {
+        "trials": len(trials),
+        "best_set": best_set,
+        "strictly": strictly,
+        "wrong": wrong,
+        "ratio": {
+            loss: float(np.mean(ratios(trials, loss, law.matched)))
+            for loss in law.losses
+        },
+        "diverged": sum(a.diverged for t in trials for a in t.arms.values()),
+        "rates": ", ".join(f"{rate:.3g}" for rate in chosen),
+    }
+
+
+def _share(limit: int, trials: int) -> int:
+    """A limit set for a hundred trials, for fewer."""
+    return limit * trials // TRIALS
+
+
+def _draw(trials: Trials) -> Drawing:
+    """Every loss's error over the matched loss's: median and 5 to 95 % of trials."""
+    names = list(dict.fromkeys(loss for law in LAWS.values() for loss in law.losses))
+    marks = style.marks(tuple(names))
+    figure = Figure(figsize=(6.4, 3.6))
+    axes = figure.add_axes((0.14, 0.25, 0.83, 0.71))
+    axes.axvline(1, color=INK, lw=0.8, linestyle=":")
+    told = []
+    for row, (name, law) in enumerate(LAWS.items()):
+        for place, loss in enumerate(law.losses):
+            values = ratios(trials[name], loss, law.matched)
+            low, middle, high = np.nanpercentile(values, [5, 50, 95])
+            y = row + 0.22 * (place - (len(law.losses) - 1) / 2)
+            mark = marks[loss]
+            axes.plot([low, high], [y, y], color=mark.colour)
+            axes.plot(
+                middle,
+                y,
+                marker=mark.outline,
+                color=mark.colour,
+                markerfacecolor=mark.colour if place == 0 else PAPER,
+                linestyle="none",
+            )
+            told.append(f"{name}: {loss} {middle:.2f}")
+    axes.set_yticks(range(len(LAWS)), list(LAWS))
+    axes.set_ylim(len(LAWS) - 0.5, -0.5)
+    axes.set_xscale("log")
+    ticks = (0.9, 1, 1.5, 2, 5, 10, 20, 50)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlabel("mse against the clean image, over that of the matched loss")
+    for loss, mark in marks.items():
+        axes.plot(
+            [], [], marker=mark.outline, color=mark.colour, label=loss, linestyle="none"
+        )
+    figure.legend(loc="lower center", ncols=len(marks))
+    return Drawing(
+        figure,
+        "Median error over trials, over that of the matched loss, by noise law. "
+        + "; ".join(told),
+    )

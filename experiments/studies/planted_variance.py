@@ -15,12 +15,22 @@ parabola through the points within 0.75 of the least; the interval is Student's 
 trials.
 """
 
+import math
 import types
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from experiments import statistics
 from experiments.config import Sweep
+from experiments.report import style
+from experiments.studies.study import Drawing, Finding, Judge, Outcome, Trial, Trials
 
 TRIALS, QUICK = 10, 2
+REACH = 0.75  # of the parabola's points from the least one, in g
 VALUES = tuple(-0.5 + 0.125 * k for k in range(21))
 KNOB: Mapping[str, float] = types.MappingProxyType(
     {"power" if g == 0.5 else f"power(g={g:g})": g for g in VALUES}
@@ -53,3 +63,95 @@ def grids(quick: bool) -> dict[str, Sweep]:
         )
         for name, (exponent, scale) in LAWS.items()
     }
+
+
+def conclude(trials: Trials, judge: Judge) -> Outcome:
+    """The optimum of every law's response curve, and whether it covers g* = 1 - a."""
+    findings, lines, counts = [], [], {}
+    curves = {law: np.array([_curve(t) for t in trials[law]]) for law in LAWS}
+    optima = {law: [optimum(curve) for curve in curves[law]] for law in LAWS}
+    for law, (exponent, _) in LAWS.items():
+        found = statistics.interval(optima[law])
+        planted, width = 1 - exponent, found.high - found.low
+        covers = found.low <= planted <= found.high
+        shown = f"{found.center:.3f} [{found.low:.3f}, {found.high:.3f}]"
+        findings += [
+            Finding(
+                f"{law}: the optimum covers g* = {planted:g}",
+                f"{planted:g}",
+                shown,
+                covers,
+            ),
+            Finding(
+                f"{law}: width of its interval", "below 0.5", f"{width:.2f}", width < 0.5
+            ),
+        ]
+        cost = np.exp(curves[law].mean(0) - curves[law].mean(0).min()) - 1
+        at = dict(zip(VALUES, cost.tolist(), strict=True))
+        lines.append(
+            {
+                "variance": f"s^{exponent:g}",
+                "planted g*": f"{planted:g}",
+                "optimum": shown,
+                "trials": len(optima[law]),
+                "mse lost at g = 0 (bce)": f"{100 * at[0.0]:.1f} %",
+                "at g = 0.5": f"{100 * at[0.5]:.1f} %",
+                "at g = 1 (half-MSE)": f"{100 * at[1.0]:.1f} %",
+            }
+        )
+        counts[law] = {
+            "planted": planted,
+            "center": found.center,
+            "low": found.low,
+            "high": found.high,
+            "optima": [float(f"{x:.6g}") for x in optima[law]],
+        }
+    table = pd.DataFrame(lines, dtype=object)
+    return Outcome(findings, table, _draw(curves, counts), {"laws": counts})
+
+
+def _curve(trial: Trial) -> np.ndarray:
+    """Log of the mean error at every value of the knob."""
+    return np.log([float(np.mean(trial.arms[loss].values)) for loss in KNOB])
+
+
+def optimum(curve: np.ndarray) -> float:
+    """Where a parabola through the points near the least one has its own."""
+    values = np.array(VALUES)
+    near = np.abs(values - values[np.argmin(curve)]) <= REACH
+    square, slope, _ = np.polyfit(values[near], curve[near], 2)
+    ends = values[near][0], values[near][-1]
+    return float(np.clip(-slope / (2 * square), *ends)) if square > 0 else math.nan
+
+
+def _draw(curves: Mapping[str, np.ndarray], counts: Mapping[str, Any]) -> Drawing:
+    """Error over its least against g; the optimum with its interval below."""
+    marks = style.marks(tuple(LAWS))
+    figure = Figure(figsize=(6.4, 3.6))
+    axes = figure.add_axes((0.11, 0.24, 0.86, 0.72))
+    top, told = 1.3, []
+    for law, mark in marks.items():
+        ratio = np.exp(curves[law] - curves[law].min(1, keepdims=True))
+        low, middle, high = np.percentile(ratio, [5, 50, 95], axis=0)
+        axes.fill_between(VALUES, low, high, color=mark.colour, alpha=0.14, lw=0)
+        label = f"variance s^{LAWS[law][0]:g}"
+        axes.plot(
+            VALUES, middle, color=mark.colour, marker=mark.outline, ms=4, label=label
+        )
+        found = counts[law]
+        y = 0.985 - 0.012 * mark.index
+        axes.plot([found["low"], found["high"]], [y, y], color=mark.colour, lw=3)
+        axes.axvline(found["planted"], color=mark.colour, lw=0.9, linestyle=":")
+        told.append(
+            f"{law}: planted {found['planted']:g}, found {found['low']:.2f} to "
+            f"{found['high']:.2f}"
+        )
+    axes.set_ylim(0.95, top)
+    axes.set_xlabel("g of power(g): 0 is bce, 1 is half-MSE")
+    axes.set_ylabel("mse over its least")
+    figure.legend(loc="lower center", ncols=3)
+    return Drawing(
+        figure,
+        "Error against the knob for three planted variance laws; dotted lines are the "
+        "planted optima, bars below the intervals found. " + "; ".join(told),
+    )
