@@ -48,8 +48,13 @@ def train(
     shard: tuple[int, int],
     interrupts: Interrupts,
     console: Console,
+    *,
+    quiet: bool = False,
 ) -> int:
-    """Train what is pending until nothing is; the number of runs that failed."""
+    """Train what is pending until nothing is; the number of runs that failed.
+
+    `quiet` leaves out the line of each cell, for grids of hundreds of datasets.
+    """
     results = good_results(out)
     cells = cells_of(sweep, description["datasets"], shard)
     families: dict[Family, list[protocol.Cell]] = {}
@@ -101,6 +106,8 @@ def train(
             for message in sorted({result.message for result in failures}):
                 console.print(f"failed: {message}", highlight=False, soft_wrap=True)
             failed += len(failures)
+            if quiet:
+                continue
             for cell in families[family]:
                 _report_cell(sweep, cell, results, console)
             seconds = time.monotonic() - began

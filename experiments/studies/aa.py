@@ -91,8 +91,6 @@ def grids(quick: bool) -> dict[str, Sweep]:
     return found
 
 
-
-
 def conclude(trials: Trials, judge: Judge) -> Outcome:
     """False differences under every grid of rates, by the harness and by mutants."""
     arms = {name: _arms(trials, name) for name in RATES}

@@ -83,7 +83,10 @@ def conclude(trials: Trials, judge: Judge) -> Outcome:
                 covers,
             ),
             Finding(
-                f"{law}: width of its interval", "below 0.5", f"{width:.2f}", width < 0.5
+                f"{law}: width of its interval",
+                "below 0.5",
+                f"{width:.2f}",
+                width < 0.5,
             ),
         ]
         cost = np.exp(curves[law].mean(0) - curves[law].mean(0).min()) - 1
