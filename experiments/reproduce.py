@@ -74,7 +74,7 @@ def main(arguments: list[str]) -> int:
     if chosen["quick"]:
         out = out / "quick"
     again = shlex.join(["./run.sh", "reproduce", *arguments])
-    lost = _train(studies, out, chosen["quick"], again, console)
+    lost = _train(studies, out, bool(chosen["quick"]), again, console)
     for study in studies:
         _conclude(study, out / study.name, out / study.name, console)
         if chosen["publish"]:
@@ -103,12 +103,23 @@ def _conclude(study: Study, source: Path, out: Path, console: Console) -> Outcom
     folder.write(study, outcome, made, out)
     size = " (small version: shows that it runs)" if made["quick"] else ""
     table = Table(title=f"{study.name}: {study.what}{size}", title_justify="left")
-    lines = folder.findings(outcome)
-    for column in ("what", "expected", "ours", "verdict"):
-        table.add_column(column, overflow="fold")
-    for line in lines.itertuples(index=False):
-        table.add_row(line.what, line.expected, line.ours, line.verdict)
+    for column in outcome.table:
+        table.add_column(str(column), overflow="fold")
+    for line in outcome.table.itertuples(index=False):
+        table.add_row(*map(str, line))
     console.print(table)
+    decided = [finding for finding in outcome.findings if finding.decides]
+    for finding in decided:
+        if not finding.holds:
+            console.print(
+                f"differs: {finding.what}: {finding.ours}, expected {finding.expected}"
+                f"{'. ' if finding.reason else ''}{finding.reason}",
+                style="red",
+                highlight=False,
+                soft_wrap=True,
+            )
+    held = sum(finding.holds for finding in decided)
+    console.print(f"{held} of {len(decided)} expectations hold", highlight=False)
     console.print(f"figure, tables, rows: {out}\n", highlight=False, soft_wrap=True)
     return outcome
 

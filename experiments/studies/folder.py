@@ -75,6 +75,7 @@ def write(study: Study, outcome: Outcome, made: Mapping[str, Any], out: Path) ->
         "holds": outcome.holds,
         "made": dict(made),
         "findings": [vars(f) | {"verdict": f.verdict} for f in outcome.findings],
+        "table": outcome.table.to_dict("records"),
         "counts": outcome.counts,
         "alt": outcome.drawing.alt,
     }

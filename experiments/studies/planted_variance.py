@@ -10,14 +10,20 @@ derivative of the sigmoid is s, so the weight is s^(g-1) and g* = 1 - a.
 Protocol: 21 values of g from -0.5 to 2 on the images of `planted_noise` (8x8, four
 latents, logits of standard deviation 4, linear_ae), noise of variance scale^2 s^a,
 judged by `mse` on clean test images. Every value of g is tuned and trained as in any
-sweep. A trial's curve is the mean over seeds of log mse; its optimum is that of a
-parabola through the points within 0.75 of the least; the interval is Student's t over
+sweep. A trial's curve is the mean over seeds; its optimum is that of a parabola through
+log mse at the least point and two on each side; the interval is Student's t over
 trials.
+
+Conditions: enough steps. After 200 steps the optimum for constant variance lies below
+1: a smaller g trains faster, and has not yet been caught up with. The same grids of 200
+steps stand beside those of 400, so that the shift can be read. The parabola must be
+narrow: the curve rises much faster to the left than to the right, and through points as
+far as 0.75 from the least one (tried first) it finds 0.33 for g* = 0.
 """
 
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,8 +35,9 @@ from experiments.config import Sweep
 from experiments.report import style
 from experiments.studies.study import Drawing, Finding, Judge, Outcome, Trial, Trials
 
-TRIALS, QUICK = 10, 2
-REACH = 0.75  # of the parabola's points from the least one, in g
+TRIALS = {400: 6, 200: 10}  # by training steps; the first decides
+STEPS = next(iter(TRIALS))
+SIDE = 2  # points of the parabola on each side of the least one
 VALUES = tuple(-0.5 + 0.125 * k for k in range(21))
 KNOB: Mapping[str, float] = types.MappingProxyType(
     {"power" if g == 0.5 else f"power(g={g:g})": g for g in VALUES}
@@ -42,33 +49,40 @@ LAWS: Mapping[str, tuple[float, float]] = types.MappingProxyType(
 
 
 def grids(quick: bool) -> dict[str, Sweep]:
-    """One sweep a law, its trials the datasets."""
+    """One sweep a law and number of steps; small ones are of few steps and seeds."""
     return {
-        name: Sweep(
+        grid(law, steps): Sweep(
             datasets=tuple(
                 f"linear_decoder(latents=4, logit_sd=4.0, count=900, noise='variance', "
                 f"scale={scale}, exponent={exponent}, seed={trial})"
-                for trial in range(QUICK if quick else TRIALS)
+                for trial in range(2 if quick else count)
             ),
             models=("linear_ae",),
             losses=tuple(KNOB),
             learning_rates=(1e-2, 3e-2, 1e-1),
             tuning_seeds=(1000, 1001),
             seeds=tuple(range(3 if quick else 10)),
-            train_steps=200,
+            train_steps=steps,
             batch_size=64,
             latent_dim=4,
             curve_points=1,
             primary_metric="mse",
         )
-        for name, (exponent, scale) in LAWS.items()
+        for steps, count in TRIALS.items()
+        for law, (exponent, scale) in LAWS.items()
+        if steps == STEPS or not quick
     }
+
+
+def grid(law: str, steps: int) -> str:
+    """The name of a law's sweep."""
+    return f"{law}, {steps} steps"
 
 
 def conclude(trials: Trials, judge: Judge) -> Outcome:
     """The optimum of every law's response curve, and whether it covers g* = 1 - a."""
     findings, lines, counts = [], [], {}
-    curves = {law: np.array([_curve(t) for t in trials[law]]) for law in LAWS}
+    curves = {law: _curves(trials[grid(law, STEPS)]) for law in LAWS}
     optima = {law: [optimum(curve) for curve in curves[law]] for law in LAWS}
     for law, (exponent, _) in LAWS.items():
         found = statistics.interval(optima[law])
@@ -89,6 +103,21 @@ def conclude(trials: Trials, judge: Judge) -> Outcome:
                 width < 0.5,
             ),
         ]
+        early = [
+            (steps, statistics.interval([optimum(c) for c in _curves(short)]))
+            for steps in TRIALS
+            if steps != STEPS and (short := trials.get(grid(law, steps)))
+        ]
+        for steps, sooner in early:
+            findings.append(
+                Finding(
+                    f"{law}: the optimum after {steps} steps",
+                    "a shift, where training is not finished",
+                    f"{sooner.center:.3f} [{sooner.low:.3f}, {sooner.high:.3f}]",
+                    True,
+                    decides=False,
+                )
+            )
         cost = np.exp(curves[law].mean(0) - curves[law].mean(0).min()) - 1
         at = dict(zip(VALUES, cost.tolist(), strict=True))
         lines.append(
@@ -97,6 +126,7 @@ def conclude(trials: Trials, judge: Judge) -> Outcome:
                 "planted g*": f"{planted:g}",
                 "optimum": shown,
                 "trials": len(optima[law]),
+                **{f"after {n} steps": f"{x.center:.3f}" for n, x in early},
                 "mse lost at g = 0 (bce)": f"{100 * at[0.0]:.1f} %",
                 "at g = 0.5": f"{100 * at[0.5]:.1f} %",
                 "at g = 1 (half-MSE)": f"{100 * at[1.0]:.1f} %",
@@ -113,15 +143,17 @@ def conclude(trials: Trials, judge: Judge) -> Outcome:
     return Outcome(findings, table, _draw(curves, counts), {"laws": counts})
 
 
-def _curve(trial: Trial) -> np.ndarray:
-    """Log of the mean error at every value of the knob."""
-    return np.log([float(np.mean(trial.arms[loss].values)) for loss in KNOB])
+def _curves(trials: Sequence[Trial]) -> np.ndarray:
+    """(trials, values) log of the mean error at every value of the knob."""
+    scores = [[np.mean(t.arms[loss].values) for loss in KNOB] for t in trials]
+    return np.log(np.array(scores))
 
 
 def optimum(curve: np.ndarray) -> float:
-    """Where a parabola through the points near the least one has its own."""
+    """Where a parabola through the least point and its neighbours has its own."""
     values = np.array(VALUES)
-    near = np.abs(values - values[np.argmin(curve)]) <= REACH
+    least = int(np.clip(np.nanargmin(curve), SIDE, len(values) - 1 - SIDE))
+    near = slice(least - SIDE, least + SIDE + 1)
     square, slope, _ = np.polyfit(values[near], curve[near], 2)
     ends = values[near][0], values[near][-1]
     return float(np.clip(-slope / (2 * square), *ends)) if square > 0 else math.nan
