@@ -20,6 +20,7 @@ from experiments.chunk import Chunk, Saved, Tick
 from experiments.commandline import ROOT, Interrupted
 from experiments.config import Sweep
 from experiments.data import Dataset
+from experiments.data.dataset import Noise
 from experiments.data.noise import noisy_targets
 from experiments.kept import Kept
 from experiments.resident import Resident
@@ -32,7 +33,7 @@ from lossjax.training import Program, Settings
 
 @dataclass(frozen=True)
 class Family:
-    """What one compiled program serves: cells that share all but hyperparameters."""
+    """What trains together: cells that share all but hyperparameters."""
 
     dataset: str
     model: str
@@ -42,6 +43,20 @@ class Family:
 def family_of(run: Run) -> Family:
     """The family of a run."""
     return Family(run.dataset, run.model, resolve(run.loss).family)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What a compiled program depends on: the shapes of a family's data, not the data.
+
+    So one program serves every dataset of the same split sizes and noise.
+    """
+
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+    noise: Noise | None
+    model: str
+    loss: str
 
 
 class Executor:
@@ -60,8 +75,10 @@ class Executor:
         )
         self._mesh = make_mesh(self.layout)
         self._resident: dict[str, Resident] = {}
-        self._networks: dict[tuple[str, str, int], tuple[models.Network, Scorer]] = {}
-        self._programs: dict[Family, Future[Program]] = {}
+        self._networks: dict[
+            tuple[tuple[int, int, int], str, int], tuple[models.Network, Scorer]
+        ] = {}
+        self._programs: dict[_Kind, Future[Program]] = {}
         self._compilers = ThreadPoolExecutor(2, thread_name_prefix="compile")
         self._provenance = platform.describe() | {
             "numerics": NUMERICS,
@@ -77,21 +94,28 @@ class Executor:
         self._saved = Saved(out, made_by, say)
 
     def prepare(self, family: Family) -> None:
-        """Start compiling a family's program in the background, once."""
-        if family not in self._programs:
-            # Made here: two threads would make them twice.
-            self._data(family)
-            self._network(family)
-            self._programs[family] = self._compilers.submit(self._compile, family)
+        """Start compiling what a family needs in the background, once."""
+        # Made here: two threads would make them twice.
+        self._data(family)
+        self._network(family)
+        kind = self._kind(family)
+        if kind not in self._programs:
+            self._programs[kind] = self._compilers.submit(self._compile, family)
 
     def ready(self, family: Family) -> bool:
         """Whether `prepare` has finished for the family."""
-        return self._programs[family].done()
+        return self._programs[self._kind(family)].done()
 
-    def release(self, family: Family) -> None:
-        """Forget a program that no run needs any more."""
-        self._programs.pop(family, None)
-        platform.return_memory()
+    def keep(self, families: Sequence[Family]) -> None:
+        """Forget the programs and the data that none of these families needs."""
+        kinds = {self._kind(family) for family in families}
+        names = {family.dataset for family in families}
+        kept = {k: p for k, p in self._programs.items() if k in kinds}
+        done = len(kept) < len(self._programs)
+        self._programs = kept
+        self._resident = {k: r for k, r in self._resident.items() if k in names}
+        if done:
+            platform.return_memory()
 
     def step_of(self, run: Run) -> int:
         """How many steps of a run are saved."""
@@ -106,7 +130,7 @@ class Executor:
         """
         began = time.monotonic()
         family = family_of(runs[0])
-        program = self._programs[family].result()
+        program = self._programs[self._kind(family)].result()
         data = self._data(family)
         _, scorer = self._network(family)
         replicas = stack([self._replica(run, data) for run in runs], self.layout)
@@ -169,6 +193,16 @@ class Executor:
         loss = resolve(run.loss)
         return Replica(run.seed, run.learning_rate, loss, loss.start(data.mean), True)
 
+    def _kind(self, family: Family) -> _Kind:
+        dataset = self._datasets[family.dataset]
+        return _Kind(
+            dataset.train.images.shape,
+            dataset.validation.images.shape,
+            dataset.noise,
+            family.model,
+            family.loss,
+        )
+
     def _data(self, family: Family) -> Resident:
         name = family.dataset
         if name not in self._resident:
@@ -178,10 +212,11 @@ class Executor:
     def _network(self, family: Family) -> tuple[models.Network, Scorer]:
         """The network of a family, and what scores it: shared by losses alike."""
         sweep, channels = self._sweep, resolve(family.loss).channels
-        key = (family.dataset, family.model, channels)
+        image = self._datasets[family.dataset].image_shape
+        key = (image, family.model, channels)
         if key not in self._networks:
             shape = models.Shape(
-                self._datasets[family.dataset].image_shape,
+                image,
                 channels,
                 sweep.latent_dim,
                 sweep.width,

@@ -52,8 +52,13 @@ def train(
     shard: tuple[int, int],
     interrupts: Interrupts,
     console: Console,
+    *,
+    quiet: bool = False,
 ) -> int:
-    """Train what is pending until nothing is; the number of runs that failed."""
+    """Train what is pending until nothing is; the number of runs that failed.
+
+    `quiet` leaves out the line of each cell, for grids of hundreds of datasets.
+    """
     # Nothing that is said here is markup: a message may hold brackets.
     say = functools.partial(
         console.print, highlight=False, markup=False, soft_wrap=True
@@ -111,10 +116,12 @@ def train(
                     results[result.run.run_id] = result
                     trained += 1
                     failures += [result] if result.status == "failed" else []
-            executor.release(family)
+            executor.keep(queue[place + 1 :])
             for message in sorted({result.message for result in failures}):
                 say(f"failed: {message}")
             failed += len(failures)
+            if quiet:
+                continue
             for cell in families[family]:
                 _report_cell(sweep, cell, results, say)
             say(f"  {trained} runs in {time.monotonic() - began:.1f} s", style="dim")

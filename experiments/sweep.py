@@ -70,17 +70,17 @@ def main(arguments: list[str]) -> int:
         "dry_run", False, "print the runs, train nothing", flag_values=values
     )
     name, sweep = parse_sweep(values, arguments, DEFAULT, USAGE)
-    sweep = _checked(sweep)
+    sweep = checked(sweep)
     out = Path(values.out or ROOT / "results" / "local" / name)
-    _check_out(out)
+    check_out(out)
     shard = _shard(values.shard)
     console = Console()
-    datasets = _load(sweep)
+    datasets = load(sweep)
     if values.dry_run:
         return _dry_run(sweep, datasets, out, shard, console)
-    _start_platform(sweep, values.platform, console)
+    start_platform(sweep, values.platform, console)
     _check_memory(datasets)
-    description = _describe(sweep, datasets)
+    description = describe(sweep, datasets)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -103,7 +103,7 @@ def main(arguments: list[str]) -> int:
     return Exit.FAILED if failed else Exit.DONE
 
 
-def _checked(sweep: Sweep) -> Sweep:
+def checked(sweep: Sweep) -> Sweep:
     """The sweep with canonical loss names, after every check that needs a table."""
     losses: list[str] = []
     for text in sweep.losses:
@@ -123,7 +123,7 @@ def _checked(sweep: Sweep) -> Sweep:
     return Sweep.from_json(sweep.to_json() | {"losses": losses})
 
 
-def _check_out(out: Path) -> None:
+def check_out(out: Path) -> None:
     """The nearest existing folder of `out` must be one that we can write to."""
     place = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
     if not place.is_dir():
@@ -142,7 +142,7 @@ def _shard(text: str | None) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _load(sweep: Sweep) -> dict[str, data.Dataset]:
+def load(sweep: Sweep) -> dict[str, data.Dataset]:
     """Every dataset, checked against the batch size."""
     loaded = {}
     try:
@@ -168,7 +168,7 @@ def _load(sweep: Sweep) -> dict[str, data.Dataset]:
     return loaded
 
 
-def _start_platform(sweep: Sweep, wanted: str | None, console: Console) -> None:
+def start_platform(sweep: Sweep, wanted: str | None, console: Console) -> None:
     """Start jax's backend, name it, and test that it computes right numbers."""
     if wanted is not None and wanted not in _PLATFORMS:
         raise unknown("--platform", wanted, _PLATFORMS)
@@ -228,7 +228,7 @@ def _processor() -> str:
     return match[1].strip() if match else "CPU"
 
 
-def _describe(sweep: Sweep, datasets: dict[str, data.Dataset]) -> dict[str, Any]:
+def describe(sweep: Sweep, datasets: dict[str, data.Dataset]) -> dict[str, Any]:
     """The content of sweep.json: all that the report needs to know without jax."""
     metrics: dict[str, Metric | CodeMetric] = {**METRICS, **CODE_METRICS}
     return {

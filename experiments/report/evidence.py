@@ -185,7 +185,7 @@ def _group(
     unscored = []
     incomplete = any(cell.plan.pending for cell in cells.values())
     for metric, row in metrics.items():
-        arms = {loss: _arm(cell, metric) for loss, cell in cells.items()}
+        arms = {loss: arm(cell, metric) for loss, cell in cells.items()}
         if not any(np.isfinite(arm.values).any() for arm in arms.values()):
             unscored.append(metric)
         elif not incomplete:
@@ -208,7 +208,7 @@ def _group(
     )
 
 
-def _arm(cell: Cell, metric: str) -> Arm:
+def arm(cell: Cell, metric: str) -> Arm:
     """A cell's test scores in the order of the seeds, NaN where a run is not ok."""
     values = [
         result.metrics.get(f"test_{metric}", math.nan)
