@@ -4,6 +4,7 @@ One `Executor` owns the devices, the resident data and the compiled programs; th
 asks it for one chunk of runs at a time.
 """
 
+import dataclasses
 import functools
 import hashlib
 import time
@@ -19,10 +20,12 @@ from experiments.chunk import Chunk, Saved, Tick
 from experiments.commandline import ROOT, Interrupted
 from experiments.config import Sweep
 from experiments.data import Dataset
+from experiments.data.dataset import Noise
 from experiments.data.noise import noisy_targets
+from experiments.kept import Kept
 from experiments.resident import Resident
 from experiments.store import Result, Run
-from lossjax import NUMERICS, models, platform, resolve
+from lossjax import METRICS, NUMERICS, models, platform, resolve
 from lossjax.replicas import Replica, make_mesh, plan_layout, stack
 from lossjax.scoring import Scorer
 from lossjax.training import Program, Settings
@@ -30,7 +33,7 @@ from lossjax.training import Program, Settings
 
 @dataclass(frozen=True)
 class Family:
-    """What one compiled program serves: cells that share all but hyperparameters."""
+    """What trains together: cells that share all but hyperparameters."""
 
     dataset: str
     model: str
@@ -40,6 +43,20 @@ class Family:
 def family_of(run: Run) -> Family:
     """The family of a run."""
     return Family(run.dataset, run.model, resolve(run.loss).family)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What a compiled program depends on: the shapes of a family's data, not the data.
+
+    So one program serves every dataset of the same split sizes and noise.
+    """
+
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+    noise: Noise | None
+    model: str
+    loss: str
 
 
 class Executor:
@@ -58,8 +75,10 @@ class Executor:
         )
         self._mesh = make_mesh(self.layout)
         self._resident: dict[str, Resident] = {}
-        self._networks: dict[tuple[str, str, int], tuple[models.Network, Scorer]] = {}
-        self._programs: dict[Family, Future[Program]] = {}
+        self._networks: dict[
+            tuple[tuple[int, int, int], str, int], tuple[models.Network, Scorer]
+        ] = {}
+        self._programs: dict[_Kind, Future[Program]] = {}
         self._compilers = ThreadPoolExecutor(2, thread_name_prefix="compile")
         self._provenance = platform.describe() | {
             "numerics": NUMERICS,
@@ -75,20 +94,28 @@ class Executor:
         self._saved = Saved(out, made_by, say)
 
     def prepare(self, family: Family) -> None:
-        """Start compiling a family's program in the background, once."""
-        if family not in self._programs:
-            # Made here: two threads would make them twice.
-            self._data(family)
-            self._network(family)
-            self._programs[family] = self._compilers.submit(self._compile, family)
+        """Start compiling what a family needs in the background, once."""
+        # Made here: two threads would make them twice.
+        self._data(family)
+        self._network(family)
+        kind = self._kind(family)
+        if kind not in self._programs:
+            self._programs[kind] = self._compilers.submit(self._compile, family)
 
     def ready(self, family: Family) -> bool:
         """Whether `prepare` has finished for the family."""
-        return self._programs[family].done()
+        return self._programs[self._kind(family)].done()
 
-    def release(self, family: Family) -> None:
-        """Forget a program that no run needs any more."""
-        self._programs.pop(family, None)
+    def keep(self, families: Sequence[Family]) -> None:
+        """Forget the programs and the data that none of these families needs."""
+        kinds = {self._kind(family) for family in families}
+        names = {family.dataset for family in families}
+        kept = {k: p for k, p in self._programs.items() if k in kinds}
+        done = len(kept) < len(self._programs)
+        self._programs = kept
+        self._resident = {k: r for k, r in self._resident.items() if k in names}
+        if done:
+            platform.return_memory()
 
     def step_of(self, run: Run) -> int:
         """How many steps of a run are saved."""
@@ -103,7 +130,7 @@ class Executor:
         """
         began = time.monotonic()
         family = family_of(runs[0])
-        program = self._programs[family].result()
+        program = self._programs[self._kind(family)].result()
         data = self._data(family)
         _, scorer = self._network(family)
         replicas = stack([self._replica(run, data) for run in runs], self.layout)
@@ -111,12 +138,13 @@ class Executor:
         final = any(run.stage == "final" for run in runs)
         try:
             chunk.train(data.train, data.validation, self._looks(), tick)
-            scores, gallery = data.scores(
+            scored = data.scores(
                 scorer,
                 chunk.state.weights,
                 replicas.active,
                 resolve(family.loss),
                 final=final,
+                worst_by=self._worst_by,
                 tick=tick,
             )
         except Interrupted:
@@ -128,7 +156,7 @@ class Executor:
         }
         for run, place, curve in zip(runs, chunk.slots, chunk.curves, strict=True):
             lost = int(diverged[place])
-            kept = "" if run.stage == "final" else "val_"
+            tested = run.stage == "final"
             yield Result(
                 run,
                 "ok" if lost < 0 else "diverged",
@@ -136,13 +164,25 @@ class Executor:
                 validation_loss=float(chunk.validation_loss[place]),
                 metrics={
                     name: float(values[place])
-                    for name, values in scores.items()
-                    if name.startswith(kept)
+                    for name, values in scored.metrics.items()
+                    if tested or name.startswith("val_")
                 },
                 curve=curve,
-                gallery=gallery[place] if run.stage == "final" else None,
+                gallery=scored.gallery[place] if tested else None,
+                kept=self._kept(run, scored.kept[place]) if tested else None,
                 provenance=provenance,
             )
+
+    @property
+    def _worst_by(self) -> str:
+        """What makes a test image the worst: the primary metric where it is one's."""
+        primary = self._sweep.primary_metric
+        return primary if primary in METRICS else "mse"
+
+    def _kept(self, run: Run, kept: Kept) -> Kept:
+        """Pictures of the worst test images only where they are shown: first seeds."""
+        first = run.seed == self._sweep.seeds[0]
+        return kept if first else dataclasses.replace(kept, worst=None)
 
     def _looks(self) -> list[int]:
         """Steps at which the learning curve is looked at, 0 first."""
@@ -153,6 +193,16 @@ class Executor:
         loss = resolve(run.loss)
         return Replica(run.seed, run.learning_rate, loss, loss.start(data.mean), True)
 
+    def _kind(self, family: Family) -> _Kind:
+        dataset = self._datasets[family.dataset]
+        return _Kind(
+            dataset.train.images.shape,
+            dataset.validation.images.shape,
+            dataset.noise,
+            family.model,
+            family.loss,
+        )
+
     def _data(self, family: Family) -> Resident:
         name = family.dataset
         if name not in self._resident:
@@ -162,10 +212,11 @@ class Executor:
     def _network(self, family: Family) -> tuple[models.Network, Scorer]:
         """The network of a family, and what scores it: shared by losses alike."""
         sweep, channels = self._sweep, resolve(family.loss).channels
-        key = (family.dataset, family.model, channels)
+        image = self._datasets[family.dataset].image_shape
+        key = (image, family.model, channels)
         if key not in self._networks:
             shape = models.Shape(
-                self._datasets[family.dataset].image_shape,
+                image,
                 channels,
                 sweep.latent_dim,
                 sweep.width,

@@ -4,6 +4,8 @@
 come from results/published, lists from the tables that the programs themselves read.
 """
 
+import functools
+import json
 from collections.abc import Callable, Mapping
 
 from tabulate import tabulate
@@ -13,6 +15,9 @@ from experiments.commandline import ROOT, Exit, run
 from experiments.config import UserError
 from experiments.data import DATASETS
 from experiments.report.published import PUBLISHED, refreshed
+from experiments.studies import folder
+from experiments.studies.study import Study
+from experiments.studies.table import STUDIES
 
 
 def main(arguments: list[str]) -> int:
@@ -44,9 +49,57 @@ def _datasets() -> str:
     return tabulate(rows, head, tablefmt="pipe")
 
 
+def _soak() -> str:
+    rows = json.loads((PUBLISHED / "soak" / "soak.json").read_text(encoding="utf-8"))
+    table = [
+        (
+            row["what"],
+            row["injected"],
+            row["detected"],
+            row["lost"],
+            f"{row['seconds']:.1f}",
+            row["measured"],
+        )
+        for row in rows
+    ]
+    head = ("fault", "injected", "detected", "lost", "seconds to recover", "measured")
+    return tabulate(table, head, tablefmt="pipe", floatfmt=".1f")
+
+
+def _study(study: Study) -> str:
+    """A study's table, from its published summary."""
+    summary = folder.summary_of(study)
+    if summary is None:
+        raise UserError(f"study {study.name} is not published; README.md shows it")
+    return tabulate(
+        summary["table"], headers="keys", tablefmt="pipe", disable_numparse=True
+    )
+
+
+def _studies() -> str:
+    """Every study in a line."""
+    head = ("study", "question", "minutes on 2 cores", "expectations that hold")
+    lines = []
+    for study in STUDIES.values():
+        summary = folder.summary_of(study)
+        minutes, held = "not measured", "not run"
+        if summary is not None:
+            decided = [f for f in summary["findings"] if f["decides"]]
+            minutes = f"{summary['made']['minutes']:g}"
+            held = f"{sum(f['holds'] for f in decided)} of {len(decided)}"
+        lines.append((f"`{study.name}`", study.what, minutes, held))
+    return tabulate(lines, head, tablefmt="pipe", disable_numparse=True)
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "losses": cards.markdown,
     "datasets": _datasets,
+    "soak": _soak,
+    "studies": _studies,
+    **{
+        f"study {name}": functools.partial(_study, STUDIES[name])
+        for name in ("aa", "planted_noise", "planted_variance")
+    },
 }
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """A dataset on the devices, and the scores of trained runs on it."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from experiments.data import Dataset
+from experiments.kept import Hunt, Kept, group_means
 from lossjax import CODE_METRICS, METRICS, Loss
 from lossjax.replicas import Blocks, blocks_of, put_everywhere
 from lossjax.scoring import Scorer
@@ -20,6 +22,15 @@ _CODE_IMAGES = 10_000  # most training images whose codes judge a code
 def gallery_of(count: int) -> np.ndarray:
     """Places of the kept images among `count` test images: evenly spaced."""
     return np.unique(np.linspace(0, count - 1, min(_GALLERY, count)).astype(int))
+
+
+@dataclasses.dataclass(frozen=True)
+class Scored:
+    """What was measured of every slot; the last two only of final runs."""
+
+    metrics: dict[str, np.ndarray]  # {"val_mse": (slots,), "test_mse": ...}
+    gallery: np.ndarray  # uint8 (slots, kept, height, width, channels) read-outs
+    kept: tuple[Kept, ...]  # of single test images, by slot
 
 
 class Resident:
@@ -51,35 +62,47 @@ class Resident:
         loss: Loss,
         *,
         final: bool,
+        worst_by: str,
         tick: Callable[[int], None],
-    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Every metric of every slot, and the read-outs of the kept test images.
+    ) -> Scored:
+        """Every metric of every slot; of `final` ones on test images too.
 
-        Returns:
-          {"val_mse": (slots,), ...}, with "test_..." and the metrics of the code where
-          `final`; and uint8 (slots, kept, height, width, channels), empty where not.
+        `worst_by` names the metric by which test images are worst.
         """
         scores: dict[str, np.ndarray] = {}
-        kept: list[np.ndarray] = []
+        gallery = np.zeros(0, np.uint8)
+        kept: tuple[Kept, ...] = ()
+        hunt = Hunt(worst_by, METRICS[worst_by].direction)
         for split in ("val", "test") if final else ("val",):
             blocks = self._blocks[split]
-            parts = []
-            for images in blocks.images:
+            parts: list[dict[str, np.ndarray]] = []
+            shown: list[np.ndarray] = []
+            for images, weights_of in zip(blocks.images, blocks.weights, strict=True):
                 metrics, read_outs = scorer.scores(weights, active, loss, images)
                 parts.append({name: np.asarray(v) for name, v in metrics.items()})
                 if split == "test":
                     first = (len(parts) - 1) * len(images)
                     places = gallery_of(self._tested) - first
                     places = places[(places >= 0) & (places < len(images))]
-                    kept.append(np.asarray(read_outs)[:, places])
+                    pictures = np.asarray(read_outs)
+                    shown.append(pictures[:, places])
+                    real = int(np.count_nonzero(weights_of))
+                    own = parts[-1][worst_by][:, :real]
+                    hunt.look(first, own, images[:real], pictures[:, :real])
                 tick(0)
-            for name in METRICS:
-                values = _whole([part[name] for part in parts], blocks)
+            whole = {n: _whole([part[n] for part in parts], blocks) for n in METRICS}
+            for name, values in whole.items():
                 scores[f"{split}_{name}"] = values.mean(1, dtype=np.float64)
+            if split == "test":
+                gallery = np.concatenate(shown, 1)
+                groups = np.stack([group_means(v) for v in whole.values()], 1)
+                kept = tuple(
+                    Kept(tuple(whole), own, hunt.found(slot))
+                    for slot, own in enumerate(groups)
+                )
         if final and self._labels["train"] is not None:
             scores |= self._code_scores(scorer, weights, active, tick)
-        gallery = np.concatenate(kept, 1) if kept else np.zeros(0, np.uint8)
-        return scores, gallery
+        return Scored(scores, gallery, kept)
 
     def _code_scores(
         self,

@@ -6,12 +6,15 @@ jax, so a laptop rebuilds every table.
 """
 
 import base64
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import json
 import math
 import os
+import shutil
+import time
 import uuid
 import zlib
 from collections.abc import Iterable, Mapping
@@ -21,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from experiments import places
+from experiments.kept import Kept, Worst
 
 SCHEMA = 1
 FILES = ("sweep.json", "result.json")  # what a report is made from
@@ -64,23 +68,26 @@ class Result:
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
     curve: Mapping[str, list[float]] = dataclasses.field(default_factory=dict)
     gallery: np.ndarray | None = None  # uint8 (k, H, W, C), read-outs of fixed images
+    kept: Kept | None = None  # of single test images; older results have none
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         values["run"] = self.run.to_json()
         values["gallery"] = None if self.gallery is None else pack(self.gallery)
+        values["kept"] = None if self.kept is None else _from_kept(self.kept)
         return values
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Result":
-        gallery = values["gallery"]
+        gallery, kept = values["gallery"], values.get("kept")
         loss = values["validation_loss"]
         return cls(
             **values
             | {
                 "run": Run(**values["run"]),
                 "gallery": None if gallery is None else unpack(gallery),
+                "kept": None if kept is None else _to_kept(kept),
                 "validation_loss": math.nan if loss is None else loss,
                 "metrics": {
                     name: math.nan if value is None else value
@@ -117,19 +124,51 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def pack(images_u8: np.ndarray) -> dict[str, Any]:
-    """Small uint8 images as JSON."""
-    data = zlib.compress(np.ascontiguousarray(images_u8).tobytes(), 9)
-    return {
-        "shape": list(images_u8.shape),
+def pack(array: np.ndarray) -> dict[str, Any]:
+    """A small array, uint8 or float32, as JSON."""
+    kind = array.dtype.newbyteorder("<")
+    data = zlib.compress(np.ascontiguousarray(array, kind).tobytes(), 9)
+    packed = {
+        "shape": list(array.shape),
         "data": base64.b64encode(data).decode("ascii"),
     }
+    return packed if kind == np.uint8 else packed | {"dtype": kind.str}
 
 
 def unpack(packed: Mapping[str, Any]) -> np.ndarray:
-    """The uint8 images that `pack` wrote."""
+    """The array that `pack` wrote."""
     data = zlib.decompress(base64.b64decode(packed["data"]))
-    return np.frombuffer(data, np.uint8).reshape(packed["shape"])
+    kind = np.dtype(packed.get("dtype", "|u1"))
+    return np.frombuffer(data, kind).reshape(packed["shape"])
+
+
+def _from_kept(kept: Kept) -> dict[str, Any]:
+    worst = kept.worst
+    return {
+        "metrics": list(kept.metrics),
+        "groups": pack(kept.groups),
+        "worst": None
+        if worst is None
+        else vars(worst)
+        | {"originals": pack(worst.originals), "read_outs": pack(worst.read_outs)},
+    }
+
+
+def _to_kept(values: Mapping[str, Any]) -> Kept:
+    worst = values["worst"]
+    return Kept(
+        tuple(values["metrics"]),
+        unpack(values["groups"]),
+        None
+        if worst is None
+        else Worst(
+            worst["metric"],
+            tuple(worst["places"]),
+            tuple(math.nan if v is None else v for v in worst["scores"]),
+            unpack(worst["originals"]),
+            unpack(worst["read_outs"]),
+        ),
+    )
 
 
 def temporary_name(name: str) -> str:
@@ -163,6 +202,17 @@ def publish(path: Path, content: str | bytes) -> None:
         raise
 
 
+def discard_temporaries(out: Path, older_than_s: float = 3600) -> None:
+    """Remove what writers that were killed left behind; a live writer's is younger."""
+    if places.is_remote(out):  # one put commits; there are none
+        return
+    oldest = time.time() - older_than_s
+    for path in (*out.glob(".*.*"), *(out / "runs").glob("*/.*.*")):
+        with contextlib.suppress(OSError):
+            if path.lstat().st_mtime < oldest:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def _sealed(payload: Any) -> str:
     payload = _finite(payload)
     sealed = {"schema": SCHEMA, "sha256": digest(payload), "payload": payload}
@@ -176,7 +226,7 @@ def _unseal(path: Path, content: bytes | None = None) -> Any:
         raise ValueError("not a file of this suite")
     if sealed["schema"] != SCHEMA:
         raise ValueError(f"schema {sealed['schema']!r}, this version reads {SCHEMA}")
-    # What was read is finite already; going over it again is most of a report's reading.
+    # What was read is finite; to make it so again would double a report's reading.
     if _sha256(_compact(sealed["payload"])) != sealed["sha256"]:
         raise ValueError("its sha256 does not match its content")
     return sealed["payload"]

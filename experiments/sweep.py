@@ -75,41 +75,45 @@ def main(arguments: list[str]) -> int:
     name, sweep = parse_sweep(values, arguments, DEFAULT, USAGE)
     sweep = checked(sweep)
     out = places.parse(values.out or str(ROOT / "results" / "local" / name))
-    _check_out(out, writing=not values.dry_run)
+    check_out(out, writing=not values.dry_run)
     shard = _shard(values.shard)
     console = Console()
     datasets = load(sweep)
     if values.dry_run:
         return _dry_run(sweep, datasets, out, shard, console)
-    interrupts = Interrupts()
-    _start_platform(sweep, values.platform, console)
+    start_platform(sweep, values.platform, console)
     _check_memory(datasets)
-    description = _describe(sweep, datasets)
+    description = describe(sweep, datasets)
     if not places.is_remote(out):
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"--out={out}: cannot be made: {error.strerror}") from None
+    # A shard on a store would fetch all others' runs, for a report without verdict.
+    reports = not places.is_remote(out) or shard[1] == 1
+    interrupts = Interrupts()
     try:
+        store.discard_temporaries(out)
         store.write_sweep(out, description)
-        failed = grid.train(
-            sweep, datasets, description, out, shard, interrupts, console
-        )
+        with interrupts.held():
+            failed = grid.train(
+                sweep, datasets, description, out, shard, interrupts, console
+            )
+        summary = report.build(out) if reports else None
     except Interrupted as error:
         again = shlex.join(["./run.sh", "sweep", *arguments])
         raise Interrupted(
             f"{error}; every finished run is kept in {out}; to go on: {again}"
         ) from None
-    if places.is_remote(out) and shard[1] > 1:
-        # Every shard would fetch the runs of all others, for a report without verdict.
+    if summary is None:
         fetch = shlex.join(["./run.sh", "launch", "fetch", f"--out={out}"])
         console.print(
             f"shard {values.shard} is done; {fetch} merges the shards and reports",
             highlight=False,
             soft_wrap=True,
         )
-        return Exit.FAILED if failed else Exit.DONE
-    render(report.build(out), console)
+    else:
+        render(summary, console)
     return Exit.FAILED if failed else Exit.DONE
 
 
@@ -133,7 +137,7 @@ def checked(sweep: Sweep) -> Sweep:
     return Sweep.from_json(sweep.to_json() | {"losses": losses})
 
 
-def _check_out(out: Path, *, writing: bool) -> None:
+def check_out(out: Path, *, writing: bool = True) -> None:
     """The nearest existing folder of `out` must be one that we can write to."""
     if places.is_remote(out):
         places.check(out, writing=writing)
@@ -181,7 +185,7 @@ def load(sweep: Sweep) -> dict[str, data.Dataset]:
     return loaded
 
 
-def _start_platform(sweep: Sweep, wanted: str | None, console: Console) -> None:
+def start_platform(sweep: Sweep, wanted: str | None, console: Console) -> None:
     """Start jax's backend, name it, and test that it computes right numbers."""
     if wanted is not None and wanted not in _PLATFORMS:
         raise unknown("--platform", wanted, _PLATFORMS)
@@ -241,7 +245,7 @@ def _processor() -> str:
     return match[1].strip() if match else "CPU"
 
 
-def _describe(sweep: Sweep, datasets: dict[str, data.Dataset]) -> dict[str, Any]:
+def describe(sweep: Sweep, datasets: dict[str, data.Dataset]) -> dict[str, Any]:
     """The content of sweep.json: all that the report needs to know without jax."""
     metrics: dict[str, Metric | CodeMetric] = {**METRICS, **CODE_METRICS}
     return {
@@ -286,7 +290,7 @@ def _dry_run(
 ) -> int:
     """Print what a sweep would train."""
     cells = grid.cells_of(sweep, _dataset_facts(datasets), shard)
-    results = grid.good_results(sweep, cells, out)
+    results = grid.good_results(sweep, cells, out).results
     total = pending = 0
     for cell in cells:
         tuning, final = (

@@ -1,19 +1,24 @@
 """The verb `verify`: recomputes every number of a report from the stored runs."""
 
 import csv
+import dataclasses
+import html
 import io
 import json
 import math
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from absl import flags
 
 from experiments import places, store
 from experiments.commandline import Exit, parse, run
 from experiments.config import UserError
+from experiments.kept import sizes
 from experiments.report import build, verdict
 from experiments.report.evidence import Evidence, Group, read
 
@@ -76,6 +81,7 @@ def problems(out: Path) -> Iterator[str]:
     if broken:
         yield "the report's numbers were not compared: mend the stored runs first"
         return
+    evidence = dataclasses.replace(evidence, out=_written_for(out, evidence))
     with tempfile.TemporaryDirectory() as folder:
         build.write(evidence, Path(folder))
         different = list(_compared(Path(folder), out / "report"))
@@ -106,14 +112,40 @@ def _stored(out: Path, evidence: Evidence) -> Iterator[str]:
             runs = verdict.count(len(pending), "run")
             yield f"{group.name} / {cell.loss}: {runs} missing, {pending[0].run_id} one"
     numerics = evidence.description["provenance"]["numerics"]
-    other = [r for r in evidence.foreign if r.fixed.get("numerics") != numerics]
-    if other:
-        yield (
-            f"mixed NUMERICS: the sweep has {numerics}, {other[0].run_id} has "
-            f"{other[0].fixed.get('numerics')}"
-        )
+    precision = evidence.sweep.precision
+    for title, name, own in (
+        ("NUMERICS", "numerics", numerics),
+        ("precision", "precision", precision),
+    ):
+        other = [r for r in evidence.foreign if r.fixed.get(name) != own]
+        if other:
+            yield (
+                f"mixed {title}: the sweep has {own}, {other[0].run_id} has "
+                f"{other[0].fixed.get(name)}"
+            )
     for group in evidence.groups:
         yield from _alike(group)
+        images = evidence.description["datasets"][group.dataset].get("test")
+        if images:
+            yield from _grouped(group, sizes(images))
+
+
+def _grouped(group: Group, counts: np.ndarray) -> Iterator[str]:
+    """What was kept of groups of test images must average to the score of all."""
+    for cell in group.cells.values():
+        for result in cell.final:
+            for name in result.kept.metrics if result.kept else ():
+                means = result.kept.of(name) if result.kept else None
+                score = result.metrics.get(f"test_{name}", math.nan)
+                whole = math.nan
+                if means is not None and len(means) == len(counts):
+                    whole = float(counts @ means.astype(float)) / counts.sum()
+                unscored = math.isnan(score) and math.isnan(whole)
+                if not (unscored or math.isclose(whole, score, rel_tol=1e-4)):
+                    yield (
+                        f"{result.run.run_id}: its groups of test images give {name} "
+                        f"{whole:.6g}, its score is {score:.6g}"
+                    )
 
 
 def _alike(group: Group) -> Iterator[str]:
@@ -123,10 +155,27 @@ def _alike(group: Group) -> Iterator[str]:
         for cell in group.cells.values():
             for result in cell.final:
                 value = result.provenance.get(name, result.run.fixed.get(name))
+                value = _bitwise(value) if name == "layout" else value
                 made.setdefault(store.canonical(value), result.run.run_id)
         if len(made) > 1:
             each = ", ".join(f"{value} ({run_id})" for value, run_id in made.items())
             yield f"{group.name}: mixed {name} in one comparison: {each}"
+
+
+def _bitwise(layout: Any) -> Any:
+    """What the bits of a run depend on: one mapped after the other is as if alone."""
+    one_by_one = isinstance(layout, dict) and layout.get("mapping") == "map"
+    return "map" if one_by_one else layout
+
+
+def _written_for(out: Path, evidence: Evidence) -> str:
+    """The directory that the page's commands name: it may have been moved since."""
+    try:
+        page = (out / "report" / "index.html").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return evidence.out
+    found = re.search(r'<meta name="lossjax-out" content="([^"]*)">', page)
+    return html.unescape(found[1]) if found else evidence.out
 
 
 def _compared(fresh: Path, report: Path) -> Iterator[str]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from experiments import protocol, store
 from experiments.config import Sweep
+from experiments.kept import GROUPS, Kept, Worst
 from experiments.store import Result, Run
 
 METRICS = {
@@ -80,6 +81,19 @@ def describe(sweep: Sweep, images: int = 4, side: int = 8) -> dict[str, Any]:
     }
 
 
+def kept(run: Run, scores: Mapping[str, float], images: int, side: int) -> Kept:
+    """Groups of test images around the scores, wider where the loss is worse."""
+    scatter = np.linspace(-1, 1, GROUPS) * (1 + LOSSES[run.loss])
+    groups = [score * (1 + 0.01 * scatter) for score in scores.values()]
+    pictures = np.full((images, side, side, 1), 40, np.uint8)
+    worst = Worst("ssim", (9, 7, 5, 3)[:images], (0.1,) * images, pictures, pictures)
+    return Kept(
+        tuple(scores),
+        np.array(groups, np.float32),
+        worst if run.seed == 0 else None,
+    )
+
+
 def result(run: Run, images: int = 4, side: int = 8) -> Result:
     """A finished run with the known scores."""
     scores = score(run)
@@ -104,6 +118,7 @@ def result(run: Run, images: int = 4, side: int = 8) -> Result:
         + np.full((images, side, side, 1), grey, np.uint8)
         if run.stage == "final"
         else None,
+        kept=kept(run, scores, images, side) if run.stage == "final" else None,
         provenance={"layout": "2 devices", "backend": "cpu"},
     )
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from experiments import protocol, statistics, store
+from experiments.commandline import ROOT
 from experiments.config import Sweep, UserError
 from experiments.statistics import Arm, Ranking
 from experiments.store import Result, Run
@@ -71,6 +72,7 @@ class Evidence:
     groups: tuple[Group, ...]
     damaged: Mapping[str, str]  # path -> what is wrong with it
     foreign: tuple[Run, ...]  # stored runs that are not in the grid
+    out: str  # the directory, as commands name it
 
     @property
     def losses(self) -> tuple[str, ...]:
@@ -149,7 +151,13 @@ def read(out: Path) -> Evidence:
     foreign = tuple(
         result.run for name, result in stored.results.items() if name not in used
     )
-    return Evidence(sweep, description, groups, stored.damaged, foreign)
+    return Evidence(sweep, description, groups, stored.damaged, foreign, named(out))
+
+
+def named(out: Path) -> str:
+    """A directory as a command names it from the clone's folder."""
+    place = out.absolute()
+    return str(place.relative_to(ROOT) if place.is_relative_to(ROOT) else place)
 
 
 def _ordered(
@@ -177,7 +185,7 @@ def _group(
     unscored = []
     incomplete = any(cell.plan.pending for cell in cells.values())
     for metric, row in metrics.items():
-        arms = {loss: _arm(cell, metric) for loss, cell in cells.items()}
+        arms = {loss: arm(cell, metric) for loss, cell in cells.items()}
         if not any(np.isfinite(arm.values).any() for arm in arms.values()):
             unscored.append(metric)
         elif not incomplete:
@@ -200,7 +208,7 @@ def _group(
     )
 
 
-def _arm(cell: Cell, metric: str) -> Arm:
+def arm(cell: Cell, metric: str) -> Arm:
     """A cell's test scores in the order of the seeds, NaN where a run is not ok."""
     values = [
         result.metrics.get(f"test_{metric}", math.nan)

@@ -5,7 +5,7 @@ for; an Album writes them, within `style.applied()`.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib
 import numpy as np
@@ -13,18 +13,26 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
-from experiments.report import style, verdict
+from experiments.report import style, untuned, verdict
 from experiments.report.evidence import Cell, Evidence, Group
+from experiments.report.imagewise import OverImages
 from experiments.report.style import COLOURS, INK, PAPER, RULE, Mark
 from experiments.statistics import Ranking
-from experiments.store import Result
 
 _COLUMNS, _LINE = 2, 0.19  # of a legend; the height of a line in inches
 WIDTH = 4.2  # inches: the width of a phone, so letters keep their size there
 
 
-def ranking(evidence: Evidence, group: Group, metric: str, ranking: Ranking) -> Figure:
-    """Every loss's mean and interval on one metric, the best on top."""
+def ranking(
+    evidence: Evidence,
+    metric: str,
+    ranking: Ranking,
+    images: Mapping[str, OverImages],
+) -> Figure:
+    """Every loss's mean and intervals on one metric, the best on top.
+
+    The thick line is over seeds, the thin one below it over test images.
+    """
     marks = style.marks(evidence.losses)
     ranked = [s for s in ranking.standings if math.isfinite(s.center)]
     rest = [s for s in ranking.standings if not math.isfinite(s.center)]
@@ -44,7 +52,13 @@ def ranking(evidence: Evidence, group: Group, metric: str, ranking: Ranking) -> 
     for row, standing in enumerate(ranked):
         mark = marks[standing.loss]
         if standing.high > standing.low:
-            axes.plot([standing.low, standing.high], [row, row], color=mark.colour)
+            axes.plot(
+                [standing.low, standing.high], [row, row], color=mark.colour, lw=2
+            )
+        if standing.loss in images:
+            second = images[standing.loss].mean
+            below = [row + 0.34] * 2
+            axes.plot([second.low, second.high], below, color=mark.colour, lw=0.8)
         axes.plot(
             [standing.center],
             [row],
@@ -125,21 +139,23 @@ def rates(evidence: Evidence, group: Group) -> Figure | None:
     lost: list[tuple[float, Mark]] = []
     drawn = 0
     for loss, cell in group.cells.items():
-        tried = response(cell.tuning, f"val_{metric}")
+        tried = untuned.curve(evidence, cell, f"val_{metric}")
         if not tried:
             continue
         drawn += 1
         mark = marks[loss]
-        fine = [(rate, mean) for rate, mean, n in tried if not n]
-        lost += [(rate, mark) for rate, _, n in tried if n]
+        fine = [point for point in tried if not point.lost]
+        lost += [(point.rate, mark) for point in tried if point.lost]
+        for point in fine:
+            axes.plot([point.rate] * 2, point.seen, color=mark.colour, lw=0.9)
         if fine:
-            x, y = zip(*fine, strict=True)
+            x, y = zip(*((p.rate, p.value.center) for p in fine), strict=True)
             _line(axes, mark, np.array(x), np.array(y))
-        for rate, mean in fine:
-            if rate == cell.plan.learning_rate:
+        for point in fine:
+            if point.rate == cell.plan.learning_rate:
                 axes.plot(
-                    rate,
-                    mean,
+                    point.rate,
+                    point.value.center,
                     marker="o",
                     markersize=11,
                     markerfacecolor="none",
@@ -227,29 +243,6 @@ def curves(cell: Cell, name: str) -> tuple[np.ndarray, np.ndarray]:
         own = [math.nan if v is None else v for v in run.curve[name]]
         row[: len(own)] = own
     return np.array(steps, float), values
-
-
-def response(runs: Sequence[Result], key: str) -> list[tuple[float, float, int]]:
-    """(rate, mean over seeds, runs lost) in order of the rate; the mean is NaN if any.
-
-    `key` names a metric, or `validation_loss` for the loss's own value.
-    """
-    by_rate: dict[float, list[Result]] = {}
-    for run in runs:
-        by_rate.setdefault(run.run.learning_rate, []).append(run)
-    rows = []
-    for rate in sorted(by_rate):
-        values = [
-            run.validation_loss
-            if key == "validation_loss"
-            else run.metrics.get(key, math.nan)
-            for run in by_rate[rate]
-        ]
-        ok = zip(by_rate[rate], values, strict=True)
-        lost = sum(run.status != "ok" or not math.isfinite(v) for run, v in ok)
-        mean = math.nan if lost else math.fsum(values) / len(values)
-        rows.append((rate, mean, lost))
-    return rows
 
 
 def describe(group: Group, ranking: Ranking, metric: str) -> str:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from experiments.report.style import Mark
+from experiments.report.untuned import Point
 
 PAGE = Path(__file__).with_name("page")
 ENVIRONMENT = jinja2.Environment(
@@ -103,21 +104,25 @@ def forest(
     ).format(line, mark.use(place(center), middle, 6))
 
 
-def sparkline(
-    mark: Mark,
-    points: Sequence[tuple[float, float]],
-    lost: Sequence[float],
-    chosen: float | None,
-) -> Markup:
-    """(rate, value) on log axes where values allow; lost rates are crosses on top."""
+def sparkline(mark: Mark, points: Sequence[Point], chosen: float | None) -> Markup:
+    """Values on log axes where they allow it; lost rates are crosses on top.
+
+    A bar at each rate reaches from the least to the most over seeds.
+    """
     width, height, edge = 180.0, 84.0, 12.0
-    rates = [rate for rate, _ in points] + list(lost)
-    values = [value for _, value in points]
+    fine = [point for point in points if not point.lost]
+    lost = [point.rate for point in points if point.lost]
+    rates = [point.rate for point in points]
+    values = [value for point in fine for value in point.seen]
     if not rates:
         return Markup("")
     positive = bool(values) and min(values) > 0
-    scaled = [math.log(v) if positive else v for v in values]
-    low, high = (min(scaled), max(scaled)) if scaled else (0.0, 1.0)
+
+    def scaled(value: float) -> float:
+        return math.log(value) if positive else value
+
+    low = scaled(min(values)) if values else 0.0
+    high = scaled(max(values)) if values else 1.0
     first, last = math.log(min(rates)), math.log(max(rates))
 
     def x(rate: float) -> float:
@@ -125,20 +130,22 @@ def sparkline(
         return edge + (width - 2 * edge) * reach
 
     def y(value: float) -> float:
-        rise = (value - low) / (high - low) if high > low else 0.5
+        rise = (scaled(value) - low) / (high - low) if high > low else 0.5
         return height - edge - (height - 2 * edge) * rise
 
-    path = " ".join(
-        f"{x(rate):.1f},{y(value):.1f}"
-        for (rate, _), value in zip(points, scaled, strict=True)
-    )
+    path = " ".join(f"{x(p.rate):.1f},{y(p.value.center):.1f}" for p in fine)
     parts = [f'<polyline points="{path}" fill="none" stroke="{mark.colour}"/>']
-    for (rate, _), value in zip(points, scaled, strict=True):
-        parts.append(mark.use(x(rate), y(value), 5))
-        if rate == chosen:
+    for point in fine:
+        across, (least, most) = x(point.rate), point.seen
+        parts.append(
+            f'<path d="M{across:.1f} {y(least):.1f}V{y(most):.1f}" '
+            f'stroke="{mark.colour}"/>'
+        )
+        parts.append(mark.use(across, y(point.value.center), 5))
+        if point.rate == chosen:
             parts.append(
-                f'<circle cx="{x(rate):.1f}" cy="{y(value):.1f}" r="8" fill="none" '
-                f'stroke="{mark.colour}"/>'
+                f'<circle cx="{across:.1f}" cy="{y(point.value.center):.1f}" r="8" '
+                f'fill="none" stroke="{mark.colour}"/>'
             )
     for rate in lost:
         left, top = x(rate), edge

@@ -1,4 +1,4 @@
-"""The tables as files: Markdown to paste, LaTeX (booktabs) to print, CSV to compute."""
+"""The tables as files: what each of them holds."""
 
 import csv
 import io
@@ -8,10 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from experiments import statistics, store
-from experiments.report import verdict
+from experiments import statistics
+from experiments.report import forms, verdict
 from experiments.report.album import slug
-from experiments.report.evidence import Cell, Evidence, Group
+from experiments.report.evidence import Evidence, Group
+from experiments.report.forms import number
+from experiments.report.imagewise import OverImages, over_images
+from experiments.report.tables_of_rates import tuned
+from experiments.report.tables_of_verdicts import judged
 from experiments.statistics import Ranking, Standing
 
 RUN_COLUMNS = (
@@ -24,6 +28,7 @@ RUN_COLUMNS = (
     "status",
     "diverged_step",
 )
+IDENTITY = RUN_COLUMNS.index("status")  # how many of them tell one run from another
 
 
 def rows(evidence: Evidence) -> str:
@@ -44,7 +49,7 @@ def rows(evidence: Evidence) -> str:
                 run.stage,
                 result.status,
                 result.diverged_step,
-                *(_number(result.metrics.get(name, math.nan)) for name in names),
+                *(number(result.metrics.get(name, math.nan)) for name in names),
             ]
         )
     return buffer.getvalue()
@@ -59,21 +64,23 @@ def write(evidence: Evidence, directory: Path) -> None:
         while name in used:
             name += "_"
         used.append(name)
-        _write(directory / name, comparison(evidence, group), _comparison_csv(group))
+        forms.write(
+            directory / name, comparison(evidence, group), _comparison_csv(group)
+        )
         if matrix := regret(group):
             stem = directory / name.replace("comparison", "regret", 1)
-            _write(stem, *matrix)
+            forms.write(stem, *matrix)
     ranked = [
         _ranking_row(group, metric, place, ranking, standing)
+        + _image_columns(images.get(standing.loss))
         for group in evidence.groups
         for metric, ranking in group.rankings.items()
+        for images in (over_images(evidence, group, metric, ranking),)
         for place, standing in enumerate(ranking.standings, start=1)
     ]
-    long = pd.DataFrame(ranked, columns=list(RANKING_COLUMNS), dtype=object)
-    _write(directory / "ranking", long.map(_short), long)
-    tried = [_rate_row(group, cell) for group, cell in evidence.cells()]
-    chosen = pd.DataFrame(tried, columns=list(RATE_COLUMNS), dtype=object)
-    _write(directory / "rates", chosen.map(_short), chosen)
+    forms.write_long(directory / "ranking", RANKING_COLUMNS, ranked)
+    for title, columns, lines in (*judged(evidence), *tuned(evidence)):
+        forms.write_long(directory / title, columns, lines)
 
 
 def comparison(evidence: Evidence, group: Group) -> pd.DataFrame:
@@ -111,9 +118,9 @@ def _comparison_csv(group: Group) -> pd.DataFrame:
         for metric, ranking in group.rankings.items():
             own = ranking.of(standing.loss)
             line |= {
-                f"{metric}_center": _number(own.center),
-                f"{metric}_low": _number(own.low),
-                f"{metric}_high": _number(own.high),
+                f"{metric}_center": number(own.center),
+                f"{metric}_low": number(own.low),
+                f"{metric}_high": number(own.high),
                 f"{metric}_best_set": own.best_set,
             }
         lines.append(line)
@@ -140,9 +147,9 @@ def regret(group: Group) -> tuple[pd.DataFrame, pd.DataFrame] | None:
                     "trained_with": loss,
                     "scored_by": metric,
                     "own": own,
-                    "regret": _number(cell.center),
-                    "low": _number(cell.low),
-                    "high": _number(cell.high),
+                    "regret": number(cell.center),
+                    "low": number(cell.low),
+                    "high": number(cell.high),
                 }
             )
         shown.append(line)
@@ -170,6 +177,10 @@ RANKING_COLUMNS = (
     "margin",
     "p_holm",
     "effect",
+    "images_low",
+    "images_high",
+    "behind_images_low",
+    "behind_images_high",
 )
 
 
@@ -185,92 +196,28 @@ def _ranking_row(
         ranking.direction,
         place,
         standing.loss,
-        _number(standing.center),
-        _number(standing.low),
-        _number(standing.high),
+        number(standing.center),
+        number(standing.low),
+        number(standing.high),
         standing.n,
         standing.diverged,
         standing.failed,
         standing.best_set,
         standing.relation,
-        *(_number(value) for value in gap),
-        _number(ranking.margin),
-        _number(standing.p),
-        _number(standing.effect),
+        *(number(value) for value in gap),
+        number(ranking.margin),
+        number(standing.p),
+        number(standing.effect),
     ]
 
 
-RATE_COLUMNS = (
-    "dataset",
-    "model",
-    "loss",
-    "learning_rate",
-    "edge",
-    "tried",
-    "tuning_runs",
-    "final_runs",
-    "missing",
-    "diverged",
-    "failed",
-)
-
-
-def _rate_row(group: Group, cell: Cell) -> list[Any]:
+def _image_columns(images: OverImages | None) -> list[Any]:
+    """The intervals over test images, empty where there are none."""
+    if images is None:
+        return [""] * 4
+    intervals = (images.mean, images.behind)
     return [
-        group.dataset,
-        group.model,
-        cell.loss,
-        "" if cell.plan.learning_rate is None else cell.plan.learning_rate,
-        cell.plan.edge,
-        " ".join(f"{rate:g}" for rate in cell.plan.learning_rates),
-        len(cell.tuning),
-        len(cell.final),
-        len(cell.plan.pending),
-        len(cell.status("diverged")),
-        len(cell.status("failed")),
+        number(value)
+        for own in intervals
+        for value in ((own.low, own.high) if own else (math.nan, math.nan))
     ]
-
-
-def _number(value: float) -> float | str:
-    """Empty where there is no number; else Python's shortest exact text."""
-    return float(value) if math.isfinite(value) else ""
-
-
-def _short(value: Any) -> Any:
-    return f"{value:.5g}" if isinstance(value, float) else value
-
-
-def _write(stem: Path, shown: pd.DataFrame, exact: pd.DataFrame) -> None:
-    """The same table three times; CSV holds full precision."""
-    markdown = shown.to_markdown(index=False, disable_numparse=True)
-    store.publish(Path(f"{stem}.md"), markdown + "\n")
-    store.publish(Path(f"{stem}.tex"), _booktabs(shown))
-    store.publish(Path(f"{stem}.csv"), exact.to_csv(index=False, lineterminator="\n"))
-
-
-def _booktabs(frame: pd.DataFrame) -> str:
-    """A LaTeX table; pandas' own writer takes seconds for thousands of rows."""
-    lines = [list(frame.columns), *frame.itertuples(index=False)]
-    head, *body = (" & ".join(_latex(v) for v in line) + r" \\" for line in lines)
-    rules = [r"\toprule", head, r"\midrule", *body, r"\bottomrule"]
-    begin = rf"\begin{{tabular}}{{{'l' * len(frame.columns)}}}"
-    return "\n".join([begin, *rules, r"\end{tabular}", ""])
-
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "±": r"$\pm$",
-    "↓": r"$\downarrow$",
-    "↑": r"$\uparrow$",
-    **{character: f"\\{character}" for character in "_%&#${}"},
-}
-
-
-def _latex(value: Any) -> str:
-    """A cell as LaTeX; the best set's bold survives."""
-    text = str(value)
-    bold = text.startswith("**") and text.endswith("**") and len(text) > 4
-    text = "".join(_LATEX.get(c, c) for c in (text[2:-2] if bold else text))
-    return f"\\textbf{{{text}}}" if bold else text

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Iterator
 
 from experiments import statistics
+from experiments.report import imagewise
 from experiments.report.evidence import Evidence, Group
 from experiments.statistics import Ranking, Standing
 
@@ -12,7 +13,9 @@ def text(evidence: Evidence) -> str:
     """The whole verdict, one line a sentence; what is missing, while runs are."""
     if evidence.missing:
         return "\n".join(incomplete(evidence))
-    return "\n".join(line for group in evidence.groups for line in lines(group))
+    return "\n".join(
+        line for group in evidence.groups for line in lines(evidence, group)
+    )
 
 
 def incomplete(evidence: Evidence) -> Iterator[str]:
@@ -27,10 +30,10 @@ def incomplete(evidence: Evidence) -> Iterator[str]:
             )
 
 
-def lines(group: Group) -> Iterator[str]:
+def lines(evidence: Evidence, group: Group) -> Iterator[str]:
     """One group's verdict: headline, caveats, every metric's best set, regret."""
     yield headline(group)
-    yield from caveats(group)
+    yield from caveats(evidence, group)
     for metric, ranking in group.rankings.items():
         yield f"{group.name} by {metric}: {best_set(ranking)}"
     if line := regret(group):
@@ -68,7 +71,7 @@ def headline(group: Group) -> str:
     return sentence + "."
 
 
-def caveats(group: Group) -> Iterator[str]:
+def caveats(evidence: Evidence, group: Group) -> Iterator[str]:
     """What a reader must know before believing the headline."""
     for status in ("diverged", "failed"):
         alike: dict[tuple[int, int], list[str]] = {}
@@ -89,6 +92,12 @@ def caveats(group: Group) -> Iterator[str]:
             f"{group.name}: {', '.join(group.collapsed)} reconstructed every image of "
             f"the gallery as the same picture: look at it before believing a score."
         )
+    if group.primary in group.rankings:
+        if unsure := imagewise.unsure(evidence, group, group.primary):
+            yield (
+                f"{group.name}: worse by {group.primary} on these test images, but "
+                f"another draw of images might not show it: {', '.join(unsure)}."
+            )
     edges = [
         f"{loss} ({cell.plan.learning_rate:g})"
         for loss, cell in group.cells.items()

@@ -18,6 +18,17 @@ for (const button of document.querySelectorAll("table.sortable thead button")) {
     body.append(...[...body.rows].sort(compare));
   });
 }
+// Copying a command; where the browser forbids it, the line is selected instead.
+for (const button of document.querySelectorAll(".copy button")) {
+  const line = button.previousElementSibling;
+  const select = () => getSelection().selectAllChildren(line);
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(line.textContent);
+      button.textContent = "copied";
+    } catch { select(); }
+  });
+}
 // Printing shows what is folded.
 addEventListener("beforeprint", () => {
   for (const fold of document.querySelectorAll("details")) fold.open = true;

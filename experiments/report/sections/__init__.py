@@ -17,6 +17,7 @@ from experiments.report.sections import (
     regret,
     response,
     verdicts,
+    worst,
 )
 
 
@@ -27,6 +28,7 @@ class Section:
     key: str
     title: str
     build: Callable[[Evidence, Album], Markup]
+    commands: bool = True  # whether those behind its numbers follow
 
 
 SECTIONS = (
@@ -35,8 +37,9 @@ SECTIONS = (
     Section("rankings", "Rankings", rankings.build),
     Section("response", "Response curves", response.build),
     Section("gallery", "Gallery", gallery.build),
+    Section("worst", "Worst images", worst.build),
     Section("learning", "Learning curves", learning.build),
     Section("rates", "Learning rates", rates.build),
-    Section("problems", "Missing and lost runs", problems.build),
-    Section("provenance", "Provenance", provenance.build),
+    Section("problems", "Missing and lost runs", problems.build, commands=False),
+    Section("provenance", "Provenance", provenance.build, commands=False),
 )

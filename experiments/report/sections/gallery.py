@@ -10,6 +10,7 @@ from experiments import store
 from experiments.report import markup, style
 from experiments.report.album import Album
 from experiments.report.evidence import Cell, Evidence
+from experiments.store import Result
 
 TEMPLATE = """
 <p>Reconstructions of fixed test images, one seed of each loss, the same for all.</p>
@@ -37,7 +38,7 @@ def build(evidence: Evidence, album: Album) -> Markup:
                 continue
             count = min(len(images), len(images if originals is None else originals))
             who = Markup("{}<code>{}</code>{}").format(
-                marks[loss].icon(), loss, _caveat(cell)
+                marks[loss].icon(), loss, caveat(cell.shown)
             )
             strip = markup.strip(
                 images[:count], f"{count} test images of {group.name} through {loss}"
@@ -64,7 +65,8 @@ def _images(cell: Cell) -> np.ndarray | None:
     return None if cell.shown is None else cell.shown.gallery
 
 
-def _caveat(cell: Cell) -> str:
-    if cell.shown is not None and cell.shown.status != "ok":
-        return f" ({cell.shown.status} at step {cell.shown.diverged_step})"
+def caveat(result: Result | None) -> str:
+    """What a reader must know of the run that made the pictures."""
+    if result is not None and result.status != "ok":
+        return f" ({result.status} at step {result.diverged_step})"
     return ""

@@ -2,22 +2,23 @@
 
 import collections
 import json
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from markupsafe import Markup
 
-from experiments import config
-from experiments.report import markup
+from experiments.report import commands, markup
 from experiments.report.album import Album
 from experiments.report.evidence import Evidence
 from experiments.report.markup import Field
 
 TEMPLATE = """
-<p>This command trains every run of this page again; without the training,
-<code>./run.sh report --out=DIR</code> rebuilds the page from the stored runs.</p>
-<pre>{{ command }}</pre>
+<p>This command trains every run of this page again, in a fresh folder; the two after it
+rebuild the page from the stored runs and check every number of it.</p>
+{% for line in lines %}{{ line }}{% endfor %}
+<p>One run alone, here the first of {{ loss }}; put another loss, rate and seed in their
+places and the numbers are those of that line of rows.csv:</p>
+{{ one }}
 <dl class="facts">
 {% for name, value in facts %}<dt>{{ name }}</dt><dd>{{ value }}</dd>
 {% endfor %}
@@ -44,7 +45,16 @@ def build(evidence: Evidence, album: Album) -> Markup:
             mixed.append(f"Runs differ in {name}: {parts}")
     return markup.render(
         TEMPLATE,
-        command=command(values),
+        lines=[
+            commands.copied(line)
+            for line in (
+                commands.sweep(evidence),
+                commands.report(evidence),
+                commands.verify(evidence),
+            )
+        ],
+        loss=evidence.losses[0],
+        one=commands.copied(_one_run(evidence)),
         facts=facts,
         datasets=_datasets(evidence),
         mixed=mixed,
@@ -52,19 +62,19 @@ def build(evidence: Evidence, album: Album) -> Markup:
     )
 
 
-def command(values: Mapping[str, Any]) -> str:
-    """The sweep's command line with every field spelled out."""
-    words = ["./run.sh sweep --out=DIR"]
-    for name, value in values.items():
-        if value is None:
-            continue
-        text = str(value)
-        if name in config.AXES or isinstance(value, list):
-            text = ",".join(str(item) for item in value)
-            if len(value) == 1 and isinstance(value[0], int | float):
-                text += ","
-        words.append(f"--config.{name}={shlex.quote(text)}")
-    return " \\\n  ".join(words)
+def _one_run(evidence: Evidence) -> str:
+    """One final run: with a single rate nothing is tuned."""
+    group = evidence.groups[0]
+    cell = next(iter(group.cells.values()))
+    rate = cell.plan.learning_rate or evidence.sweep.learning_rates[0]
+    return commands.sweep(
+        evidence,
+        datasets=[group.dataset],
+        models=[group.model],
+        losses=[cell.loss],
+        learning_rates=[rate],
+        seeds=[evidence.sweep.seeds[0]],
+    )
 
 
 def _runs(evidence: Evidence) -> dict[str, collections.Counter[str]]:

@@ -4,17 +4,24 @@ import math
 
 from markupsafe import Markup
 
-from experiments.report import figures, markup, style, verdict
+from experiments.report import commands, figures, markup, style, verdict
 from experiments.report.album import Album
 from experiments.report.evidence import Evidence, Group
+from experiments.report.imagewise import OverImages, over_images
 from experiments.report.markup import Field
-from experiments.statistics import Ranking
+from experiments.statistics import Interval, Ranking
 
 TEMPLATE = """
 <p>Test images, mean over seeds with its 95 % interval. Shaded and filled: the best set,
 not shown worse than the best mean by more than the margin (paired sign-flip test,
 Holm-adjusted). A loss that diverged or failed on any seed is listed last, without a
 mean: a mean over the survivors would reward failing.</p>
+{% if images %}
+<p>A second interval, the thin line under each mark, is over test images with the seeds
+held as they are: what another draw of as many images might give. It takes images as
+drawn independently; crops of one photograph are not, and then it is too narrow. Metrics
+of the code have none.</p>
+{% endif %}
 {% for group in groups %}
 <h3>{{ group.name }}</h3>
 <div class="figures">{{ group.figure }}</div>
@@ -22,24 +29,37 @@ mean: a mean over the survivors would reward failing.</p>
 {% for metric, details in group.details %}
 <details><summary>{{ metric }} in full</summary>{{ details }}</details>
 {% endfor %}
+{% if group.commands %}
+<details><summary>Commands of one loss</summary>{{ group.commands }}</details>
+{% endif %}
 {% for metric in group.unscored %}
 <p class="note">{{ metric }} is not scored: no run of {{ group.name }} carries it
 (metrics of the code need labelled images).</p>
 {% endfor %}
 {% endfor %}
 """
+MOST_COMMANDS = 100  # beyond, Provenance has the form; the page stays below 8 MB
 
 
 def build(evidence: Evidence, album: Album) -> Markup:
     groups = []
+    second = False
+    few = sum(1 for _ in evidence.cells()) <= MOST_COMMANDS
     for group in evidence.groups:
         if not group.rankings:
             continue
+        images = {
+            metric: over_images(evidence, group, metric, ranking)
+            for metric, ranking in group.rankings.items()
+        }
+        second = second or any(images.values())
         figure = Markup("")
         if ranking := group.rankings.get(evidence.primary):
             figure = album.add(
                 f"ranking-{group.dataset}-{group.model}",
-                figures.ranking(evidence, group, evidence.primary, ranking),
+                figures.ranking(
+                    evidence, evidence.primary, ranking, images[evidence.primary]
+                ),
                 figures.describe(group, ranking, evidence.primary),
                 f"{group.name}: {evidence.primary} on test images. Filled marks are "
                 "the best set; the grey band is the margin of practical equivalence.",
@@ -50,13 +70,31 @@ def build(evidence: Evidence, album: Album) -> Markup:
                 "figure": figure,
                 "table": _wide(evidence, group),
                 "details": [
-                    (metric, _full(evidence, group, metric, ranking))
+                    (metric, _full(evidence, group, metric, ranking, images[metric]))
                     for metric, ranking in group.rankings.items()
                 ],
                 "unscored": group.unscored,
+                "commands": _commands(evidence, group) if few else "",
             }
         )
-    return markup.render(TEMPLATE, groups=groups) if groups else Markup("")
+    if not groups:
+        return Markup("")
+    return markup.render(TEMPLATE, groups=groups, images=second)
+
+
+def _commands(evidence: Evidence, group: Group) -> Markup:
+    """What trains the final runs of one loss again, at the rate it chose."""
+    lines = Markup("")
+    for loss, cell in group.cells.items():
+        line = commands.sweep(
+            evidence,
+            datasets=[group.dataset],
+            models=[group.model],
+            losses=[loss],
+            learning_rates=[cell.plan.learning_rate],
+        )
+        lines += Markup("<p><code>{}</code></p>{}").format(loss, commands.copied(line))
+    return lines
 
 
 def _wide(evidence: Evidence, group: Group) -> Markup:
@@ -94,7 +132,13 @@ def _wide(evidence: Evidence, group: Group) -> Markup:
     )
 
 
-def _full(evidence: Evidence, group: Group, metric: str, ranking: Ranking) -> Markup:
+def _full(
+    evidence: Evidence,
+    group: Group,
+    metric: str,
+    ranking: Ranking,
+    images: dict[str, OverImages],
+) -> Markup:
     """One metric with everything that its ranking rests on."""
     marks = style.marks(evidence.losses)
     places = verdict.decimals(ranking.standings)
@@ -116,6 +160,7 @@ def _full(evidence: Evidence, group: Group, metric: str, ranking: Ranking) -> Ma
             if math.isfinite(behind.low):
                 words += f" [{behind.low:.{places}f}, {behind.high:.{places}f}]"
             gap = Field(words, behind.center, "num")
+        own = images.get(standing.loss)
         kind = "num best" if standing.best_set else "num"
         rows.append(
             [
@@ -125,17 +170,13 @@ def _full(evidence: Evidence, group: Group, metric: str, ranking: Ranking) -> Ma
                 )
                 if math.isfinite(standing.center)
                 else markup.number(math.nan, 0),
-                Field(
-                    f"{standing.low:.{places}f} to {standing.high:.{places}f}"
-                    if math.isfinite(standing.low)
-                    else "–",
-                    standing.low if math.isfinite(standing.low) else "",
-                    "num",
-                ),
+                _limits(Interval(standing.center, standing.low, standing.high), places),
                 Field(glyph),
+                *([_limits(own.mean if own else None, places)] if images else []),
                 Field(standing.n, standing.n, "num"),
                 Field(standing.diverged, standing.diverged, "num"),
                 gap,
+                *([_limits(own.behind if own else None, places)] if images else []),
                 markup.number(standing.effect, 1),
                 markup.number(standing.p, 4),
                 Field(standing.relation, standing.relation),
@@ -143,9 +184,11 @@ def _full(evidence: Evidence, group: Group, metric: str, ranking: Ranking) -> Ma
         )
     heads: list[str | Field] = [
         "loss",
-        *(Field(name, kind="num") for name in ("mean", "95 % interval")),
+        *(Field(name, kind="num") for name in ("mean", "95 % over seeds")),
         "",
+        *([Field("95 % over images", kind="num")] if images else []),
         *(Field(name, kind="num") for name in ("n", "diverged", "behind the best")),
+        *([Field("behind, over images", kind="num")] if images else []),
         *(Field(name, kind="num") for name in ("effect", "p (Holm)")),
         "relation",
     ]
@@ -158,3 +201,10 @@ def _full(evidence: Evidence, group: Group, metric: str, ranking: Ranking) -> Ma
         heads,
         rows,
     )
+
+
+def _limits(interval: Interval | None, places: int) -> Field:
+    if interval is None or not math.isfinite(interval.low):
+        return Field("–", "", "num")
+    shown = f"{interval.low:.{places}f} to {interval.high:.{places}f}"
+    return Field(shown, float(f"{interval.low:.7g}"), "num")

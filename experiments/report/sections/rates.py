@@ -4,16 +4,19 @@ import math
 
 from markupsafe import Markup
 
-from experiments.report import figures, markup, style
+from experiments.report import figures, markup, style, untuned, verdict
 from experiments.report.album import Album
 from experiments.report.evidence import Cell, Evidence, Group
 from experiments.report.markup import Field
+from experiments.report.untuned import Point
+from experiments.statistics import Interval
 
 TEMPLATE = """
 <p>Every learning rate is tried on the tuning seeds at equal budget; a ring marks the
 one chosen by the loss's own value on validation images, a cross a rate at which a run
-was lost. Small panels: each loss in its own unit, which cannot be compared across
-losses. Last panel: the primary metric, which can.</p>
+was lost, a bar reaches from the least seed to the most. Small panels: each loss in its
+own unit, which cannot be compared across losses. Last panel: the primary metric, which
+can.</p>
 {% for group in groups %}
 <h3>{{ group.name }}</h3>
 <div class="multiples">
@@ -23,19 +26,31 @@ losses. Last panel: the primary metric, which can.</p>
 {% endfor %}
 </div>
 <div class="figures">{{ group.figure }}</div>
-{{ group.table }}
+{% if group.untuned %}
+<p>{{ group.common }}</p>
+{{ group.untuned }}
+{% endif %}
+{% if group.every %}
+<details><summary>Every rate of every loss</summary>{{ group.every }}</details>
+{% else %}
+<p>Every rate of every loss is in tables/rate-response.csv: too many for a page.</p>
+{% endif %}
 {% endfor %}
 """
+MOST_ROWS = 1000  # of the whole curve in numbers; the page stays below 8 MB
 
 
 def build(evidence: Evidence, album: Album) -> Markup:
     groups = []
+    tried = sum(len(cell.plan.learning_rates) for _, cell in evidence.cells())
+    few = tried <= MOST_ROWS
     for group in evidence.groups:
         panels = [p for p in (_panel(evidence, c) for c in group.cells.values()) if p]
         figure = figures.rates(evidence, group)
         if not panels or figure is None:
             continue
         metric = evidence.primary
+        rows = untuned.rows(evidence, group, metric)
         groups.append(
             {
                 "name": group.name,
@@ -47,87 +62,170 @@ def build(evidence: Evidence, album: Album) -> Markup:
                     f"{group.name}: {metric} on validation images, mean over tuning "
                     "seeds. Rings: chosen rates. Crosses at the edge: runs were lost.",
                 ),
-                "table": _table(evidence, group),
+                "common": _common(evidence, group, rows),
+                "untuned": _untuned(evidence, group, rows) if rows else "",
+                "every": _every(evidence, group) if few else "",
             }
         )
     return markup.render(TEMPLATE, groups=groups) if groups else Markup("")
 
 
 def _panel(evidence: Evidence, cell: Cell) -> dict[str, object] | None:
-    tried = figures.response(cell.tuning, "validation_loss")
+    tried = untuned.curve(evidence, cell, "validation_loss")
     if not tried:
         return None
     mark = style.marks(evidence.losses)[cell.loss]
-    fine = [(rate, mean) for rate, mean, lost in tried if not lost]
-    lost = [rate for rate, _, count in tried if count]
+    lost = [point.rate for point in tried if point.lost]
     chosen = cell.plan.learning_rate
     words = "not chosen yet" if chosen is None else f"chose {chosen:g}"
     if chosen is not None and cell.plan.edge:
         words += ", at the edge"
-    values = ", ".join(f"{mean:.4g} at {rate:g}" for rate, mean in fine)
+    values = ", ".join(
+        f"{point.value.center:.4g} at {point.rate:g}"
+        for point in tried
+        if not point.lost
+    )
     alt = f"{cell.loss} on validation against the rate: {values or 'no rate finished'}"
     if lost:
         alt += f"; runs lost at {', '.join(f'{rate:g}' for rate in lost)}"
     return {
-        "picture": markup.sparkline(mark, fine, lost, chosen),
+        "picture": markup.sparkline(mark, tried, chosen),
         "who": cell.loss,
         "words": words,
         "alt": f"{alt}; {words}.",
     }
 
 
-def _table(evidence: Evidence, group: Group) -> Markup:
+def _common(evidence: Evidence, group: Group, rows: list[untuned.Row]) -> str:
+    """What one common rate would have said, in words."""
+    if not rows:
+        return ""
+    rate = rows[0].untuned.rate
+    words = (
+        f"Had nobody tuned: {rate:g} is the rate of the grid that the losses rank best "
+        "on average, each by its own value on validation images. "
+    )
+    first = [", ".join(row.loss for row in rows if row.places[i] == 1) for i in (0, 1)]
+    lost = [row.loss for row in rows if row.untuned.lost]
+    moved = sum(row.places[0] != row.places[1] for row in rows)
+    if len(rows) > 1:
+        words += (
+            f"There the best validation {evidence.primary} is that of {first[0]}; "
+            f"with each loss at its own rate it is that of {first[1]}"
+        )
+        words += f", and {moved} of {len(rows)} losses change place. "
+    if lost:
+        words += f"Lost on a seed there: {', '.join(lost)}. "
+    return words + (
+        "Both columns are means over the tuning seeds; the test scores above are of "
+        "fresh ones."
+    )
+
+
+def _untuned(evidence: Evidence, group: Group, rows: list[untuned.Row]) -> Markup:
     marks = style.marks(evidence.losses)
-    metric = evidence.primary
-    grid = sorted(evidence.sweep.learning_rates)
-    common = grid[len(grid) // 2]
-    rows = []
-    for loss, cell in group.cells.items():
-        chosen = cell.plan.learning_rate
-        lost = len(cell.status("diverged"))
-        at = {
-            rate: mean
-            for rate, mean, _ in figures.response(cell.tuning, f"val_{metric}")
-        }
-        rows.append(
+    points = [point for row in rows for point in (row.untuned, row.tuned)]
+    places = verdict.places(_widths(points))
+    table = []
+    for row in rows:
+        edge = " (edge)" if group.cells[row.loss].plan.edge else ""
+        table.append(
             [
-                markup.name(loss, marks[loss]),
-                Field("–", "", "num")
-                if chosen is None
-                else Field(f"{chosen:g}", chosen, "num"),
-                Field("at the edge" if cell.plan.edge else "inside"),
-                markup.number(at.get(chosen or 0.0, math.nan), 4),
-                markup.number(at.get(common, math.nan), 4),
-                Field(lost, lost, "num"),
+                markup.name(row.loss, marks[row.loss]),
+                _score(row.untuned, places),
+                Field(row.places[0], row.places[0], "num"),
+                Field(f"{row.tuned.rate:g}{edge}", row.tuned.rate, "num"),
+                _score(row.tuned, places),
+                Field(row.places[1], row.places[1], "num"),
+                _limits(row.gain, places),
             ]
         )
-    heads: list[str | Field] = [
-        "loss",
-        Field("chosen rate", kind="num"),
-        "in the grid",
-        Field("there", kind="num"),
-        Field(f"untuned, at {common:g}", kind="num"),
-        Field("diverged runs", kind="num"),
+    metric, rate = evidence.primary, rows[0].untuned.rate
+    heads: list[str | Field] = ["loss"] + [
+        Field(head, kind="num")
+        for head in (
+            f"untuned, at {rate:g}",
+            "place",
+            "own rate",
+            "tuned",
+            "place",
+            "gain of tuning",
+        )
     ]
-    tried = sorted({r for c in group.cells.values() for r in c.plan.learning_rates})
     return markup.table(
-        f"{group.name}: the rate of every loss, and validation {metric} there and at "
-        f"one common rate, the middle of the grid: what tuning is worth. Rates tried: "
-        f"{', '.join(f'{rate:g}' for rate in tried)}.",
+        f"{group.name}: validation {metric} at one common rate and at each loss's own, "
+        f"mean over {verdict.count(rows[0].untuned.n, 'tuning seed')} with its 95 % "
+        "interval; gain: paired, positive where tuning helped.",
         heads,
-        rows,
+        table,
     )
+
+
+def _every(evidence: Evidence, group: Group) -> Markup:
+    """The whole rate-response curve in numbers."""
+    marks = style.marks(evidence.losses)
+    metric = evidence.primary
+    table = []
+    for loss, cell in group.cells.items():
+        own = untuned.curve(evidence, cell, "validation_loss")
+        scores = untuned.curve(evidence, cell, f"val_{metric}")
+        places = verdict.places(_widths(own)), verdict.places(_widths(scores))
+        for point, score in zip(own, scores, strict=True):
+            notes = ["chosen"] if point.rate == cell.plan.learning_rate else []
+            notes += ["extension of the grid"] if point.extension else []
+            table.append(
+                [
+                    markup.name(loss, marks[loss]),
+                    Field(f"{point.rate:g}", point.rate, "num"),
+                    Field(", ".join(notes)),
+                    Field(point.n, point.n, "num"),
+                    Field(point.diverged, point.diverged, "num"),
+                    _score(point, places[0]),
+                    _score(score, places[1]),
+                ]
+            )
+    heads: list[str | Field] = ["loss", Field("rate", kind="num"), ""]
+    heads += [
+        Field(head, kind="num")
+        for head in ("n", "diverged", "own value", f"validation {metric}")
+    ]
+    return markup.table(
+        f"{group.name}: every rate tried, mean over tuning seeds with its 95 % "
+        "interval (Student's t: wide with two seeds); own value: the loss itself on "
+        "validation images. A rate with a lost run has no mean.",
+        heads,
+        table,
+    )
+
+
+def _widths(points: list[Point]) -> list[float]:
+    """What sets the decimal places: how far seeds differ, not the t interval of two."""
+    return [point.seen[1] - point.seen[0] for point in points if not point.lost]
+
+
+def _score(point: Point, places: int) -> Field:
+    if point.lost:
+        return Field(f"{point.lost} of {point.n} lost", "", "num")
+    return _limits(point.value, places)
+
+
+def _limits(value: Interval, places: int) -> Field:
+    if not math.isfinite(value.center):
+        return Field("–", "", "num")
+    shown = Markup("{}").format(f"{value.center:.{places}f}")
+    if math.isfinite(value.low):
+        shown += Markup(' <span class="half">[{}, {}]</span>').format(
+            f"{value.low:.{places}f}", f"{value.high:.{places}f}"
+        )
+    return Field(shown, float(f"{value.center:.7g}"), "num")
 
 
 def _describe(evidence: Evidence, group: Group) -> str:
     parts = []
     for loss, cell in group.cells.items():
-        tried = figures.response(cell.tuning, f"val_{evidence.primary}")
-        at = {rate: mean for rate, mean, _ in tried}.get(
-            cell.plan.learning_rate or 0.0, math.nan
-        )
-        if math.isfinite(at):
-            parts.append(f"{loss} {at:.4g} at {cell.plan.learning_rate:g}")
+        for point in untuned.curve(evidence, cell, f"val_{evidence.primary}"):
+            if point.rate == cell.plan.learning_rate and not point.lost:
+                parts.append(f"{loss} {point.value.center:.4g} at {point.rate:g}")
     return (
         f"Validation {evidence.primary} of {group.name} against the learning rate; "
         f"at the chosen rates: {', '.join(parts) or 'none yet'}."

@@ -1,0 +1,39 @@
+"""The table of studies: the one place that a new study is added to."""
+
+import types
+from collections.abc import Mapping
+
+from experiments.studies import aa, planted_noise, planted_variance
+from experiments.studies.study import Study
+
+STUDIES: Mapping[str, Study] = types.MappingProxyType(
+    {
+        study.name: study
+        for study in (
+            Study(
+                "aa",
+                "one loss against itself: how often is a difference seen?",
+                "99 % binomial limit of a 5 % test",
+                "none",
+                aa.grids,
+                aa.conclude,
+            ),
+            Study(
+                "planted_noise",
+                "is the loss that fits the noise found, for six laws of noise?",
+                "maximum likelihood, quasi-likelihood (Wedderburn 1974)",
+                "none",
+                planted_noise.grids,
+                planted_noise.conclude,
+            ),
+            Study(
+                "planted_variance",
+                "is the best g of power(g) where a planted variance puts it?",
+                "quasi-likelihood (Wedderburn 1974): g* = 1 - a",
+                "none",
+                planted_variance.grids,
+                planted_variance.conclude,
+            ),
+        )
+    }
+)

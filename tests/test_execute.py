@@ -1,0 +1,81 @@
+"""The executor: what is compiled, and for whom."""
+
+from pathlib import Path
+
+import pytest
+
+from experiments import data, protocol, store
+from experiments.config import Sweep
+from experiments.execute import Executor, family_of
+from lossjax.training import Program
+
+NAMES = tuple(f"linear_decoder(count=120, noise='gaussian', seed={i})" for i in (0, 1))
+OTHER = "linear_decoder(count=120, noise='laplace')"
+SWEEP = Sweep(
+    datasets=(*NAMES, OTHER),
+    models=("linear_ae",),
+    losses=("mse",),
+    learning_rates=(1e-2,),
+    tuning_seeds=(),
+    seeds=(0, 1),
+    train_steps=5,
+    batch_size=20,
+    latent_dim=2,
+    curve_points=1,
+)
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dict[str, data.Dataset]:
+    return {name: data.load(name) for name in SWEEP.datasets}
+
+
+def runs_of(loaded: dict[str, data.Dataset]) -> list[list[store.Run]]:
+    facts = {name: {"fingerprint": d.fingerprint} for name, d in loaded.items()}
+    fixed = protocol.fixed_values(SWEEP, facts, 1)
+    return [
+        list(protocol.plan(SWEEP, cell, {}).pending)
+        for cell in protocol.cells(SWEEP, fixed)
+    ]
+
+
+def test_datasets_of_the_same_shapes_and_noise_share_a_program(
+    loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[Program] = []
+    compile_ = Program.compile
+
+    def counted(self: Program, *arguments: object) -> None:
+        compiled.append(self)
+        compile_(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Program, "compile", counted)
+    (tmp_path / "runs").mkdir()
+    grid = runs_of(loaded)
+    families = [family_of(runs[0]) for runs in grid]
+    together = Executor(SWEEP, loaded, tmp_path, print)
+    for family in families:
+        together.prepare(family)
+    scores = []
+    for runs in grid:
+        results = list(together.train(runs, lambda steps: None))
+        scores.append([r.metrics["test_mse"] for r in results])
+    assert len(compiled) == 2, "one for each law of noise"
+    assert scores[0] != scores[1], "the program holds no images"
+
+    alone = Executor(SWEEP, loaded, tmp_path, print)
+    alone.prepare(families[1])
+    results = list(alone.train(grid[1], lambda steps: None))
+    assert [r.metrics["test_mse"] for r in results] == scores[1]
+
+
+def test_what_no_family_needs_is_forgotten(loaded, tmp_path: Path) -> None:
+    families = [family_of(runs[0]) for runs in runs_of(loaded)]
+    made = Executor(SWEEP, loaded, tmp_path, print)
+    for family in families:
+        made.prepare(family)
+    made.keep(families[1:2])
+    assert set(made._resident) == {NAMES[1]} and len(made._programs) == 1
+    assert made.ready(families[0]) == made.ready(families[1])
+    with pytest.raises(KeyError):
+        made.ready(families[2])

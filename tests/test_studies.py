@@ -1,0 +1,200 @@
+"""Studies: stored rows say again what is published, and a wrong harness is seen."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments import reproduce, statistics
+from experiments.commandline import ROOT
+from experiments.config import UserError
+from experiments.statistics import Arm
+from experiments.studies import aa, folder, planted_noise, planted_variance, rows
+from experiments.studies.study import Judge, Trial
+from experiments.studies.table import STUDIES
+
+JUDGE = Judge("mse", "lower", 0.01, True)
+every_study = pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
+
+
+@every_study
+def test_published_rows_give_the_published_counts_and_they_hold(study) -> None:
+    outcome, made = folder.conclude(study, folder.PUBLISHED / study.name)
+    published = folder.summary_of(study)
+    assert published is not None and not made["quick"]
+    assert published["counts"] == json.loads(json.dumps(outcome.counts))
+    assert published["findings"] == [
+        vars(f) | {"verdict": f.verdict} for f in outcome.findings
+    ]
+    wrong = [f.what for f in outcome.findings if f.decides and not f.holds]
+    assert not wrong
+
+
+@every_study
+def test_published_rows_are_small(study) -> None:
+    size = sum(f.stat().st_size for f in (folder.PUBLISHED / study.name).iterdir())
+    assert size < 1_000_000
+
+
+def test_from_stored_needs_no_jax(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "for name in ('jax', 'jaxlib', 'flax', 'optax', 'lossjax'):\n"
+        "    sys.modules[name] = None\n"
+        "from experiments import reproduce\n"
+        "sys.exit(reproduce.main(sys.argv[1:]))\n"
+    )
+    name = "planted_noise"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, name, "--from-stored", f"--out={tmp_path}"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert ended.returncode == 0, ended.stderr
+    found = {str(f.relative_to(tmp_path / name)) for f in tmp_path.rglob("*.*")}
+    assert found == {
+        "summary.json",
+        *(f"figures/{name}.{kind}" for kind in ("svg", "png", "pdf")),
+        *(f"tables/{name}.{kind}" for kind in ("md", "tex", "csv")),
+        *(f"tables/{name}-findings.{kind}" for kind in ("md", "tex", "csv")),
+    }
+    for name_, place in (("summary.json", ""), (f"{name}.svg", "figures")):
+        published = folder.PUBLISHED / name / name_
+        assert published.read_bytes() == (tmp_path / name / place / name_).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["planted_nose"], "did you mean 'planted_noise'?"),
+        ([], "no study named"),
+        (["aa", "--all"], "name studies or take them all"),
+        (["aa", "--quick", "--from-stored"], "are those of full size"),
+        (["aa", "--publish", "--from-stored"], "published already"),
+    ],
+)
+def test_bad_usage_is_one_line(arguments: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message.replace("?", r"\?")):
+        reproduce.main(arguments)
+
+
+def test_list_names_every_study(capsys: pytest.CaptureFixture[str]) -> None:
+    assert reproduce.main(["--list"]) == 0
+    printed = capsys.readouterr().out
+    for name in STUDIES:
+        assert name in printed
+
+
+def test_rows_that_are_not_there_are_named(tmp_path: Path) -> None:
+    study = STUDIES["aa"]
+    with pytest.raises(UserError, match="no stored rows"):
+        folder.conclude(study, tmp_path)
+    for name in (folder.ROWS, folder.MADE):
+        (tmp_path / name).write_bytes((folder.PUBLISHED / "aa" / name).read_bytes())
+    content = (tmp_path / folder.ROWS).read_bytes()
+    (tmp_path / folder.ROWS).write_bytes(content[:-100])
+    with pytest.raises(UserError, match="is damaged"):
+        folder.conclude(study, tmp_path)
+    found = rows.unpacked(content, "mse")
+    fewer = [row for row in found if row[1].run.seed != 3]
+    (tmp_path / folder.ROWS).write_bytes(rows.packed(fewer, "mse"))
+    with pytest.raises(UserError, match="rows lack 1 runs of one rate, block 0"):
+        folder.conclude(study, tmp_path)
+
+
+def published_trials(name: str, quick: bool = False):
+    content = (folder.PUBLISHED / name / folder.ROWS).read_bytes()
+    grids = STUDIES[name].grids(quick)
+    return rows.trials(grids, rows.unpacked(content, "mse"), "mse")
+
+
+def test_a_harness_that_reads_the_metric_the_wrong_way_finds_the_foil() -> None:
+    trials = published_trials("planted_noise")
+    wrong = Judge("mse", "higher", 0.01, True)
+    outcome = planted_noise.conclude(trials, wrong)
+    decided = [f for f in outcome.findings if f.decides]
+    assert not any(f.holds for f in decided)
+
+
+def test_seeds_that_are_not_paired_lose_the_power(monkeypatch) -> None:
+    """Pairing is a part of the harness: the study sees when it is gone."""
+    trials = published_trials("planted_noise")
+    law = planted_noise.LAWS["cauchy"]
+    random = np.random.default_rng(0)
+
+    def shuffled(trial: Trial) -> Trial:
+        arms = {k: Arm(random.permutation(a.values)) for k, a in trial.arms.items()}
+        return Trial(trial.dataset, arms, trial.rates)
+
+    def told(found) -> int:
+        pairs = [{k: t.arms[k] for k in (law.matched, "mae")} for t in found]
+        return sum(len(JUDGE.rank(pair).best_set) == 1 for pair in pairs)
+
+    paired = told(trials["cauchy"])
+    assert told([shuffled(t) for t in trials["cauchy"]]) < paired
+
+
+def test_the_careless_harness_without_its_faults_is_the_ranking() -> None:
+    random = np.random.default_rng(1)
+    for _ in range(50):
+        arms = {
+            f"block {k}": Arm(random.normal(0.3 * k, 1, 10)) for k in range(aa.BLOCKS)
+        }
+        ranked = JUDGE.rank(arms, margin=0)
+        worse = {s.loss for s in ranked.standings if not s.best_set}
+        assert aa.careless(JUDGE, arms, one_sided=False, holm=True) == worse
+
+
+@pytest.mark.parametrize("fault", ["one-sided", "no Holm"])
+def test_a_fault_in_the_statistics_breaks_the_limit(monkeypatch, fault: str) -> None:
+    """The same rows, counted by a damaged `statistics.rank` itself."""
+    exact = statistics.sign_flip
+    monkeypatch.setattr(statistics, "sign_flip", lambda gaps: exact(gaps) / 2)
+    if fault == "no Holm":
+        monkeypatch.setattr(statistics, "holm", np.asarray)
+    outcome = aa.conclude(published_trials("aa"), JUDGE)
+    broken = [f for f in outcome.findings if f.decides and not f.holds]
+    assert broken
+
+
+def test_the_parabola_finds_a_planted_optimum() -> None:
+    values = np.array(planted_variance.VALUES)
+    for planted in (-0.1, 0.0, 0.47, 1.3):
+        found = planted_variance.optimum((values - planted) ** 2)
+        assert found == pytest.approx(planted, abs=1e-9)
+
+
+@pytest.mark.slow
+def test_the_small_version_trains_and_goes_on(tmp_path: Path) -> None:
+    """Every study from nothing; a second time trains nothing and says the same."""
+    arguments = ["--all", "--quick", f"--out={tmp_path}"]
+
+    def again() -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, "-m", "experiments.reproduce", *arguments],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+        )
+
+    ended = again()
+    assert ended.returncode == 0, ended.stderr
+    place = tmp_path / "quick"
+    summaries = {name: (place / name / "summary.json").read_bytes() for name in STUDIES}
+    noise = json.loads(summaries["planted_noise"])
+    for law in noise["counts"]["laws"].values():
+        assert law["best_set"] == law["strictly"] == planted_noise.QUICK
+    for law in json.loads(summaries["planted_variance"])["counts"]["laws"].values():
+        assert abs(law["center"] - law["planted"]) < 0.3
+    twins = json.loads(summaries["aa"])["counts"]["twins"]
+    assert twins["identical"] == twins["trials"] and twins["largest"] <= 1e-3
+    ended = again()
+    assert ended.returncode == 0, ended.stderr
+    assert " to train" in ended.stdout and "steps" not in ended.stderr
+    assert summaries == {
+        name: (place / name / "summary.json").read_bytes() for name in STUDIES
+    }
