@@ -11,6 +11,7 @@ import yaml
 
 from experiments.config import UserError
 from experiments.launch import accelerators, actions, commands, libtpu
+from experiments.launch import check as check_of_tpu
 from experiments.launch.__main__ import main
 from experiments.launch.commands import EngineFailed
 from experiments.launch.engines import ENGINES
@@ -132,6 +133,7 @@ BAD = {
     ("--engine=gcloud", "--accelerator=v6e-8"): ["--zone=", "us-east5-b"],
     ("--engine=slurm", "--accelerator=a100"): ["gpu:TYPE:COUNT"],
     ("--engine=ray", "--accelerator=CPUS:1"): ["did you mean 'CPU'"],
+    ("--engine=ray", "--accelerator=A100-80GB:1"): ["did you mean 'A100-80G'"],
     ("--name=Digits",): ["--name=Digits", "a-z"],
     ("--name=a;b",): ["--name=a;b"],
     ("--shards=0",): ["--shards=0"],
@@ -286,6 +288,82 @@ def test_an_unreachable_engine_is_tried_a_few_times(fake) -> None:
 def test_prices_say_where_they_come_from() -> None:
     assert "estimate; SkyPilot's catalog" in accelerators.cost("v6e-8", False, 1)
     assert "unknown" in accelerators.cost("tpu7x-standard-4t", False, 1)
+
+
+SAID = [
+    {
+        "program": ["digits", "conv_ae", "bce"],
+        "memory": 2**30,
+        "bytes_of_one": 2**29,
+        "flops": 1e9,
+        "bytes": 1e6,
+        "each": 2,
+        "collectives": [],
+    },
+    {"runs": 20, "chunks": 2, "steps": 200, "replicas": 2, "devices": 1},
+]
+SMALL = accelerators.tpu("tpu-v6e-1")
+assert SMALL is not None
+
+
+def test_check_says_what_fits_and_where_its_figures_come_from() -> None:
+    first, program, estimate = check_of_tpu.lines("tpu-v6e-1", SMALL, SAID)
+    assert first == "tpu-v6e-1: 1 devices of 32 GiB (v6e:1x1)"
+    # 512 MiB each: 64 fill 32 GiB.
+    assert "1024.0 MiB" in program and "largest that fits 64 (extrap" in program
+    assert estimate.startswith("estimate, nothing measured: ")
+    assert "Google's pages" in estimate
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"memory": 33 * 2**30}, UserError, "does not fit 32 GiB: 33.0 GiB"),
+        ({"failed": "RESOURCE_EXHAUSTED"}, UserError, "fit 32 GiB: RESOURCE_EXHAUSTED"),
+        ({"collectives": ["all-reduce"]}, EngineFailed, "all-reduce"),
+    ],
+    ids=["memory", "compiler", "collective"],
+)
+def test_check_refuses_what_does_not_fit(
+    change: dict, error: type[Exception], words: str, monkeypatch, capsys
+) -> None:
+    said = [SAID[0] | change, SAID[1]]
+    monkeypatch.setattr(check_of_tpu, "child", lambda *a, **k: said)
+    monkeypatch.setattr(check_of_tpu.libtpu, "library", lambda: Path("libtpu.so"))
+    with pytest.raises(error) as failure:
+        main(["--check", "--accelerator=tpu-v6e-1"])
+    assert words in str(failure.value) and "\n" not in str(failure.value)
+    assert capsys.readouterr().out == ""
+
+
+UNTRIED = [
+    ("sky", "tpu-v6e-8", "no job has ever run"),
+    ("gcloud", "ct6e-standard-8t", "ubuntu-accel-2204-amd64-tpu-v5e-v5p-v6e"),
+    ("gcloud", "tpu7x-standard-4t", "ubuntu-accel-2404-amd64-tpu-tpu7x"),
+    ("gcloud", "v6e-8", "--version=v2-alpha-tpuv6e"),
+    ("gcloud", "v5p-8", "--version=v2-alpha-tpuv5 "),
+    ("gcloud", "v5litepod-4", "--version=v2-alpha-tpuv5-lite"),
+    ("slurm", "gpu:1", "no Slurm has run them"),
+    ("ray", "TPU-V6E:8", "only CPU nodes ran"),
+]
+
+
+@pytest.mark.parametrize(("engine", "accelerator", "words"), UNTRIED)
+def test_what_nobody_tried_is_called_unverified(
+    engine: str, accelerator: str, words: str, capsys, monkeypatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(actions, "_cells", lambda request: None)
+    asked = request(engine, accelerator=accelerator)
+    check(asked)
+    assert actions.dry_run(asked) == 0
+    shown = capsys.readouterr().out
+    assert "\nunverified: " in shown and words in shown
+
+
+def test_every_tpu_has_what_its_path_needs() -> None:
+    for row in accelerators.TPUS:
+        assert row.generation.image or not row.machine, row
+        assert row.generation.runtime or not row.tpu_vm, row
 
 
 def test_libtpu_comes_from_the_lock() -> None:

@@ -7,6 +7,36 @@ from experiments.config import UserError, unknown
 
 PRICES = "SkyPilot's catalog v8 (commit 006059e), US regions; spot moves by the hour"
 
+SPECIFICATIONS = "Google's pages on v5e, v5p, v6e and TPU7x"
+RUNTIMES = "Google's page on TPU software versions"
+IMAGES = "SkyPilot's source (sky/clouds/gcp.py)"
+IMAGE_PROJECT = "ubuntu-os-accelerator-images"
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What all TPUs of a generation share; read where the names above say.
+
+    Attributes:
+      runtime: software version of the frozen tpu-vm API, and `image`: family of
+        Compute Engine images; empty where there is none.
+      flops: peak bfloat16 ones a second and chip, and `traffic`: bytes of memory.
+    """
+
+    runtime: str
+    image: str
+    flops: float
+    traffic: float
+
+
+_IMAGE = "ubuntu-accel-2204-amd64-tpu-v5e-v5p-v6e"
+GENERATIONS = {
+    "v5e": Generation("v2-alpha-tpuv5-lite", "", 197e12, 819e9),
+    "v6e": Generation("v2-alpha-tpuv6e", _IMAGE, 918e12, 1638e9),
+    "v5p": Generation("v2-alpha-tpuv5", _IMAGE, 459e12, 2765e9),
+    "tpu7x": Generation("", "ubuntu-accel-2404-amd64-tpu-tpu7x", 2307e12, 7380e9),
+}
+
 
 @dataclass(frozen=True)
 class Tpu:
@@ -33,6 +63,10 @@ class Tpu:
     def names(self) -> tuple[str, ...]:
         return tuple(name for name in (self.sky, self.machine, self.tpu_vm) if name)
 
+    @property
+    def generation(self) -> Generation:
+        return GENERATIONS[self.topology.partition(":")[0]]
+
 
 def _lite(chips: int, shape: str) -> Tpu:
     name = f"v5litepod-{chips}"
@@ -55,10 +89,14 @@ TPUS = (
     Tpu("tpu-v5p-8", "ct5p-hightpu-4t", "v5p-8", "v5p:2x2x1", 4, 95, 4.2, (0.83, 1.68)),
     Tpu("", "tpu7x-standard-4t", "", "tpu7x:2x2x1", 4, 96, None, None),
 )
-# SkyPilot's and Ray's names of GPUs; each takes a count, A100:8.
+# GPUs in SkyPilot's catalog; each takes a count, A100:8.
 GPUS = ("A10", "A10G", "A100", "A100-80GB", "H100", "H200", "L4", "L40S", "T4", "V100")
-# Ray's names of TPUs; the count is that of chips on one host.
-RAY_TPUS = ("TPU-V5LITEPOD", "TPU-V5P", "TPU-V6E", "TPU-V7X")
+# As ray.util.accelerators of Ray 2.60 has them; a TPU's count is of chips on one host.
+RAY = (
+    *("CPU", "TPU-V5LITEPOD", "TPU-V5P", "TPU-V6E", "TPU-V7X"),
+    *("A10G", "A100", "A100-40G", "A100-80G", "H100", "H200", "L4", "L40S", "T4"),
+    *("V100", "B200"),
+)
 
 
 def tpu(name: str) -> Tpu | None:
@@ -81,7 +119,7 @@ def check(engine: str, name: str) -> None:
     valid = {
         "sky": [row.sky for row in TPUS if row.sky] + list(GPUS),
         "gcloud": [n for row in TPUS for n in (row.machine, row.tpu_vm) if n],
-        "ray": ["CPU", *RAY_TPUS, *GPUS],
+        "ray": list(RAY),
     }[engine]
     if base not in valid or (
         count and base.lower().startswith("tpu-v") and engine == "sky"

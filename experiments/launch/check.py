@@ -1,5 +1,8 @@
 """`launch --check`: what a TPU's compiler says of a config, without a TPU."""
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 from experiments.commandline import Exit
 from experiments.config import UserError, unknown
 from experiments.launch import accelerators, libtpu
@@ -7,15 +10,7 @@ from experiments.launch.actions import child
 from experiments.launch.commands import EngineFailed
 
 _GIB = 2**30
-# A generation's peak (bfloat16 flops, bytes of memory traffic) a second and chip; from
-# Google's pages. Full float32 takes six bfloat16 passes.
-_PEAK = {
-    "v5e": (197e12, 819e9),
-    "v6e": (918e12, 1640e9),
-    "v5p": (459e12, 2765e9),
-    "tpu7x": (2307e12, 7380e9),
-}
-_PASSES = 6
+_PASSES = 6  # of bfloat16, for full float32
 
 
 def report(name: str, arguments: list[str], spot: bool) -> int:
@@ -32,11 +27,25 @@ def report(name: str, arguments: list[str], spot: bool) -> int:
         TPU_LOG_DIR="disabled",
         TPU_STDERR_LOG_LEVEL="3",
     )
+    print("\n".join(lines(name, tpu, said)))
+    print(accelerators.cost(name, spot, 1))
+    return Exit.DONE
+
+
+def lines(
+    name: str, tpu: accelerators.Tpu, said: Sequence[dict[str, Any]]
+) -> Iterator[str]:
+    """What the compiler said, for people.
+
+    Raises:
+      UserError: a program does not fit the memory of one device.
+      EngineFailed: a program has a collective.
+    """
     *programs, total = said
     limit = tpu.gib * _GIB
-    print(f"{name}: {total['devices']} devices of {tpu.gib} GiB ({tpu.topology})")
+    yield f"{name}: {total['devices']} devices of {tpu.gib} GiB ({tpu.topology})"
     seconds = 0.0
-    flops, traffic = _PEAK[tpu.topology.partition(":")[0]]
+    peak = tpu.generation
     share = tpu.chips / total["devices"]
     for facts in programs:
         label = " / ".join(facts["program"])
@@ -51,24 +60,23 @@ def report(name: str, arguments: list[str], spot: bool) -> int:
         each = facts["each"]
         largest = _largest(facts, limit)
         took = max(
-            facts["flops"] * _PASSES / (flops * share),
-            facts["bytes"] / (traffic * share),
+            facts["flops"] * _PASSES / (peak.flops * share),
+            facts["bytes"] / (peak.traffic * share),
         )
         seconds += took
-        print(
+        yield (
             f"{label}: {facts['memory'] / 2**20:.1f} MiB a device "
             f"with {each} replicas, largest that fits {largest} (extrapolated); "
             f"{facts['flops'] / 1e9:.3g} Gflop and "
             f"{facts['bytes'] / 1e6:.3g} MB a step; no collective"
         )
     minutes = seconds / len(programs) * total["steps"] * total["chunks"] / 60
-    print(
+    yield (
         f"estimate, nothing measured: {minutes:.2g} minutes of training at the chip's "
-        f"peak for {total['runs']} runs of {total['steps']} steps, compilation and "
-        f"scoring not included; expect several times that"
+        f"peak ({accelerators.SPECIFICATIONS}) for {total['runs']} runs of "
+        f"{total['steps']} steps, compilation and scoring not included; expect several "
+        f"times that"
     )
-    print(accelerators.cost(name, spot, 1))
-    return Exit.DONE
 
 
 def _largest(facts: dict, limit: int) -> int:

@@ -12,9 +12,8 @@ from experiments.launch import accelerators, commands
 from experiments.launch.plan import ENVIRONMENT, SETUP, Engine, Plan
 from experiments.launch.request import LABEL, Request
 
-_VERSIONS = {"v5litepod": "v2-alpha-tpuv5-lite", "v5p": "v2-alpha-tpuv5"}
-_IMAGE = ("--image-family=ubuntu-2404-lts-amd64", "--image-project=ubuntu-os-cloud")
 _CREDENTIALS = "--scopes=cloud-platform"
+UNVERIFIED = "unverified: these commands have never run on an account"
 
 
 def _group(request: Request) -> tuple[str, ...]:
@@ -27,13 +26,16 @@ def _group(request: Request) -> tuple[str, ...]:
 
 def render(request: Request, folder: Path) -> Plan:
     group, name = _group(request), request.job(0)
+    tpu = accelerators.tpu(request.accelerator)
+    assert tpu is not None, "checked before"
     zone, label = f"--zone={request.zone}", f"--labels={LABEL}={request.name}"
     create: tuple[str, ...]
     if group[2] == "instances":
         create = (
             *(*group, "create", name, zone, label),
             f"--machine-type={request.accelerator}",
-            *_IMAGE,
+            f"--image-family={tpu.generation.image}",
+            f"--image-project={accelerators.IMAGE_PROJECT}",
             "--maintenance-policy=TERMINATE",
             "--boot-disk-size=100GB",
             _CREDENTIALS,
@@ -44,14 +46,14 @@ def render(request: Request, folder: Path) -> Plan:
         reach: tuple[str, ...] = ("gcloud", "compute")
         notes: tuple[str, ...] = (
             f"Google deletes the VM after {request.hours} h, whatever happens",
+            f"{UNVERIFIED}; the image is the one that {accelerators.IMAGES} gives such "
+            f"machines, disk and network are gcloud's defaults",
         )
     else:
-        generation = request.accelerator.partition("-")[0]
-        version = _VERSIONS.get(generation, f"v2-alpha-tpu{generation}")
         create = (
             *(*group, "create", name, zone, label),
             f"--accelerator-type={request.accelerator}",
-            f"--version={version}",
+            f"--version={tpu.generation.runtime}",
             _CREDENTIALS,
             *(("--spot",) if request.spot else ()),
         )
@@ -59,6 +61,7 @@ def render(request: Request, folder: Path) -> Plan:
         notes = (
             "Google has frozen the tpu-vm API; the VM costs until launch clean "
             "deletes it",
+            f"{UNVERIFIED}; --version is as on {accelerators.RUNTIMES}",
         )
     shut = "sudo shutdown -h now" if group[2] == "instances" else ":"
     start = (

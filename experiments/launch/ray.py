@@ -11,6 +11,7 @@ from experiments.launch.plan import Engine, Plan
 from experiments.launch.request import Request
 
 INSTALL = "LOSSJAX_EXTRA=cluster ./run.sh launch ... installs it"
+NAMED = "the accelerator's name is one of Ray 2.60's ray.util.accelerators"
 
 
 def render(request: Request, folder: Path) -> Plan:
@@ -34,10 +35,14 @@ def render(request: Request, folder: Path) -> Plan:
         *("--", "python", "-m", "experiments.launch.on_ray"),
     )
     text = json.dumps(environment, indent=1) + "\n"
+    kind = request.accelerator.partition(":")[0]
     return Plan(
         {"runtime.json": text},
         (submit,),
-        notes=("the cluster is that of RAY_ADDRESS, http://HEAD:8265",),
+        notes=(
+            "the cluster is that of RAY_ADDRESS, http://HEAD:8265",
+            *(() if kind == "CPU" else (f"unverified: only CPU nodes ran; {NAMED}",)),
+        ),
     )
 
 

@@ -64,7 +64,8 @@ def render(request: Request, folder: Path) -> Plan:
         )
         for index in range(request.shards)
     )
-    return Plan({"task.yaml": text}, launches)
+    notes = ("unverified: SkyPilot's schema knows the task, but no job has ever run",)
+    return Plan({"task.yaml": text}, launches, notes)
 
 
 def _found(request: Request) -> list[str]:

@@ -32,7 +32,8 @@ def render(request: Request, folder: Path) -> Plan:
         f"--output={folder}/shard-%a.log",
         str(folder / "job.sh"),
     )
-    return Plan({"job.sh": script}, (submit,))
+    note = "unverified: the options are Slurm's documented ones; no Slurm has run them"
+    return Plan({"job.sh": script}, (submit,), (note,))
 
 
 def _found(request: Request) -> list[str]:
