@@ -116,6 +116,8 @@ def _compiled(
         compiled = made.compile(stack([replica], layout), train, blocks)
     except jax.errors.JaxRuntimeError as error:
         return {"failed": " ".join(str(error).split())[:300]}
+    except MemoryError as error:
+        raise UserError(f"--check: too big for this machine already: {error}") from None
     memory, cost = compiled.memory_analysis(), compiled.cost_analysis()
     return {
         "memory": memory.argument_size_in_bytes

@@ -119,6 +119,8 @@ def test_gcloud_takes_the_path_that_the_name_belongs_to(
     plan = ENGINES["gcloud"].render(
         request("gcloud", accelerator=accelerator), tmp_path
     )
+    ended = subprocess.run(["bash", "-n"], input=plan.files["start.sh"], text=True)
+    assert ended.returncode == 0, "not a script"
     create = plan.commands[1]
     assert group in create and "--labels=lossjax=digits" in create
     assert "--max-run-duration=6h" in create or group == "tpu-vm"

@@ -128,7 +128,10 @@ def child(module: str, arguments: list[str], **environment: str) -> list[dict]:
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env=os.environ | {"JAX_PLATFORMS": "cpu"} | environment,
+        # Unfiltered, a traceback ends with the error and not with advice.
+        env=os.environ
+        | {"JAX_PLATFORMS": "cpu", "JAX_TRACEBACK_FILTERING": "off"}
+        | environment,
     )
     if ended.returncode:
         lines = ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"]

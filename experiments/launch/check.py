@@ -53,7 +53,7 @@ def lines(
             need = facts.get("failed") or f"{facts['memory'] / _GIB:.1f} GiB"
             raise UserError(
                 f"--accelerator={name}: {label} does not fit {tpu.gib} GiB: {need}; "
-                f"a smaller width, batch_size or max_examples does"
+                f"smaller at_once, width, hidden, batch_size or max_examples need less"
             )
         if facts["collectives"]:
             raise EngineFailed(f"{label}: collectives {facts['collectives']}")

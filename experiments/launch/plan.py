@@ -38,9 +38,14 @@ class Engine:
     validate: Callable[[str], str] = field(default=lambda text: "")
 
 
-# Images of TPU VMs carry Python 3.10, so the sweep brings its own.
+# Images of TPU VMs carry Python 3.10, or one that refuses pip and may lack it; so the
+# sweep brings its own.
 SETUP = """\
 set -eu
+export PIP_BREAK_SYSTEM_PACKAGES=1
+python3 -m pip --version > /dev/null 2>&1 || {
+    sudo apt-get update -q && sudo apt-get install -qy python3-pip
+}
 python3 -m pip install --user --quiet uv
 python3 -m uv venv --quiet --allow-existing --python 3.12 "$HOME/lossjax-python"
 """
