@@ -339,7 +339,7 @@ def test_check_refuses_what_does_not_fit(
 
 
 UNTRIED = [
-    ("sky", "tpu-v6e-8", "no job has ever run"),
+    ("sky", "tpu-v6e-8", "no such job has ever run"),
     ("gcloud", "ct6e-standard-8t", "ubuntu-accel-2204-amd64-tpu-v5e-v5p-v6e"),
     ("gcloud", "tpu7x-standard-4t", "ubuntu-accel-2404-amd64-tpu-tpu7x"),
     ("gcloud", "v6e-8", "--version=v2-alpha-tpuv6e"),

@@ -30,6 +30,9 @@ goes on where it was, and nothing is trained twice.
   ./run.sh launch fetch --out=gs://B/P --to=DIR        bring the runs here, report
   ./run.sh launch clean --name=digits                  delete what carries its label
 
+--check has compiled for v5e, v5p, v6e and tpu7x. No account, TPU or Slurm cluster was
+at hand: --dry_run marks what was never tried with `unverified:`.
+
 Exit codes: 0 submitted, or done; 1 the engine failed (no quota, no capacity, no answer)
 and what was begun was deleted; 2 bad usage, no credentials, engine not installed:
 nothing was made; 75 interrupted.

@@ -64,7 +64,7 @@ def render(request: Request, folder: Path) -> Plan:
         )
         for index in range(request.shards)
     )
-    notes = ("unverified: SkyPilot's schema knows the task, but no job has ever run",)
+    notes = ("unverified: no such job has ever run on an account",)
     return Plan({"task.yaml": text}, launches, notes)
 
 
