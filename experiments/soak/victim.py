@@ -2,9 +2,9 @@
 
 `python -m experiments.soak.victim LOG MOMENT COUNT SWEEP-ARGUMENT ...` runs a sweep and
 appends one JSON line to LOG for each chunk that is begun, each result that is stored
-and each file or folder that is put in its place. At the COUNT-th of those the process kills itself: half of
-the file written ("torn"), all of it but under its temporary name ("written"), or right
-after ("renamed"). "never" only watches.
+and each file or folder that is put in its place. At the COUNT-th of those the process
+kills itself: half of the file written ("torn"), all of it but under its temporary name
+("written"), or right after ("renamed"). "never" only watches.
 """
 
 import json
