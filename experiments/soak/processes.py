@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 from experiments import store
 from experiments.commandline import Exit
@@ -16,13 +17,15 @@ def killed(bench: Bench, times: int) -> Outcome:
     and by turns around the rename of a file. At most one chunk may be lost each time.
     """
     outcome, most = Outcome(), 0
-    files = sum(path.is_file() for path in bench.whole.rglob("*"))
+    watched = bench.fresh()
+    bench.start(watched, victim=(f"{watched}.log", "never", "0")).communicate()
+    renames = sum("renamed" in line for line in read(Path(f"{watched}.log")))
     for index in range(times):
         out = bench.fresh()
         log = out.with_suffix(".log")
         publishing = index % 2 == 1
         moment = MOMENTS[index // 2 % len(MOMENTS)] if publishing else "never"
-        count = bench.random.randrange(1, files)
+        count = bench.random.randint(1, renames)
         process = bench.start(out, victim=(str(log), moment, str(count)))
         if not publishing:
             time.sleep(bench.random.uniform(0.3, 1.0) * bench.seconds)
@@ -49,7 +52,7 @@ def killed_long(bench: Bench, times: int) -> Outcome:
             "--config.losses=bce",
             "--config.learning_rates=1e-2",
             "--config.tuning_seeds=()",
-            "--config.train_steps=150000",
+            "--config.train_steps=100000",
         ]
         whole, out = bench.fresh(), bench.fresh()
         began = time.monotonic()

@@ -1,10 +1,10 @@
 """A sweep that is watched from inside, and may kill itself while it publishes a file.
 
 `python -m experiments.soak.victim LOG MOMENT COUNT SWEEP-ARGUMENT ...` runs a sweep and
-appends one JSON line to LOG for each chunk that is begun and each result that is
-stored. At the COUNT-th file that is put in its place the process kills itself: half of
-the file written ("torn"), all of it but under its temporary name ("written"), or right
-after ("renamed"). "never" only watches.
+appends one JSON line to LOG for each chunk that is begun, each result that is stored
+and each file or folder that is put in its place. At the COUNT-th of those the process
+kills itself: half of the file written ("torn"), all of it but under its temporary name
+("written"), or right after ("renamed"). "never" only watches.
 """
 
 import json
@@ -29,8 +29,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _watch(log: Path) -> None:
-    """Chunks begun, and memory and open files whenever a result is stored."""
-    train, write = execute.Executor.train, store.write_result
+    """Chunks begun, renames, and memory and open files whenever a result is stored."""
+    train, write, replace = execute.Executor.train, store.write_result, os.replace
 
     def note(**facts: float) -> None:
         with open(log, "a", encoding="utf-8") as file:
@@ -48,6 +48,11 @@ def _watch(log: Path) -> None:
         megabytes = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
         note(megabytes=megabytes, files=len(os.listdir("/proc/self/fd")))
 
+    def renamed(source: Path, place: Path) -> None:
+        replace(source, place)
+        note(renamed=1)
+
+    os.replace = renamed  # type: ignore[assignment]
     execute.Executor.train = watched  # type: ignore[method-assign]
     store.write_result = written
 
