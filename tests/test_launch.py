@@ -124,6 +124,10 @@ def test_gcloud_takes_the_path_that_the_name_belongs_to(
     create = plan.commands[1]
     assert group in create and "--labels=lossjax=digits" in create
     assert "--max-run-duration=6h" in create or group == "tpu-vm"
+    # A TPU VM that was taken away keeps its name, so it has to be deleted first.
+    assert any("launch clean, then" in note for note in plan.notes) is (
+        group == "tpu-vm"
+    )
 
 
 BAD = {

@@ -48,6 +48,8 @@ def render(request: Request, folder: Path) -> Plan:
             f"Google deletes the VM after {request.hours} h, whatever happens",
             f"{UNVERIFIED}; the image is the one that {accelerators.IMAGES} gives such "
             f"machines, disk and network are gcloud's defaults",
+            "a spot VM that is taken away is deleted: launch once more, it goes on where "
+            "it was",
         )
     else:
         create = (
@@ -62,6 +64,8 @@ def render(request: Request, folder: Path) -> Plan:
             "Google has frozen the tpu-vm API; the VM costs until launch clean "
             "deletes it",
             f"{UNVERIFIED}; --version is as on {accelerators.RUNTIMES}",
+            "a spot VM that is taken away stays listed: launch clean, then launch once "
+            "more, it goes on where it was",
         )
     shut = "sudo shutdown -h now" if group[2] == "instances" else ":"
     start = (
@@ -88,8 +92,6 @@ def render(request: Request, folder: Path) -> Plan:
         ),
         notes=(
             *notes,
-            "a spot VM that is taken away is not started again: launch once more, it "
-            "goes on where it was",
             f"its output: {' '.join(reach)} ssh {name} {zone} "
             f"--command='tail -f lossjax.log'",
         ),
