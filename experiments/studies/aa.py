@@ -31,7 +31,7 @@ from experiments.report.style import COLOURS, INK
 from experiments.statistics import Arm
 from experiments.studies.study import Drawing, Finding, Judge, Outcome, Trial, Trials
 
-TRIALS, QUICK = 200, 6
+TRIALS, QUICK = 200, 4
 BLOCKS = 4
 TWINS, FIRST = "twins", "block 0"
 CARELESS = "one-sided, no Holm"
