@@ -148,19 +148,19 @@ def test_the_careless_harness_without_its_faults_is_the_ranking() -> None:
         }
         ranked = JUDGE.rank(arms, margin=0)
         worse = {s.loss for s in ranked.standings if not s.best_set}
-        assert aa.careless(JUDGE, arms, one_sided=False, holm=True) == worse
+        p = aa.against_best(JUDGE, arms)
+        assert aa.careless(p, one_sided=False, holm=True) == worse
 
 
-@pytest.mark.parametrize("fault", ["one-sided", "no Holm"])
-def test_a_fault_in_the_statistics_breaks_the_limit(monkeypatch, fault: str) -> None:
+@pytest.mark.slow
+def test_a_fault_in_the_statistics_breaks_the_limit(monkeypatch) -> None:
     """The same rows, counted by a damaged `statistics.rank` itself."""
     exact = statistics.sign_flip
     monkeypatch.setattr(statistics, "sign_flip", lambda gaps: exact(gaps) / 2)
-    if fault == "no Holm":
-        monkeypatch.setattr(statistics, "holm", np.asarray)
+    monkeypatch.setattr(statistics, "holm", np.asarray)
     outcome = aa.conclude(published_trials("aa"), JUDGE)
-    broken = [f for f in outcome.findings if f.decides and not f.holds]
-    assert broken
+    broken = [f.what for f in outcome.findings if f.decides and not f.holds]
+    assert "all rates together: a given arm is left out" in broken
 
 
 def test_the_parabola_finds_a_planted_optimum() -> None:

@@ -62,7 +62,7 @@ def grids(quick: bool) -> dict[str, Sweep]:
             learning_rates=(1e-2, 3e-2, 1e-1),
             tuning_seeds=(1000,) if quick else (1000, 1001),
             seeds=tuple(range(2 if quick else 10)),
-            train_steps=100 if quick else steps,
+            train_steps=200 if quick else steps,
             batch_size=64,
             latent_dim=4,
             curve_points=1,
