@@ -99,7 +99,8 @@ def conclude(trials: Trials, judge: Judge) -> Outcome:
     """False differences under every grid of rates, by the harness and by mutants."""
     arms = {name: _arms(trials, name) for name in RATES}
     counts: dict[str, Any] = {}
-    findings, lines = [], []
+    findings: list[Finding] = []
+    lines: list[dict[str, Any]] = []
     for name, sweeps in arms.items():
         n = len(sweeps)
         limit = int(stats.binom.ppf(0.99, n, statistics.LEVEL))
@@ -176,6 +177,18 @@ def conclude(trials: Trials, judge: Judge) -> Outcome:
             careless_left > limit,
         ),
     ]
+    summed = {
+        key: sum(line[key] for line in lines)
+        for key, value in lines[0].items()
+        if isinstance(value, int) and key != "limit"
+    }
+    together = {
+        "(rates differ)": " of ".join(
+            str(sum(counts[name][key] for name in RATES))
+            for key in ("some_left_out_where_rates_differ", "rates_differ")
+        )
+    }
+    lines.append({"rates": "all", "limit": limit, **summed, **together})
     twins = _twins(trials[TWINS], judge)
     counts[TWINS] = twins
     n = twins["trials"]
