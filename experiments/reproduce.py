@@ -210,7 +210,8 @@ def _write_rows(
 
 def _list(console: Console) -> None:
     table = Table()
-    for column in ("study", "what", "source", "data", "minutes", "rows stored"):
+    table.add_column("study", no_wrap=True)
+    for column in ("what", "source", "data", "minutes", "rows stored"):
         table.add_column(column, overflow="fold")
     for study in STUDIES.values():
         summary = folder.summary_of(study)
@@ -218,7 +219,7 @@ def _list(console: Console) -> None:
         kept = "yes" if folder.stored(study) else "no"
         table.add_row(study.name, study.what, study.source, study.data, minutes, kept)
     console.print(table)
-    console.print("minutes: measured on 2 CPU cores, compilation not counted")
+    console.print("minutes: of training, measured on 2 shared CPU cores")
 
 
 def _plain(counts: Any) -> Any:
