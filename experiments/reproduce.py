@@ -101,16 +101,22 @@ def _conclude(study: Study, source: Path, out: Path, console: Console) -> Outcom
     except OSError as error:
         raise UserError(f"--out={out}: cannot be made: {error.strerror}") from None
     folder.write(study, outcome, made, out)
-    size = " (small version: shows that it runs)" if made["quick"] else ""
-    table = Table(title=f"{study.name}: {study.what}{size}", title_justify="left")
+    table = Table(title=f"{study.name}: {study.what}", title_justify="left")
     for column in outcome.table:
         table.add_column(str(column), overflow="fold")
     for line in outcome.table.itertuples(index=False):
         table.add_row(*map(str, line))
     console.print(table)
+    if made["quick"]:
+        console.print(
+            "a small version: it shows that the study runs; its trials are too few for "
+            "the limits",
+            highlight=False,
+            soft_wrap=True,
+        )
     decided = [finding for finding in outcome.findings if finding.decides]
     for finding in decided:
-        if not finding.holds:
+        if not finding.holds and not made["quick"]:
             console.print(
                 f"differs: {finding.what}: {finding.ours}, expected {finding.expected}"
                 f"{'. ' if finding.reason else ''}{finding.reason}",
@@ -119,7 +125,8 @@ def _conclude(study: Study, source: Path, out: Path, console: Console) -> Outcom
                 soft_wrap=True,
             )
     held = sum(finding.holds for finding in decided)
-    console.print(f"{held} of {len(decided)} expectations hold", highlight=False)
+    if not made["quick"]:
+        console.print(f"{held} of {len(decided)} expectations hold", highlight=False)
     console.print(f"figure, tables, rows: {out}\n", highlight=False, soft_wrap=True)
     return outcome
 
@@ -203,7 +210,8 @@ def _write_rows(
 
 def _list(console: Console) -> None:
     table = Table()
-    for column in ("study", "what", "source", "data", "minutes", "rows stored"):
+    table.add_column("study", no_wrap=True)
+    for column in ("what", "source", "data", "minutes", "rows stored"):
         table.add_column(column, overflow="fold")
     for study in STUDIES.values():
         summary = folder.summary_of(study)
@@ -211,7 +219,7 @@ def _list(console: Console) -> None:
         kept = "yes" if folder.stored(study) else "no"
         table.add_row(study.name, study.what, study.source, study.data, minutes, kept)
     console.print(table)
-    console.print("minutes: measured on 2 CPU cores, compilation not counted")
+    console.print("minutes: of training, measured on 2 shared CPU cores")
 
 
 def _plain(counts: Any) -> Any:
