@@ -48,8 +48,8 @@ def render(request: Request, folder: Path) -> Plan:
             f"Google deletes the VM after {request.hours} h, whatever happens",
             f"{UNVERIFIED}; the image is the one that {accelerators.IMAGES} gives such "
             f"machines, disk and network are gcloud's defaults",
-            "a spot VM that is taken away is deleted: launch once more, it goes on where "
-            "it was",
+            "a spot VM that is taken away is deleted: launch once more, it goes on "
+            "where it was",
         )
     else:
         create = (
