@@ -1,5 +1,6 @@
 """The store: whole or not at all, and nothing damaged is used."""
 
+import dataclasses
 import json
 import math
 import os
@@ -70,6 +71,16 @@ def test_a_flipped_bit_never_changes_a_number_in_silence(
     stored = store.load(tmp_path)
     assert list(stored.damaged) == [f"runs/{RUN.run_id}/result.json"]
     assert stored.results == {}
+
+
+def test_a_number_written_otherwise_is_damage(tmp_path: Path) -> None:
+    """One bit makes e-05 E-05: found by the soak, and read as the same number."""
+    small = dataclasses.replace(RESULT, metrics={"val_mse": 1e-05})
+    store.write_result(tmp_path, small)
+    assert store.load(tmp_path).damaged == {}
+    text = file_of(tmp_path).read_text()
+    file_of(tmp_path).write_text(text.replace("1e-05", "1E-05"))
+    assert len(store.load(tmp_path).damaged) == 1
 
 
 @pytest.mark.parametrize("keep", [0, 1, 10, 100, 500])

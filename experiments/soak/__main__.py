@@ -30,7 +30,12 @@ def main(arguments: list[str]) -> int:
     values = flags.FlagValues()
     flags.DEFINE_bool("quick", False, "fewer injections", flag_values=values)
     flags.DEFINE_list("only", [], "these faults only", flag_values=values)
-    flags.DEFINE_string("log", None, "also write the counts, JSON", flag_values=values)
+    flags.DEFINE_string(
+        "log",
+        None,
+        "also write the counts, JSON; rows of other faults in it stay",
+        flag_values=values,
+    )
     parse(values, arguments, USAGE)
     for name in values.only:
         if name not in FAULTS:
@@ -63,8 +68,16 @@ def main(arguments: list[str]) -> int:
         highlight=False,
     )
     if values.log:
-        store.publish(Path(values.log), json.dumps(rows, indent=1) + "\n")
+        _log(Path(values.log), rows)
     return Exit.FAILED if lost or missed else Exit.DONE
+
+
+def _log(path: Path, rows: list[dict]) -> None:
+    """Rows of these faults replaced, of others kept, in the order of FAULTS."""
+    held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    named = {row["fault"]: row for row in (*held, *rows)}
+    ordered = [named[name] for name in FAULTS if name in named]
+    store.publish(path, json.dumps(ordered, indent=1) + "\n")
 
 
 def _table(rows: list[dict]) -> Table:
