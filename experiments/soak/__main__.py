@@ -56,6 +56,8 @@ def main(arguments: list[str]) -> int:
             outcome = fault.inject(bench, times) if times else Outcome()
             seconds = time.monotonic() - began
             rows.append({"fault": name, "what": fault.what, **vars(outcome)})
+            if values.log:
+                _log(Path(values.log), rows)
             console.print(f"{name}: {seconds:.0f} s", highlight=False, style="dim")
             for line in filter(None, [outcome.measured, *outcome.trouble]):
                 console.print(f"  {line}", highlight=False, markup=False)
@@ -67,8 +69,6 @@ def main(arguments: list[str]) -> int:
         f"noticed, {lost} results lost",
         highlight=False,
     )
-    if values.log:
-        _log(Path(values.log), rows)
     return Exit.FAILED if lost or missed else Exit.DONE
 
 

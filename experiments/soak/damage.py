@@ -133,7 +133,7 @@ def _states(bench: Bench) -> tuple[Path, list[Path]]:
         log = out.with_suffix(".log")
         victim = (str(log), "never", "0")
         process = bench.start(out, "--config.train_steps=3000", victim=victim)
-        while process.poll() is None and not read(log):
+        while process.poll() is None and not any("begun" in x for x in read(log)):
             time.sleep(0.01)
         time.sleep(0.2 * patience)
         process.terminate()
