@@ -36,6 +36,7 @@ case $verb in
     verify) ;; # recomputes every number of a report from the stored runs
     losses) ;; # prints the loss table, or one loss card
     data) ;; # data list, data prepare NAME: datasets and their state
+    launch) ;; # runs a sweep on cloud TPU or any rented accelerator
     soak) ;; # injects faults into real sweeps and counts what was lost
     test) module=tests extra=dev ;; # linter, type checker, import rules and tests
     -h | --help | help) usage && exit ;;
@@ -51,7 +52,7 @@ shift
 
 # shellcheck source=requirements/environment.sh
 source "$root/requirements/environment.sh"
-prepare_environment "$extra"
+prepare_environment $extra
 # Only this clone's modules: neither the user's PYTHONPATH nor the current folder.
 export PYTHONPATH=$root PYTHONSAFEPATH=1
 exec "$venv/bin/python" -m "$module" "$@"

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments import store
+from experiments import places, store
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def opened(path: Path) -> tuple[str, Checkpoint]:
     Raises:
       ValueError: it is damaged.
     """
-    content = path.read_bytes()
+    content = places.read(path)
     seal, content = content[:64], content[64:]
     if hashlib.sha256(content).hexdigest().encode() != seal:
         raise ValueError(f"{path}: its sha256 does not match its content")
@@ -91,4 +91,4 @@ def opened(path: Path) -> tuple[str, Checkpoint]:
 
 def discard(out: Path, run: store.Run) -> None:
     """Remove a run's state: it is finished, or cannot be used."""
-    _path(out, run).unlink(missing_ok=True)
+    places.remove(_path(out, run))

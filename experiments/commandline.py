@@ -4,11 +4,12 @@ Flags are absl's; the programs parse them themselves, so that an unknown flag, a
 value or a stray argument is one line and exit code 2, never a traceback.
 """
 
+import contextlib
 import enum
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,20 +40,31 @@ class SelfTestFailed(Exception):
 
 
 class Interrupts:
-    """Turns SIGINT and SIGTERM into a flag that long work looks at.
+    """Turns SIGINT and SIGTERM into Interrupted.
 
-    A second Ctrl-C stops at once.
+    At once, but inside `held` only when long work looks: so a run under training stops
+    between steps, with its state saved. A second Ctrl-C stops at once even there.
     """
 
     def __init__(self) -> None:
-        self._seen = False
+        self._seen = self._held = False
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._note)
 
     def _note(self, number: int, _: Any) -> None:
-        if self._seen and number == signal.SIGINT:
-            raise Interrupted("stopped at once")
+        if not self._held or (self._seen and number == signal.SIGINT):
+            raise Interrupted("stopped")
         self._seen = True
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Only `check` raises in here, and the end of it."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        self.check()
 
     def check(self) -> None:
         """Raise Interrupted if a signal has come."""
@@ -63,6 +75,7 @@ class Interrupts:
 def run(main: Callable[[list[str]], int]) -> None:
     """Run a program on the command line's arguments and exit with its code."""
     try:
+        Interrupts()
         code = main(sys.argv[1:])
     except UserError as error:
         code = _say(error, Exit.USAGE)
@@ -70,8 +83,6 @@ def run(main: Callable[[list[str]], int]) -> None:
         code = _say(error, Exit.SELF_TEST)
     except Interrupted as error:
         code = _say(error, Exit.INTERRUPTED)
-    except KeyboardInterrupt:
-        code = _say("stopped", Exit.INTERRUPTED)
     except BrokenPipeError:
         code = Exit.DONE  # the reader, `head` say, has seen enough
     except OSError as error:

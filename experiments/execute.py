@@ -110,8 +110,12 @@ class Executor:
         """Forget the programs and the data that none of these families needs."""
         kinds = {self._kind(family) for family in families}
         names = {family.dataset for family in families}
-        self._programs = {k: p for k, p in self._programs.items() if k in kinds}
+        kept = {k: p for k, p in self._programs.items() if k in kinds}
+        done = len(kept) < len(self._programs)
+        self._programs = kept
         self._resident = {k: r for k, r in self._resident.items() if k in names}
+        if done:
+            platform.return_memory()
 
     def step_of(self, run: Run) -> int:
         """How many steps of a run are saved."""

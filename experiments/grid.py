@@ -1,8 +1,9 @@
 """Trains a grid: what is pending, family by family, until nothing is."""
 
+import functools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from experiments import checkpoint, data, protocol, store
+from experiments import checkpoint, data, places, protocol, store
 from experiments.commandline import Interrupted, Interrupts
 from experiments.config import Sweep, UserError
 from experiments.execute import Executor, Family, family_of
@@ -34,10 +35,19 @@ def cells_of(
     return list(protocol.cells(sweep, fixed))[index::count]
 
 
-def good_results(out: Path) -> dict[str, store.Result]:
-    """What is stored and good; a failed run is tried again."""
-    stored = store.load(out).results
-    return {k: result for k, result in stored.items() if result.status != "failed"}
+def good_results(sweep: Sweep, cells: list[protocol.Cell], out: Path) -> store.Stored:
+    """What is stored and good, and what is damaged; a failed run is tried again.
+
+    From an object store only these cells' runs: a shard need not fetch the others'.
+    """
+    if not places.is_remote(out):
+        stored = store.load(out)
+        good = {k: r for k, r in stored.results.items() if r.status != "failed"}
+        return store.Stored(good, stored.damaged)
+    results: dict[str, store.Result] = {}
+    while found := store.find(out, _pending(sweep, cells, results)):
+        results.update(found)
+    return store.Stored(results, {})
 
 
 def train(
@@ -55,8 +65,15 @@ def train(
 
     `quiet` leaves out the line of each cell, for grids of hundreds of datasets.
     """
-    results = good_results(out)
+    # Nothing that is said here is markup: a message may hold brackets.
+    say = functools.partial(
+        console.print, highlight=False, markup=False, soft_wrap=True
+    )
     cells = cells_of(sweep, description["datasets"], shard)
+    stored = good_results(sweep, cells, out)
+    for path, wrong in stored.damaged.items():
+        say(f"damaged, not used: {path}: {wrong}")
+    results = dict(stored.results)
     families: dict[Family, list[protocol.Cell]] = {}
     for cell in cells:
         plan = protocol.plan(sweep, cell, results)
@@ -64,12 +81,12 @@ def train(
             families.setdefault(family_of(plan.pending[0]), []).append(cell)
     kept = sum(len(_stored(sweep, cell, results)) for cell in cells)
     if not families:
-        console.print(f"all {kept} runs are stored; nothing to train", highlight=False)
+        say(f"all {kept} runs are stored; nothing to train")
         return 0
     if kept:
-        console.print(f"{kept} runs are stored and kept", highlight=False)
+        say(f"{kept} runs are stored and kept")
     platform.use_compilation_cache(_cache())
-    executor = Executor(sweep, datasets, out, console.print)
+    executor = Executor(sweep, datasets, out, say)
     queue = list(families)
     failed = 0
     with _progress(console) as progress:
@@ -96,6 +113,9 @@ def train(
             trained, failures = 0, []
             for chunk in _chunks(sweep, families[family], results, executor, out):
                 interrupts.check()
+                if step := executor.step_of(chunk[0]):
+                    say(f"{len(chunk)} runs of {family.loss} go on at step {step}")
+                    progress.advance(task, step * len(chunk))
                 for result in _attempt(executor, chunk, tick):
                     store.write_result(out, result)
                     checkpoint.discard(out, result.run)
@@ -104,16 +124,13 @@ def train(
                     failures += [result] if result.status == "failed" else []
             executor.keep(queue[place + 1 :])
             for message in sorted({result.message for result in failures}):
-                console.print(f"failed: {message}", highlight=False, soft_wrap=True)
+                say(f"failed: {message}")
             failed += len(failures)
             if quiet:
                 continue
             for cell in families[family]:
-                _report_cell(sweep, cell, results, console)
-            seconds = time.monotonic() - began
-            console.print(
-                f"  {trained} runs in {seconds:.1f} s", highlight=False, style="dim"
-            )
+                _report_cell(sweep, cell, results, say)
+            say(f"  {trained} runs in {time.monotonic() - began:.1f} s", style="dim")
     return failed
 
 
@@ -121,13 +138,16 @@ def _attempt(
     executor: Any, chunk: list[store.Run], tick: Any
 ) -> Iterator[store.Result]:
     """The chunk's results; a failed one for each run where it cannot be computed."""
+    left = list(chunk)
     try:
-        yield from executor.train(chunk, tick)
+        for result in executor.train(chunk, tick):
+            yield result
+            left.remove(result.run)
     except (Interrupted, UserError, OSError):
         raise
     except Exception as error:
         message = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-        for run in chunk:
+        for run in left:
             yield store.Result(run, "failed", message=message)
 
 
@@ -142,19 +162,22 @@ def _chunks(
 
     What another process of the same grid has stored meanwhile is taken from there.
     """
-    while pending := [
-        run for cell in cells for run in protocol.plan(sweep, cell, results).pending
-    ]:
-        elsewhere = {
-            run.run_id: result for run in pending if (result := store.find(out, run))
-        }
-        if elsewhere:
+    while pending := _pending(sweep, cells, results):
+        if elsewhere := store.find(out, pending):
             results.update(elsewhere)
             continue
         alike = [run for run in pending if run.stage == pending[0].stage]
         alike = alike[: executor.layout.replicas]
         steps = [executor.step_of(run) for run in alike]
         yield [run for run, s in zip(alike, steps, strict=True) if s == steps[0]]
+
+
+def _pending(
+    sweep: Sweep, cells: list[protocol.Cell], results: dict[str, store.Result]
+) -> list[store.Run]:
+    return [
+        run for cell in cells for run in protocol.plan(sweep, cell, results).pending
+    ]
 
 
 def _stored(
@@ -176,7 +199,7 @@ def _report_cell(
     sweep: Sweep,
     cell: protocol.Cell,
     results: dict[str, store.Result],
-    console: Console,
+    say: Callable[[str], None],
 ) -> None:
     """One line: the chosen rate and the primary metric, as soon as a cell is done."""
     plan = protocol.plan(sweep, cell, results)
@@ -189,11 +212,9 @@ def _report_cell(
     lost = sum(result.status == "diverged" for result in final)
     notes = ", at the edge of the grid" if plan.edge else ""
     notes += f", {lost} diverged" if lost else ""
-    console.print(
+    say(
         f"{cell}: rate {plan.learning_rate:g}{notes}, "
-        f"{sweep.primary_metric} {mean} over {len(final)} seeds",
-        highlight=False,
-        soft_wrap=True,
+        f"{sweep.primary_metric} {mean} over {len(final)} seeds"
     )
 
 

@@ -5,6 +5,7 @@ come from results/published, lists from the tables that the programs themselves 
 """
 
 import functools
+import json
 from collections.abc import Callable, Mapping
 
 from tabulate import tabulate
@@ -48,6 +49,23 @@ def _datasets() -> str:
     return tabulate(rows, head, tablefmt="pipe")
 
 
+def _soak() -> str:
+    rows = json.loads((PUBLISHED / "soak" / "soak.json").read_text(encoding="utf-8"))
+    table = [
+        (
+            row["what"],
+            row["injected"],
+            row["detected"],
+            row["lost"],
+            f"{row['seconds']:.1f}",
+            row["measured"],
+        )
+        for row in rows
+    ]
+    head = ("fault", "injected", "detected", "lost", "seconds to recover", "measured")
+    return tabulate(table, head, tablefmt="pipe", floatfmt=".1f")
+
+
 def _study(study: Study) -> str:
     """A study's table, from its published summary."""
     summary = folder.summary_of(study)
@@ -76,6 +94,7 @@ def _studies() -> str:
 TABLES: Mapping[str, Callable[[], str]] = {
     "losses": cards.markdown,
     "datasets": _datasets,
+    "soak": _soak,
     "studies": _studies,
     **{
         f"study {name}": functools.partial(_study, STUDIES[name])

@@ -6,23 +6,28 @@ jax, so a laptop rebuilds every table.
 """
 
 import base64
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import json
 import math
 import os
+import shutil
+import time
 import uuid
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from experiments import places
 from experiments.kept import Kept, Worst
 
 SCHEMA = 1
+FILES = ("sweep.json", "result.json")  # what a report is made from
 STATUSES = ("ok", "diverged", "failed")
 
 
@@ -180,6 +185,9 @@ def publish(path: Path, content: str | bytes) -> None:
     Its folder is made where only that is missing: a directory of results that vanished
     under a sweep is an error, not a new one with holes.
     """
+    if places.is_remote(path):
+        places.put(path, content.encode() if isinstance(content, str) else content)
+        return
     path.parent.mkdir(exist_ok=True)
     temporary = path.with_name(temporary_name(path.name))
     data = content.encode() if isinstance(content, str) else content
@@ -194,20 +202,31 @@ def publish(path: Path, content: str | bytes) -> None:
         raise
 
 
+def discard_temporaries(out: Path, older_than_s: float = 3600) -> None:
+    """Remove what writers that were killed left behind; a live writer's is younger."""
+    if places.is_remote(out):  # one put commits; there are none
+        return
+    oldest = time.time() - older_than_s
+    for path in (*out.glob(".*.*"), *(out / "runs").glob("*/.*.*")):
+        with contextlib.suppress(OSError):
+            if path.lstat().st_mtime < oldest:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def _sealed(payload: Any) -> str:
     payload = _finite(payload)
     sealed = {"schema": SCHEMA, "sha256": digest(payload), "payload": payload}
     return json.dumps(sealed, sort_keys=True, indent=1) + "\n"
 
 
-def _unseal(path: Path) -> Any:
+def _unseal(path: Path, content: bytes | None = None) -> Any:
     """The payload of a sealed file; ValueError says what is wrong with it."""
-    sealed = json.loads(path.read_text(encoding="utf-8"))
+    sealed = json.loads(places.read(path) if content is None else content)
     if not isinstance(sealed, dict) or set(sealed) != {"schema", "sha256", "payload"}:
         raise ValueError("not a file of this suite")
     if sealed["schema"] != SCHEMA:
         raise ValueError(f"schema {sealed['schema']!r}, this version reads {SCHEMA}")
-    # What was read is finite already; going over it again is most of a report's reading.
+    # What was read is finite; to make it so again would double a report's reading.
     if _sha256(_compact(sealed["payload"])) != sealed["sha256"]:
         raise ValueError("its sha256 does not match its content")
     return sealed["payload"]
@@ -221,7 +240,8 @@ def write_result(out: Path, result: Result) -> None:
 
 def write_sweep(out: Path, description: Mapping[str, Any]) -> None:
     """Publish sweep.json: config, losses in display order, metrics, datasets."""
-    (out / "runs").mkdir(parents=True, exist_ok=True)
+    if not places.is_remote(out):
+        (out / "runs").mkdir(parents=True, exist_ok=True)
     publish(out / "sweep.json", _sealed(description))
 
 
@@ -236,6 +256,9 @@ def read_sweep(out: Path) -> dict[str, Any]:
 
 def load(out: Path) -> Stored:
     """Every stored run, in run_id order; what cannot be trusted is listed, not used."""
+    if places.is_remote(out):
+        with places.nearby(out, ["result.json"]) as near:
+            return load(near)
     results: dict[str, Result] = {}
     damaged: dict[str, str] = {}
     for path in sorted((out / "runs").glob("*/result.json")):
@@ -248,19 +271,25 @@ def load(out: Path) -> Stored:
     return Stored(results, damaged)
 
 
-def find(out: Path, run: Run) -> Result | None:
-    """The stored result of a run that did not fail, if there is one to be trusted."""
-    try:
-        result = _read(out / "runs" / run.run_id / "result.json")
-    except (OSError, ValueError):
-        return None
-    return None if result.status == "failed" else result
+def find(out: Path, runs: Iterable[Run]) -> dict[str, Result]:
+    """The stored results of runs that did not fail, where they are to be trusted."""
+    paths = [out / "runs" / run.run_id / "result.json" for run in runs]
+    found: dict[str, Result] = {}
+    contents = places.read_all(paths) if places.is_remote(out) else dict.fromkeys(paths)
+    for path, content in contents.items():
+        try:
+            result = _read(path, content)
+        except (OSError, ValueError):
+            continue
+        if result.status != "failed":
+            found[result.run.run_id] = result
+    return found
 
 
-def _read(path: Path) -> Result:
+def _read(path: Path, content: bytes | None = None) -> Result:
     """The result of a file; ValueError says what is wrong with it."""
     try:
-        result = Result.from_json(_unseal(path))
+        result = Result.from_json(_unseal(path, content))
     except (KeyError, TypeError, zlib.error) as error:
         raise ValueError(f"not a result of this version: {error}") from error
     if result.run.run_id != path.parent.name:

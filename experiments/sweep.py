@@ -10,7 +10,7 @@ from typing import Any
 from absl import flags
 from rich.console import Console
 
-from experiments import data, grid, protocol, store
+from experiments import data, grid, places, protocol, store
 from experiments.commandline import (
     ROOT,
     Exit,
@@ -58,7 +58,10 @@ _ACCELERATORS = {
 def main(arguments: list[str]) -> int:
     values = flags.FlagValues()
     flags.DEFINE_string(
-        "out", None, "directory of results (results/local/NAME)", flag_values=values
+        "out",
+        None,
+        "directory, gs:// or s3:// prefix of results (results/local/NAME)",
+        flag_values=values,
     )
     flags.DEFINE_string(
         "shard", None, "i/n: train every n-th cell, from i", flag_values=values
@@ -71,33 +74,46 @@ def main(arguments: list[str]) -> int:
     )
     name, sweep = parse_sweep(values, arguments, DEFAULT, USAGE)
     sweep = checked(sweep)
-    out = Path(values.out or ROOT / "results" / "local" / name)
-    check_out(out)
+    out = places.parse(values.out or str(ROOT / "results" / "local" / name))
+    check_out(out, writing=not values.dry_run)
     shard = _shard(values.shard)
     console = Console()
     datasets = load(sweep)
     if values.dry_run:
         return _dry_run(sweep, datasets, out, shard, console)
-    interrupts = Interrupts()
     start_platform(sweep, values.platform, console)
     _check_memory(datasets)
     description = describe(sweep, datasets)
+    if not places.is_remote(out):
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"--out={out}: cannot be made: {error.strerror}") from None
+    # A shard on a store would fetch all others' runs, for a report without verdict.
+    reports = not places.is_remote(out) or shard[1] == 1
+    interrupts = Interrupts()
     try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--out={out}: cannot be made: {error.strerror}") from None
-    try:
+        store.discard_temporaries(out)
         store.write_sweep(out, description)
-        failed = grid.train(
-            sweep, datasets, description, out, shard, interrupts, console
-        )
+        with interrupts.held():
+            failed = grid.train(
+                sweep, datasets, description, out, shard, interrupts, console
+            )
+        summary = report.build(out) if reports else None
     except Interrupted as error:
         again = shlex.join(["./run.sh", "sweep", *arguments])
         raise Interrupted(
             f"{error}; every finished run is kept in {out}; to go on: {again}"
         ) from None
-    summary = report.build(out)
-    render(summary, console)
+    if summary is None:
+        fetch = shlex.join(["./run.sh", "launch", "fetch", f"--out={out}"])
+        console.print(
+            f"shard {values.shard} is done; {fetch} merges the shards and reports",
+            highlight=False,
+            soft_wrap=True,
+        )
+    else:
+        render(summary, console)
     return Exit.FAILED if failed else Exit.DONE
 
 
@@ -121,8 +137,11 @@ def checked(sweep: Sweep) -> Sweep:
     return Sweep.from_json(sweep.to_json() | {"losses": losses})
 
 
-def check_out(out: Path) -> None:
+def check_out(out: Path, *, writing: bool = True) -> None:
     """The nearest existing folder of `out` must be one that we can write to."""
+    if places.is_remote(out):
+        places.check(out, writing=writing)
+        return
     place = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
     if not place.is_dir():
         raise UserError(f"--out={out}: {place} is a file; name a directory")
@@ -270,9 +289,10 @@ def _dry_run(
     console: Console,
 ) -> int:
     """Print what a sweep would train."""
-    results = grid.good_results(out)
+    cells = grid.cells_of(sweep, _dataset_facts(datasets), shard)
+    results = grid.good_results(sweep, cells, out).results
     total = pending = 0
-    for cell in grid.cells_of(sweep, _dataset_facts(datasets), shard):
+    for cell in cells:
         tuning, final = (
             len(sweep.tuning_seeds) * len(sweep.learning_rates),
             len(sweep.seeds),

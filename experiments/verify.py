@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from absl import flags
 
-from experiments import store
+from experiments import places, store
 from experiments.commandline import Exit, parse, run
 from experiments.config import UserError
+from experiments.kept import sizes
 from experiments.report import build, verdict
 from experiments.report.evidence import Evidence, Group, read
 
@@ -38,7 +40,7 @@ def main(arguments: list[str]) -> int:
     parse(values, arguments, USAGE)
     if not values.out:
         raise UserError("--out is missing; --out=DIR names the directory of a sweep")
-    out = Path(values.out)
+    out = places.local(values.out)
     found = 0
     for problem in problems(out):
         print(f"verify: {problem}")
@@ -123,6 +125,27 @@ def _stored(out: Path, evidence: Evidence) -> Iterator[str]:
             )
     for group in evidence.groups:
         yield from _alike(group)
+        images = evidence.description["datasets"][group.dataset].get("test")
+        if images:
+            yield from _grouped(group, sizes(images))
+
+
+def _grouped(group: Group, counts: np.ndarray) -> Iterator[str]:
+    """What was kept of groups of test images must average to the score of all."""
+    for cell in group.cells.values():
+        for result in cell.final:
+            for name in result.kept.metrics if result.kept else ():
+                means = result.kept.of(name) if result.kept else None
+                score = result.metrics.get(f"test_{name}", math.nan)
+                whole = math.nan
+                if means is not None and len(means) == len(counts):
+                    whole = float(counts @ means.astype(float)) / counts.sum()
+                unscored = math.isnan(score) and math.isnan(whole)
+                if not (unscored or math.isclose(whole, score, rel_tol=1e-4)):
+                    yield (
+                        f"{result.run.run_id}: its groups of test images give {name} "
+                        f"{whole:.6g}, its score is {score:.6g}"
+                    )
 
 
 def _alike(group: Group) -> Iterator[str]:
@@ -132,10 +155,17 @@ def _alike(group: Group) -> Iterator[str]:
         for cell in group.cells.values():
             for result in cell.final:
                 value = result.provenance.get(name, result.run.fixed.get(name))
+                value = _bitwise(value) if name == "layout" else value
                 made.setdefault(store.canonical(value), result.run.run_id)
         if len(made) > 1:
             each = ", ".join(f"{value} ({run_id})" for value, run_id in made.items())
             yield f"{group.name}: mixed {name} in one comparison: {each}"
+
+
+def _bitwise(layout: Any) -> Any:
+    """What the bits of a run depend on: one mapped after the other is as if alone."""
+    one_by_one = isinstance(layout, dict) and layout.get("mapping") == "map"
+    return "map" if one_by_one else layout
 
 
 def _written_for(out: Path, evidence: Evidence) -> str:

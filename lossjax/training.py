@@ -97,14 +97,19 @@ class Program:
         self._advance = spread(advance, mesh, layout, shared=6, donated=True)
         self._begin = spread(_begin, mesh, layout, shared=0)
 
-    def compile(self, replicas: Replica, train_u8: Any, validation: Blocks) -> None:
-        """Compile the training step ahead of its first call, for these shapes."""
+    def compile(self, replicas: Replica, train_u8: Any, validation: Blocks) -> Any:
+        """Compile the training step ahead of its first call, for these shapes.
+
+        Returns:
+          The compiled step, for those who ask what it costs.
+        """
         step = jax.ShapeDtypeStruct((), jnp.int32)
         state = jax.eval_shape(self.init, replicas)
         flag = jax.ShapeDtypeStruct((), jnp.bool_)
         self._compiled = self._advance.lower(
             replicas, state, train_u8, validation, step, step, step, flag
         ).compile()
+        return self._compiled
 
     def init(self, replicas: Replica) -> State:
         """Fresh states, one for each slot; the weights do not depend on the loss."""

@@ -1,5 +1,6 @@
 # The virtual environment that run.sh runs in; sourced, needs $root.
-# LOSSJAX_VENV (where), LOSSJAX_PYTHON (with which Python), LOSSJAX_DEVICE (which lock).
+# LOSSJAX_VENV (where), LOSSJAX_PYTHON (with which Python), LOSSJAX_DEVICE (which lock),
+# LOSSJAX_EXTRA (which locks besides).
 
 fail() { # code, words: one line on stderr
     echo "run.sh: $2" >&2
@@ -24,6 +25,17 @@ choose_device() {
         cpu | cuda | tpu) ;;
         *) fail 2 "LOSSJAX_DEVICE=$LOSSJAX_DEVICE: valid are cpu, cuda, tpu" ;;
     esac
+}
+
+choose_extras() { # locks that the verb wants
+    local name
+    extras=("$@")
+    for name in $(tr , " " <<<"${LOSSJAX_EXTRA:-}"); do
+        case $name in
+            store | cluster | dev) extras+=("$name") ;;
+            *) fail 2 "LOSSJAX_EXTRA=$LOSSJAX_EXTRA: valid are store, cluster, dev" ;;
+        esac
+    done
 }
 
 # Prints 3.11, 3.12 or 3.13, or fails where $1 is no Python or another version.
@@ -96,13 +108,16 @@ install_lock() { # lock, words
 }
 
 # Builds or mends the environment; returns in milliseconds when there is nothing to do.
-prepare_environment() { # "dev" where the development tools are wanted too
+prepare_environment() { # locks besides the device's
+    local name missing=
     venv=${LOSSJAX_VENV:-$root/.venv}
     [[ $venv == /* ]] || venv=$PWD/$venv
     choose_device
-    if installed "$LOSSJAX_DEVICE" && { [[ -z ${1:-} ]] || installed "$1"; }; then
-        return
-    fi
+    choose_extras "$@"
+    for name in "$LOSSJAX_DEVICE" ${extras[@]+"${extras[@]}"}; do
+        installed "$name" || missing=1
+    done
+    [[ -n $missing ]] || return 0
     mkdir -p "$(dirname "$venv")"
     trap 'exit 75' INT TERM
     # A second run.sh waits here; the descriptor closes with this subshell.
@@ -116,9 +131,9 @@ prepare_environment() { # "dev" where the development tools are wanted too
             create_environment
             install_lock "$LOSSJAX_DEVICE" "the $LOSSJAX_DEVICE packages (once, $(install_time))"
         fi
-        if [[ -n ${1:-} ]] && ! installed "$1"; then
-            install_lock "$1" "the development tools (once, about a minute)"
-        fi
+        for name in ${extras[@]+"${extras[@]}"}; do
+            installed "$name" || install_lock "$name" "the $name packages (once, about a minute)"
+        done
     ) 9<"$(dirname "$venv")"
     trap - INT TERM
 }

@@ -4,17 +4,23 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-compile() {
-    local lock="requirements/$1.lock"
-    shift
-    uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+compile() { # lock, source, options
+    local lock="requirements/$1.lock" source=$2
+    shift 2
+    uv pip compile "$source" --quiet --universal --python-version 3.11 \
         --generate-hashes --no-config --no-emit-index-url --no-emit-find-links \
         --custom-compile-command "requirements/lock.sh" --output-file "$lock" "$@"
     echo "$lock: $(grep -c '==' "$lock") packages"
 }
 
-compile cpu "$@"
+core=(pyproject.toml --constraints requirements/constraints.txt)
+compile cpu "${core[@]}" "$@"
 # The others may add packages but never move one that a CPU run is published with.
-compile cuda "$@" --extra cuda --constraints requirements/cpu.lock
-compile tpu "$@" --extra tpu --constraints requirements/cpu.lock
-compile dev "$@" --group dev --constraints requirements/cpu.lock
+core+=(--constraints requirements/cpu.lock)
+compile cuda "${core[@]}" --extra cuda "$@"
+compile tpu "${core[@]}" --extra tpu "$@"
+compile store "${core[@]}" --extra store "$@"
+compile cluster "${core[@]}" --extra cluster --extra store "$@"
+compile dev "${core[@]}" --group dev "$@"
+# SkyPilot has its own idea of protobuf, so it gets an environment of its own.
+sed -n 's/^launch = \["\(.*\)"\]$/\1/p' pyproject.toml | compile launch - "$@"

@@ -1,6 +1,8 @@
 """`./run.sh test [PYTEST ARGUMENTS]`: the static checks, then the tests.
 
-The first check that fails ends the run, so that pytest's closing line comes last.
+The first check that fails ends the run, so that pytest's closing line comes last. Two
+processes share the tests, a file each: compilation, most of the time, keeps one core
+busy. `-n 0` runs them in one process, for a debugger say.
 """
 
 import os
@@ -22,7 +24,8 @@ def main() -> None:
         if subprocess.run([tools / program, *arguments]).returncode:
             sys.exit(f"{check} failed; the tests were not run")
     print("== pytest", flush=True)
-    os.execv(sys.executable, [sys.executable, "-m", "pytest", *sys.argv[1:]])
+    parallel = ("-n", "2", "--dist", "loadfile")
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *parallel, *sys.argv[1:]])
 
 
 main()

@@ -64,6 +64,30 @@ def test_a_published_study_makes_the_table(tmp_path: Path) -> None:
     assert published.refreshed("no tables", studies) == "no tables"
 
 
+def test_a_dial_by_hand() -> None:
+    """Best, the range of the best set, and the standing of two values."""
+
+    def row(loss: str, center: float, best_set: bool) -> dict[str, object]:
+        low, high = center - 0.01, center + 0.01
+        return {"loss": loss, "center": center, "low": low, "high": high} | {
+            "best_set": best_set,
+            "diverged": 0,
+        }
+
+    ranking = [
+        row("mse", 0.1, True),
+        row("power", 0.2, True),
+        row("power(g=-0.5)", 0.3, True),
+        row("power(g=1)", 0.4, False),
+    ]
+    metrics = {"mse": {"direction": "lower", "ranking": ranking}}
+    summary = {"datasets": {"digits": {"models": {"conv_ae": {"metrics": metrics}}}}}
+    made = published.dial(summary, "digits", "conv_ae", ["power(g=0.5)", "0.5", "1"])
+    assert made.splitlines()[2] == (
+        "| mse ↓ | 0.5 | -0.5 to 0.5 | **0.200 ± 0.010** | 0.400 ± 0.010 |"
+    )
+
+
 def test_only_a_whole_sweep_is_published(tmp_path: Path) -> None:
     def lose(result: Result) -> Result | None:
         return None if result.run.seed == 3 else result

@@ -26,7 +26,7 @@ from experiments.config import Sweep, UserError
 from experiments.report import console, markup, style
 from experiments.report.__main__ import main
 from experiments.report.build import build, swap
-from experiments.report.evidence import read
+from experiments.report.evidence import Evidence, read
 from experiments.report.sections import SECTIONS, response
 from experiments.store import Result
 
@@ -579,3 +579,27 @@ def test_reports_that_are_put_in_place_at_once_are_whole(tmp_path: Path) -> None
         list(pool.map(publish, range(8)))
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
     assert (tmp_path / "report" / "index.html").read_text()
+
+
+def test_the_last_of_two_reports_knows_every_run(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shard that read the store before another ended must not have the last word."""
+    out, aside = tmp_path / "out", tmp_path / "aside"
+    shutil.copytree(whole, out)
+    late = sorted(out.glob("runs/*"))[:3]
+    aside.mkdir()
+    for folder in late:
+        folder.rename(aside / folder.name)
+    stale = read(out)
+    for folder in late:
+        (aside / folder.name).rename(folder)
+    answers = [stale]
+
+    def slow(place: Path) -> Evidence:
+        return answers.pop() if answers else read(place)
+
+    monkeypatch.setattr("experiments.report.build.read", slow)
+    summary = build(out)
+    assert not summary.evidence.missing
+    assert files(out / "report") == files(whole / "report")

@@ -21,7 +21,7 @@ def clone(tmp_path: Path) -> Path:
     (root / "experiments").mkdir()
     shutil.copy(ROOT / "run.sh", root)
     shutil.copy(ROOT / "requirements/environment.sh", root / "requirements")
-    for lock in ("cpu", "cuda", "tpu", "dev"):
+    for lock in ("cpu", "cuda", "tpu", "dev", "store"):
         (root / f"requirements/{lock}.lock").write_text(f"# {lock}\n")
     (root / "experiments/losses.py").write_text(
         "import os, sys; print('ran', os.getcwd(), sys.version_info[:2], sys.argv[1:])"
@@ -133,6 +133,15 @@ def test_another_device_rebuilds(clone: Path) -> None:
     )
     wrong = run(clone, "losses", LOSSJAX_DEVICE="gpu")
     assert wrong.returncode == 2 and "valid are cpu, cuda, tpu" in wrong.stderr
+
+
+def test_an_extra_is_installed_beside_and_a_wrong_one_named(clone: Path) -> None:
+    first = run(clone, "losses", LOSSJAX_EXTRA="store")
+    assert first.returncode == 0, first.stderr
+    assert "installing the store packages" in first.stderr
+    assert run(clone, "losses", LOSSJAX_EXTRA="store").stderr == ""
+    wrong = run(clone, "losses", LOSSJAX_EXTRA="clouds")
+    assert wrong.returncode == 2 and "valid are store, cluster, dev" in wrong.stderr
 
 
 @pytest.mark.slow
@@ -248,13 +257,13 @@ def test_a_python_without_venv_gets_the_apt_command(
 
 def test_locks_are_hashed_and_name_no_place() -> None:
     versions = {}
-    for name in ("cpu", "cuda", "tpu", "dev"):
+    for name in ("cpu", "cuda", "tpu", "dev", "store", "cluster", "launch"):
         text = (ROOT / f"requirements/{name}.lock").read_text()
         lines = [line for line in text.splitlines() if not line.startswith(" ")]
         pins = [line for line in lines if not line.startswith("#")]
         assert all("==" in pin and pin.endswith("\\") for pin in pins)
-        for word in ("http", "file:", "--index", "--find-links", " @ "):
+        for word in ("://", "file:", "--index", "--find-links", " @ "):
             assert word not in text
         versions[name] = {pin.rstrip("\\ ") for pin in pins}
-    for name in ("cuda", "tpu", "dev"):
+    for name in ("cuda", "tpu", "dev", "store", "cluster"):
         assert versions["cpu"] <= versions[name]

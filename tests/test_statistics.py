@@ -36,6 +36,35 @@ def test_interval_of_student() -> None:
     assert found.high == pytest.approx(2.4598858, abs=1e-7)
 
 
+@pytest.mark.parametrize(
+    ("n", "quantile"), [(2, 12.706), (3, 4.303), (6, 2.571), (10, 2.262), (15, 2.145)]
+)
+def test_interval_uses_the_published_quantiles(n: int, quantile: float) -> None:
+    """Fisher's table of t at P = .05, which is two-sided, to its three digits."""
+    values = np.arange(n) % 2 + np.arange(n) / 7
+    found = statistics.interval(values)
+    error = np.std(values, ddof=1) / math.sqrt(n)
+    assert (found.high - found.center) / error == pytest.approx(quantile, abs=5e-4)
+    assert (found.center - found.low) / error == pytest.approx(quantile, abs=5e-4)
+
+
+def test_interval_of_darwins_maize() -> None:
+    """Fisher (1935, section 17): mean 20.93 eighths of an inch, t = 2.148."""
+    found = statistics.interval(MAIZE)
+    assert found.center == pytest.approx(20.933, abs=5e-4)
+    half = found.high - found.center
+    assert found.center / (half / 2.145) == pytest.approx(2.148, abs=1e-3)
+    assert 0 < found.low < 0.05
+
+
+def test_sign_flip_runs_along_the_seeds() -> None:
+    """Rows are losses, columns seeds; the wrong axis would give three p-values."""
+    table = np.array([[1.0] * 6, [1, -1, 1, -1, 1, -1]])
+    np.testing.assert_allclose(statistics.sign_flip(table), [2 / 64, 1])
+    np.testing.assert_allclose(statistics.sign_flip(-table), [2 / 64, 1])
+    assert statistics.sign_flip(table.T).shape == (6,)
+
+
 def test_interval_is_bootstrapped_from_twenty_values() -> None:
     skewed = np.exp(np.linspace(-2, 2, 20))
     half = stats.sem(skewed) * stats.t.ppf(0.975, 19)

@@ -164,6 +164,7 @@ def test_a_damaged_result_is_trained_again(done: Path, tmp_path: Path) -> None:
     ended = sweep(*SMALL, f"--out={out}")
     assert ended.returncode == 0
     assert "runs are stored and kept" in ended.stdout
+    assert f"damaged, not used: {victim.relative_to(out)}: " in ended.stdout
     assert store.load(out).damaged == {}
     assert tables(out) == tables(done)
 

@@ -84,6 +84,13 @@ def other_numerics(out: Path) -> None:
     store.write_result(out, dataclasses.replace(result, run=run))
 
 
+def other_precision(out: Path) -> None:
+    result = first(out)
+    fixed = dict(result.run.fixed) | {"precision": "bfloat16"}
+    run = dataclasses.replace(result.run, fixed=fixed)
+    store.write_result(out, dataclasses.replace(result, run=run))
+
+
 def cut_a_picture(out: Path) -> None:
     path = out / "report/figures/ranking-digits-conv_ae.png"
     path.write_bytes(path.read_bytes()[:-20])
@@ -113,7 +120,9 @@ def raise_a_score(out: Path) -> None:
         (lose_a_file, "holds no result.json"),
         (other_numerics, "mixed NUMERICS: the sweep has 1"),
         (forge(provenance={"layout": "1 device"}), "mixed layout in one comparison"),
-        (forge(metrics={"test_mse": 0.5}), "report/rows.csv: line"),
+        (forge(kept=None, metrics={"test_mse": 0.5}), "report/rows.csv: line"),
+        (forge(metrics={"test_mse": 0.5}), "its groups of test images give mse 0.01"),
+        (other_precision, "mixed precision: the sweep has float32"),
         (edit("sweep.json", '"value": 0.01', '"value": 0.1'), "sweep.json: its sha256"),
         (raise_a_score, "metrics/mse/ranking/mae/center is 0.0139"),
         (edit("report/rows.csv", ",0.0137,", ",0.0138,"), "val_mse: '0.0138', the"),
@@ -189,3 +198,18 @@ def test_nothing_to_verify_is_bad_usage(true: Path, tmp_path: Path) -> None:
     shutil.copy(true / "sweep.json", tmp_path)
     with pytest.raises(UserError, match="holds no report"):
         verify.main([f"--out={tmp_path}"])
+
+
+@pytest.mark.parametrize(("mapping", "mixed"), [("map", False), ("vmap", True)])
+def test_more_seeds_later_are_no_other_layout(
+    copy: Path, mapping: str, mixed: bool
+) -> None:
+    """Runs mapped one after the other have the bits of runs alone, however many."""
+    for result in store.load(copy).results.values():
+        replicas = 4 + 2 * (result.run.seed % 2)
+        layout = {"devices": 2, "mapping": mapping, "replicas": replicas}
+        provenance = dict(result.provenance) | {"layout": layout}
+        store.write_result(copy, dataclasses.replace(result, provenance=provenance))
+    build(copy)
+    found = [line for line in verify.problems(copy) if "mixed layout" in line]
+    assert bool(found) == mixed

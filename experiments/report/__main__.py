@@ -1,10 +1,9 @@
 """The verb `report`: rebuilds tables, figures and the page from stored runs."""
 
-from pathlib import Path
-
 from absl import flags
 from rich.console import Console
 
+from experiments import places
 from experiments.commandline import Exit, parse, run
 from experiments.config import UserError
 from experiments.report.build import build
@@ -25,7 +24,7 @@ def main(arguments: list[str]) -> int:
     parse(values, arguments, USAGE)
     if not values.out:
         raise UserError("--out is missing; --out=DIR names the directory of a sweep")
-    render(build(Path(values.out)), Console())
+    render(build(places.local(values.out)), Console())
     return Exit.DONE
 
 

@@ -5,6 +5,7 @@ interrupted build leaves the old report whole.
 """
 
 import contextlib
+import csv
 import dataclasses
 import errno
 import json
@@ -16,7 +17,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from experiments import store
+from experiments import places, store
 from experiments.report import commands, markup, style, tables, verdict
 from experiments.report.album import Album
 from experiments.report.evidence import Evidence, read
@@ -46,9 +47,23 @@ def build(out: Path) -> Summary:
       UserError: there is no readable sweep.
       OSError: the report cannot be written.
     """
+    if places.is_remote(out):
+        with places.nearby(out, store.FILES) as near:
+            summary = build(near)
+            places.send(near / "report", out / "report")
+        return dataclasses.replace(summary, out=out)
     evidence = read(out)
     try:
-        return _build(out, evidence)
+        while True:
+            summary, newer = _build(out, evidence)
+            if not newer:
+                return summary
+            # It took the place of a report that knew runs that we did not: a shard
+            # that ended in the same second. The last one to end must know them all.
+            now = read(out)
+            if [r.run for r in now.results()] == [r.run for r in evidence.results()]:
+                return summary
+            evidence = now
     except OSError as error:
         raise OSError(f"--out={out}: cannot write the report: {error}") from error
 
@@ -94,24 +109,40 @@ def write(evidence: Evidence, directory: Path) -> dict[str, Any]:
     return summary
 
 
-def _build(out: Path, evidence: Evidence) -> Summary:
-    fresh = out / f".report.{os.getpid()}"
-    shutil.rmtree(fresh, ignore_errors=True)
+def _build(out: Path, evidence: Evidence) -> tuple[Summary, bool]:
+    """The report put in its place, and whether the one before it knew more runs."""
+    fresh = out / store.temporary_name("report")
     try:
         summary = write(evidence, fresh)
-        swap(fresh, out / "report")
+        known = _runs(fresh)
+        newer = bool(swap(fresh, out / "report") - known)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    return Summary(out, evidence, summary["verdict"], summary)
+    return Summary(out, evidence, summary["verdict"], summary), newer
 
 
-def swap(fresh: Path, place: Path) -> None:
-    """Put a whole directory in the place of another, whoever else does the same."""
+def _runs(report: Path) -> set[tuple[str, ...]]:
+    """The runs that a report was made from: what identifies a row of rows.csv."""
+    try:
+        with open(report / "rows.csv", encoding="utf-8", newline="") as file:
+            return {tuple(row[: tables.IDENTITY]) for row in csv.reader(file)}
+    except OSError:
+        return set()
+
+
+def swap(fresh: Path, place: Path) -> set[tuple[str, ...]]:
+    """Put a whole report in the place of another, whoever else does the same.
+
+    Returns:
+      The runs of every report that was replaced.
+    """
     old = fresh.with_name(f"{fresh.name}.old")
+    replaced: set[tuple[str, ...]] = set()
     while fresh.exists():
         try:
             with contextlib.suppress(FileNotFoundError):
                 os.replace(place, old)
+                replaced |= _runs(old)
             os.replace(fresh, place)
         except OSError as error:
             # Another process was quicker: its directory goes the same way.
@@ -119,6 +150,7 @@ def swap(fresh: Path, place: Path) -> None:
                 raise
         finally:
             shutil.rmtree(old, ignore_errors=True)
+    return replaced
 
 
 def _page(evidence: Evidence, album: Album) -> str:

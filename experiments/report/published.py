@@ -2,8 +2,8 @@
 
 `python -m experiments.report.published --out=DIR --study=NAME --figure=STEM` copies
 what a reader may check into results/published/NAME. Every call then writes the tables
-of the README again, each between `<!-- table NAME DATASET MODEL METRIC ... -->` and
-`<!-- end -->`.
+of the README again, each between `<!-- table NAME DATASET MODEL METRIC ... -->` or
+`<!-- dial NAME DATASET MODEL LOSS VALUE ... -->` and `<!-- end -->`.
 """
 
 import json
@@ -29,6 +29,7 @@ and the named figures; then writes the tables of README.md again.
 """
 PUBLISHED = ROOT / "results" / "published"
 _TABLE = re.compile(r"(<!-- table ([^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
+_DIAL = re.compile(r"(<!-- dial ([^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main(arguments: list[str]) -> int:
@@ -81,12 +82,41 @@ def refreshed(text: str, published: Path) -> str:
     """A Markdown text with every marked table made again from published evidence."""
 
     def again(match: re.Match[str]) -> str:
-        study, dataset, model, *metrics = match[2].split()
+        made = dial if match[1].startswith("<!-- dial") else table
+        study, dataset, model, *rest = match[2].split()
         path = published / study / "summary.json"
         summary = json.loads(path.read_text(encoding="utf-8"))
-        return f"{match[1]}{table(summary, dataset, model, metrics)}\n{match[3]}"
+        return f"{match[1]}{made(summary, dataset, model, rest)}\n{match[3]}"
 
-    return _TABLE.sub(again, text)
+    return _DIAL.sub(again, _TABLE.sub(again, text))
+
+
+def dial(summary: dict[str, Any], dataset: str, model: str, rest: list[str]) -> str:
+    """The best value of a family's argument by every metric, and those like it.
+
+    `rest`: the loss at the argument's default, as `power(g=0.5)`, then the values whose
+    own standing is shown, as `0` and `1`.
+    """
+    whole, *values = rest
+    family, argument = re.fullmatch(r"(\w+)\((\w+)=.+\)", whole).groups()  # type: ignore[union-attr]
+    ranked = summary["datasets"][dataset]["models"][model]["metrics"]
+    head = ["metric", f"best {argument}", "not told apart"]
+    lines = [head + [f"{argument} = {value}" for value in values]]
+    lines.append(["---"] + ["---:"] * (len(lines[0]) - 1))
+    for metric, column in ranked.items():
+        at = {}
+        for row in column["ranking"]:
+            name = row["loss"] if row["loss"] != family else whole
+            if name.startswith(f"{family}({argument}=") and row["center"] is not None:
+                at[float(name[len(family) + len(argument) + 2 : -1])] = row
+        alike = [value for value, row in at.items() if row["best_set"]]
+        arrow = "↓" if column["direction"] == "lower" else "↑"
+        line = [f"{metric} {arrow}", f"{next(iter(at)):g}"]
+        line.append(f"{min(alike):g} to {max(alike):g}" if alike else "none")
+        lines.append(
+            line + [_score(at[float(value)], column["ranking"]) for value in values]
+        )
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def table(summary: dict[str, Any], dataset: str, model: str, metrics: list[str]) -> str:

@@ -28,6 +28,7 @@ RUN_COLUMNS = (
     "status",
     "diverged_step",
 )
+IDENTITY = RUN_COLUMNS.index("status")  # how many of them tell one run from another
 
 
 def rows(evidence: Evidence) -> str:

@@ -7,8 +7,11 @@ from those of an undisturbed sweep, or a finished run was trained again.
 
 import ctypes
 import dataclasses
+import platform
 import random
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -21,27 +24,32 @@ from experiments.commandline import ROOT, Exit
 
 GRID = (
     "--config=configs/digits.py",
-    "--config.losses=bce,mse",
-    "--config.learning_rates=1e-3,1e-2,1e-1",
+    "--config.losses=bce,mse,power(g=0.25),power(g=0.75)",
+    "--config.learning_rates=1e-2,5e-2,25e-2",
     "--config.tuning_seeds=100,101",
-    "--config.seeds=0,1,2,3,4,5,6,7",
+    "--config.seeds=0,1,2,3",  # 40 runs in all
     "--config.train_steps=60",
     "--config.curve_points=3",
     "--config.width=4,8",
     "--config.latent_dim=4",
     "--platform=cpu",
 )
+_SWEEP = "experiments.sweep"
 
 
 @dataclasses.dataclass
 class Outcome:
-    """Counts of one fault; `trouble` says in words what was not as it should be."""
+    """Counts of one fault.
+
+    `trouble` says in words what was not as it should be, `measured` what else was seen.
+    """
 
     injected: int = 0
     detected: int = 0
     lost: int = 0
     seconds: float = 0.0  # mean time to recover
     trouble: list[str] = dataclasses.field(default_factory=list)
+    measured: str = ""
 
     def add(self, detected: bool, lost: bool, seconds: float, note: str) -> None:
         self.seconds = (self.seconds * self.injected + seconds) / (self.injected + 1)
@@ -82,10 +90,16 @@ class Bench:
         return out
 
     def start(
-        self, out: Path, *more: str, before: Callable[[], Any] | None = None
+        self,
+        out: Path,
+        *more: str,
+        before: Callable[[], Any] | None = None,
+        victim: tuple[str, ...] = (),
     ) -> subprocess.Popen[str]:
+        """A sweep of the grid; `victim` are the first arguments of soak.victim."""
+        program = ("experiments.soak.victim", *victim) if victim else (_SWEEP,)
         return subprocess.Popen(
-            [sys.executable, "-m", "experiments.sweep", *GRID, f"--out={out}", *more],
+            [sys.executable, "-m", *program, *GRID, f"--out={out}", *more],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -99,6 +113,15 @@ class Bench:
         process = self.start(out, *more, before=before)
         stdout, stderr = process.communicate()
         return subprocess.CompletedProcess(GRID, process.returncode, stdout, stderr)
+
+    def verb(self, name: str, out: Path) -> subprocess.CompletedProcess[str]:
+        """Another verb on a directory of results."""
+        return subprocess.run(
+            [sys.executable, "-m", f"experiments.{name}", f"--out={out}"],
+            capture_output=True,
+            text=True,
+            env=self.environment,
+        )
 
     def recover(self, out: Path) -> tuple[bool, float, str]:
         """Run the sweep again: whether anything was lost, seconds, what it said."""
@@ -135,6 +158,36 @@ def last_line(text: str) -> str:
 
 def one_line(ended: subprocess.CompletedProcess[str], code: Exit) -> bool:
     return ended.returncode == code and len(ended.stderr.strip().splitlines()) == 1
+
+
+def without_network() -> None:
+    """In the program that is started, whoever makes an internet socket dies of it.
+
+    A seccomp filter (Linux): it also sees what compiled code does.
+    """
+    system_calls = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
+    machine, socket_call = system_calls[platform.machine()]
+    load, equal, answer = 0x20, 0x15, 0x06  # BPF: word at, jump if equal, return
+    allow, kill = 0x7FFF0000, 0x80000000
+    steps = (
+        (load, 0, 0, 4),  # the machine
+        (equal, 0, 5, machine),
+        (load, 0, 0, 0),  # the system call
+        (equal, 0, 3, socket_call),
+        (load, 0, 0, 16),  # its first argument, the family
+        (equal, 2, 0, socket.AF_INET),
+        (equal, 1, 0, socket.AF_INET6),
+        (answer, 0, 0, allow),
+        (answer, 0, 0, kill),
+    )
+    program = b"".join(struct.pack("HBBI", *step) for step in steps)
+    held = ctypes.create_string_buffer(program)
+    header = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(held))
+    libc = ctypes.CDLL(None, use_errno=True)
+    pr_set_seccomp, seccomp_mode_filter, pr_set_no_new_privs = 22, 2, 38
+    libc.prctl(pr_set_no_new_privs, 1, 0, 0, 0)
+    if libc.prctl(pr_set_seccomp, seccomp_mode_filter, header, 0, 0):
+        raise OSError(ctypes.get_errno(), "no seccomp filter on this system")
 
 
 def without_override() -> None:

@@ -1,6 +1,8 @@
 """Faults of files: results, saved states, compiled programs; other surroundings."""
 
+import dataclasses
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,13 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from experiments import checkpoint, store
+from experiments.commandline import Exit
 from experiments.soak.bench import Bench, Outcome, files, last_line, without_override
+from experiments.soak.victim import read
 
 
 def _damage(bench: Bench, times: int, harm: Callable[[bytes], bytes]) -> Outcome:
     """Harm one result after the other; then one sweep must mend them all."""
     outcome, out = Outcome(), bench.copy()
-    results = sorted(out.glob("runs/*/result.json"))
+    results = _results(out)
     for _ in range(times):
         victim = bench.random.choice(results)
         whole = victim.read_bytes()
@@ -51,14 +55,87 @@ def cut(bench: Bench, times: int) -> Outcome:
     return _damage(bench, times, lambda c: c[: bench.random.randrange(len(c))])
 
 
+def stranger(bench: Bench, times: int) -> Outcome:
+    """A result of another NUMERICS, of another run, of another schema; a foreign file
+    and a foreign folder: `verify` names each, a sweep goes on beside it.
+    """
+    outcome = Outcome()
+    for index in range(times):
+        out = bench.copy()
+        named = _estrange(out, bench.random.choice(_results(out)), index % 5)
+        began = time.monotonic()
+        verified = bench.verb("verify", out)
+        found = verified.returncode == Exit.FAILED and named in verified.stdout
+        ended = bench.sweep(out)
+        lost = ended.returncode != 0 or bench.differs(out)
+        note = f"{named}: verify {verified.returncode} {verified.stdout}"
+        outcome.add(found, lost, time.monotonic() - began, note)
+    return outcome
+
+
+def _estrange(out: Path, victim: Path, kind: int) -> str:
+    """Put one strange thing among the results; what it must be called by."""
+    whole = store.load(out).results[victim.parent.name]
+    runs = out / "runs"
+    if kind == 0:
+        other = dict(whole.run.fixed) | {"numerics": 0}
+        run = dataclasses.replace(whole.run, fixed=other)
+        store.write_result(out, dataclasses.replace(whole, run=run))
+        return run.run_id
+    if kind == 1:
+        twin = next(file for file in _results(out) if file != victim)
+        victim.write_bytes(twin.read_bytes())
+    elif kind == 2:
+        victim.write_text(victim.read_text().replace('"schema": 1', '"schema": 99'))
+    elif kind == 3:
+        (runs / "notes.txt").write_text("mine")
+        return "notes.txt"
+    else:
+        shutil.copytree(victim.parent, runs / "backup")
+        return "backup"
+    return victim.parent.name
+
+
+def _results(out: Path) -> list[Path]:
+    return sorted(out.glob("runs/*/result.json"))
+
+
+def wild(bench: Bench, times: int) -> Outcome:
+    """A learning rate of 1e6 beside the others: diverged, with its step, in the rows
+    and the table of rates; every other row as it was, to the last bit.
+    """
+    outcome = Outcome()
+    for _ in range(times):
+        out = bench.fresh()
+        began = time.monotonic()
+        bench.sweep(out, "--config.learning_rates=1e-2,5e-2,25e-2,1e6")
+        calm, rows = (
+            (place / "report" / "rows.csv").read_text().splitlines()
+            for place in (bench.whole, out)
+        )
+        more = [row for row in rows if row not in calm]
+        shown = (out / "report" / "tables" / "rates.csv").read_text()
+        seen = bool(more) and all(
+            re.search(r",1000000.0,\d+,tune,diverged,\d+,", row) for row in more
+        )
+        lost = any(row not in rows for row in calm)
+        note = f"{len(more)} more rows; {more[:1]}"
+        seen = seen and "diverged" in shown
+        outcome.add(seen, lost, time.monotonic() - began, note)
+        outcome.measured = f"{len(more)} runs diverged, {len(calm) - 1} unchanged"
+    return outcome
+
+
 def _states(bench: Bench) -> tuple[Path, list[Path]]:
     """A sweep stopped in the middle of a chunk, and its saved states."""
     for patience in range(1, 20):
         out = bench.fresh()
-        process = bench.start(out, "--config.train_steps=3000")
-        while process.poll() is None and not list(out.glob("runs")):
+        log = out.with_suffix(".log")
+        victim = (str(log), "never", "0")
+        process = bench.start(out, "--config.train_steps=3000", victim=victim)
+        while process.poll() is None and not read(log):
             time.sleep(0.01)
-        time.sleep(0.5 * patience * bench.seconds)
+        time.sleep(0.2 * patience)
         process.terminate()
         process.communicate()
         if states := sorted(out.glob("runs/*/state.npz")):

@@ -1,8 +1,10 @@
-"""Faults of the disk: no room, read-only, gone."""
+"""Faults of the surroundings: no room, read-only, gone; no network."""
 
 import resource
 import shutil
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,7 @@ from experiments.soak.bench import (
     Outcome,
     last_line,
     one_line,
+    without_network,
     without_override,
 )
 
@@ -85,3 +88,21 @@ def vanished(bench: Bench, times: int) -> Outcome:
         return back
 
     return _refused(bench, times, None, move)
+
+
+def offline(bench: Bench, times: int) -> Outcome:
+    """A sweep in which whoever makes an internet socket is killed on the spot."""
+    outcome = Outcome()
+    probe = "import socket; socket.socket(socket.AF_INET, socket.SOCK_STREAM)"
+    for _ in range(times):
+        tried = subprocess.run(
+            [sys.executable, "-c", probe], preexec_fn=without_network
+        ).returncode
+        out = bench.fresh()
+        began = time.monotonic()
+        ended = bench.sweep(out, before=without_network)
+        lost = ended.returncode != 0 or bench.differs(out)
+        note = f"probe {tried}, sweep {ended.returncode} {last_line(ended.stderr)}"
+        bites = tried == -signal.SIGSYS
+        outcome.add(bites, lost, time.monotonic() - began, note)
+    return outcome

@@ -29,18 +29,22 @@ of the code have none.</p>
 {% for metric, details in group.details %}
 <details><summary>{{ metric }} in full</summary>{{ details }}</details>
 {% endfor %}
+{% if group.commands %}
 <details><summary>Commands of one loss</summary>{{ group.commands }}</details>
+{% endif %}
 {% for metric in group.unscored %}
 <p class="note">{{ metric }} is not scored: no run of {{ group.name }} carries it
 (metrics of the code need labelled images).</p>
 {% endfor %}
 {% endfor %}
 """
+MOST_COMMANDS = 100  # beyond, Provenance has the form; the page stays below 8 MB
 
 
 def build(evidence: Evidence, album: Album) -> Markup:
     groups = []
     second = False
+    few = sum(1 for _ in evidence.cells()) <= MOST_COMMANDS
     for group in evidence.groups:
         if not group.rankings:
             continue
@@ -70,7 +74,7 @@ def build(evidence: Evidence, album: Album) -> Markup:
                     for metric, ranking in group.rankings.items()
                 ],
                 "unscored": group.unscored,
-                "commands": _commands(evidence, group),
+                "commands": _commands(evidence, group) if few else "",
             }
         )
     if not groups:

@@ -30,13 +30,20 @@ can.</p>
 <p>{{ group.common }}</p>
 {{ group.untuned }}
 {% endif %}
+{% if group.every %}
 <details><summary>Every rate of every loss</summary>{{ group.every }}</details>
+{% else %}
+<p>Every rate of every loss is in tables/rate-response.csv: too many for a page.</p>
+{% endif %}
 {% endfor %}
 """
+MOST_ROWS = 1000  # of the whole curve in numbers; the page stays below 8 MB
 
 
 def build(evidence: Evidence, album: Album) -> Markup:
     groups = []
+    tried = sum(len(cell.plan.learning_rates) for _, cell in evidence.cells())
+    few = tried <= MOST_ROWS
     for group in evidence.groups:
         panels = [p for p in (_panel(evidence, c) for c in group.cells.values()) if p]
         figure = figures.rates(evidence, group)
@@ -57,7 +64,7 @@ def build(evidence: Evidence, album: Album) -> Markup:
                 ),
                 "common": _common(evidence, group, rows),
                 "untuned": _untuned(evidence, group, rows) if rows else "",
-                "every": _every(evidence, group),
+                "every": _every(evidence, group) if few else "",
             }
         )
     return markup.render(TEMPLATE, groups=groups) if groups else Markup("")

@@ -58,6 +58,7 @@ def build(evidence: Evidence, album: Album) -> Markup:
                     markup.Field(f"{metric} {verdict.arrow(ranking)}", metric),
                     markup.Field(chips, len(ranking.best_set), "wrap"),
                     markup.Field(_worse(ranking), sort, "wrap worse"),
+                    markup.Field(_made(ranking), ranking.n),
                 ]
             )
         groups.append(
@@ -69,7 +70,7 @@ def build(evidence: Evidence, album: Album) -> Markup:
                     f"{group.name}: the best set of every metric, best mean first; "
                     "↑ higher is better, ↓ lower is better. In brackets: how far "
                     "behind the best, in standard deviations of the paired difference.",
-                    ["metric", "best set", "shown worse"],
+                    ["metric", "best set", "shown worse", "n a loss"],
                     rows,
                     "stack",
                 ),
@@ -82,3 +83,9 @@ def _worse(ranking: Ranking) -> str:
     """Losses shown worse than the best, with the effect size of each."""
     shown = [s for s in ranking.standings if s.relation == "worse"]
     return ", ".join(f"{s.loss} ({s.effect:.1f})" for s in shown) or "none"
+
+
+def _made(ranking: Ranking) -> str:
+    """How many seeds stand behind every mean, and how many were lost in all."""
+    diverged = sum(s.diverged for s in ranking.standings)
+    return f"{verdict.count(ranking.n, 'seed')}, {diverged} diverged"

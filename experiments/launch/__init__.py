@@ -1,0 +1,1 @@
+"""Runs a sweep on rented accelerators, through existing engines; never imports jax."""

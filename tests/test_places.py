@@ -1,0 +1,192 @@
+"""Results in an object store: a local S3 server stands for the real one."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from experiments import places
+from experiments.commandline import ROOT
+from experiments.config import UserError
+
+SMALL = (
+    "--config.losses=bce,mse",
+    "--config.learning_rates=1e-3,1e-2,1e-1",
+    "--config.tuning_seeds=100",
+    "--config.seeds=0,1,2",
+    "--config.train_steps=6",
+    "--config.curve_points=2",
+    "--config.width=4,4",
+    "--config.latent_dim=2",
+)
+# Runs in a process of its own: the tests themselves may not open a connection.
+CLIENT = """
+import sys
+from experiments import places, store
+out = places.parse("s3://bucket/direct")
+places.put(out / "runs" / "a" / "result.json", b"one")
+places.put(out / "runs" / "a" / "result.json", b"two")
+assert places.read(out / "runs" / "a" / "result.json") == b"two"
+try:
+    places.read(out / "runs" / "b" / "result.json")
+except FileNotFoundError:
+    pass
+else:
+    raise AssertionError("read what is not there")
+names = [out / "runs" / name / "result.json" for name in "ab"]
+assert places.read_all(names) == {names[0]: b"two"}
+with places.nearby(out, ["result.json"]) as near:
+    assert (near / "runs" / "a" / "result.json").read_bytes() == b"two"
+places.remove(names[0])
+places.remove(names[0])
+assert places.read_all(names) == {}
+places.check(out, writing=True)
+assert list(out.fs.find("bucket/direct")) == [], "the probe was left behind"
+"""
+
+
+def python(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment(**more),
+        timeout=300,
+    )
+
+
+def environment(**more: str) -> dict[str, str]:
+    base = {k: v for k, v in os.environ.items() if not k.startswith(("XLA_", "AWS_"))}
+    return base | {"PYTHONPATH": str(ROOT), "COLUMNS": "100", **more}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[dict[str, str]]:
+    """What a client's environment holds to reach a server with one bucket."""
+    code = (
+        "from moto.server import ThreadedMotoServer as S\n"
+        "import boto3, sys\n"
+        "s = S(ip_address='127.0.0.1', port=0, verbose=False)\n"
+        "s.start()\n"
+        "host, port = s.get_host_and_port()\n"
+        "url = f'http://{host}:{port}'\n"
+        "boto3.client('s3', endpoint_url=url).create_bucket(Bucket='bucket')\n"
+        "print(url, flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    keys = {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(**keys),
+    )
+    assert process.stdout is not None
+    url = process.stdout.readline().strip()
+    assert url.startswith("http://127.0.0.1"), url
+    yield keys | {"AWS_ENDPOINT_URL": url}
+    process.communicate("", timeout=30)
+
+
+def test_a_directory_is_a_plain_path(tmp_path: Path) -> None:
+    assert type(places.parse(str(tmp_path))) is type(tmp_path)
+    assert not places.is_remote(places.parse("results/local"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("s4://bucket", ["unknown store", "did you mean 's3://'", "gs://"]),
+        ("s3://", ["names no bucket"]),
+        ("gs:///", ["names no bucket"]),
+        ("gs://bucket/x", ["gcsfs", "LOSSJAX_EXTRA=store"]),
+    ],
+)
+def test_a_bad_place_is_one_line(text: str, words: list[str], monkeypatch) -> None:
+    find = places.importlib.util.find_spec
+    monkeypatch.setattr(
+        places.importlib.util, "find_spec", lambda n: None if n == "gcsfs" else find(n)
+    )
+    with pytest.raises(UserError) as refusal:
+        places.parse(text)
+    for word in words:
+        assert word in str(refusal.value)
+
+
+def test_report_and_verify_say_how_to_read_a_store() -> None:
+    with pytest.raises(UserError, match="launch fetch --out=s3://bucket/x"):
+        places.local("s3://bucket/x")
+
+
+@pytest.mark.slow
+def test_what_the_client_does(server: dict[str, str]) -> None:
+    ended = python("-c", CLIENT, **server)
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("out", "more", "words"),
+    [
+        ("s3://nowhere/x", {}, "no bucket 'nowhere'"),
+        ("s3://bucket/x", {"AWS_ACCESS_KEY_ID": ""}, "cannot be used"),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_exit_2(
+    server: dict[str, str], out: str, more: dict[str, str], words: str
+) -> None:
+    ended = python("-m", "experiments.sweep", *SMALL, f"--out={out}", **server | more)
+    assert ended.returncode == 2, ended.stderr
+    assert words in ended.stderr and len(ended.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_sweep_in_a_store_killed_and_resumed_equals_the_plain_one(
+    server: dict[str, str], tmp_path: Path
+) -> None:
+    command = ["-m", "experiments.sweep", *SMALL]
+    plain = python(*command, f"--out={tmp_path / 'plain'}")
+    assert plain.returncode == 0, plain.stderr
+    remote = [*command, "--out=s3://bucket/sweep"]
+    process = subprocess.Popen(
+        [sys.executable, *remote],
+        stdout=subprocess.DEVNULL,
+        cwd=ROOT,
+        env=environment(**server),
+    )
+    count = (
+        "from experiments import places\n"
+        "out = places.parse('s3://bucket/sweep')\n"
+        "print(sum(k.endswith('result.json') for k in out.fs.find(out.path)))\n"
+    )
+    while int(python("-c", count, **server).stdout or 0) < 3:
+        assert process.poll() is None, "it ended before it was killed"
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = python(*remote, **server)
+    assert done.returncode == 0, done.stderr
+    assert "runs are stored and kept" in done.stdout
+    assert done.stdout.strip().splitlines()[-1].startswith("report: s3://bucket/sweep")
+    far = f"--to={tmp_path / 'far'}"
+    fetched = python(
+        *("-m", "experiments.launch", "fetch", "--out=s3://bucket/sweep", far), **server
+    )
+    assert fetched.returncode == 0, fetched.stderr
+    assert "ssim on test images" in fetched.stdout
+    tables = sorted((tmp_path / "plain/report/tables").iterdir())
+    assert len(tables) > 3
+    for table in tables:
+        made = tmp_path / "far/report/tables" / table.name
+        assert made.read_bytes() == table.read_bytes(), table.name
