@@ -16,9 +16,21 @@ trials.
 
 Conditions: enough steps. After 200 steps the optimum for constant variance lies below
 1: a smaller g trains faster, and has not yet been caught up with. The same grids of 200
-steps stand beside those of 400, so that the shift can be read. The parabola must be
-narrow: the curve rises much faster to the left than to the right, and through points as
-far as 0.75 from the least one (tried first) it finds 0.33 for g* = 0.
+steps stand beside those of 400, so that the shift can be read.
+
+What differs: for variance s the optimum lies near 0.15, not at 0, and the interval says
+so. Theory's g* is that of a model without error of its own and of endless data. Tried
+for this law (4 trials of 6 seeds, 400 steps, 7 values of g): 150 training images 0.35
+(from -0.03 to 0.74), 300 images 0.15, 2,400 images 0.16, half the noise 0.21, eight
+latents 0.16; the stored runs judged by excess_bce instead of mse 0.12 (and 0.50 and
+0.91 for the other laws). So there are two pulls: with little data small weights are
+given to pixels whose p is itself badly known, and with little noise the model's own
+error counts, which mse, being the judge, is best at. Their cost is below the margin of
+1 %: the ranking of every trial keeps g* in its best set, which is counted here.
+
+The parabola must be narrow: the curve rises much faster to the left than to the right,
+and through points as far as 0.75 from the least one (tried first, 200 steps) it finds
+0.33 for variance s.
 """
 
 import math
@@ -42,6 +54,7 @@ VALUES = tuple(-0.5 + 0.125 * k for k in range(21))
 KNOB: Mapping[str, float] = types.MappingProxyType(
     {"power" if g == 0.5 else f"power(g={g:g})": g for g in VALUES}
 )
+LOSS_AT = {g: loss for loss, g in KNOB.items()}
 LAWS: Mapping[str, tuple[float, float]] = types.MappingProxyType(
     # exponent a, and the scale that gives each about the same noise
     {"a = 0": (0.0, 0.3), "a = 0.5": (0.5, 0.55), "a = 1": (1.0, 1.0)}
@@ -89,12 +102,27 @@ def conclude(trials: Trials, judge: Judge) -> Outcome:
         planted, width = 1 - exponent, found.high - found.low
         covers = found.low <= planted <= found.high
         shown = f"{found.center:.3f} [{found.low:.3f}, {found.high:.3f}]"
+        shown_trials = trials[grid(law, STEPS)]
+        own = LOSS_AT[planted]
+        kept = sum(judge.rank(t.arms).of(own).best_set for t in shown_trials)
+        n = len(shown_trials)
         findings += [
             Finding(
                 f"{law}: the optimum covers g* = {planted:g}",
                 f"{planted:g}",
                 shown,
                 covers,
+                ""
+                if covers
+                else "the model's own error and little data: see the text "
+                "of experiments/studies/planted_variance.py",
+            ),
+            Finding(
+                f"{law}: g* = {planted:g} is in the best set (margin 1 %)",
+                f"{n} of {n} trials",
+                str(kept),
+                kept == n,
+                decides=False,
             ),
             Finding(
                 f"{law}: width of its interval",
@@ -125,7 +153,8 @@ def conclude(trials: Trials, judge: Judge) -> Outcome:
                 "variance": f"s^{exponent:g}",
                 "planted g*": f"{planted:g}",
                 "optimum": shown,
-                "trials": len(optima[law]),
+                "g* in the best set": f"{kept} of {n}",
+                "mse lost at g*": f"{100 * at[planted]:.1f} %",
                 **{f"after {n} steps": f"{x.center:.3f}" for n, x in early},
                 "mse lost at g = 0 (bce)": f"{100 * at[0.0]:.1f} %",
                 "at g = 0.5": f"{100 * at[0.5]:.1f} %",
