@@ -72,10 +72,7 @@ def check(request: Request) -> None:
                 f"--shards={request.shards}: gcloud starts one VM; --engine=sky runs "
                 f"one job a shard"
             )
-        if not re.fullmatch(r"[a-z]+-[a-z]+\d+-[a-z]", request.zone):
-            raise UserError(
-                f"--zone={request.zone}: gcloud needs a zone, for example us-east5-b"
-            )
+        _check_zone(request)
     remote = "://" in request.out
     if not remote and request.engine in ("sky", "gcloud"):
         raise UserError(
@@ -88,6 +85,26 @@ def check(request: Request) -> None:
             f"machine shares, or gs:// or s3://"
         )
     places.parse(request.out)
+
+
+def check_label(request: Request) -> None:
+    """UserError where what was launched cannot be found by these fields."""
+    check_name(request.name)
+    if request.engine == "gcloud":
+        if not request.accelerator:
+            raise UserError(
+                "--accelerator is missing; gcloud lists machines and TPU VMs apart, "
+                "so name what was launched, for example --accelerator=v6e-8"
+            )
+        accelerators.check(request.engine, request.accelerator)
+        _check_zone(request)
+
+
+def _check_zone(request: Request) -> None:
+    if not re.fullmatch(r"[a-z]+-[a-z]+\d+-[a-z]", request.zone):
+        raise UserError(
+            f"--zone={request.zone}: gcloud needs a zone, for example us-east5-b"
+        )
 
 
 def config_arguments(arguments: list[str]) -> tuple[tuple[str, ...], list[str]]:
