@@ -24,20 +24,32 @@ _AT_ONCE = 32  # requests on their way
 _PATIENCE = 15.0  # seconds for the first answer; clients try far longer by themselves
 
 
+def check_text(text: str) -> str:
+    """The store that --out names, empty for a directory; needs no client.
+
+    Raises:
+      UserError: a store that is not known, or no bucket.
+    """
+    scheme, mark, rest = text.partition("://")
+    if not mark:
+        return ""
+    if scheme not in CLIENTS:
+        known = [f"{name}://" for name in CLIENTS]
+        raise unknown(f"store in --out={text}:", f"{scheme}://", known)
+    if not rest.strip("/"):
+        raise UserError(f"--out={text}: names no bucket; for example {scheme}://BUCKET")
+    return scheme
+
+
 def parse(text: str) -> Path:
     """The path that --out names.
 
     Raises:
       UserError: a store that is not known, no bucket, or its client is not installed.
     """
-    scheme, mark, rest = text.partition("://")
-    if not mark:
+    scheme = check_text(text)
+    if not scheme:
         return Path(text)
-    if scheme not in CLIENTS:
-        known = [f"{name}://" for name in CLIENTS]
-        raise unknown(f"store in --out={text}:", f"{scheme}://", known)
-    if not rest.strip("/"):
-        raise UserError(f"--out={text}: names no bucket; for example {scheme}://BUCKET")
     client = CLIENTS[scheme]
     for package in (client, "upath"):
         if importlib.util.find_spec(package) is None:

@@ -53,6 +53,8 @@ def test_dry_run_shows_files_commands_cost_and_clean_up(
     monkeypatch.setattr(actions, "_cells", lambda request: None)
     folder = tmp_path / "files"
     monkeypatch.setattr(actions, "_folder", lambda request: folder)
+    # Nor does it need the client of the store.
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     check(request(engine))
     assert actions.dry_run(request(engine)) == 0
     shown = capsys.readouterr().out

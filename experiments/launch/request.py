@@ -59,7 +59,7 @@ def check_name(name: str) -> str:
 
 
 def check(request: Request) -> None:
-    """UserError where a field is bad; touches nothing but the store it names."""
+    """UserError where a field is bad; needs neither engine nor store."""
     check_name(request.name)
     accelerators.check(request.engine, request.accelerator)
     if not 1 <= request.shards <= 1000:
@@ -84,7 +84,7 @@ def check(request: Request) -> None:
             f"--out={request.out}: must be an absolute path of a folder that every "
             f"machine shares, or gs:// or s3://"
         )
-    places.parse(request.out)
+    places.check_text(request.out)
 
 
 def check_label(request: Request) -> None:
