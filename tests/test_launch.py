@@ -328,6 +328,13 @@ def test_sky_launches_only_the_shards_that_are_not_there(fake, monkeypatch) -> N
     assert len(launched) == 2
 
 
+def test_sky_without_an_account_is_given_no_job(fake) -> None:
+    calls = fake("sky", 'echo "  GCP: disabled [compute, storage]"')
+    with pytest.raises(UserError, match="application-default login"):
+        actions.submit(request("sky"))
+    assert calls.read_text().splitlines() == ["check gcp"]
+
+
 @every_engine
 def test_an_engine_that_is_not_installed_is_named(
     engine: str, tmp_path: Path, monkeypatch

@@ -48,6 +48,7 @@ def submit(request: Request) -> int:
     out = places.parse(request.out)
     if places.is_remote(out):
         places.check(out, writing=True)
+    engine.admit(request)
     there, gone = engine.found(request), engine.gone(request)
     plan = engine.render(request, folder)
     for text in plan.files.values():
