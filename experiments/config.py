@@ -33,8 +33,9 @@ class UserError(Exception):
 def unknown(kind: str, value: str, valid: Iterable[str]) -> UserError:
     """The one way to say that a name is not known: nearest name, then all of them."""
     names = list(valid)
-    near = difflib.get_close_matches(value, names, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    lower = {name.lower(): name for name in reversed(names)}
+    near = difflib.get_close_matches(value.lower(), lower, n=1, cutoff=0.4)
+    hint = f"did you mean {lower[near[0]]!r}? " if near else ""
     return UserError(f"unknown {kind} {value!r}: {hint}valid: {', '.join(names)}")
 
 

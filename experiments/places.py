@@ -7,6 +7,7 @@ nobody ever reads half of one; nothing is renamed, and no listing is remembered.
 
 import contextlib
 import importlib.util
+import logging
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +21,24 @@ from experiments.config import UserError, unknown
 CLIENTS: Mapping[str, str] = {"gs": "gcsfs", "s3": "s3fs"}
 _BATCH = 1000  # objects in memory at a time
 _AT_ONCE = 32  # requests on their way
+_PATIENCE = 15.0  # seconds for the first answer; clients try far longer by themselves
+
+
+def check_text(text: str) -> str:
+    """The store that --out names, empty for a directory; needs no client.
+
+    Raises:
+      UserError: a store that is not known, or no bucket.
+    """
+    scheme, mark, rest = text.partition("://")
+    if not mark:
+        return ""
+    if scheme not in CLIENTS:
+        known = [f"{name}://" for name in CLIENTS]
+        raise unknown(f"store in --out={text}:", f"{scheme}://", known)
+    if not rest.strip("/"):
+        raise UserError(f"--out={text}: names no bucket; for example {scheme}://BUCKET")
+    return scheme
 
 
 def parse(text: str) -> Path:
@@ -28,14 +47,9 @@ def parse(text: str) -> Path:
     Raises:
       UserError: a store that is not known, no bucket, or its client is not installed.
     """
-    scheme, mark, rest = text.partition("://")
-    if not mark:
+    scheme = check_text(text)
+    if not scheme:
         return Path(text)
-    if scheme not in CLIENTS:
-        known = [f"{name}://" for name in CLIENTS]
-        raise unknown(f"store in --out={text}:", f"{scheme}://", known)
-    if not rest.strip("/"):
-        raise UserError(f"--out={text}: names no bucket; for example {scheme}://BUCKET")
     client = CLIENTS[scheme]
     for package in (client, "upath"):
         if importlib.util.find_spec(package) is None:
@@ -44,6 +58,9 @@ def parse(text: str) -> Path:
                 f"LOSSJAX_EXTRA=store ./run.sh ... installs it"
             )
     from upath import UPath
+
+    # What goes wrong comes as an exception; the log would repeat it as a traceback.
+    logging.getLogger(client).setLevel(logging.CRITICAL)
 
     # A listing that is remembered hides what other shards have stored meanwhile.
     return cast(Path, UPath(text.rstrip("/"), use_listings_cache=False))
@@ -72,15 +89,31 @@ def check(path: Path, *, writing: bool) -> None:
     probe = path / f".writable.{uuid.uuid4().hex}"
     try:
         if writing:
-            put(probe, b"")
+            _first(probe, "_pipe_file", b"")
             remove(probe)
         else:
-            read_all([probe])
+            with contextlib.suppress(FileNotFoundError):
+                _first(probe, "_cat_file")
     except FileNotFoundError:
         bucket = _key(path).split("/", 1)[0]
         raise UserError(f"--out={path}: there is no bucket {bucket!r}") from None
     except OSError as error:
         raise UserError(f"--out={path}: cannot be used: {error}") from None
+
+
+def _first(path: Path, method: str, *values: object) -> None:
+    """The first request to a store, with a time limit."""
+    from fsspec.asyn import sync
+    from fsspec.exceptions import FSTimeoutError
+
+    with _named(path):
+        fs = _fs(path)
+        try:
+            sync(fs.loop, getattr(fs, method), _key(path), *values, timeout=_PATIENCE)
+        except FSTimeoutError:
+            raise OSError(
+                f"no answer in {_PATIENCE:.0f} s: no network, or no credentials"
+            ) from None
 
 
 def put(path: Path, content: bytes) -> None:

@@ -53,6 +53,8 @@ def test_dry_run_shows_files_commands_cost_and_clean_up(
     monkeypatch.setattr(actions, "_cells", lambda request: None)
     folder = tmp_path / "files"
     monkeypatch.setattr(actions, "_folder", lambda request: folder)
+    # Nor does it need the client of the store.
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     check(request(engine))
     assert actions.dry_run(request(engine)) == 0
     shown = capsys.readouterr().out
@@ -125,9 +127,7 @@ def test_gcloud_takes_the_path_that_the_name_belongs_to(
     assert group in create and "--labels=lossjax=digits" in create
     assert "--max-run-duration=6h" in create or group == "tpu-vm"
     # A TPU VM that was taken away keeps its name, so it has to be deleted first.
-    assert any("launch clean, then" in note for note in plan.notes) is (
-        group == "tpu-vm"
-    )
+    assert any("stays listed" in note for note in plan.notes) is (group == "tpu-vm")
 
 
 BAD = {
@@ -139,6 +139,9 @@ BAD = {
     ("--engine=gcloud", "--accelerator=v6e-8"): ["--zone=", "us-east5-b"],
     ("--engine=slurm", "--accelerator=a100"): ["gpu:TYPE:COUNT"],
     ("--engine=ray", "--accelerator=CPUS:1"): ["did you mean 'CPU'"],
+    ("--engine=ray", "--accelerator=tpu-v6e-8"): ["did you mean 'TPU-V6E'"],
+    ("status", "--engine=gcloud", "--accelerator="): ["--accelerator is missing"],
+    ("clean", "--engine=gcloud", "--accelerator=v6e-8"): ["--zone=", "us-east5-b"],
     ("--engine=ray", "--accelerator=A100-80GB:1"): ["did you mean 'A100-80G'"],
     ("--name=Digits",): ["--name=Digits", "a-z"],
     ("--name=a;b",): ["--name=a;b"],
@@ -242,6 +245,58 @@ def test_a_failing_cloud_leaves_nothing(
     assert calls.read_text().count(" create ") == creates
 
 
+@pytest.mark.parametrize(
+    ("accelerator", "field", "state", "again"),
+    [
+        ("v6e-8", "state", "PREEMPTED", True),
+        ("v6e-8", "state", "READY", False),
+        ("ct6e-standard-8t", "status", "TERMINATED", True),
+        ("ct6e-standard-8t", "status", "RUNNING", False),
+    ],
+)
+def test_a_vm_that_was_taken_away_is_made_again(
+    fake, tmp_path: Path, capsys, accelerator: str, field: str, state: str, again: bool
+) -> None:
+    vm = json.dumps([{"name": "p/nodes/lossjax-digits-0", field: state}])
+    create = f'[ -e "$STATE/vm" ] && exit 1; echo {shlex.quote(vm)} > "$STATE/vm"'
+    calls = fake(
+        "gcloud",
+        'case "$*" in *" list "*) cat "$STATE/vm" ;;\n'
+        f'*" create "*) {create} ;;\n*" delete "*) rm "$STATE/vm" ;; esac',
+    )
+    fake("git", "")
+    (tmp_path / "vm").write_text(vm)
+    assert actions.submit(request("gcloud", accelerator=accelerator)) == 0
+    shown = capsys.readouterr().out
+    assert ("deleted, to be made again" in shown) is again
+    assert ("already there" in shown) is not again
+    called = calls.read_text()
+    assert called.count(" create ") == called.count(" delete ") == int(again)
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        ("HTTPError 403: Required permission is missing", UserError),
+        ("ResponseError: code=401, message=Unauthorized", UserError),
+        ("403 Client Error: Forbidden for url", UserError),
+        ("your credentials are not valid", UserError),
+        (
+            "Failed to find attribute [project]; set the property `core/project`",
+            UserError,
+        ),
+        ("image sha 403fa1 not built", EngineFailed),
+        ("wrote 401 files, then job lossjax-403 crashed", EngineFailed),
+        ("credentials ok; node crashed", EngineFailed),
+        ("HTTP 403: rate limit exceeded", EngineFailed),
+    ],
+)
+def test_only_a_refusal_is_called_one(fake, said: str, error: type[Exception]) -> None:
+    fake("sky", f"echo {shlex.quote(said)} >&2; exit 1")
+    with pytest.raises(error):
+        commands.run(("sky",))
+
+
 def test_status_and_clean_touch_only_the_label(fake, tmp_path: Path, capsys) -> None:
     calls = fake("gcloud", CLOUD % "")
     (tmp_path / "vm").touch()
@@ -271,6 +326,13 @@ def test_sky_launches_only_the_shards_that_are_not_there(fake, monkeypatch) -> N
     launched = [line for line in calls.read_text().splitlines() if "launch" in line]
     assert ["digits-0" in launched[0], "digits-2" in launched[1]] == [True, True]
     assert len(launched) == 2
+
+
+def test_sky_without_an_account_is_given_no_job(fake) -> None:
+    calls = fake("sky", 'echo "  GCP: disabled [compute, storage]"')
+    with pytest.raises(UserError, match="application-default login"):
+        actions.submit(request("sky"))
+    assert calls.read_text().splitlines() == ["check gcp"]
 
 
 @every_engine

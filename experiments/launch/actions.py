@@ -13,7 +13,7 @@ from experiments.config import UserError
 from experiments.launch import accelerators, commands
 from experiments.launch.commands import EngineFailed
 from experiments.launch.engines import ENGINES
-from experiments.launch.request import Request, check_name
+from experiments.launch.request import Request, check_label
 
 DEFAULT = "configs/digits.py"
 
@@ -48,7 +48,8 @@ def submit(request: Request) -> int:
     out = places.parse(request.out)
     if places.is_remote(out):
         places.check(out, writing=True)
-    there = engine.found(request)
+    engine.admit(request)
+    there, gone = engine.found(request), engine.gone(request)
     plan = engine.render(request, folder)
     for text in plan.files.values():
         if (said := engine.validate(text)).startswith("INVALID"):
@@ -56,6 +57,10 @@ def submit(request: Request) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in plan.files.items():
         (folder / name).write_text(text)
+    for name in gone:
+        commands.run(engine.delete(request, name))
+        print(f"{name} was taken away or has ended: deleted, to be made again")
+    there = [name for name in there if name not in gone]
     todo = [c for c in plan.commands if not any(_is_of(name, c) for name in there)]
     if there and len(todo) < len(plan.commands):
         print(f"already there, not made again: {', '.join(there)}")
@@ -87,7 +92,7 @@ def _undo(request: Request, before: list[str]) -> None:
 
 def status(request: Request) -> int:
     """What the engine says of the label."""
-    check_name(request.name)
+    check_label(request)
     engine = ENGINES[request.engine]
     commands.find(engine.program, engine.install)
     found = engine.found(request)
@@ -99,7 +104,7 @@ def status(request: Request) -> int:
 
 def clean(request: Request, *, dry: bool) -> int:
     """Delete what carries the label; --dry_run lists it only."""
-    check_name(request.name)
+    check_label(request)
     engine = ENGINES[request.engine]
     commands.find(engine.program, engine.install)
     found = engine.found(request)

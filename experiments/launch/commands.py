@@ -16,8 +16,11 @@ TIMEOUT = 900.0  # of one command; creating a machine takes minutes
 # What an engine says, and what that means. The first match holds.
 _CREDENTIALS = re.compile(
     r"not (?:currently )?logged in|no active account|auth login|credentials?\b.*"
-    r"(?:not|no|missing|invalid|expired)|PERMISSION_DENIED|Access ?Denied|"
-    r"no cloud access|401|403",
+    r"\b(?:not|no|missing|invalid|expired)\b|PERMISSION_DENIED|Access ?Denied|"
+    r"no cloud access|core/project|"
+    # A bare 401 or 403 may be a count, a size or a part of a name.
+    r"\b(?:HTTP(?:/[\d.]+)?|HttpError|status(?:[ _]?code)?|code)\W{1,4}40[13]\b|"
+    r"\b40[13]\W{1,3}(?:client error|unauthorized|forbidden)",
     re.IGNORECASE,
 )
 _QUOTA = re.compile(
@@ -84,7 +87,7 @@ def run(
             continue
         if _QUOTA.search(said):
             raise EngineFailed(f"{words}: no quota or capacity: {said}")
-        if _CREDENTIALS.search(said):
+        if _CREDENTIALS.search(said) and not _PASSING.search(said):
             raise UserError(f"{words}: refused: {said}")
         tried = f" ({attempt} attempts)" if attempt > 1 else ""
         raise EngineFailed(f"{words}: exit code {ended.returncode}{tried}: {said}")

@@ -13,6 +13,9 @@ from experiments.launch.plan import ENVIRONMENT, SETUP, Engine, Plan
 from experiments.launch.request import LABEL, Request
 
 _CREDENTIALS = "--scopes=cloud-platform"
+# States in which a VM computes nothing and never will: a TPU VM cannot be started again
+# after PREEMPTED, and ours is shut down at the end of its script.
+_OVER = ("PREEMPTED", "TERMINATED", "STOPPED")
 UNVERIFIED = "unverified: these commands have never run on an account"
 
 
@@ -64,8 +67,8 @@ def render(request: Request, folder: Path) -> Plan:
             "Google has frozen the tpu-vm API; the VM costs until launch clean "
             "deletes it",
             f"{UNVERIFIED}; --version is as on {accelerators.RUNTIMES}",
-            "a spot VM that is taken away stays listed: launch clean, then launch once "
-            "more, it goes on where it was",
+            "a spot VM that is taken away stays listed: launch once more, it is "
+            "deleted, made again and goes on where it was",
         )
     shut = "sudo shutdown -h now" if group[2] == "instances" else ":"
     start = (
@@ -107,9 +110,22 @@ def _listing(request: Request) -> tuple[str, ...]:
     return (*_group(request), "list", *where)
 
 
-def _found(request: Request) -> list[str]:
+def _states(request: Request) -> dict[str, str]:
+    """What carries the label: name -> state, as gcloud calls it."""
     output = commands.run((*_listing(request), "--format=json")).output
-    return sorted(str(item["name"]).rpartition("/")[2] for item in json.loads(output))
+    return {
+        str(item["name"]).rpartition("/")[2]: item.get("state", item.get("status", ""))
+        for item in json.loads(output)
+    }
+
+
+def _found(request: Request) -> list[str]:
+    return sorted(_states(request))
+
+
+def _gone(request: Request) -> list[str]:
+    states = _states(request)
+    return sorted(name for name in states if states[name] in _OVER)
 
 
 def _delete(request: Request, name: str) -> tuple[str, ...]:
@@ -123,4 +139,5 @@ ENGINE = Engine(
     _found,
     _listing,
     _delete,
+    gone=_gone,
 )

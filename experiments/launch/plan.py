@@ -26,6 +26,10 @@ class Engine:
       found: request -> names of what exists under its label.
       status: request -> the command that shows it.
       delete: (request, name) -> the command that takes one of `found` away.
+      admit: request -> None; UserError where the engine would take a job and find out
+        only later that it has no account.
+      gone: request -> names of those in `found` whose machine was taken away or is
+        stopped for good; launched again, they are deleted first.
       validate: what the engine's own schema says of a file; empty where it has none.
     """
 
@@ -36,6 +40,8 @@ class Engine:
     status: Callable[[Request], tuple[str, ...]]
     delete: Callable[[Request, str], tuple[str, ...]]
     validate: Callable[[str], str] = field(default=lambda text: "")
+    admit: Callable[[Request], None] = field(default=lambda request: None)
+    gone: Callable[[Request], list[str]] = field(default=lambda request: [])
 
 
 # Images of TPU VMs carry Python 3.10, or one that refuses pip and may lack it; so the

@@ -59,7 +59,7 @@ def check_name(name: str) -> str:
 
 
 def check(request: Request) -> None:
-    """UserError where a field is bad; touches nothing but the store it names."""
+    """UserError where a field is bad; needs neither engine nor store."""
     check_name(request.name)
     accelerators.check(request.engine, request.accelerator)
     if not 1 <= request.shards <= 1000:
@@ -72,10 +72,7 @@ def check(request: Request) -> None:
                 f"--shards={request.shards}: gcloud starts one VM; --engine=sky runs "
                 f"one job a shard"
             )
-        if not re.fullmatch(r"[a-z]+-[a-z]+\d+-[a-z]", request.zone):
-            raise UserError(
-                f"--zone={request.zone}: gcloud needs a zone, for example us-east5-b"
-            )
+        _check_zone(request)
     remote = "://" in request.out
     if not remote and request.engine in ("sky", "gcloud"):
         raise UserError(
@@ -87,7 +84,27 @@ def check(request: Request) -> None:
             f"--out={request.out}: must be an absolute path of a folder that every "
             f"machine shares, or gs:// or s3://"
         )
-    places.parse(request.out)
+    places.check_text(request.out)
+
+
+def check_label(request: Request) -> None:
+    """UserError where what was launched cannot be found by these fields."""
+    check_name(request.name)
+    if request.engine == "gcloud":
+        if not request.accelerator:
+            raise UserError(
+                "--accelerator is missing; gcloud lists machines and TPU VMs apart, "
+                "so name what was launched, for example --accelerator=v6e-8"
+            )
+        accelerators.check(request.engine, request.accelerator)
+        _check_zone(request)
+
+
+def _check_zone(request: Request) -> None:
+    if not re.fullmatch(r"[a-z]+-[a-z]+\d+-[a-z]", request.zone):
+        raise UserError(
+            f"--zone={request.zone}: gcloud needs a zone, for example us-east5-b"
+        )
 
 
 def config_arguments(arguments: list[str]) -> tuple[tuple[str, ...], list[str]]:

@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from experiments.launch import commands
+from experiments.config import UserError
+from experiments.launch import accelerators, commands
 from experiments.launch.commands import EngineFailed
 from experiments.launch.plan import ENVIRONMENT, SETUP, Engine, Plan
 from experiments.launch.request import LABEL, Request
@@ -66,6 +67,18 @@ def render(request: Request, folder: Path) -> Plan:
     )
     notes = ("unverified: no such job has ever run on an account",)
     return Plan({"task.yaml": text}, launches, notes)
+
+
+def _admit(request: Request) -> None:
+    """SkyPilot takes a job in any case; without an account it fails unseen."""
+    if accelerators.tpu(request.accelerator) is None:
+        return
+    said = commands.run(("sky", "check", "gcp")).output
+    if "GCP: disabled" in said:
+        raise UserError(
+            "sky check gcp: GCP is disabled, no credentials: gcloud init, then "
+            "gcloud auth application-default login"
+        )
 
 
 def _found(request: Request) -> list[str]:
@@ -140,4 +153,5 @@ ENGINE = Engine(
     lambda request: ("sky", "jobs", "queue", "--all"),
     lambda request, name: ("sky", "jobs", "cancel", "--yes", "--name", name),
     validate,
+    admit=_admit,
 )
