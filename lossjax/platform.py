@@ -156,11 +156,17 @@ def return_memory() -> None:
 
 
 def use_compilation_cache(directory: str) -> None:
-    """Keep compiled programs in a private directory; a bad cache only recompiles."""
+    """Keep compiled programs in a private directory; a bad cache only recompiles.
+
+    One warning where it cannot be written; jax would warn once for every program.
+    """
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
     except OSError as error:
         warnings.warn(f"no compilation cache: {error}", stacklevel=2)
         return
+    if not os.access(directory, os.W_OK | os.X_OK):
+        warnings.warn(f"compilation cache not writable: {directory}", stacklevel=2)
+    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation")
     jax.config.update("jax_compilation_cache_dir", directory)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
