@@ -25,7 +25,7 @@ Trains the same networks with this suite and with PyTorch, turn by turn in one r
 prints medians with least and largest; above 1 means that this suite is faster. "As
 installed" is PyTorch as people write it, "its best" the fastest of all its forms
 (channels_last, torch.compile, vmap, pinned processes, a tuned malloc). Use a quiet
-machine. FILE is JSON; the same as Markdown lies beside it. About 15 minutes on 2 cores,
+machine. FILE is JSON; the same as Markdown lies beside it. About 10 minutes on 2 cores,
 6 with --quick.
 """
 PARTS = (*WORKS, "sweep", "replicas", "bfloat16", "losses")
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
     def say(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    rounds = 3 if values.quick else 9
+    rounds = 3 if values.quick else 5
     found: dict[str, Any] = {"hardware": hardware(), "quick": values.quick, "nets": {}}
     say(found["hardware"]["processor"])
     for part in values.only or PARTS:
@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
                 **nets.measure(part, rounds, values.quick, say),
             }
         elif part == "sweep":
-            found[part] = whole.sweeps(1 if values.quick else 3)
+            found[part] = whole.sweeps(1 if values.quick else 2)
         elif part == "replicas":
             found[part] = nets.replicas(rounds)
         elif part == "bfloat16":

@@ -9,7 +9,7 @@ from experiments.bench.pairs import TUNED, Side, spread
 from experiments.bench.works import WORKS, Work
 
 Say = Callable[[str], None]
-_SECONDS = 0.8  # how long a turn takes, about
+_SECONDS = 1.2  # how long a turn takes, about
 
 
 def forms(work: Work, name: str) -> dict[str, tuple[list[list[str]], Mapping]]:
@@ -52,7 +52,7 @@ def measure(name: str, rounds: int, quick: bool, say: Say) -> dict[str, Any]:
         gemm = []
         for _ in range(rounds):
             for key, side in sides.items():
-                rates[key].append(steps[key] * images / side.seconds(steps[key]))
+                rates[key].append(images / _turn(side, steps[key]))
             gemm.append(ours.ask("gemm")["gemm"])
         best = max(twins, key=lambda form: spread(rates[form])["median"])
         share = [
@@ -107,6 +107,12 @@ def _steps(side: Side) -> int:
     return max(2, round(_SECONDS * 3 / side.seconds(3)))
 
 
+def _turn(side: Side, steps: int, loss: str = "") -> float:
+    """Seconds of a step; what others drove out of memory comes back before it."""
+    side.seconds(max(1, steps // 5), loss)
+    return side.seconds(steps, loss) / steps
+
+
 def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
     return spread([a / b for a, b in zip(ours, theirs, strict=True)])
 
@@ -122,7 +128,7 @@ def replicas(rounds: int) -> dict[str, Any]:
         ratios = []
         for _ in range(rounds):
             each = {
-                count: side.seconds(steps[count]) / steps[count] / count
+                count: _turn(side, steps[count]) / count
                 for count, side in ((few, small), (many, large))
             }
             ratios.append(each[many] / each[few])
@@ -164,8 +170,7 @@ def overheads(losses: Sequence[str], rounds: int) -> dict[str, dict[str, float]]
         steps = _steps(side)
         ratios: dict[str, list[float]] = {loss: [] for loss in order[1:]}
         for loss in order[1:]:
-            side.seconds(2, loss)
             for _ in range(rounds):
-                base = side.seconds(steps, "mse")
-                ratios[loss].append(side.seconds(steps, loss) / base)
+                base = _turn(side, steps, "mse")
+                ratios[loss].append(_turn(side, steps, loss) / base)
         return {loss: spread(values) for loss, values in ratios.items()}
