@@ -4,8 +4,9 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +25,30 @@ from lossjax import NUMERICS, platform
 _STEPS = "steps.json"
 
 
-def check_data(studies: Sequence[Study], places: Mapping[str, str]) -> None:
+def check_data(
+    studies: Sequence[Study], places: Mapping[str, str], *, wishes: bool = False
+) -> list[str]:
     """Every dataset that a study needs must be there, before anything starts.
 
+    Returns:
+      A line for each that it only wishes for and that is not there.
+
     Raises:
-      UserError: one is not; the line has the command that gets it.
+      UserError: one is not; the line has the command that gets it. With `wishes`
+        those that are wished for too.
     """
+    told = []
     for study in studies:
-        for name in study.needs:
+        for name in (*study.needs, *study.wishes):
             try:
                 data.check(places.get(name, name))
             except data.DataError as error:
                 where = "" if name in places else f"; or --data={name}=idx:DIR"
-                raise UserError(f"study {study.name}: {error}{where}") from None
+                line = f"study {study.name}: {error}{where}"
+                if name in study.needs or name in places or wishes:
+                    raise UserError(line) from None
+                told.append(f"left out of {line}")
+    return told
 
 
 class Maker:
@@ -61,7 +73,7 @@ class Maker:
     def make(self, study: Study) -> int:
         """What is missing of a study's rows; how many runs failed."""
         place = self._out / study.name
-        peak = _Peak()
+        cost = _Cost(place)
         found: list[rows.Row] = []
         made: dict[str, Any] = {
             "quick": self._quick,
@@ -71,12 +83,12 @@ class Maker:
             "data": {},
         }
         failed = 0
-        seconds = 0.0
         grids = study.grids(self._quick)
         for number, (name, planned) in enumerate(grids.items(), start=1):
             title = f"{study.name} {number}/{len(grids)}: {name}"
             directory = place / "grids" / slug(name)
-            lost, described = self._train(planned, directory, title)
+            with cost.counted(directory / "runs"):
+                lost, described = self._train(planned, directory, title)
             failed += lost
             metric = planned.primary_metric
             margin = described["metrics"][metric]["margin"]
@@ -90,13 +102,13 @@ class Maker:
             found += rows.of_sweep(name, directory, back)
         if study.steps:
             place.mkdir(parents=True, exist_ok=True)
-            seconds += self._compute(study, place)
-        seconds += sum(result.provenance.get("seconds", 0) for _, result in found)
+            with cost.counted(place / _STEPS):
+                self._compute(study, place)
         made |= {
             "runs": len(found),
-            "minutes": _minutes(seconds),
-            "memory_mb": max(peak.megabytes(), _memory_before(place)),
-            "data": {name: _facts(self._load(name)) for name in study.needs},
+            "minutes": cost.minutes,
+            "memory_mb": cost.megabytes,
+            "data": {name: _facts(d) for name, d in self._given(study).items()},
             "provenance": platform.describe() | {"numerics": NUMERICS},
         }
         if made["judge"]:
@@ -130,32 +142,34 @@ class Maker:
             )
         return failed, described
 
-    def _compute(self, study: Study, place: Path) -> float:
-        """Run the steps that are not stored yet; the seconds that all of them took."""
+    def _compute(self, study: Study, place: Path) -> None:
+        """Run the steps that are not stored yet."""
         path = place / _STEPS
         known = json.loads(path.read_text()) if path.is_file() else {}
-        needed = {name: self._load(name) for name in study.needs}
-        seconds = 0.0
+        given = self._given(study)
         for name, step in study.steps.items():
-            key = self._key(study, needed)
-            kept = known.get(name, {}).get("key") == key
-            if not (kept and (place / f"{name}.csv.gz").is_file()):
+            key = self._key(study, given)
+            if known.get(name) != key or not (place / f"{name}.csv.gz").is_file():
                 self._console.print(f"{study.name}: {name}", highlight=False)
-                began = time.monotonic()
-                table = step(Task(self._quick, needed))
-                took = round(time.monotonic() - began, 2)
-                folder.write_step(place, name, table)
-                known[name] = {"key": key, "seconds": took}
+                folder.write_step(place, name, step(Task(self._quick, given)))
+                known[name] = key
                 store.publish(path, json.dumps(known, indent=1) + "\n")
-            seconds += known[name]["seconds"]
-        return seconds
 
-    def _key(self, study: Study, needed: Mapping[str, Dataset]) -> str:
+    def _given(self, study: Study) -> dict[str, Dataset]:
+        """What the study needs, and what is there of what it wishes for."""
+        wished = []
+        for name in study.wishes:
+            with contextlib.suppress(data.DataError):
+                data.check(self._places.get(name, name))
+                wished.append(name)
+        return {name: self._load(name) for name in (*study.needs, *wished)}
+
+    def _key(self, study: Study, given: Mapping[str, Dataset]) -> str:
         """What a step's table depends on: its file, its data, the size, NUMERICS."""
         source = Path(str(study.module.__file__)).read_bytes()
         facts = (
             hashlib.sha256(source).hexdigest(),
-            [dataset.fingerprint for dataset in needed.values()],
+            [[name, d.fingerprint] for name, d in given.items()],
             self._quick,
             NUMERICS,
         )
@@ -170,11 +184,6 @@ class Maker:
         return self._loaded[name]
 
 
-def _minutes(seconds: float) -> float:
-    """To a tenth, or two digits where they are less."""
-    return round(seconds / 60, 1) if seconds > 60 else float(f"{seconds / 60:.2g}")
-
-
 def _facts(dataset: Dataset) -> dict[str, Any]:
     """Which images they were, wherever they lay."""
     return {
@@ -184,23 +193,49 @@ def _facts(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-class _Peak:
-    """The most memory that this process held since this was made."""
+class _Cost:
+    """What a study took, over every call that made some of its rows.
 
-    def __init__(self) -> None:
-        # Where it may not be reset it is the peak since the process began.
+    Minutes are CPU time over the cores at hand: other programs' share, and the time in
+    which this one is stopped, do not count.
+    """
+
+    def __init__(self, place: Path) -> None:
+        self._path = place / "cost.json"
+        self._spent = {"cpu_s": 0.0, "memory_mb": 0}
+        with contextlib.suppress(OSError, ValueError):
+            self._spent |= json.loads(self._path.read_text())
+        # Where the peak may not be reset it is that since the process began.
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
 
+    @contextlib.contextmanager
+    def counted(self, made: Path) -> Iterator[None]:
+        """Count what happens in here, unless it leaves `made` as it was."""
+        before, began = _age(made), time.process_time()
+        try:
+            yield
+        finally:
+            if _age(made) != before:
+                lines = Path("/proc/self/status").read_text().splitlines()
+                (peak,) = (line for line in lines if line.startswith("VmHWM:"))
+                self._spent["cpu_s"] += time.process_time() - began
+                self._spent["memory_mb"] = max(
+                    self._spent["memory_mb"], round(int(peak.split()[1]) / 1024)
+                )
+                store.publish(self._path, json.dumps(self._spent) + "\n")
+
+    @property
+    def minutes(self) -> float:
+        """To a tenth, or two digits where they are less than one."""
+        minutes = self._spent["cpu_s"] / 60 / len(os.sched_getaffinity(0))
+        return round(minutes, 1) if minutes > 1 else float(f"{minutes:.2g}")
+
+    @property
     def megabytes(self) -> int:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        (peak,) = (line for line in lines if line.startswith("VmHWM:"))
-        return round(int(peak.split()[1]) / 1024)
+        return int(self._spent["memory_mb"])
 
 
-def _memory_before(place: Path) -> int:
-    """What an earlier call took, that made the rows which this one found stored."""
-    try:
-        return int(json.loads((place / folder.MADE).read_text())["memory_mb"])
-    except (OSError, ValueError, KeyError):
-        return 0
+def _age(path: Path) -> int:
+    """Changes whenever a file is put there."""
+    return path.stat().st_mtime_ns if path.exists() else 0

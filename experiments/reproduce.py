@@ -79,7 +79,8 @@ def main(arguments: list[str]) -> int:
     if chosen["quick"]:
         out = out / "quick"
     again = shlex.join(["./run.sh", "reproduce", *arguments])
-    lost = _make(studies, out, places, bool(chosen["quick"]), again, console)
+    quick, publish = bool(chosen["quick"]), bool(chosen["publish"])
+    lost = _make(studies, out, places, quick, publish, again, console)
     for study in studies:
         _conclude(study, out / study.name, out / study.name, console)
         if chosen["publish"]:
@@ -153,13 +154,15 @@ def _make(
     out: Path,
     places: Mapping[str, str],
     quick: bool,
+    publish: bool,
     again: str,
     console: Console,
 ) -> int:
     """Make what is missing of every study's rows; how many runs failed."""
     from experiments import making
 
-    making.check_data(studies, places)
+    for line in making.check_data(studies, places, wishes=publish):
+        console.print(line, style="yellow", highlight=False, soft_wrap=True)
     maker = making.Maker(studies, out, places, quick, console)
     try:
         return sum(maker.make(study) for study in studies)
@@ -173,7 +176,7 @@ def _places(
     texts: Sequence[str], studies: Sequence[Study], quick: bool
 ) -> dict[str, str]:
     """Where the data lies that studies need, from --data=NAME=DATASET."""
-    needed = dict.fromkeys(name for study in studies for name in study.needs)
+    needed = dict.fromkeys(name for s in studies for name in (*s.needs, *s.wishes))
     places: dict[str, str] = {}
     for text in texts:
         name, _, dataset = text.partition("=")
@@ -204,13 +207,19 @@ def _list(console: Console) -> None:
             study.name,
             study.what,
             study.source,
-            ", ".join(study.needs) or "none",
+            _data(study),
             str(made.get("minutes", "not measured")),
             "not measured" if memory is None else f"{memory} MB",
             "yes" if folder.stored(study) else "no",
         )
     console.print(table)
-    console.print("minutes and peak memory: measured on 2 shared CPU cores")
+    console.print("minutes and peak memory: measured on 2 CPU cores")
+
+
+def _data(study: Study) -> str:
+    """Which data a study takes, in words."""
+    wished = [f"{name} (if there)" for name in study.wishes]
+    return ", ".join((*study.needs, *wished)) or "none"
 
 
 if __name__ == "__main__":

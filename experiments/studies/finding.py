@@ -72,6 +72,7 @@ class Finding:
     def to_json(self) -> dict[str, Any]:
         """As summary.json holds it; what does not apply is left out."""
         values = dataclasses.asdict(self) | {"difference": self.difference}
+        values["holds"] = bool(self.holds)
         if self.number is not None:
             parts = vars(self.number).items()
             values["number"] = {k: _nine(x) for k, x in parts if math.isfinite(x)}
@@ -85,7 +86,7 @@ def compared(
     what: str,
     published: Published,
     ours: Interval | float,
-    accepted: tuple[float, float],
+    accepted: tuple[float, float] | float,
     *,
     digits: int = 3,
     reason: str = "",
@@ -93,14 +94,19 @@ def compared(
 ) -> Finding:
     """A finding that sets a number of ours beside a published one.
 
-    It is reproduced where ours lies in the closed range `accepted`; `digits` is how
-    many significant ones are shown, `reason` why it differs or what to know.
+    It is reproduced where ours lies in the closed range `accepted`, or, where that is a
+    number, at most so far from the published one; `digits` is how many significant ones
+    are shown, `reason` why it differs or what to know.
     """
-    low, high = accepted
+    if isinstance(accepted, tuple):
+        (low, high), words = accepted, _range(*accepted, digits)
+    else:
+        low, high = published.value - accepted, published.value + accepted
+        words = f"accepted: ± {accepted:g}"
     center = ours.center if isinstance(ours, Interval) else ours
     wanted = significant(published.value, digits)
     if decides:
-        wanted += f" ({_range(low, high, digits)})"
+        wanted += f" ({words})"
     return Finding(
         what,
         wanted,
@@ -110,6 +116,18 @@ def compared(
         decides,
         number=_interval(ours),
         published=published,
+    )
+
+
+def agrees(what: str, distance: float, tolerance: float, unit: str = "") -> Finding:
+    """A finding that two numbers, or two rows of them, are equal within a tolerance."""
+    exact = distance < 1e-12  # rows hold twelve digits
+    return Finding(
+        what,
+        f"at most {tolerance:.0e} {unit}".strip(),
+        "equal to 12 digits" if exact else f"{distance:.1e} {unit}".strip(),
+        distance <= tolerance,
+        number=_interval(distance),
     )
 
 

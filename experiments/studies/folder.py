@@ -123,8 +123,15 @@ def write(study: Study, outcome: Outcome, made: Mapping[str, Any], out: Path) ->
             for d in outcome.drawings
         ],
     }
-    text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(
+        summary, indent=1, ensure_ascii=False, allow_nan=False, default=_plain
+    )
     store.publish(out / SUMMARY, text + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """numpy's numbers and truth values as Python's."""
+    return value.item()
 
 
 def figure_stem(study: Study, name: str) -> str:

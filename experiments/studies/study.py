@@ -146,7 +146,9 @@ class Study:
         `curve_step`, `curve_train_loss`, `curve_validation_loss`,
         `curve_validation_mse`.
       steps: what is computed beside the grids, by name.
-      needs: datasets that do not ship with the suite, by name.
+      needs: datasets that must be there, by name; steps are given them.
+      wishes: datasets that steps are given where they are there; full-size rows are
+        published with all of them.
     """
 
     name: str
@@ -157,6 +159,7 @@ class Study:
     columns: tuple[str, ...] = ()
     steps: Mapping[str, Step] = dataclasses.field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    wishes: tuple[str, ...] = ()
 
     @property
     def module(self) -> types.ModuleType:

@@ -3,7 +3,15 @@
 import types
 from collections.abc import Mapping
 
-from experiments.studies import aa, planted_noise, planted_variance
+from experiments.studies import (
+    aa,
+    bce_floor,
+    cb_panels,
+    improper,
+    pixel_accuracy,
+    planted_noise,
+    planted_variance,
+)
 from experiments.studies.study import Study
 
 STUDIES: Mapping[str, Study] = types.MappingProxyType(
@@ -30,6 +38,39 @@ STUDIES: Mapping[str, Study] = types.MappingProxyType(
                 "quasi-likelihood (Wedderburn 1974): g* = 1 - a",
                 planted_variance.conclude,
                 planted_variance.grids,
+            ),
+            Study(
+                "bce_floor",
+                "BCE is not 0 at a perfect prediction: what is it, and is it least?",
+                "datascience.stackexchange 97200; floors of datasets",
+                bce_floor.conclude,
+                steps=bce_floor.STEPS,
+                needs=("digits", "patches"),
+                wishes=("mnist",),
+            ),
+            Study(
+                "cb_panels",
+                "the continuous Bernoulli law: normaliser, densities, mean, warps",
+                "Loaiza-Ganem and Cunningham 2019, figure 1",
+                cb_panels.conclude,
+                steps=cb_panels.STEPS,
+            ),
+            Study(
+                "improper",
+                "focal loss and GCE: where do they send a grey pixel?",
+                "Charoenphakdee et al. 2021; Zhang and Sabuncu 2018",
+                improper.conclude,
+                improper.grids,
+                steps=improper.STEPS,
+            ),
+            Study(
+                "pixel_accuracy",
+                "why does an autoencoder's accuracy stop at 81 %?",
+                "stackoverflow 56519500",
+                pixel_accuracy.conclude,
+                steps=pixel_accuracy.STEPS,
+                needs=("digits", "patches"),
+                wishes=("mnist",),
             ),
         )
     }
