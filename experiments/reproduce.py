@@ -12,13 +12,15 @@ from absl import flags
 from rich.console import Console
 from rich.table import Table
 
+from experiments import store
 from experiments.commandline import ROOT, Exit, Interrupted, parse, run
 from experiments.config import UserError, unknown
-from experiments.studies import folder
+from experiments.studies import folder, ledger, page
 from experiments.studies.finding import Verdict
 from experiments.studies.study import Outcome, Study
 from experiments.studies.table import STUDIES
 
+LEDGER = "claims"
 USAGE = """
 ./run.sh reproduce [STUDY ...] [--list] [--all] [--quick] [--from-stored]
                    [--data=NAME=DATASET] [--out=DIR]
@@ -29,6 +31,7 @@ PDF), tables (Markdown, LaTeX, CSV), summary.json and the rows that all of it is
 computed from. Run it again and nothing is trained twice; stop it at any time, run it
 again to go on.
 
+  ./run.sh reproduce claims                  the answers, from stored rows
   ./run.sh reproduce --list                  what there is, and what it takes
   ./run.sh reproduce planted_noise --quick   a small version: does it run?
   ./run.sh reproduce --all --from-stored     from results/published; no jax, no data
@@ -52,29 +55,33 @@ def main(arguments: list[str]) -> int:
     flags.DEFINE_multi_string(
         "data", [], "NAME=DATASET: where needed data lies, as mnist=idx:DIR", values
     )
-    names = parse(values, arguments, USAGE, operands=len(STUDIES))
+    names = parse(values, arguments, USAGE, operands=1 + len(STUDIES))
+    out = Path(values.out or ROOT / "results" / "local" / "reproduce")
+    console = Console()
+    if names == [LEDGER]:
+        return _claims(out, console)
     for name in names:
         if name not in STUDIES:
-            raise unknown("study", name, STUDIES)
+            raise unknown("study", name, (*STUDIES, LEDGER))
     chosen = {key: values[key].value for key in ("list", "all", "quick", "publish")}
     from_stored = values["from-stored"].value
-    console = Console()
     if chosen["list"]:
         _list(console)
         return Exit.DONE
     if chosen["all"] and names:
         raise UserError(f"--all and study {names[0]!r}: name studies or take them all")
     if not names and not chosen["all"]:
-        raise UserError(f"no study named; valid: {', '.join(STUDIES)}, or --all")
+        valid = ", ".join((*STUDIES, LEDGER))
+        raise UserError(f"no study named; valid: {valid}, or --all")
     if chosen["quick"] and (from_stored or chosen["publish"]):
         raise UserError("--quick: stored and published rows are those of full size")
     if from_stored and chosen["publish"]:
         raise UserError("--publish: stored rows are published already")
-    out = Path(values.out or ROOT / "results" / "local" / "reproduce")
     studies = [STUDIES[n] for n in (STUDIES if chosen["all"] else dict.fromkeys(names))]
     places = _places(values.data, studies, bool(chosen["quick"]))
     if from_stored:
         failed = [_from_stored(study, out / study.name, console) for study in studies]
+        _page(out, console)
         return Exit.FAILED if any(failed) else Exit.DONE
     if chosen["quick"]:
         out = out / "quick"
@@ -85,7 +92,32 @@ def main(arguments: list[str]) -> int:
         _conclude(study, out / study.name, out / study.name, console)
         if chosen["publish"]:
             folder.publish(study, out / study.name)
+    _page(out, console)
     return Exit.FAILED if lost else Exit.DONE
+
+
+def _claims(out: Path, console: Console) -> int:
+    """Print the ledger, and write it as Markdown and as a part of the page."""
+    entries = ledger.settled()
+    ledger.show(entries, console)
+    _made(out)
+    store.publish(out / "claims.md", ledger.markdown(entries))
+    _page(out, console)
+    return Exit.DONE
+
+
+def _page(out: Path, console: Console) -> None:
+    """The page over all studies, beside their folders."""
+    place = out / "index.html"
+    store.publish(place, page.page(out))
+    console.print(f"page over all studies: {place}", highlight=False, soft_wrap=True)
+
+
+def _made(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out={out}: cannot be made: {error.strerror}") from None
 
 
 def _from_stored(study: Study, out: Path, console: Console) -> bool:
@@ -105,10 +137,7 @@ def _from_stored(study: Study, out: Path, console: Console) -> bool:
 def _conclude(study: Study, source: Path, out: Path, console: Console) -> None:
     """Count, write, print."""
     outcome, made = folder.conclude(study, source)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--out={out}: cannot be made: {error.strerror}") from None
+    _made(out)
     folder.write(study, outcome, made, out)
     table = Table(title=f"{study.name}: {study.what}", title_justify="left")
     for column in outcome.table:

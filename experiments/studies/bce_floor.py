@@ -44,6 +44,8 @@ from experiments.studies.study import Drawing, Evidence, Outcome, Task
 
 MINIMA = tuple(round(0.05 * k, 2) for k in range(21))
 DRAWN = (0.0, 0.1, 0.2, 0.35, 0.5)
+FOUR = ("bce", "mse", "mae", "log_cosh")  # as the question names them
+WHITE = 0.3  # how often the pixel of the mixture is white
 EXAMPLE = (0.5, 0.3, 0.5, 0.9)  # datascience.stackexchange 97200
 WORSE = (0.1, 0.3, 0.5, 0.8)
 SE = "datascience.stackexchange.com 97200"
@@ -87,6 +89,30 @@ def minima(task: Task) -> pd.DataFrame:
             "floor": np.asarray(floor),
         }
     return pd.DataFrame(found)
+
+
+def minimisers(task: Task) -> pd.DataFrame:
+    """Where the losses of the question are least: at one target, and on average."""
+    import jax
+
+    from lossjax import LOSSES
+    from lossjax.probe import Probe
+
+    y = np.array(MINIMA[1:-1])
+    often, chance = np.array([[0.0, 1.0]]), np.array([[1 - WHITE, WHITE]])
+    lines = []
+    with jax.enable_x64(True):
+        for name in FOUR:
+            probe = Probe(LOSSES[name])
+            p = probe.read_out(probe.minimum(y))
+            lines.append(
+                {
+                    "loss": name,
+                    "distance": np.abs(p - y).max(),
+                    "elicited": probe.elicited(often, chance)[0],
+                }
+            )
+    return pd.DataFrame(lines)
 
 
 def examples(task: Task) -> pd.DataFrame:
@@ -155,7 +181,13 @@ def _counted(counts: np.ndarray) -> float:
     return float(np.sum(counts[1:255] * entropy) / counts.sum())
 
 
-STEPS = {"curves": curves, "minima": minima, "examples": examples, "floors": floors}
+STEPS = {
+    "curves": curves,
+    "minima": minima,
+    "minimisers": minimisers,
+    "examples": examples,
+    "floors": floors,
+}
 
 
 def conclude(evidence: Evidence) -> Outcome:
@@ -169,6 +201,7 @@ def conclude(evidence: Evidence) -> Outcome:
     findings = [
         agrees("least at p = y, for 21 grey levels: largest distance", away, 1e-6),
         agrees("least value is H(y): largest distance", above, 1e-6, "nats"),
+        *_minimisers(evidence.tables["minimisers"].set_index("loss")),
         compared(
             "a perfect prediction of (.5, .3, .5, .9)",
             Published(0.5805602, SE, Tag.SEEN),
@@ -237,6 +270,31 @@ def conclude(evidence: Evidence) -> Outcome:
 
 def _entropy(y: float) -> float:
     return -y * math.log(y) - (1 - y) * math.log(1 - y)
+
+
+def _minimisers(found: pd.DataFrame) -> list[Finding]:
+    """One target: all four agree. A pixel that varies: they do not."""
+    distance = float(found["distance"].max())
+    return [
+        agrees("bce, mse, mae and log_cosh are least at p = y", distance, 1e-6),
+        *(
+            compared(
+                f"{name} draws a pixel that is white 3 times in 10 at",
+                Published(wanted, what, Tag.COMPUTED),
+                float(found.loc[name, "elicited"]),
+                1e-6,
+            )
+            for name, wanted, what in (
+                ("bce", WHITE, "the mean"),
+                ("mse", WHITE, "the mean"),
+                ("mae", 0.0, "the median"),
+            )
+        ),
+        told(
+            "log_cosh draws a pixel that is white 3 times in 10 at",
+            float(found.loc["log_cosh", "elicited"]),
+        ),
+    ]
 
 
 def _mnist(data: pd.DataFrame) -> Finding:

@@ -31,7 +31,7 @@ from matplotlib.figure import Figure
 
 from experiments.report import style
 from experiments.report.style import COLOURS, INK
-from experiments.studies.finding import Finding, Published, Tag, agrees, compared
+from experiments.studies.finding import Finding, Published, Tag, agrees, compared, told
 from experiments.studies.study import Drawing, Evidence, Outcome, Task
 
 PAPER = "Loaiza-Ganem and Cunningham 2019"
@@ -131,6 +131,8 @@ def fits(task: Task) -> pd.DataFrame:
                 "floor": np.asarray(floor),
                 "at_sigmoid": probe(naive, y)[0],
                 "clipped": probe(clipped, y)[0],
+                # The loss's curvature in z is the variance of the law.
+                "deviation": np.sqrt(probe(best, y)[2]),
             }
         )
 
@@ -206,6 +208,12 @@ def conclude(evidence: Evidence) -> Outcome:
             reason="the clip costs a black pixel three nats; four of five MNIST pixels "
             "are black",
         ),
+    ]
+    what = "standard deviation of a pixel of mean 0.3"
+    spread = float(fit.loc[0.3, "deviation"])
+    findings += [
+        told(f"{what}, continuous Bernoulli", spread),
+        told(f"{what}, coin", math.sqrt(0.3 * 0.7)),
     ]
     table = pd.DataFrame(
         [

@@ -160,7 +160,9 @@ def shown(value: Interval | float, digits: int = 3) -> str:
 
 
 def significant(value: float, digits: int) -> str:
-    """So many significant digits; whole numbers keep all of theirs."""
+    """So many significant digits; whole numbers keep all of theirs, tiny ones none."""
+    if abs(value) < 1e-12:
+        return "0"
     return f"{value:.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
 
 

@@ -147,7 +147,7 @@ def findings(outcome: Outcome) -> pd.DataFrame:
                 "what": f.what,
                 "expected": f.expected,
                 "ours": f.ours,
-                "difference": "" if f.difference is None else f"{f.difference:+.3g}",
+                "difference": signed(f.difference),
                 "verdict": str(f.verdict),
                 "reason": f.reason,
                 "source": ""
@@ -158,6 +158,13 @@ def findings(outcome: Outcome) -> pd.DataFrame:
         ],
         dtype=object,
     )
+
+
+def signed(value: float | None) -> str:
+    """A difference with its sign; empty where there is none to tell."""
+    if value is None:
+        return ""
+    return "0" if abs(value) < 1e-12 else f"{value:+.3g}"
 
 
 def drawn(drawing: Drawing, kind: str) -> bytes:

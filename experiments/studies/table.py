@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from experiments.studies import (
     aa,
     bce_floor,
+    bce_practice,
     cb_panels,
     improper,
     pixel_accuracy,
@@ -47,6 +48,13 @@ STUDIES: Mapping[str, Study] = types.MappingProxyType(
                 steps=bce_floor.STEPS,
                 needs=("digits", "patches"),
                 wishes=("mnist",),
+            ),
+            Study(
+                "bce_practice",
+                "negative losses, NaN, tanh outputs: what breaks BCE in practice?",
+                "issues of Lasagne and Keras; the bits of a float32",
+                bce_practice.conclude,
+                steps=bce_practice.STEPS,
             ),
             Study(
                 "cb_panels",
