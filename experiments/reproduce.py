@@ -60,6 +60,8 @@ def main(arguments: list[str]) -> int:
     console = Console()
     if names == [LEDGER]:
         return _claims(out, console)
+    if LEDGER in names:
+        raise UserError(f"{LEDGER} and {len(names) - 1} more: name {LEDGER} alone")
     for name in names:
         if name not in STUDIES:
             raise unknown("study", name, (*STUDIES, LEDGER))

@@ -110,6 +110,7 @@ def test_from_stored_needs_no_jax(tmp_path: Path) -> None:
         (["aa", "--all"], "name studies or take them all"),
         (["aa", "--quick", "--from-stored"], "are those of full size"),
         (["aa", "--publish", "--from-stored"], "published already"),
+        (["aa", "claims"], "name claims alone"),
         (["aa", "--data=mnist"], "must be NAME=DATASET"),
         (["aa", "--data=mnist=idx:D"], "unknown name in --data 'mnist'"),
     ],

@@ -21,6 +21,8 @@ PERFECT = "a perfect prediction of (.5, .3, .5, .9)"
 WORSE = "an imperfect one, (.1, .3, .5, .8)"
 ASYMMETRY = "the asymmetry: excess at p = .1 over excess at p = .3"
 REMOVED = "share of the difference in {} that the matched scale removes"
+MATCHED = "variance of the Gaussian whose code costs the KL of bce"
+PULL = "scale that bce's own pull implies, in intensity"
 SUMMED = "KL of bce over that of mse, both summed"
 
 
@@ -72,29 +74,37 @@ def _saturation(book: Book) -> Answer:
         )
         for start in ("w = 0.6, b = 0.9", "w = b = 2")
     }
-    kept = book.holds("gradients", f"{BCE}: exponent of decay at a wrong answer")
-    fades = book.holds("gradients", f"{MSE}: exponent of decay at a wrong answer")
-    told = _decided(book, "surgery")
+    fades = "exponent of decay at a wrong answer"
+    pair = book.holds("gradients", f"{BCE}: {fades}", f"{MSE}: {fades}")
+    bad = book.holds(
+        "surgery", "adam, white, tuned: what makes `mse` worse is saturation"
+    )
+    usual, white = (
+        {
+            column: book.cell("surgery", f"`{column}` / `bce`", condition=condition)
+            for column in (MSE, "mse[straight_through]", "mse_linear")
+        }
+        for condition in ("adam, head x 1, tuned", "adam, white, tuned")
+    )
+    part = book.cell("surgery", "by saturation", condition="adam, white, tuned")
     return Answer(
-        "it is the pairing of loss and output"
-        if kept and fades
+        "it is the pairing, and it costs where the start is bad"
+        if pair and bad
+        else "it is the pairing, but not shown to cost anything"
+        if pair
         else "false: both behave alike",
         "Behind a sigmoid the gradient of the squared error carries a factor p (1 - p) "
         "that is nearly 0 where the answer is confidently wrong; in BCE the log "
         "cancels that factor and p - y is left. One sigmoid neuron that starts "
         f"moderately wrong takes {slower['w = 0.6, b = 0.9']} times as long to turn "
         f"with squared error, one that starts very wrong {slower['w = b = 2']} times. "
-        "It is not squared error alone: on a linear output the factor is not there. "
-        f"Exchanging loss and output one at a time in whole networks: {told}.",
-        "saturated_neuron/saturated_neuron.svg",
-    )
-
-
-def _decided(book: Book, study: str) -> str:
-    """Every decided finding of a study in one sentence."""
-    findings = [f for f in book.summary(study)["findings"] if f["decides"]]
-    return "; ".join(
-        f"{f['what']}, {book.said(study, f['what'])}" for f in findings if f["runs"]
+        "In a whole network with Adam, each arm at its own rate, squared error on "
+        f"the digits after MSE over that after BCE is {usual[MSE]} from the usual "
+        f"start, and {white[MSE]} where every pixel starts white; of the latter "
+        f"saturation explains {part}. Take the sigmoid's derivative as 1 and it is "
+        f"{white['mse[straight_through]']}; take the sigmoid away and it is "
+        f"{white['mse_linear']}. So the loss alone is not to blame.",
+        "surgery/surgery.svg",
     )
 
 
@@ -103,19 +113,22 @@ def _scale(book: Book) -> Answer:
     ratio = book.said(name, SUMMED)
     removed = {
         metric: book.said(name, REMOVED.format(metric))
-        for metric in ("kl", "knn_accuracy", SSIM)
+        for metric in (MSE, SSIM, "knn_accuracy")
     }
-    own = book.number(name, "scale that bce shows, in intensity", 2)
-    most = book.holds(name, REMOVED.format("kl"))
+    variance = book.said(name, MATCHED)
+    most = book.holds(name, *(REMOVED.format(metric) for metric in (MSE, SSIM)))
     return Answer(
-        "most of it is the noise scale" if most else "the scale is only a part of it",
+        "at least half of it is the noise scale"
+        if most
+        else "a part of it; the loss itself is more",
         "A VAE weighs reconstruction against the KL of its code, and a loss says how "
         "much a residual counts. Squared error summed over pixels says that a residual "
-        "of most of the range is normal; BCE behaves like a Gaussian of standard "
-        f"deviation {own}. So with BCE the code carries {ratio} times the nats. Give "
-        "the Gaussian the scale that BCE shows, and of the difference in KL "
-        f"{removed['kl']} are gone, in what neighbours of the code say of the digit "
-        f"{removed['knn_accuracy']}, in structural similarity {removed[SSIM]}.",
+        "of most of the range is normal; BCE counts it for much more, so its code "
+        f"carries {ratio} times the nats. A Gaussian whose code costs what BCE's does "
+        f"has variance {variance}. Compare BCE with that one, and of the difference "
+        f"to plain squared error these shares are gone: in squared error "
+        f"{removed[MSE]}, in structural similarity {removed[SSIM]}, in what the "
+        f"neighbours of a code say of the digit {removed['knn_accuracy']}.",
         "matched_scale/matched_scale.svg",
     )
 
@@ -251,14 +264,14 @@ def _reduction(book: Book) -> Answer:
 
 def _weight(book: Book) -> Answer:
     answer = _reduction(book)
-    own = book.number("matched_scale", "scale that bce shows, in intensity", 2)
+    own = book.number("matched_scale", PULL, 2)
     return Answer(
         "a noise scale under another name",
         "A weight on the KL and a factor on the squared error only enter as their "
         "ratio, and that ratio is a variance: c times summed squared error plus beta "
         "times KL is a Gaussian decoder of variance beta / (c + c). So kld_weight and "
         "batch / dataset factors are no correction of a bias: they say how noisy "
-        f"pixels are. BCE shows {own}. " + answer.words,
+        f"pixels are. BCE pulls like a standard deviation of {own}. " + answer.words,
         "matched_scale/matched_scale.svg",
     )
 

@@ -27,7 +27,7 @@ CLAIM = """
 {% if entry.answered %}
 <p>{{ entry.answer.words }}</p>
 <details><summary>figure and numbers</summary>
-<div class="figures">{{ figures[entry.answer.figure] }}</div>
+<div class="figures wide">{{ figures[entry.answer.figure] }}</div>
 <ul>{% for number in entry.numbers %}<li>{{ number }}</li>{% endfor %}</ul>
 </details>
 {% endif %}
@@ -39,7 +39,7 @@ STUDY = """
 {% if small %}<p class="note">A small version: it shows that the study runs.</p>
 {% endif %}
 <p><strong>{{ counts }}</strong></p>
-<div class="figures">{{ figures }}</div>
+<div class="figures wide">{{ figures }}</div>
 {{ table }}
 {{ findings }}
 <details><summary>question, source, protocol, deviations</summary>
@@ -141,8 +141,8 @@ def _overview(
                 Field(link, name),
                 Field(study.what, kind="wrap"),
                 Field(study.source, kind="wrap"),
-                Field(verdict, kind="wrap"),
-                Field(minutes, float(minutes) if minutes else "", "num"),
+                Field(verdict, kind="wrap", head="findings"),
+                Field(minutes, float(minutes) if minutes else "", "num", "minutes"),
             ]
         )
     return markup.table(
@@ -167,7 +167,7 @@ def _study(study: Study, summary: Mapping[str, Any], figures: Path) -> Markup:
         ("minutes on 2 CPU cores", f"{made['minutes']:g}"),
         ("peak memory", f"{made['memory_mb']} MB" if "memory_mb" in made else ""),
         ("runs trained", f"{made['runs']:,}"),
-        ("data", ", ".join((*study.needs, *study.wishes)) or "none of others"),
+        ("data", ", ".join((*study.needs, *study.wishes)) or "ships with the suite"),
         (
             "versions",
             ", ".join(f"{k} {v}" for k, v in made["provenance"]["versions"].items()),
@@ -195,15 +195,16 @@ def _findings(findings: Sequence[Mapping[str, Any]]) -> Markup:
     for found in findings:
         published = found.get("published")
         source = f"{published['source']} [{published['tag']}]" if published else ""
+        difference = folder.signed(found.get("difference"))
         notes = "; ".join(words for words in (found["reason"], source) if words)
         rows.append(
             [
                 Field(found["what"], kind="wrap"),
-                Field(found["expected"], kind="wrap"),
-                Field(found["ours"], kind="wrap"),
-                Field(folder.signed(found.get("difference")), kind="num"),
-                Field(found["verdict"]),
-                Field(notes, kind="wrap"),
+                Field(found["expected"], kind="wrap", head="expected"),
+                Field(found["ours"], kind="wrap", head="ours"),
+                Field(difference, kind="num", head="difference"),
+                Field(found["verdict"], head="verdict"),
+                Field(notes, kind="wrap", head="note"),
             ]
         )
     return markup.table(
