@@ -135,6 +135,7 @@ def _scale(book: Book) -> Answer:
 
 def _which(book: Book) -> Answer:
     by = {m: book.best_set("digits", m) for m in (SSIM, MSE, "excess_bce", "mae")}
+    seeds = book.ranking("digits", MSE)[BCE]["n"]
     knob = book.best_set("response", MSE)
     both = {"power(g=0)", "power(g=1)"} <= set(knob)
     fits = book.cell("planted_noise", "in the best set", noise="bernoulli")
@@ -152,9 +153,9 @@ def _which(book: Book) -> Answer:
         "depends on what you judge by"
         + ("; for squared error hardly on BCE or MSE" if both else ""),
         "There is no best loss, there is a best loss for a yardstick. On the digits, "
-        "each loss at its own learning rate, ten seeds, the losses that cannot be told "
-        f"from the best are: by structural similarity {_listed(by[SSIM])}; by squared "
-        f"error {_listed(by[MSE])}; by cross-entropy above its floor "
+        f"each loss at its own learning rate, {seeds} seeds, the losses that cannot be "
+        f"told from the best are: by structural similarity {_listed(by[SSIM])}; by "
+        f"squared error {_listed(by[MSE])}; by cross-entropy above its floor "
         f"{_listed(by['excess_bce'])}; by absolute error {_listed(by['mae'])}. Of the "
         f"knob between BCE and MSE {len(knob)} values share the best set by squared "
         f"error, and {ends}. If you know the noise, take the loss that fits it: with "
