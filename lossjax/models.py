@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from lossjax.convolution import conv_general_dilated, depth_to_space
+from lossjax.convolution import Lowering, lowered
 
 # Standard deviation of a standard normal cut off at -2 and 2.
 _TRUNCATED_DEVIATION = 0.87962566103423978
@@ -63,23 +63,15 @@ class Network:
 
 
 class _Upsample(nnx.Module):
-    """A 4x4 stride-2 transposed convolution as 2x2 convolution + depth-to-space."""
+    """A 4x4 stride-2 transposed convolution, its kernel that of a 2x2 convolution."""
 
     def __init__(self, inputs: int, features: int, *, rngs: nnx.Rngs) -> None:
-        self.conv = nnx.Conv(
-            inputs,
-            4 * features,
-            (2, 2),
-            padding=((1, 1), (1, 1)),
-            use_bias=False,
-            conv_general_dilated=conv_general_dilated,
-            rngs=rngs,
-        )
+        self.conv = nnx.Conv(inputs, 4 * features, (2, 2), use_bias=False, rngs=rngs)
         self.bias = nnx.Param(jnp.zeros((features,)))
 
-    def __call__(self, images: jax.Array) -> jax.Array:
-        doubled = depth_to_space(self.conv(images), (2, 2))
-        return doubled[:, 1:-1, 1:-1] + self.bias[...].reshape(1, 1, 1, -1)
+    def __call__(self, lowering: Lowering, images: jax.Array) -> jax.Array:
+        doubled = lowering.double(images, self.conv.kernel[...])
+        return lowering.add(doubled, self.bias[...])
 
 
 class _ConvAutoencoder(nnx.Module):
@@ -96,15 +88,7 @@ class _ConvAutoencoder(nnx.Module):
         self.coarse = (-(-height // factor), -(-width // factor), shape.width[-1])
         inputs = (channels, *shape.width[:-1])
         self.down = nnx.List(
-            nnx.Conv(
-                before,
-                after,
-                (4, 4),
-                strides=(2, 2),
-                padding=((1, 1), (1, 1)),
-                conv_general_dilated=conv_general_dilated,
-                rngs=rngs,
-            )
+            nnx.Conv(before, after, (4, 4), strides=(2, 2), rngs=rngs)
             for before, after in zip(inputs, shape.width, strict=True)
         )
         size = math.prod(self.coarse)
@@ -121,16 +105,26 @@ class _ConvAutoencoder(nnx.Module):
         height, width = self.image
         factor = 2 ** len(self.down)
         bottom, right = -height % factor, -width % factor
-        hidden = images
         if bottom or right:
-            hidden = jnp.pad(images, ((0, 0), (0, bottom), (0, right), (0, 0)), "edge")
-        for layer in self.down:
-            hidden = jax.nn.relu(layer(hidden))
-        code = self.encode(hidden.reshape(hidden.shape[0], -1))
-        hidden = jax.nn.relu(self.decode(code)).reshape(-1, *self.coarse)
-        for wider in self.up:
-            hidden = jax.nn.relu(wider(hidden))
-        return Output(self.head(hidden)[:, :height, :width], code)
+            images = jnp.pad(images, ((0, 0), (0, bottom), (0, right), (0, 0)), "edge")
+        raw, code = lowered(self._apply, images)
+        return Output(raw[:, :height, :width], code)
+
+    def _apply(
+        self, lowering: Lowering, images: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        hidden = lowering.enter(images)
+        for conv in self.down:
+            kernel, bias = conv.kernel[...], conv.bias[...]
+            halved = lowering.convolve(hidden, kernel, (2, 2), ((1, 1), (1, 1)))
+            hidden = jax.nn.relu(lowering.add(halved, bias))
+        code = lowering.encode(hidden, self.encode.kernel[...])
+        code = code + self.encode.bias[...].reshape(1, -1)
+        kernel, bias = self.decode.kernel[...], self.decode.bias[...]
+        hidden = jax.nn.relu(lowering.decode(code, kernel, bias, self.coarse))
+        for double in self.up:
+            hidden = jax.nn.relu(double(lowering, hidden))
+        return lowering.leave(self.head(lowering, hidden)), code
 
 
 class _DenseAutoencoder(nnx.Module):
