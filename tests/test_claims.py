@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from experiments import reproduce
-from experiments.studies import claims, folder, ledger
+from experiments.studies import answers, answers_asked, claims, folder, ledger
 from experiments.studies.claim import settle
 from experiments.studies.table import STUDIES
 
@@ -40,9 +40,11 @@ def typed_numbers(source: str) -> list[str]:
 
 
 def test_no_number_of_an_answer_is_typed() -> None:
-    source = Path(claims.__file__).read_text()
-    assert typed_numbers(source) == []
-    spoiled = source.replace("Look at the loss above its floor", "It is 81.25")
+    theirs, asked = (
+        Path(module.__file__).read_text() for module in (answers, answers_asked)
+    )
+    assert typed_numbers(theirs) == typed_numbers(asked) == []
+    spoiled = asked.replace("Look at the loss above its floor", "It is 81.25")
     assert typed_numbers(spoiled) == ["81.25"]
 
 
@@ -68,7 +70,7 @@ def test_answers_follow_the_rows(tmp_path: Path) -> None:
     place.mkdir()
     summary = folder.summary_of(STUDIES["bce_floor"])
     for found in summary["findings"]:
-        if found["what"] == claims.PERFECT:
+        if found["what"] == answers.PERFECT:
             found |= {"verdict": "differs", "number": {"center": 0.4321}}
     (place / "summary.json").write_text(json.dumps(summary))
     answer = settle(claim, tmp_path).answer
