@@ -59,7 +59,7 @@ def minimiser(book: Book) -> Answer:
         else "false",
         "For one known grey level all four are least at p = y, so that argument cannot "
         "choose between them. But a network cannot know each pixel; it must draw one "
-        "level for many images, and there the four differ. A pixel that is white "
+        "level for many images, and there they differ. A pixel that is white "
         f"three times in ten is drawn at {level[BCE]} by BCE and {level[MSE]} by "
         f"squared error (the mean), at {level['mae']} by absolute error (the median) "
         f"and at {level['log_cosh']} by log cosh, which lies between. What the noise "
