@@ -131,6 +131,8 @@ def checked(sweep: Sweep) -> Sweep:
     for model in sweep.models:
         if model not in models.MODELS:
             raise unknown("model in config.models", model, models.MODELS)
+    if sweep.precision not in models.PRECISIONS:
+        raise unknown("config.precision", str(sweep.precision), models.PRECISIONS)
     metrics = [*METRICS, *CODE_METRICS]
     if sweep.primary_metric not in metrics:
         raise unknown("config.primary_metric", str(sweep.primary_metric), metrics)

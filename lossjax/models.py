@@ -35,6 +35,8 @@ class Shape:
       latent_dim: size of the code.
       width: channels of each stride-2 convolution (conv_ae).
       hidden: units of each hidden layer (mlp_ae).
+      precision: what the network computes in, a key of PRECISIONS; weights stay float32
+        and so does raw output.
     """
 
     image: tuple[int, int, int]
@@ -42,6 +44,7 @@ class Shape:
     latent_dim: int = 8
     width: tuple[int, ...] = (16, 32)
     hidden: tuple[int, ...] = (128,)
+    precision: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -115,9 +118,11 @@ class _ConvAutoencoder(nnx.Module):
     ) -> tuple[jax.Array, jax.Array]:
         hidden = lowering.enter(images)
         for conv in self.down:
+            assert conv.bias is not None
             kernel, bias = conv.kernel[...], conv.bias[...]
             halved = lowering.convolve(hidden, kernel, (2, 2), ((1, 1), (1, 1)))
             hidden = jax.nn.relu(lowering.add(halved, bias))
+        assert self.encode.bias is not None and self.decode.bias is not None
         code = lowering.encode(hidden, self.encode.kernel[...])
         code = code + self.encode.bias[...].reshape(1, -1)
         kernel, bias = self.decode.kernel[...], self.decode.bias[...]
@@ -169,6 +174,11 @@ def _linear(shape: Shape, *, rngs: nnx.Rngs) -> nnx.Module:
     return _DenseAutoencoder(shape, (), rngs=rngs)
 
 
+# What a network computes in; its weights, its output and every loss stay float32.
+PRECISIONS: Mapping[str, Any] = types.MappingProxyType(
+    {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+)
+
 # A model's last layer is its attribute `head`: see `_initial`.
 MODELS: Mapping[str, Callable[..., nnx.Module]] = types.MappingProxyType(
     {"conv_ae": _ConvAutoencoder, "mlp_ae": _dense, "linear_ae": _linear}
@@ -194,8 +204,12 @@ def build(name: str, shape: Shape) -> Network:
     graph, state = nnx.split(abstract)
     weights = nnx.to_pure_dict(state)
 
+    compute = PRECISIONS[shape.precision]
+
     def apply(params: Any, images: jax.Array) -> Output:
-        return nnx.merge(graph, params)(images)
+        inside = jax.tree.map(lambda leaf: leaf.astype(compute), (params, images))
+        network, images = nnx.merge(graph, inside[0]), inside[1]
+        return Output(*(part.astype(jnp.float32) for part in network(images)))
 
     initial = functools.partial(_initial, weights, shape)
     return Network(initial, apply, shape.image[2] * shape.blocks)
