@@ -6,7 +6,7 @@ come from results/published, lists from the tables that the programs themselves 
 
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from tabulate import tabulate
 
@@ -16,7 +16,8 @@ from experiments.commandline import ROOT, Exit, run
 from experiments.config import UserError
 from experiments.data import DATASETS
 from experiments.report.published import PUBLISHED, refreshed
-from experiments.studies import folder
+from experiments.studies import folder, ledger, page
+from experiments.studies.finding import Tag
 from experiments.studies.study import Study
 from experiments.studies.table import STUDIES
 
@@ -90,30 +91,49 @@ def _study(study: Study) -> str:
     )
 
 
-def _studies() -> str:
-    """Every study in a line."""
-    head = ("study", "question", "minutes on 2 cores", "expectations that hold")
+def _studies(names: Iterable[str]) -> str:
+    """Those studies, each in a line."""
+    head = ("study", "question", "minutes on 2 cores", "findings")
     lines = []
-    for study in STUDIES.values():
-        summary = folder.summary_of(study)
-        minutes, held = "not measured", "not run"
+    for name in names:
+        study, summary = STUDIES[name], folder.summary_of(STUDIES[name])
+        minutes, found = "not measured", "no rows yet"
         if summary is not None:
-            decided = [f for f in summary["findings"] if f["decides"]]
-            minutes = f"{summary['made']['minutes']:g}"
-            held = f"{sum(f['holds'] for f in decided)} of {len(decided)}"
-        lines.append((f"`{study.name}`", study.what, minutes, held))
+            minutes, found = f"{summary['made']['minutes']:g}", page.counts(summary)
+        lines.append((f"`{name}`", study.what, minutes, found))
     return tabulate(lines, head, tablefmt="pipe", disable_numparse=True)
 
 
+def _published() -> str:
+    """Every number that was read in a source, or off its figure, beside ours."""
+    head = ("study", "what", "published", "ours", "difference", "verdict")
+    lines = []
+    for name, study in STUDIES.items():
+        summary = folder.summary_of(study)
+        for found in summary["findings"] if summary else ():
+            published = found.get("published")
+            if published is None or published["tag"] not in (Tag.SEEN, Tag.VECTOR):
+                continue
+            numbers = f"{published['value']:g}", found["ours"]
+            difference = folder.signed(found.get("difference"))
+            line = (f"`{name}`", found["what"], *numbers, difference, found["verdict"])
+            lines.append(line)
+    return tabulate(lines, head, tablefmt="pipe", disable_numparse=True)
+
+
+VALIDATION = ("aa", "planted_noise", "planted_variance")
 TABLES: Mapping[str, Callable[[], str]] = {
     "losses": cards.markdown,
     "datasets": _datasets,
     "soak": _soak,
     "bench": _bench,
-    "studies": _studies,
+    "validation": functools.partial(_studies, VALIDATION),
+    "studies": functools.partial(_studies, STUDIES),
+    "published": _published,
+    "claims": lambda: ledger.table(ledger.settled()),
+    "answers": lambda: ledger.answers(ledger.settled()),
     **{
-        f"study {name}": functools.partial(_study, STUDIES[name])
-        for name in ("aa", "planted_noise", "planted_variance")
+        f"study {name}": functools.partial(_study, STUDIES[name]) for name in VALIDATION
     },
 }
 

@@ -33,6 +33,7 @@ class Field:
     shown: Any
     sort: float | str = ""
     kind: str = ""  # CSS classes: num, best, ...
+    head: str = ""  # shown before it where a narrow screen stacks the cells
 
 
 def render(template: str, **values: Any) -> Markup:

@@ -3,7 +3,16 @@
 import types
 from collections.abc import Mapping
 
-from experiments.studies import aa, planted_noise, planted_variance
+from experiments.studies import (
+    aa,
+    bce_floor,
+    bce_practice,
+    cb_panels,
+    improper,
+    pixel_accuracy,
+    planted_noise,
+    planted_variance,
+)
 from experiments.studies.study import Study
 
 STUDIES: Mapping[str, Study] = types.MappingProxyType(
@@ -14,25 +23,62 @@ STUDIES: Mapping[str, Study] = types.MappingProxyType(
                 "aa",
                 "one loss against itself: how often is a difference seen?",
                 "99 % binomial limit of a 5 % test",
-                "none",
-                aa.grids,
                 aa.conclude,
+                aa.grids,
             ),
             Study(
                 "planted_noise",
                 "is the loss that fits the noise found, for six laws of noise?",
                 "maximum likelihood, quasi-likelihood (Wedderburn 1974)",
-                "none",
-                planted_noise.grids,
                 planted_noise.conclude,
+                planted_noise.grids,
             ),
             Study(
                 "planted_variance",
                 "is the best g of power(g) where a planted variance puts it?",
                 "quasi-likelihood (Wedderburn 1974): g* = 1 - a",
-                "none",
-                planted_variance.grids,
                 planted_variance.conclude,
+                planted_variance.grids,
+            ),
+            Study(
+                "bce_floor",
+                "BCE is not 0 at a perfect prediction: what is it, and is it least?",
+                "datascience.stackexchange 97200; floors of datasets",
+                bce_floor.conclude,
+                steps=bce_floor.STEPS,
+                needs=("digits", "patches"),
+                wishes=("mnist",),
+            ),
+            Study(
+                "bce_practice",
+                "negative losses, NaN, tanh outputs: what breaks BCE in practice?",
+                "issues of Lasagne and Keras; the bits of a float32",
+                bce_practice.conclude,
+                steps=bce_practice.STEPS,
+            ),
+            Study(
+                "cb_panels",
+                "the continuous Bernoulli law: normaliser, densities, mean, warps",
+                "Loaiza-Ganem and Cunningham 2019, figure 1",
+                cb_panels.conclude,
+                steps=cb_panels.STEPS,
+            ),
+            Study(
+                "improper",
+                "focal loss and GCE: where do they send a grey pixel?",
+                "Charoenphakdee et al. 2021; Zhang and Sabuncu 2018",
+                improper.conclude,
+                improper.grids,
+                steps=improper.STEPS,
+            ),
+            Study(
+                "pixel_accuracy",
+                "why does an autoencoder's accuracy stop at 81 %?",
+                "stackoverflow 56519500",
+                pixel_accuracy.conclude,
+                steps=pixel_accuracy.STEPS,
+                needs=("digits", "patches"),
+                wishes=("mnist",),
             ),
         )
     }
