@@ -26,6 +26,7 @@ from experiments.kept import Kept
 from experiments.resident import Resident
 from experiments.store import Result, Run
 from lossjax import METRICS, NUMERICS, models, platform, resolve
+from lossjax.diagnostics import DIAGNOSTICS, QUARTER, Diagnoser, steps_to
 from lossjax.replicas import Replica, make_mesh, plan_layout, stack
 from lossjax.scoring import Scorer
 from lossjax.training import Program, Settings
@@ -78,6 +79,7 @@ class Executor:
         self._networks: dict[
             tuple[tuple[int, int, int], str, int], tuple[models.Network, Scorer]
         ] = {}
+        self._diagnosers: dict[tuple[models.Network, Noise | None], Diagnoser] = {}
         self._programs: dict[_Kind, Future[Program]] = {}
         self._compilers = ThreadPoolExecutor(2, thread_name_prefix="compile")
         self._provenance = platform.describe() | {
@@ -147,14 +149,16 @@ class Executor:
                 worst_by=self._worst_by,
                 tick=tick,
             )
+            measured = self._diagnosed(family, chunk, tick) if final else []
         except Interrupted:
             chunk.save()
             raise
+
         diverged = np.asarray(chunk.state.diverged_step)
         provenance = self._provenance | {
             "seconds": round((time.monotonic() - began) / len(runs), 4)
         }
-        for run, place, curve in zip(runs, chunk.slots, chunk.curves, strict=True):
+        for index, (run, place) in enumerate(zip(runs, chunk.slots, strict=True)):
             lost = int(diverged[place])
             tested = run.stage == "final"
             yield Result(
@@ -166,12 +170,33 @@ class Executor:
                     name: float(values[place])
                     for name, values in scored.metrics.items()
                     if tested or name.startswith("val_")
-                },
-                curve=curve,
+                }
+                | (measured[index] if tested else {}),
+                curve=chunk.curves[index],
                 gallery=scored.gallery[place] if tested else None,
                 kept=self._kept(run, scored.kept[place]) if tested else None,
                 provenance=provenance,
             )
+
+    def _diagnosed(
+        self, family: Family, chunk: Chunk, tick: Tick
+    ) -> list[dict[str, float]]:
+        """Every diagnostic of every run of a chunk, `diag_` before its name."""
+        dataset, spread = self._datasets[family.dataset], self._data(family).spread
+        measured = self._diagnoser(family).measure(
+            chunk.replicas,
+            chunk.state.weights,
+            np.asarray(dataset.train.images),
+            np.asarray(dataset.validation.images),
+            tick,
+        )
+        found = []
+        for place, curve in zip(chunk.slots, chunk.curves, strict=True):
+            values = {name: float(each[place]) for name, each in measured.items()}
+            seen = curve["step"], curve["validation_mse"]
+            values["steps_to_quarter"] = steps_to(QUARTER * spread, spread, *seen)
+            found.append({f"diag_{name}": values[name] for name in DIAGNOSTICS})
+        return found
 
     @property
     def _worst_by(self) -> str:
@@ -229,13 +254,25 @@ class Executor:
             self._networks[key] = network, scorer
         return self._networks[key]
 
+    def _settings(self, family: Family) -> Settings:
+        noise = self._datasets[family.dataset].noise
+        targets = None if noise is None else functools.partial(noisy_targets, noise)
+        return Settings(self._sweep.train_steps, self._sweep.batch_size, targets)
+
+    def _diagnoser(self, family: Family) -> Diagnoser:
+        network, _ = self._network(family)
+        key = network, self._datasets[family.dataset].noise
+        if key not in self._diagnosers:
+            settings = self._settings(family)
+            self._diagnosers[key] = Diagnoser(
+                network, settings, self.layout, self._mesh
+            )
+        return self._diagnosers[key]
+
     def _compile(self, family: Family) -> Program:
         loss, data = resolve(family.loss), self._data(family)
         network, _ = self._network(family)
-        noise = self._datasets[family.dataset].noise
-        targets = None if noise is None else functools.partial(noisy_targets, noise)
-        steps, batch = self._sweep.train_steps, self._sweep.batch_size
-        settings = Settings(steps, batch, targets)
+        settings = self._settings(family)
         program = Program(network, settings, self.layout, self._mesh)
         replica = Replica(0, 1e-3, loss, loss.start(data.mean), True)
         program.compile(stack([replica], self.layout), data.train, data.validation)

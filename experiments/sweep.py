@@ -34,6 +34,7 @@ from lossjax import (
     platform,
     resolve,
 )
+from lossjax.diagnostics import DIAGNOSTICS
 
 USAGE = """
 ./run.sh sweep [--config=FILE[:arg]] [--config.FIELD=VALUE ...] [--out=DIR]
@@ -259,6 +260,10 @@ def describe(sweep: Sweep, datasets: dict[str, data.Dataset]) -> dict[str, Any]:
                 "margin": vars(metric.margin),
             }
             for name, metric in metrics.items()
+        },
+        "diagnostics": {
+            name: {"unit": row.unit, "note": row.note}
+            for name, row in DIAGNOSTICS.items()
         },
         "datasets": _dataset_facts(datasets),
         "provenance": platform.describe() | {"numerics": NUMERICS},

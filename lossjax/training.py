@@ -167,6 +167,16 @@ def _keys(seed: jax.Array) -> tuple[jax.Array, jax.Array]:
     return init_key, batch_key
 
 
+def noise_key(seed: jax.Array) -> jax.Array:
+    """What a seed's noisy targets are drawn with."""
+    return jax.random.fold_in(jax.random.key(seed), 2)
+
+
+def scalars_of(loss: Loss, tail: jax.Array) -> dict[str, jax.Array]:
+    """The loss's trained scalars, from what follows the network's weights."""
+    return dict(zip(sorted(loss.scalars), tail, strict=True))
+
+
 def _begin(initial: jax.Array, scalars: dict[str, jax.Array]) -> State:
     weights = ravel_pytree((initial, scalars))[0]
     moments = _optimiser().init(weights)
@@ -197,9 +207,8 @@ def _advance(
     """Steps start..stop-1 of one replica, then its validation scores."""
     loss, optimiser = replica.loss, _optimiser()
     _, batch_key = _keys(replica.seed)
-    noise_key = jax.random.fold_in(jax.random.key(replica.seed), 2)
+    noise = noise_key(replica.seed)
     size, unravel = unravelling(network)
-    names = sorted(loss.scalars)
     count = train_u8.shape[0]
     steps_an_epoch = count // settings.batch_size
 
@@ -210,10 +219,7 @@ def _advance(
         weights: jax.Array, images: jax.Array, targets: jax.Array
     ) -> jax.Array:
         raw, _ = network.apply(unravel(weights[:size]), images)
-        return jnp.mean(loss.fn(raw, targets, scalars_of(weights)))
-
-    def scalars_of(weights: jax.Array) -> dict[str, jax.Array]:
-        return dict(zip(names, weights[size:], strict=True))
+        return jnp.mean(loss.fn(raw, targets, scalars_of(loss, weights[size:])))
 
     def step(index: jax.Array, carry: Any) -> Any:
         state, order = carry
@@ -229,7 +235,7 @@ def _advance(
         images = as_intensity(train_u8.at[batch].get(mode="promise_in_bounds"))
         targets = images
         if settings.targets is not None:
-            targets = settings.targets(noise_key, images, batch)
+            targets = settings.targets(noise, images, batch)
         value, gradient = jax.value_and_grad(objective)(state.weights, images, targets)
         updates, moments = optimiser.update(gradient, state.moments, state.weights)
         fraction = index / settings.train_steps
@@ -255,7 +261,8 @@ def _advance(
         )
         order = jnp.zeros(count, jnp.int32)
         state, _ = jax.lax.fori_loop(start, stop, step, (state, order))
-        parameters, scalars = unravel(state.weights[:size]), scalars_of(state.weights)
+        parameters = unravel(state.weights[:size])
+        scalars = scalars_of(loss, state.weights[size:])
         scores = _validate(network, loss, parameters, scalars, validation, blocks)
         return state, Progress(*scores)
 

@@ -34,6 +34,7 @@ IDENTITY = RUN_COLUMNS.index("status")  # how many of them tell one run from ano
 def rows(evidence: Evidence) -> str:
     """rows.csv: one line a stored run of the grid, full precision."""
     names = [f"{split}_{m}" for split in ("val", "test") for m in evidence.metrics]
+    names += [f"diag_{name}" for name in evidence.diagnostics]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([*RUN_COLUMNS, *names])
