@@ -15,6 +15,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from scipy.special import expit
 
 from experiments.chunk import Chunk, Saved, Tick
 from experiments.commandline import ROOT, Interrupted
@@ -27,9 +28,10 @@ from experiments.resident import Resident
 from experiments.store import Result, Run
 from lossjax import METRICS, NUMERICS, models, platform, resolve
 from lossjax.diagnostics import DIAGNOSTICS, QUARTER, Diagnoser, steps_to
+from lossjax.links import sigmoid
 from lossjax.replicas import Replica, make_mesh, plan_layout, stack
 from lossjax.scoring import Scorer
-from lossjax.training import Program, Settings
+from lossjax.training import DEFAULT_OPTIMISER, Program, Settings
 
 
 @dataclass(frozen=True)
@@ -216,7 +218,14 @@ class Executor:
 
     def _replica(self, run: Run, data: Resident) -> Replica:
         loss = resolve(run.loss)
-        return Replica(run.seed, run.learning_rate, loss, loss.start(data.mean), True)
+        start = loss.start(data.mean)
+        logit = self._sweep.start_logit
+        if logit is not None and loss.link is sigmoid:
+            # Not by way of an image, which is kept half a grey level from 0 and 1.
+            start[: len(data.mean)] = logit
+        elif logit is not None:
+            start = loss.start(np.full_like(data.mean, expit(logit)))
+        return Replica(run.seed, run.learning_rate, loss, start, True)
 
     def _kind(self, family: Family) -> _Kind:
         dataset = self._datasets[family.dataset]
@@ -246,6 +255,7 @@ class Executor:
                 sweep.latent_dim,
                 sweep.width,
                 sweep.hidden,
+                sweep.head_scale or 1.0,
             )
             network = models.build(family.model, shape)
             losses = [resolve(name) for name in sweep.losses]
@@ -257,7 +267,9 @@ class Executor:
     def _settings(self, family: Family) -> Settings:
         noise = self._datasets[family.dataset].noise
         targets = None if noise is None else functools.partial(noisy_targets, noise)
-        return Settings(self._sweep.train_steps, self._sweep.batch_size, targets)
+        steps, batch = self._sweep.train_steps, self._sweep.batch_size
+        optimiser = self._sweep.optimiser or DEFAULT_OPTIMISER
+        return Settings(steps, batch, targets, optimiser)
 
     def _diagnoser(self, family: Family) -> Diagnoser:
         network, _ = self._network(family)

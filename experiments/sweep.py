@@ -1,5 +1,6 @@
 """The verb `sweep`: trains the grid of a config, stores rows, writes the report."""
 
+import dataclasses
 import glob
 import os
 import re
@@ -35,6 +36,7 @@ from lossjax import (
     resolve,
 )
 from lossjax.diagnostics import DIAGNOSTICS
+from lossjax.training import DEFAULT_OPTIMISER, OPTIMISERS
 
 USAGE = """
 ./run.sh sweep [--config=FILE[:arg]] [--config.FIELD=VALUE ...] [--out=DIR]
@@ -132,10 +134,14 @@ def checked(sweep: Sweep) -> Sweep:
     for model in sweep.models:
         if model not in models.MODELS:
             raise unknown("model in config.models", model, models.MODELS)
+    if sweep.optimiser not in (None, *OPTIMISERS):
+        raise unknown("config.optimiser", str(sweep.optimiser), OPTIMISERS)
+    # One spelling of the default, or its runs would be strangers to each other.
+    optimiser = None if sweep.optimiser == DEFAULT_OPTIMISER else sweep.optimiser
     metrics = [*METRICS, *CODE_METRICS]
     if sweep.primary_metric not in metrics:
         raise unknown("config.primary_metric", str(sweep.primary_metric), metrics)
-    return Sweep.from_json(sweep.to_json() | {"losses": losses})
+    return dataclasses.replace(sweep, losses=tuple(losses), optimiser=optimiser)
 
 
 def check_out(out: Path, *, writing: bool = True) -> None:

@@ -35,6 +35,7 @@ class Shape:
       latent_dim: size of the code.
       width: channels of each stride-2 convolution (conv_ae).
       hidden: units of each hidden layer (mlp_ae).
+      head_scale: factor on the last layer's initial kernel.
     """
 
     image: tuple[int, int, int]
@@ -42,6 +43,7 @@ class Shape:
     latent_dim: int = 8
     width: tuple[int, ...] = (16, 32)
     hidden: tuple[int, ...] = (128,)
+    head_scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -232,7 +234,7 @@ def _initial(weights: Any, shape: Shape, key: jax.Array, start: jax.Array) -> An
         fan_in = math.prod(shapes[i][:-1])
         part = part / (_TRUNCATED_DEVIATION * math.sqrt(fan_in))
         if paths[i].startswith("head"):
-            part = part.reshape(-1, shape.image[2])
+            part = part.reshape(-1, shape.image[2]) * shape.head_scale
             further = (shape.blocks - 1) * shape.image[2]
             part = jnp.pad(part, ((0, 0), (0, further)))
         values[i] = part.reshape(shapes[i])

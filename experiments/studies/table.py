@@ -3,7 +3,14 @@
 import types
 from collections.abc import Mapping
 
-from experiments.studies import aa, planted_noise, planted_variance
+from experiments.studies import (
+    aa,
+    gradients,
+    planted_noise,
+    planted_variance,
+    saturated_neuron,
+    surfaces,
+)
 from experiments.studies.study import Study
 
 STUDIES: Mapping[str, Study] = types.MappingProxyType(
@@ -30,6 +37,27 @@ STUDIES: Mapping[str, Study] = types.MappingProxyType(
                 "quasi-likelihood (Wedderburn 1974): g* = 1 - a",
                 planted_variance.conclude,
                 planted_variance.grids,
+            ),
+            Study(
+                "saturated_neuron",
+                "how long does one neuron take to unlearn, by either cost?",
+                "Nielsen 2015, Neural Networks and Deep Learning, chapter 3",
+                saturated_neuron.conclude,
+                steps={"descents": saturated_neuron.descents},
+            ),
+            Study(
+                "gradients",
+                "gradient against logit for every loss: which ones saturate?",
+                "Goodfellow, Bengio and Courville 2016, section 6.2.2.2",
+                gradients.conclude,
+                steps={"curves": gradients.curves},
+            ),
+            Study(
+                "surfaces",
+                "cost over two weights: where are the plateaus?",
+                "Glorot and Bengio 2010, figure 5",
+                surfaces.conclude,
+                steps={"shares": surfaces.shares, "surface": surfaces.surface},
             ),
         )
     }
