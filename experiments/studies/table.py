@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from experiments.studies import (
     aa,
     gradients,
+    link_and_start,
     planted_noise,
     planted_variance,
     saturated_neuron,
     surfaces,
+    surgery,
 )
 from experiments.studies.study import Study
 
@@ -58,6 +60,22 @@ STUDIES: Mapping[str, Study] = types.MappingProxyType(
                 "Glorot and Bengio 2010, figure 5",
                 surfaces.conclude,
                 steps={"shares": surfaces.shares, "surface": surfaces.surface},
+            ),
+            Study(
+                "link_and_start",
+                "does a bad start hurt squared error more, behind a sigmoid?",
+                "Golik, Doetsch and Ney 2013",
+                link_and_start.conclude,
+                link_and_start.grids,
+                columns=("diag_stuck_share", "diag_saturated_share"),
+            ),
+            Study(
+                "surgery",
+                "is it the loss, or its pairing with the sigmoid?",
+                "Goodfellow, Bengio and Courville 2016, section 6.2.2.2 (S3)",
+                surgery.conclude,
+                surgery.grids,
+                columns=("diag_stuck_share", "diag_saturated_share"),
             ),
         )
     }
