@@ -26,8 +26,9 @@ from experiments.data.noise import noisy_targets
 from experiments.kept import Kept
 from experiments.resident import Resident
 from experiments.store import Result, Run
-from lossjax import METRICS, NUMERICS, models, platform, resolve
-from lossjax.diagnostics import DIAGNOSTICS, QUARTER, Diagnoser, steps_to
+from lossjax import METRICS, NUMERICS, Loss, models, platform, resolve
+from lossjax.diagnoser import Diagnoser
+from lossjax.diagnostics import DIAGNOSTICS, QUARTER, steps_to
 from lossjax.links import sigmoid
 from lossjax.replicas import Replica, make_mesh, plan_layout, stack
 from lossjax.scoring import Scorer
@@ -218,13 +219,7 @@ class Executor:
 
     def _replica(self, run: Run, data: Resident) -> Replica:
         loss = resolve(run.loss)
-        start = loss.start(data.mean)
-        logit = self._sweep.start_logit
-        if logit is not None and loss.link is sigmoid:
-            # Not by way of an image, which is kept half a grey level from 0 and 1.
-            start[: len(data.mean)] = logit
-        elif logit is not None:
-            start = loss.start(np.full_like(data.mean, expit(logit)))
+        start = start_of(loss, data.mean, self._sweep.start_logit)
         return Replica(run.seed, run.learning_rate, loss, start, True)
 
     def _kind(self, family: Family) -> _Kind:
@@ -289,6 +284,17 @@ class Executor:
         replica = Replica(0, 1e-3, loss, loss.start(data.mean), True)
         program.compile(stack([replica], self.layout), data.train, data.validation)
         return program
+
+
+def start_of(loss: Loss, mean: np.ndarray, logit: float | None) -> np.ndarray:
+    """Raw output that the head's bias starts at: of the mean image, or of a logit's."""
+    if logit is None:
+        return loss.start(mean)
+    start = loss.start(np.full_like(mean, expit(logit)))
+    if loss.link is sigmoid:
+        # Not by way of an image, which is kept half a grey level from 0 and 1.
+        start[: len(mean)] = logit
+    return start
 
 
 def _source_hash() -> str:

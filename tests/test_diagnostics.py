@@ -13,7 +13,8 @@ from scipy.special import expit
 from experiments.config import Sweep
 from experiments.report import build
 from lossjax import diagnostics, resolve
-from lossjax.diagnostics import DIAGNOSTICS, Diagnoser
+from lossjax.diagnoser import Diagnoser
+from lossjax.diagnostics import DIAGNOSTICS
 from lossjax.models import Network, Output
 from lossjax.replicas import Layout, Replica, make_mesh, stack
 from lossjax.training import Settings

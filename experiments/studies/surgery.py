@@ -25,7 +25,8 @@ Decomposition: of the difference d = log mse(`mse` arm) - log mse(`bce` arm), ev
 part's Shapley value, that is what adding the part changes, averaged over the orders in
 which the three can be added. The values sum to d, seed by seed, so their intervals are
 Student's over seeds and a share is a ratio of means with a BCa bootstrap over seeds.
-Beside it an analysis of variance of log mse over the whole balanced factorial.
+Beside it an analysis of variance of log mse over the whole balanced factorial of parts,
+optimiser, start and rate.
 
 Deviations: lengths are made equal in raw output and not in the weights, where a
 gradient's length depends on the network. A weight of the target is never below that of
@@ -76,7 +77,8 @@ RATES = {
 EQUAL = {"adam": 1e-2, "sgd": 0.3}
 POLICIES = ("tuned", "equal")
 SEEDS = 8
-LEAST = 0.01  # share of variance that the table shows
+LEAST = 0.02  # share of variance that is told
+DRAWS = 300  # of seeds
 
 
 def name_of(optimiser: str, start: str, policy: str) -> str:
@@ -183,24 +185,21 @@ def conclude(evidence: Evidence) -> Outcome:
         difference = statistics.interval(whole)
         values = {part: statistics.interval(parts[part]) for part in PARTS}
         drawn[grid] = {"difference": difference} | values
-        shown = difference.low * difference.high > 0
         line = {"condition": grid, "`mse` / `bce`": _ratio(difference)}
+        shares = {}
         for part in PARTS:
-            line[part] = _ratio(values[part])
-        if shown:
-            share = _share(parts["saturation"], whole)
-            line["of it saturation"] = _percent(share)
-        else:
-            line["of it saturation"] = "no difference shown"
-        beside = {
-            loss: statistics.interval(logs[loss] - logs["bce"]) for loss in BESIDE
-        }
+            line[f"by {part}"] = "–"
+            if difference.low * difference.high > 0:
+                shares[part] = _share(parts[part], whole)
+                line[f"by {part}"] = _percent(shares[part])
+        beside = {x: statistics.interval(logs[x] - logs["bce"]) for x in BESIDE}
         for loss in BESIDE:
             line[f"`{loss}` / `bce`"] = _ratio(beside[loss])
         lines.append(line)
         counts["conditions"][grid] = {
             "difference": _plain(difference),
             "parts": {part: _plain(value) for part, value in values.items()},
+            "shares": {part: _plain(value) for part, value in shares.items()},
             "beside": {loss: _plain(value) for loss, value in beside.items()},
             "stuck": {
                 loss: round(
@@ -211,8 +210,12 @@ def conclude(evidence: Evidence) -> Outcome:
         }
     findings += _answers(counts["conditions"])
     if len(counts["conditions"]) == len(RATES) * len(STARTS) * len(POLICIES):
-        shares = _variance(evidence)
-        counts["variance"] = {k: round(v, 4) for k, v in shares.items() if v >= LEAST}
+        found = _variance(evidence)
+        counts["variance"] = {name: _plain(value) for name, value in found.items()}
+        findings += [
+            told(f"share of the variance of log mse: {name}", value)
+            for name, value in found.items()
+        ]
     drawings = [_draw(drawn)] if drawn else []
     return Outcome(findings, pd.DataFrame(lines), drawings, counts)
 
@@ -247,18 +250,33 @@ def _answers(conditions: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
     return findings
 
 
-def _variance(evidence: Evidence) -> dict[str, float]:
-    """Shares of the variance of log mse over the factorial, the largest first."""
-    shape = (2,) * len(PARTS) + (len(RATES), len(STARTS), len(POLICIES))
+def _variance(evidence: Evidence) -> dict[str, Interval]:
+    """Shares of the variance of log mse over the factorial, the largest first.
+
+    Intervals: percentiles over draws of the seeds, all conditions with the same ones.
+    """
+    shape = (2,) * len(PARTS) + (len(RATES), len(STARTS), len(POLICIES), SEEDS)
     table = np.zeros(shape)
-    outer = itertools.product(enumerate(RATES), enumerate(STARTS), enumerate(POLICIES))
-    for (i, optimiser), (j, start), (k, policy) in outer:
-        logs = _logs(evidence, name_of(optimiser, start, policy))
-        for arm, coalition in GAME.items():
-            place = tuple(int(part in coalition) for part in PARTS)
-            table[(*place, i, j, k)] = logs[arm].mean()
-    shares = variance_shares(table, (*PARTS, "optimiser", "start", "rate"))
-    return dict(sorted(shares.items(), key=lambda item: -item[1]))
+    for i, optimiser in enumerate(RATES):
+        for j, start in enumerate(STARTS):
+            for k, policy in enumerate(POLICIES):
+                logs = _logs(evidence, name_of(optimiser, start, policy))
+                for arm, coalition in GAME.items():
+                    place = tuple(int(part in coalition) for part in PARTS)
+                    table[(*place, i, j, k)] = logs[arm]
+    names = (*PARTS, "optimiser", "start", "rate")
+    rng = np.random.default_rng(0)
+    draws: dict[str, list[float]] = {}
+    for _ in range(DRAWS):
+        own = table[..., rng.integers(0, SEEDS, SEEDS)].mean(-1)
+        for name, share in variance_shares(own, names).items():
+            draws.setdefault(name, []).append(share)
+    whole = variance_shares(table.mean(-1), names)
+    return {
+        name: Interval(share, *map(float, np.percentile(draws[name], (2.5, 97.5))))
+        for name, share in sorted(whole.items(), key=lambda item: -item[1])
+        if share >= LEAST
+    }
 
 
 def _ratio(value: Interval) -> str:
