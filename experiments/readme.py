@@ -15,7 +15,7 @@ from experiments.commandline import ROOT, Exit, run
 from experiments.config import UserError
 from experiments.data import DATASETS
 from experiments.report.published import PUBLISHED, refreshed
-from experiments.studies import folder
+from experiments.studies import folder, surgery
 from experiments.studies.finding import Verdict
 from experiments.studies.study import Study
 from experiments.studies.table import STUDIES
@@ -93,14 +93,23 @@ def _studies() -> str:
     return tabulate(lines, head, tablefmt="pipe", disable_numparse=True)
 
 
+def _pairing() -> str:
+    """Claim S3 in two sentences, from the published rows of the loss surgery."""
+    summary = folder.summary_of(STUDIES["surgery"])
+    if summary is None:
+        raise UserError("study surgery is not published; README.md shows it")
+    return surgery.answer(summary["counts"])
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "losses": cards.markdown,
     "datasets": _datasets,
     "soak": _soak,
     "studies": _studies,
+    "pairing": _pairing,
     **{
         f"study {name}": functools.partial(_study, STUDIES[name])
-        for name in ("aa", "planted_noise", "planted_variance")
+        for name in ("aa", "planted_noise", "planted_variance", "link_and_start")
     },
 }
 

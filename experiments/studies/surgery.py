@@ -220,6 +220,33 @@ def conclude(evidence: Evidence) -> Outcome:
     return Outcome(findings, pd.DataFrame(lines), drawings, counts)
 
 
+def answer(counts: Mapping[str, Any]) -> str:
+    """The claim answered in two sentences, every number of them from the counts."""
+    conditions = counts["conditions"]
+    usual, white = (
+        conditions[name_of("adam", start, "tuned")] for start in ("head x 1", "white")
+    )
+
+    def times(own: Mapping[str, Any], loss: str = "mse") -> str:
+        found = own["difference"] if loss == "mse" else own["beside"][loss]
+        return _ratio(Interval(*found))
+
+    def part(name: str) -> str:
+        return _percent(Interval(*white["shares"][name]))
+
+    straight, linear = "mse[straight_through]", "mse_linear"
+    return (
+        f"Started as usual and tuned, `mse` behind a sigmoid ends at {times(usual)} "
+        f"times the squared error of `bce`; started with every pixel white it ends at "
+        f"{times(white)} times, of which saturation is {part('saturation')}, the "
+        f"weighting of pixels {part('weighting')} and the gradient's scale "
+        f"{part('scale')}. The same squared error with the sigmoid's derivative taken as "
+        f"1 (`{straight}`) ends there at {times(white, straight)} times, and on a linear "
+        f"output (`{linear}`) at {times(white, linear)} times: it is the pairing of loss "
+        "and output link."
+    )
+
+
 def _answers(conditions: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
     """What the claim says must be, where every condition is at hand."""
     findings = []
