@@ -237,13 +237,13 @@ def answer(counts: Mapping[str, Any]) -> str:
     straight, linear = "mse[straight_through]", "mse_linear"
     return (
         f"Started as usual and tuned, `mse` behind a sigmoid ends at {times(usual)} "
-        f"times the squared error of `bce`; started with every pixel white it ends at "
+        "times the squared error of `bce`; started with every pixel white it ends at "
         f"{times(white)} times, of which saturation is {part('saturation')}, the "
         f"weighting of pixels {part('weighting')} and the gradient's scale "
-        f"{part('scale')}. The same squared error with the sigmoid's derivative taken as "
-        f"1 (`{straight}`) ends there at {times(white, straight)} times, and on a linear "
-        f"output (`{linear}`) at {times(white, linear)} times: it is the pairing of loss "
-        "and output link."
+        f"{part('scale')}. The same squared error with the sigmoid's derivative taken "
+        f"as 1 (`{straight}`) ends there at {times(white, straight)} times, and on a "
+        f"linear output (`{linear}`) at {times(white, linear)} times: it is the "
+        "pairing of loss and output link."
     )
 
 
