@@ -63,6 +63,7 @@ GAME: Mapping[str, frozenset[str]] = {
     "mse[bce_norm]": frozenset({"saturation", "weighting"}),
     "mse": frozenset(PARTS),
 }
+_WEIGHED, _SATURATED = "bce[weigh+bce_norm]", "mse[unweigh+bce_norm]"
 BESIDE = ("mse[straight_through]", "mse_linear", "mae_linear")
 STARTS: Mapping[str, dict[str, float]] = {
     "head x 1": {},
@@ -196,7 +197,13 @@ def conclude(evidence: Evidence) -> Outcome:
         for loss in BESIDE:
             line[f"`{loss}` / `bce`"] = _ratio(beside[loss])
         lines.append(line)
+        alone = {
+            arm: statistics.interval(logs[arm] - logs["bce"])
+            for arm, coalition in GAME.items()
+            if arm != "mse" and coalition
+        }
         counts["conditions"][grid] = {
+            "arms": {arm: _plain(value) for arm, value in alone.items()},
             "difference": _plain(difference),
             "parts": {part: _plain(value) for part, value in values.items()},
             "shares": {part: _plain(value) for part, value in shares.items()},
@@ -221,7 +228,7 @@ def conclude(evidence: Evidence) -> Outcome:
 
 
 def answer(counts: Mapping[str, Any]) -> str:
-    """The claim answered in two sentences, every number of them from the counts."""
+    """The claim answered in two sentences and a note, every number from the counts."""
     conditions = counts["conditions"]
     usual, white = (
         conditions[name_of("adam", start, "tuned")] for start in ("head x 1", "white")
@@ -234,6 +241,9 @@ def answer(counts: Mapping[str, Any]) -> str:
     def part(name: str) -> str:
         return _percent(Interval(*white["shares"][name]))
 
+    def arm(name: str) -> str:
+        return _ratio(Interval(*usual["arms"][name]))
+
     straight, linear = "mse[straight_through]", "mse_linear"
     return (
         f"Started as usual and tuned, `mse` behind a sigmoid ends at {times(usual)} "
@@ -243,7 +253,11 @@ def answer(counts: Mapping[str, Any]) -> str:
         f"{part('scale')}. The same squared error with the sigmoid's derivative taken "
         f"as 1 (`{straight}`) ends there at {times(white, straight)} times, and on a "
         f"linear output (`{linear}`) at {times(white, linear)} times: it is the "
-        "pairing of loss and output link."
+        "pairing of loss and output link.\n\n"
+        f"The parts do not simply add up. Started as usual, `{_WEIGHED}` ends at "
+        f"{arm(_WEIGHED)} times `bce` and `{_SATURATED}` at {arm(_SATURATED)} times, "
+        "while `mse`, which has both parts, does not: weights that follow the output "
+        "let a pixel go only once it is right."
     )
 
 
