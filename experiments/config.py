@@ -22,7 +22,6 @@ AXES = (
     "seeds",
     "tuning_seeds",
 )
-PRECISIONS = ("float32",)
 _OPTIONAL = {
     "image_size": int,
     "channels": int,
@@ -70,7 +69,7 @@ class Sweep:
     head_scale: float | None = None  # on the last layer's initial kernel; None: 1
     # The head's bias starts where a sigmoid reads out this logit; None: training mean.
     start_logit: float | None = None
-    precision: str = "float32"
+    precision: str = "float32"  # of the network's own computation; or "bfloat16"
     primary_metric: str = "ssim"
     curve_points: int = 10  # how often a run is looked at while it trains
 
@@ -264,5 +263,3 @@ def _check(sweep: Sweep) -> None:
         # One spelling of the default, or its runs would be strangers to each other.
         own = None if scale == 1 else float(scale)
         object.__setattr__(sweep, "head_scale", own)
-    if sweep.precision not in PRECISIONS:
-        raise unknown("config.precision", str(sweep.precision), PRECISIONS)

@@ -26,10 +26,12 @@ from experiments.data.noise import noisy_targets
 from experiments.kept import Kept
 from experiments.resident import Resident
 from experiments.store import Result, Run
-from lossjax import METRICS, NUMERICS, Loss, models, platform, resolve
+from lossjax import METRICS, NUMERICS, models, platform, resolve
+from lossjax.choice import Choice
 from lossjax.diagnoser import Diagnoser
 from lossjax.diagnostics import DIAGNOSTICS, QUARTER, steps_to
 from lossjax.links import sigmoid
+from lossjax.loss import Loss
 from lossjax.replicas import Replica, make_mesh, plan_layout, stack
 from lossjax.scoring import Scorer
 from lossjax.training import DEFAULT_OPTIMISER, Program, Settings
@@ -53,14 +55,15 @@ def family_of(run: Run) -> Family:
 class _Kind:
     """What a compiled program depends on: the shapes of a family's data, not the data.
 
-    So one program serves every dataset of the same split sizes and noise.
+    So one program serves every dataset of the same split sizes and noise, and all loss
+    families that can share it.
     """
 
     train: tuple[int, ...]
     validation: tuple[int, ...]
     noise: Noise | None
     model: str
-    loss: str
+    losses: tuple[str, ...]
 
 
 class Executor:
@@ -219,8 +222,22 @@ class Executor:
 
     def _replica(self, run: Run, data: Resident) -> Replica:
         loss = resolve(run.loss)
+        among = [resolve(name) for name in self._sharing(loss)]
+        chosen = Choice.of(loss, among) if among else loss
         start = start_of(loss, data.mean, self._sweep.start_logit)
-        return Replica(run.seed, run.learning_rate, loss, start, True)
+        return Replica(run.seed, run.learning_rate, chosen, start, True)
+
+    def _sharing(self, loss: Loss) -> tuple[str, ...]:
+        """The families that share a program with a loss; none where it has its own.
+
+        Compiling a network once more costs more than a branch that is not taken. Side
+        by side every branch is taken, and scalars that are trained differ in number.
+        """
+        if self.layout.mapping != "map" or loss.scalars:
+            return ()
+        named = [resolve(name) for name in self._sweep.losses]
+        alike = [o for o in named if o.channels == loss.channels and not o.scalars]
+        return tuple(dict.fromkeys(other.family for other in alike))
 
     def _kind(self, family: Family) -> _Kind:
         dataset = self._datasets[family.dataset]
@@ -229,7 +246,7 @@ class Executor:
             dataset.validation.images.shape,
             dataset.noise,
             family.model,
-            family.loss,
+            self._sharing(resolve(family.loss)) or (family.loss,),
         )
 
     def _data(self, family: Family) -> Resident:
@@ -250,6 +267,7 @@ class Executor:
                 sweep.latent_dim,
                 sweep.width,
                 sweep.hidden,
+                sweep.precision,
                 sweep.head_scale or 1.0,
             )
             network = models.build(family.model, shape)
@@ -277,11 +295,12 @@ class Executor:
         return self._diagnosers[key]
 
     def _compile(self, family: Family) -> Program:
-        loss, data = resolve(family.loss), self._data(family)
+        data = self._data(family)
         network, _ = self._network(family)
         settings = self._settings(family)
         program = Program(network, settings, self.layout, self._mesh)
-        replica = Replica(0, 1e-3, loss, loss.start(data.mean), True)
+        run = Run(family.dataset, family.model, family.loss, 1e-3, 0, "tune", {})
+        replica = self._replica(run, data)
         program.compile(stack([replica], self.layout), data.train, data.validation)
         return program
 

@@ -138,6 +138,8 @@ def checked(sweep: Sweep) -> Sweep:
         raise unknown("config.optimiser", str(sweep.optimiser), OPTIMISERS)
     # One spelling of the default, or its runs would be strangers to each other.
     optimiser = None if sweep.optimiser == DEFAULT_OPTIMISER else sweep.optimiser
+    if sweep.precision not in models.PRECISIONS:
+        raise unknown("config.precision", str(sweep.precision), models.PRECISIONS)
     metrics = [*METRICS, *CODE_METRICS]
     if sweep.primary_metric not in metrics:
         raise unknown("config.primary_metric", str(sweep.primary_metric), metrics)

@@ -164,7 +164,7 @@ def _pixels(
     slopes = jax.grad(total)(raw)
     bends = jax.grad(lambda raw: jnp.sum(loss.read_out(raw)))(raw)
     image = loss.read_out(raw)
-    blocked = (*image.shape[:-1], loss.channels, image.shape[-1])
+    blocked = (*image.shape[:-1], -1, image.shape[-1])
 
     def steepest(gradient: jax.Array) -> jax.Array:
         return jnp.max(jnp.abs(gradient.reshape(blocked)), axis=-2)

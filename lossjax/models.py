@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from lossjax.convolution import conv_general_dilated, depth_to_space
+from lossjax.convolution import Lowering, lowered
 
 # Standard deviation of a standard normal cut off at -2 and 2.
 _TRUNCATED_DEVIATION = 0.87962566103423978
@@ -35,6 +35,8 @@ class Shape:
       latent_dim: size of the code.
       width: channels of each stride-2 convolution (conv_ae).
       hidden: units of each hidden layer (mlp_ae).
+      precision: what the network computes in, a key of PRECISIONS; weights stay float32
+        and so does raw output.
       head_scale: factor on the last layer's initial kernel.
     """
 
@@ -43,6 +45,7 @@ class Shape:
     latent_dim: int = 8
     width: tuple[int, ...] = (16, 32)
     hidden: tuple[int, ...] = (128,)
+    precision: str = "float32"
     head_scale: float = 1.0
 
 
@@ -65,23 +68,15 @@ class Network:
 
 
 class _Upsample(nnx.Module):
-    """A 4x4 stride-2 transposed convolution as 2x2 convolution + depth-to-space."""
+    """A 4x4 stride-2 transposed convolution, its kernel that of a 2x2 convolution."""
 
     def __init__(self, inputs: int, features: int, *, rngs: nnx.Rngs) -> None:
-        self.conv = nnx.Conv(
-            inputs,
-            4 * features,
-            (2, 2),
-            padding=((1, 1), (1, 1)),
-            use_bias=False,
-            conv_general_dilated=conv_general_dilated,
-            rngs=rngs,
-        )
+        self.conv = nnx.Conv(inputs, 4 * features, (2, 2), use_bias=False, rngs=rngs)
         self.bias = nnx.Param(jnp.zeros((features,)))
 
-    def __call__(self, images: jax.Array) -> jax.Array:
-        doubled = depth_to_space(self.conv(images), (2, 2))
-        return doubled[:, 1:-1, 1:-1] + self.bias[...].reshape(1, 1, 1, -1)
+    def __call__(self, lowering: Lowering, images: jax.Array) -> jax.Array:
+        doubled = lowering.double(images, self.conv.kernel[...])
+        return lowering.add(doubled, self.bias[...])
 
 
 class _ConvAutoencoder(nnx.Module):
@@ -98,15 +93,7 @@ class _ConvAutoencoder(nnx.Module):
         self.coarse = (-(-height // factor), -(-width // factor), shape.width[-1])
         inputs = (channels, *shape.width[:-1])
         self.down = nnx.List(
-            nnx.Conv(
-                before,
-                after,
-                (4, 4),
-                strides=(2, 2),
-                padding=((1, 1), (1, 1)),
-                conv_general_dilated=conv_general_dilated,
-                rngs=rngs,
-            )
+            nnx.Conv(before, after, (4, 4), strides=(2, 2), rngs=rngs)
             for before, after in zip(inputs, shape.width, strict=True)
         )
         size = math.prod(self.coarse)
@@ -123,16 +110,28 @@ class _ConvAutoencoder(nnx.Module):
         height, width = self.image
         factor = 2 ** len(self.down)
         bottom, right = -height % factor, -width % factor
-        hidden = images
         if bottom or right:
-            hidden = jnp.pad(images, ((0, 0), (0, bottom), (0, right), (0, 0)), "edge")
-        for layer in self.down:
-            hidden = jax.nn.relu(layer(hidden))
-        code = self.encode(hidden.reshape(hidden.shape[0], -1))
-        hidden = jax.nn.relu(self.decode(code)).reshape(-1, *self.coarse)
-        for wider in self.up:
-            hidden = jax.nn.relu(wider(hidden))
-        return Output(self.head(hidden)[:, :height, :width], code)
+            images = jnp.pad(images, ((0, 0), (0, bottom), (0, right), (0, 0)), "edge")
+        raw, code = lowered(self._apply, images)
+        return Output(raw[:, :height, :width], code)
+
+    def _apply(
+        self, lowering: Lowering, images: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        hidden = lowering.enter(images)
+        for conv in self.down:
+            assert conv.bias is not None
+            kernel, bias = conv.kernel[...], conv.bias[...]
+            halved = lowering.convolve(hidden, kernel, (2, 2), ((1, 1), (1, 1)))
+            hidden = jax.nn.relu(lowering.add(halved, bias))
+        assert self.encode.bias is not None and self.decode.bias is not None
+        code = lowering.encode(hidden, self.encode.kernel[...])
+        code = code + self.encode.bias[...].reshape(1, -1)
+        kernel, bias = self.decode.kernel[...], self.decode.bias[...]
+        hidden = jax.nn.relu(lowering.decode(code, kernel, bias, self.coarse))
+        for double in self.up:
+            hidden = jax.nn.relu(double(lowering, hidden))
+        return lowering.leave(self.head(lowering, hidden)), code
 
 
 class _DenseAutoencoder(nnx.Module):
@@ -177,6 +176,11 @@ def _linear(shape: Shape, *, rngs: nnx.Rngs) -> nnx.Module:
     return _DenseAutoencoder(shape, (), rngs=rngs)
 
 
+# What a network computes in; its weights, its output and every loss stay float32.
+PRECISIONS: Mapping[str, Any] = types.MappingProxyType(
+    {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+)
+
 # A model's last layer is its attribute `head`: see `_initial`.
 MODELS: Mapping[str, Callable[..., nnx.Module]] = types.MappingProxyType(
     {"conv_ae": _ConvAutoencoder, "mlp_ae": _dense, "linear_ae": _linear}
@@ -202,8 +206,12 @@ def build(name: str, shape: Shape) -> Network:
     graph, state = nnx.split(abstract)
     weights = nnx.to_pure_dict(state)
 
+    compute = PRECISIONS[shape.precision]
+
     def apply(params: Any, images: jax.Array) -> Output:
-        return nnx.merge(graph, params)(images)
+        inside = jax.tree.map(lambda leaf: leaf.astype(compute), (params, images))
+        network, images = nnx.merge(graph, inside[0]), inside[1]
+        return Output(*(part.astype(jnp.float32) for part in network(images)))
 
     initial = functools.partial(_initial, weights, shape)
     return Network(initial, apply, shape.image[2] * shape.blocks)
