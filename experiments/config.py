@@ -22,7 +22,15 @@ AXES = (
     "seeds",
     "tuning_seeds",
 )
-_OPTIONAL = {"image_size": int, "channels": int, "max_examples": int, "group_by": str}
+_OPTIONAL = {
+    "image_size": int,
+    "channels": int,
+    "max_examples": int,
+    "group_by": str,
+    "optimiser": str,
+    "head_scale": float,
+    "start_logit": float,
+}
 
 
 class UserError(Exception):
@@ -57,6 +65,10 @@ class Sweep:
     channels: int | None = None  # image channels, 1 or 3; None: as the dataset comes
     max_examples: int | None = None  # images, all splits together; None: every one
     group_by: str | None = None  # "parent": pictures of a folder stay in one split
+    optimiser: str | None = None  # "sgd", with momentum 0.9; None: adam
+    head_scale: float | None = None  # on the last layer's initial kernel; None: 1
+    # The head's bias starts where a sigmoid reads out this logit; None: training mean.
+    start_logit: float | None = None
     precision: str = "float32"  # of the network's own computation; or "bfloat16"
     primary_metric: str = "ssim"
     curve_points: int = 10  # how often a run is looked at while it trains
@@ -239,3 +251,15 @@ def _check(sweep: Sweep) -> None:
     _require("max_examples", most, valid, "must be a whole number of at least 12")
     valid = sweep.group_by in (None, "parent")
     _require("group_by", sweep.group_by, valid, "must be 'parent'")
+    scale = sweep.head_scale
+    valid = scale is None or (_is_number(scale) and 0 < scale <= 1000)
+    _require("head_scale", scale, valid, "must be a number in (0, 1000]")
+    start = sweep.start_logit
+    valid = start is None or (_is_number(start) and abs(start) <= 80)
+    _require("start_logit", start, valid, "must be a number from -80 to 80")
+    if start is not None:
+        object.__setattr__(sweep, "start_logit", float(start))
+    if scale is not None:
+        # One spelling of the default, or its runs would be strangers to each other.
+        own = None if scale == 1 else float(scale)
+        object.__setattr__(sweep, "head_scale", own)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from scipy.special import expit
 
 from experiments.chunk import Chunk, Saved, Tick
 from experiments.commandline import ROOT, Interrupted
@@ -27,10 +28,13 @@ from experiments.resident import Resident
 from experiments.store import Result, Run
 from lossjax import METRICS, NUMERICS, models, platform, resolve
 from lossjax.choice import Choice
+from lossjax.diagnoser import Diagnoser
+from lossjax.diagnostics import DIAGNOSTICS, QUARTER, steps_to
+from lossjax.links import sigmoid
 from lossjax.loss import Loss
 from lossjax.replicas import Replica, make_mesh, plan_layout, stack
 from lossjax.scoring import Scorer
-from lossjax.training import Program, Settings
+from lossjax.training import DEFAULT_OPTIMISER, Program, Settings
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class Executor:
         self._networks: dict[
             tuple[tuple[int, int, int], str, int], tuple[models.Network, Scorer]
         ] = {}
+        self._diagnosers: dict[tuple[models.Network, Noise | None], Diagnoser] = {}
         self._programs: dict[_Kind, Future[Program]] = {}
         self._compilers = ThreadPoolExecutor(2, thread_name_prefix="compile")
         self._provenance = platform.describe() | {
@@ -150,14 +155,16 @@ class Executor:
                 worst_by=self._worst_by,
                 tick=tick,
             )
+            measured = self._diagnosed(family, chunk, tick) if final else []
         except Interrupted:
             chunk.save()
             raise
+
         diverged = np.asarray(chunk.state.diverged_step)
         provenance = self._provenance | {
             "seconds": round((time.monotonic() - began) / len(runs), 4)
         }
-        for run, place, curve in zip(runs, chunk.slots, chunk.curves, strict=True):
+        for index, (run, place) in enumerate(zip(runs, chunk.slots, strict=True)):
             lost = int(diverged[place])
             tested = run.stage == "final"
             yield Result(
@@ -169,12 +176,33 @@ class Executor:
                     name: float(values[place])
                     for name, values in scored.metrics.items()
                     if tested or name.startswith("val_")
-                },
-                curve=curve,
+                }
+                | (measured[index] if tested else {}),
+                curve=chunk.curves[index],
                 gallery=scored.gallery[place] if tested else None,
                 kept=self._kept(run, scored.kept[place]) if tested else None,
                 provenance=provenance,
             )
+
+    def _diagnosed(
+        self, family: Family, chunk: Chunk, tick: Tick
+    ) -> list[dict[str, float]]:
+        """Every diagnostic of every run of a chunk, `diag_` before its name."""
+        dataset, spread = self._datasets[family.dataset], self._data(family).spread
+        measured = self._diagnoser(family).measure(
+            chunk.replicas,
+            chunk.state.weights,
+            np.asarray(dataset.train.images),
+            np.asarray(dataset.validation.images),
+            tick,
+        )
+        found = []
+        for place, curve in zip(chunk.slots, chunk.curves, strict=True):
+            values = {name: float(each[place]) for name, each in measured.items()}
+            seen = curve["step"], curve["validation_mse"]
+            values["steps_to_quarter"] = steps_to(QUARTER * spread, spread, *seen)
+            found.append({f"diag_{name}": values[name] for name in DIAGNOSTICS})
+        return found
 
     @property
     def _worst_by(self) -> str:
@@ -196,7 +224,8 @@ class Executor:
         loss = resolve(run.loss)
         among = [resolve(name) for name in self._sharing(loss)]
         chosen = Choice.of(loss, among) if among else loss
-        return Replica(run.seed, run.learning_rate, chosen, loss.start(data.mean), True)
+        start = start_of(loss, data.mean, self._sweep.start_logit)
+        return Replica(run.seed, run.learning_rate, chosen, start, True)
 
     def _sharing(self, loss: Loss) -> tuple[str, ...]:
         """The families that share a program with a loss; none where it has its own.
@@ -239,6 +268,7 @@ class Executor:
                 sweep.width,
                 sweep.hidden,
                 sweep.precision,
+                sweep.head_scale or 1.0,
             )
             network = models.build(family.model, shape)
             losses = [resolve(name) for name in sweep.losses]
@@ -247,18 +277,43 @@ class Executor:
             self._networks[key] = network, scorer
         return self._networks[key]
 
-    def _compile(self, family: Family) -> Program:
-        data = self._data(family)
-        network, _ = self._network(family)
+    def _settings(self, family: Family) -> Settings:
         noise = self._datasets[family.dataset].noise
         targets = None if noise is None else functools.partial(noisy_targets, noise)
         steps, batch = self._sweep.train_steps, self._sweep.batch_size
-        settings = Settings(steps, batch, targets)
+        optimiser = self._sweep.optimiser or DEFAULT_OPTIMISER
+        return Settings(steps, batch, targets, optimiser)
+
+    def _diagnoser(self, family: Family) -> Diagnoser:
+        network, _ = self._network(family)
+        key = network, self._datasets[family.dataset].noise
+        if key not in self._diagnosers:
+            settings = self._settings(family)
+            self._diagnosers[key] = Diagnoser(
+                network, settings, self.layout, self._mesh
+            )
+        return self._diagnosers[key]
+
+    def _compile(self, family: Family) -> Program:
+        data = self._data(family)
+        network, _ = self._network(family)
+        settings = self._settings(family)
         program = Program(network, settings, self.layout, self._mesh)
         run = Run(family.dataset, family.model, family.loss, 1e-3, 0, "tune", {})
         replica = self._replica(run, data)
         program.compile(stack([replica], self.layout), data.train, data.validation)
         return program
+
+
+def start_of(loss: Loss, mean: np.ndarray, logit: float | None) -> np.ndarray:
+    """Raw output that the head's bias starts at: of the mean image, or of a logit's."""
+    if logit is None:
+        return loss.start(mean)
+    start = loss.start(np.full_like(mean, expit(logit)))
+    if loss.link is sigmoid:
+        # Not by way of an image, which is kept half a grey level from 0 and 1.
+        start[: len(mean)] = logit
+    return start
 
 
 def _source_hash() -> str:

@@ -68,9 +68,14 @@ def _check(values: flags.FlagValues, names: list[str]) -> None:
             )
     for name in names:
         try:
-            resolve(name)
+            loss = resolve(name)
         except ValueError as error:
             raise UserError(str(error)) from None
+        if loss.family not in LOSSES:
+            raise UserError(
+                f"loss {name!r}: a card is of a loss, not of one whose gradient is "
+                f"cut; ./run.sh losses {loss.family.partition('[')[0]}"
+            )
 
 
 def _page(file: str, names: list[str]) -> int:

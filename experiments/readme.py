@@ -16,7 +16,7 @@ from experiments.commandline import ROOT, Exit, run
 from experiments.config import UserError
 from experiments.data import DATASETS
 from experiments.report.published import PUBLISHED, refreshed
-from experiments.studies import folder, ledger, page
+from experiments.studies import folder, ledger, page, surgery
 from experiments.studies.finding import Tag
 from experiments.studies.study import Study
 from experiments.studies.table import STUDIES
@@ -121,6 +121,14 @@ def _published() -> str:
     return tabulate(lines, head, tablefmt="pipe", disable_numparse=True)
 
 
+def _pairing() -> str:
+    """Claim S3 in two sentences, from the published rows of the loss surgery."""
+    summary = folder.summary_of(STUDIES["surgery"])
+    if summary is None:
+        raise UserError("study surgery is not published; README.md shows it")
+    return surgery.answer(summary["counts"])
+
+
 VALIDATION = ("aa", "planted_noise", "planted_variance")
 TABLES: Mapping[str, Callable[[], str]] = {
     "losses": cards.markdown,
@@ -132,8 +140,10 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "published": _published,
     "claims": lambda: ledger.table(ledger.settled()),
     "answers": lambda: ledger.answers(ledger.settled()),
+    "pairing": _pairing,
     **{
-        f"study {name}": functools.partial(_study, STUDIES[name]) for name in VALIDATION
+        f"study {name}": functools.partial(_study, STUDIES[name])
+        for name in (*VALIDATION, "link_and_start")
     },
 }
 

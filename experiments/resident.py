@@ -39,9 +39,11 @@ class Resident:
     def __init__(self, source: Dataset, mesh: Mesh) -> None:
         images = np.asarray(source.train.images)
         self.mean: np.ndarray = images.mean((0, 1, 2), dtype=np.float64) / 255
+        held = np.asarray(source.validation.images)
+        self.spread = _spread(held, self.mean)
         self.train: jax.Array = put_everywhere(images, mesh)
         self._blocks: dict[str, Blocks] = {
-            "val": blocks_of(np.asarray(source.validation.images)),
+            "val": blocks_of(held),
             "test": blocks_of(np.asarray(source.test.images)),
             "train": blocks_of(images[:_CODE_IMAGES]),
         }
@@ -144,3 +146,14 @@ class Resident:
 def _whole(parts: list[np.ndarray], blocks: Blocks) -> np.ndarray:
     """(slots, images, ...) of a split from its blocks', without the filling."""
     return np.concatenate(parts, axis=1)[:, blocks.weights.reshape(-1) > 0]
+
+
+def _spread(images_u8: np.ndarray, mean: np.ndarray) -> float:
+    """Mean squared error of one colour, mean (channels,), as every image's read-out."""
+    levels = np.arange(256) / 255
+    errors = [
+        np.bincount(images_u8[..., channel].ravel(), minlength=256)
+        @ (levels - own) ** 2
+        for channel, own in enumerate(mean)
+    ]
+    return float(sum(errors) / images_u8.size)

@@ -1,5 +1,6 @@
 """The verb `sweep`: trains the grid of a config, stores rows, writes the report."""
 
+import dataclasses
 import glob
 import os
 import re
@@ -34,6 +35,8 @@ from lossjax import (
     platform,
     resolve,
 )
+from lossjax.diagnostics import DIAGNOSTICS
+from lossjax.training import DEFAULT_OPTIMISER, OPTIMISERS
 
 USAGE = """
 ./run.sh sweep [--config=FILE[:arg]] [--config.FIELD=VALUE ...] [--out=DIR]
@@ -131,12 +134,16 @@ def checked(sweep: Sweep) -> Sweep:
     for model in sweep.models:
         if model not in models.MODELS:
             raise unknown("model in config.models", model, models.MODELS)
+    if sweep.optimiser not in (None, *OPTIMISERS):
+        raise unknown("config.optimiser", str(sweep.optimiser), OPTIMISERS)
+    # One spelling of the default, or its runs would be strangers to each other.
+    optimiser = None if sweep.optimiser == DEFAULT_OPTIMISER else sweep.optimiser
     if sweep.precision not in models.PRECISIONS:
         raise unknown("config.precision", str(sweep.precision), models.PRECISIONS)
     metrics = [*METRICS, *CODE_METRICS]
     if sweep.primary_metric not in metrics:
         raise unknown("config.primary_metric", str(sweep.primary_metric), metrics)
-    return Sweep.from_json(sweep.to_json() | {"losses": losses})
+    return dataclasses.replace(sweep, losses=tuple(losses), optimiser=optimiser)
 
 
 def check_out(out: Path, *, writing: bool = True) -> None:
@@ -261,6 +268,10 @@ def describe(sweep: Sweep, datasets: dict[str, data.Dataset]) -> dict[str, Any]:
                 "margin": vars(metric.margin),
             }
             for name, metric in metrics.items()
+        },
+        "diagnostics": {
+            name: {"unit": row.unit, "note": row.note}
+            for name, row in DIAGNOSTICS.items()
         },
         "datasets": _dataset_facts(datasets),
         "provenance": platform.describe() | {"numerics": NUMERICS},

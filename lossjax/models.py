@@ -37,6 +37,7 @@ class Shape:
       hidden: units of each hidden layer (mlp_ae).
       precision: what the network computes in, a key of PRECISIONS; weights stay float32
         and so does raw output.
+      head_scale: factor on the last layer's initial kernel.
     """
 
     image: tuple[int, int, int]
@@ -45,6 +46,7 @@ class Shape:
     width: tuple[int, ...] = (16, 32)
     hidden: tuple[int, ...] = (128,)
     precision: str = "float32"
+    head_scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -240,7 +242,7 @@ def _initial(weights: Any, shape: Shape, key: jax.Array, start: jax.Array) -> An
         fan_in = math.prod(shapes[i][:-1])
         part = part / (_TRUNCATED_DEVIATION * math.sqrt(fan_in))
         if paths[i].startswith("head"):
-            part = part.reshape(-1, shape.image[2])
+            part = part.reshape(-1, shape.image[2]) * shape.head_scale
             further = (shape.blocks - 1) * shape.image[2]
             part = jnp.pad(part, ((0, 0), (0, further)))
         values[i] = part.reshape(shapes[i])

@@ -9,7 +9,8 @@ saves the state.
 """
 
 import functools
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ from lossjax.replicas import Blocks, Layout, Replica, as_intensity, put, spread
 # No weight of a useful network here comes near; a run beyond it has diverged even where
 # a saturated read-out keeps its loss finite.
 WEIGHT_LIMIT = 1e4
+DEFAULT_OPTIMISER = "adam"
 PROBE_BLOCKS = 2  # blocks of the validation split that a learning curve looks at
 
 
@@ -72,6 +74,7 @@ class Settings:
     Attributes:
       train_steps: how many steps the learning rate's cosine takes to 0.
       batch_size: images a step.
+      optimiser: a key of OPTIMISERS.
       targets: (key, images, places) -> targets, where they are not the images
         themselves: places are the images' indices in the training split, the key
         belongs to the seed, so that every loss meets the same noise.
@@ -80,6 +83,7 @@ class Settings:
     train_steps: int
     batch_size: int
     targets: Callable[[jax.Array, jax.Array, jax.Array], jax.Array] | None = None
+    optimiser: str = DEFAULT_OPTIMISER
 
 
 class Program:
@@ -97,7 +101,8 @@ class Program:
         self._network = network
         advance = functools.partial(_advance, network, settings)
         self._advance = spread(advance, mesh, layout, shared=6, donated=True)
-        self._begin = spread(_begin, mesh, layout, shared=0)
+        begin = functools.partial(_begin, OPTIMISERS[settings.optimiser]())
+        self._begin = spread(begin, mesh, layout, shared=0)
 
     def compile(self, replicas: Replica, train_u8: Any, validation: Blocks) -> Any:
         """Compile the training step ahead of its first call, for these shapes.
@@ -148,9 +153,20 @@ class Program:
         )
 
 
-def _optimiser() -> optax.GradientTransformation:
+def _adam() -> optax.GradientTransformation:
     # With so small an epsilon a loss and 0.001 times that loss train alike.
     return optax.scale_by_adam(eps=1e-15)
+
+
+def _sgd() -> optax.GradientTransformation:
+    """Stochastic gradient descent with momentum 0.9: the loss's scale counts."""
+    return optax.trace(decay=0.9)
+
+
+# What makes an update from a gradient, before the learning rate.
+OPTIMISERS: Mapping[str, Callable[[], optax.GradientTransformation]] = (
+    types.MappingProxyType({"adam": _adam, "sgd": _sgd})
+)
 
 
 @functools.lru_cache(maxsize=8)
@@ -169,9 +185,23 @@ def _keys(seed: jax.Array) -> tuple[jax.Array, jax.Array]:
     return init_key, batch_key
 
 
-def _begin(initial: jax.Array, scalars: dict[str, jax.Array]) -> State:
+def noise_key(seed: jax.Array) -> jax.Array:
+    """What a seed's noisy targets are drawn with."""
+    return jax.random.fold_in(jax.random.key(seed), 2)
+
+
+def scalars_of(loss: Loss | Choice, tail: jax.Array) -> dict[str, jax.Array]:
+    """The loss's trained scalars, from what follows the network's weights."""
+    return dict(zip(sorted(loss.scalars), tail, strict=True))
+
+
+def _begin(
+    optimiser: optax.GradientTransformation,
+    initial: jax.Array,
+    scalars: dict[str, jax.Array],
+) -> State:
     weights = ravel_pytree((initial, scalars))[0]
-    moments = _optimiser().init(weights)
+    moments = optimiser.init(weights)
     return State(weights, moments, jnp.int32(-1), jnp.float32(0), jnp.int32(0))
 
 
@@ -197,11 +227,10 @@ def _advance(
     fresh: jax.Array,
 ) -> tuple[State, Progress]:
     """Steps start..stop-1 of one replica, then its validation scores."""
-    loss, optimiser = replica.loss, _optimiser()
+    loss, optimiser = replica.loss, OPTIMISERS[settings.optimiser]()
     _, batch_key = _keys(replica.seed)
-    noise_key = jax.random.fold_in(jax.random.key(replica.seed), 2)
+    noise = noise_key(replica.seed)
     size, unravel = unravelling(network)
-    names = sorted(loss.scalars)
     count = train_u8.shape[0]
     steps_an_epoch = count // settings.batch_size
 
@@ -212,10 +241,7 @@ def _advance(
         weights: jax.Array, images: jax.Array, targets: jax.Array
     ) -> jax.Array:
         raw, _ = network.apply(unravel(weights[:size]), images)
-        return jnp.mean(loss.fn(raw, targets, scalars_of(weights)))
-
-    def scalars_of(weights: jax.Array) -> dict[str, jax.Array]:
-        return dict(zip(names, weights[size:], strict=True))
+        return jnp.mean(loss.fn(raw, targets, scalars_of(loss, weights[size:])))
 
     def step(index: jax.Array, carry: Any) -> Any:
         state, order = carry
@@ -231,7 +257,7 @@ def _advance(
         images = as_intensity(train_u8.at[batch].get(mode="promise_in_bounds"))
         targets = images
         if settings.targets is not None:
-            targets = settings.targets(noise_key, images, batch)
+            targets = settings.targets(noise, images, batch)
         value, gradient = jax.value_and_grad(objective)(state.weights, images, targets)
         updates, moments = optimiser.update(gradient, state.moments, state.weights)
         fraction = index / settings.train_steps
@@ -257,7 +283,8 @@ def _advance(
         )
         order = jnp.zeros(count, jnp.int32)
         state, _ = jax.lax.fori_loop(start, stop, step, (state, order))
-        parameters, scalars = unravel(state.weights[:size]), scalars_of(state.weights)
+        parameters = unravel(state.weights[:size])
+        scalars = scalars_of(loss, state.weights[size:])
         scores = _validate(network, loss, parameters, scalars, validation, blocks)
         return state, Progress(*scores)
 

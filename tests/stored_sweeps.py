@@ -34,6 +34,10 @@ METRICS = {
         "margin": {"value": 0.005, "relative": False},
     },
 }
+DIAGNOSTICS = {
+    name: {"unit": "ratio", "note": f"what {name} is"}
+    for name in ("blur", "residual_1", "residual_2")
+}
 LOSSES = {"bce": 0, "mse": 0.01, "mae": 4, "huber(delta=0.05)": 2}  # loss -> place
 Change = Callable[[Result], Result | None]
 
@@ -60,6 +64,7 @@ def describe(sweep: Sweep, images: int = 4, side: int = 8) -> dict[str, Any]:
         "config": sweep.to_json(),
         "losses": list(sweep.losses),
         "metrics": METRICS,
+        "diagnostics": DIAGNOSTICS,
         "datasets": {
             name: {
                 "fingerprint": f"{i:064x}",
@@ -100,6 +105,10 @@ def result(run: Run, images: int = 4, side: int = 8) -> Result:
     metrics = {f"val_{name}": value for name, value in scores.items()}
     if run.stage == "final":
         metrics |= {f"test_{name}": value for name, value in scores.items()}
+        metrics |= {
+            f"diag_{name}": (1 + LOSSES[run.loss]) / (1 + place)
+            for place, name in enumerate(DIAGNOSTICS)
+        }
     steps = [20 * i for i in range(1, 11)]
     curve = [scores["mse"] * (1 + 20 / i) for i in range(1, 11)]
     grey = np.uint8(min(180, 40 * LOSSES[run.loss] + 20))

@@ -174,6 +174,7 @@ def test_rows_hold_every_run_and_no_test_score_of_a_tuning_run(whole: Path) -> N
         *("status", "diverged_step"),
         *(f"val_{name}" for name in ("ssim", "knn_accuracy", "mse", "psnr")),
         *(f"test_{name}" for name in ("ssim", "knn_accuracy", "mse", "psnr")),
+        *("diag_blur", "diag_residual_1", "diag_residual_2"),
     ]
     assert len(rows) == 2 * 4 * (3 * 2 + 10)
     tuning = [row for row in rows if row["stage"] == "tune"]
@@ -181,6 +182,8 @@ def test_rows_hold_every_run_and_no_test_score_of_a_tuning_run(whole: Path) -> N
     assert all(row["val_mse"] and not row["test_mse"] for row in tuning)
     first = next(row for row in rows if row["stage"] == "final")
     assert float(first["test_mse"]) == 0.010 - 3e-4  # to the last bit
+    assert [float(first[f"diag_residual_{k}"]) for k in (1, 2)] == [0.5, 1 / 3]
+    assert not any(row["diag_blur"] for row in tuning)
     lost = [(row["status"], row["diverged_step"]) for row in rows]
     assert lost.count(("diverged", "123")) == 1
     assert lost.count(("failed", "")) == 1

@@ -80,13 +80,16 @@ def test_what_a_sweep_leaves(done: Path) -> None:
         assert result.status == "ok"
         for metric in described["metrics"]:
             assert 0 <= abs(result.metrics[f"test_{metric}"]) < 100, metric
+        for name in described["diagnostics"]:
+            value = result.metrics[f"diag_{name}"]
+            assert 0 <= value < 1e4 or name == "steps_to_quarter", name
         assert result.gallery is not None and result.gallery.shape == (8, 8, 8, 1)
         assert result.curve["step"] == [3.0, 6.0]
         assert result.provenance["numerics"] == NUMERICS
         assert result.provenance["layout"]["mapping"] == "map"
     tuning = [r for r in results.results.values() if r.run.stage == "tune"]
     assert len(tuning) >= 6
-    assert not any(name.startswith("test_") for r in tuning for name in r.metrics)
+    assert all(name.startswith("val_") for r in tuning for name in r.metrics)
     summary = json.loads((done / "report" / "summary.json").read_text())
     assert summary["schema"] == 1
 

@@ -84,6 +84,11 @@ class Evidence:
         return _ordered(self.description["metrics"], self.primary)
 
     @property
+    def diagnostics(self) -> Mapping[str, Mapping[str, str]]:
+        """sweep.json's diagnostics: unit and note of each; none in an older one."""
+        return self.description.get("diagnostics", {})
+
+    @property
     def primary(self) -> str:
         return self.sweep.primary_metric
 

@@ -38,7 +38,7 @@ def ranking(
     rest = [s for s in ranking.standings if not math.isfinite(s.center)]
     longest = max(len(s.loss) for s in ranking.standings)
     height = 0.24 * len(ranking.standings) + 0.1
-    figure, axes = _canvas(height, left=0.25 + 0.075 * longest)
+    figure, axes = canvas(height, left=0.25 + 0.075 * longest)
     best = ranking.best
     if best is not None and ranking.margin > 0:
         sign = 1 if ranking.direction == "lower" else -1
@@ -92,7 +92,7 @@ def ranking(
 def learning(evidence: Evidence, group: Group) -> Figure | None:
     """Validation mse while training: mean over seeds, band from least to most."""
     marks = style.marks(evidence.losses)
-    figure, axes = _canvas(2.5, entries=len(group.cells))
+    figure, axes = canvas(2.5, entries=len(group.cells))
     drawn = 0
     for loss, cell in group.cells.items():
         steps, values = curves(cell, "validation_mse")
@@ -111,7 +111,7 @@ def learning(evidence: Evidence, group: Group) -> Figure | None:
                 alpha=0.14,
                 lw=0,
             )
-            _line(axes, mark, steps, kept.mean(axis=0))
+            line(axes, mark, steps, kept.mean(axis=0))
         for broken in values[~whole]:
             upto = np.flatnonzero(np.isfinite(broken))
             axes.plot(
@@ -123,10 +123,10 @@ def learning(evidence: Evidence, group: Group) -> Figure | None:
     if not drawn:
         return None
     axes.set_yscale("log")
-    _plain_log(axes.yaxis, (1, 2, 3, 5, 7))
+    plain_log(axes.yaxis, (1, 2, 3, 5, 7))
     axes.set_xlabel("step")
     axes.set_ylabel("validation mse")
-    _legend(figure, group, marks)
+    legend(figure, group, marks)
     return figure
 
 
@@ -135,7 +135,7 @@ def rates(evidence: Evidence, group: Group) -> Figure | None:
     marks = style.marks(evidence.losses)
     metric = evidence.primary
     lower = evidence.metrics[metric]["direction"] == "lower"
-    figure, axes = _canvas(2.5, entries=len(group.cells))
+    figure, axes = canvas(2.5, entries=len(group.cells))
     lost: list[tuple[float, Mark]] = []
     drawn = 0
     for loss, cell in group.cells.items():
@@ -150,7 +150,7 @@ def rates(evidence: Evidence, group: Group) -> Figure | None:
             axes.plot([point.rate] * 2, point.seen, color=mark.colour, lw=0.9)
         if fine:
             x, y = zip(*((p.rate, p.value.center) for p in fine), strict=True)
-            _line(axes, mark, np.array(x), np.array(y))
+            line(axes, mark, np.array(x), np.array(y))
         for point in fine:
             if point.rate == cell.plan.learning_rate:
                 axes.plot(
@@ -173,10 +173,10 @@ def rates(evidence: Evidence, group: Group) -> Figure | None:
             transform=axes.get_xaxis_transform(),
         )
     axes.set_xscale("log")
-    _plain_log(axes.xaxis, (1, 3))
+    plain_log(axes.xaxis, (1, 3))
     axes.set_xlabel("learning rate (log scale)")
     axes.set_ylabel(f"validation {metric}")
-    _legend(figure, group, marks)
+    legend(figure, group, marks)
     return figure
 
 
@@ -193,7 +193,7 @@ def dial(
     `losses` maps each value of the argument to its loss, `references` a value to what
     the family is there.
     """
-    figure, axes = _canvas(1.7, left=0.85)
+    figure, axes = canvas(1.7, left=0.85)
     colour = COLOURS[0]
     shown = [(x, ranking.of(loss)) for x, loss in losses.items()]
     shown = [(x, standing) for x, standing in shown if math.isfinite(standing.center)]
@@ -256,22 +256,29 @@ def describe(group: Group, ranking: Ranking, metric: str) -> str:
     return f"{metric} on the test images of {group.name}, best first: {scores}."
 
 
-def _canvas(
+def canvas(
     height: float, *, left: float = 0.75, entries: int = 0
 ) -> tuple[Figure, Axes]:
     """Axes of so many inches of height above room for a legend of so many entries.
 
     Margins are set by hand: matplotlib's layout engine costs a third of the report.
     """
-    below = 0.5 + _LINE * math.ceil(entries / _COLUMNS) + (0.1 if entries else 0)
-    total = below + height + 0.1
-    figure = Figure(figsize=(WIDTH, total))
+    figure, legends = board(height + 0.6, entries=entries)
+    total = float(figure.get_figheight())
     left = min(left, 0.6 * WIDTH)
+    below = 0.5 + legends
     box = (left / WIDTH, below / total, 1 - (left + 0.15) / WIDTH, height / total)
     return figure, figure.add_axes(box)
 
 
-def _line(axes: Axes, mark: Mark, x: np.ndarray, y: np.ndarray) -> None:
+def board(height: float, *, entries: int) -> tuple[Figure, float]:
+    """A figure with so many inches above a legend, and how high the legend is."""
+    legends = _LINE * math.ceil(entries / _COLUMNS) + (0.1 if entries else 0)
+    return Figure(figsize=(WIDTH, height + legends)), legends
+
+
+def line(axes: Axes, mark: Mark, x: np.ndarray, y: np.ndarray) -> None:
+    """One loss's line, with its marker at a few of the points."""
     axes.plot(
         x,
         y,
@@ -282,7 +289,7 @@ def _line(axes: Axes, mark: Mark, x: np.ndarray, y: np.ndarray) -> None:
     )
 
 
-def _legend(figure: Figure, group: Group, marks: dict[str, Mark]) -> None:
+def legend(figure: Figure, group: Group, marks: dict[str, Mark]) -> None:
     """Every loss of the group by name, below the axes, in display order."""
     rows = math.ceil(len(group.cells) / _COLUMNS)
     total = float(figure.get_figheight())
@@ -305,7 +312,7 @@ def _legend(figure: Figure, group: Group, marks: dict[str, Mark]) -> None:
         axes.text(x + 0.36, row, loss, va="center", fontsize=8.5)
 
 
-def _plain_log(axis: matplotlib.axis.Axis, steps: tuple[float, ...]) -> None:
+def plain_log(axis: matplotlib.axis.Axis, steps: tuple[float, ...]) -> None:
     """These steps of every decade, written out: no powers to decode."""
     axis.set_major_locator(matplotlib.ticker.LogLocator(subs=steps))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -50,6 +50,7 @@ def run_values(result: Result) -> list[Any]:
 def rows(evidence: Evidence) -> str:
     """rows.csv: one line a stored run of the grid, full precision."""
     names = [f"{split}_{m}" for split in ("val", "test") for m in evidence.metrics]
+    names += [f"diag_{name}" for name in evidence.diagnostics]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([*RUN_COLUMNS, *names])

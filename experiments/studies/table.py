@@ -8,10 +8,15 @@ from experiments.studies import (
     bce_floor,
     bce_practice,
     cb_panels,
+    gradients,
     improper,
+    link_and_start,
     pixel_accuracy,
     planted_noise,
     planted_variance,
+    saturated_neuron,
+    surfaces,
+    surgery,
 )
 from experiments.studies.study import Study
 
@@ -79,6 +84,43 @@ STUDIES: Mapping[str, Study] = types.MappingProxyType(
                 steps=pixel_accuracy.STEPS,
                 needs=("digits", "patches"),
                 wishes=("mnist",),
+            ),
+            Study(
+                "saturated_neuron",
+                "how long does one neuron take to unlearn, by either cost?",
+                "Nielsen 2015, Neural Networks and Deep Learning, chapter 3",
+                saturated_neuron.conclude,
+                steps={"descents": saturated_neuron.descents},
+            ),
+            Study(
+                "gradients",
+                "gradient against logit for every loss: which ones saturate?",
+                "Goodfellow, Bengio and Courville 2016, section 6.2.2.2",
+                gradients.conclude,
+                steps={"curves": gradients.curves},
+            ),
+            Study(
+                "surfaces",
+                "cost over two weights: where are the plateaus?",
+                "Glorot and Bengio 2010, figure 5",
+                surfaces.conclude,
+                steps={"shares": surfaces.shares, "surface": surfaces.surface},
+            ),
+            Study(
+                "link_and_start",
+                "does a bad start hurt squared error more, behind a sigmoid?",
+                "Golik, Doetsch and Ney 2013",
+                link_and_start.conclude,
+                link_and_start.grids,
+                columns=("diag_stuck_share", "diag_saturated_share"),
+            ),
+            Study(
+                "surgery",
+                "is it the loss, or its pairing with the sigmoid?",
+                "Goodfellow, Bengio and Courville 2016, section 6.2.2.2 (S3)",
+                surgery.conclude,
+                surgery.grids,
+                columns=("diag_stuck_share", "diag_saturated_share"),
             ),
         )
     }

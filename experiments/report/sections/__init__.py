@@ -8,6 +8,7 @@ from markupsafe import Markup
 from experiments.report.album import Album
 from experiments.report.evidence import Evidence
 from experiments.report.sections import (
+    diagnostics,
     gallery,
     learning,
     problems,
@@ -39,6 +40,7 @@ SECTIONS = (
     Section("gallery", "Gallery", gallery.build),
     Section("worst", "Worst images", worst.build),
     Section("learning", "Learning curves", learning.build),
+    Section("diagnostics", "Diagnostics", diagnostics.build),
     Section("rates", "Learning rates", rates.build),
     Section("problems", "Missing and lost runs", problems.build, commands=False),
     Section("provenance", "Provenance", provenance.build, commands=False),
