@@ -23,7 +23,14 @@ AXES = (
     "tuning_seeds",
 )
 PRECISIONS = ("float32",)
-_OPTIONAL = {"image_size": int, "channels": int, "max_examples": int, "group_by": str}
+DEFAULT_SCHEDULE = "cosine"
+_OPTIONAL = {
+    "image_size": int,
+    "channels": int,
+    "max_examples": int,
+    "group_by": str,
+    "schedule": str,
+}
 
 
 class UserError(Exception):
@@ -58,6 +65,7 @@ class Sweep:
     channels: int | None = None  # image channels, 1 or 3; None: as the dataset comes
     max_examples: int | None = None  # images, all splits together; None: every one
     group_by: str | None = None  # "parent": pictures of a folder stay in one split
+    schedule: str | None = None  # of the learning rate; None: cosine, falls to 0
     precision: str = "float32"
     primary_metric: str = "ssim"
     curve_points: int = 10  # how often a run is looked at while it trains
@@ -240,5 +248,8 @@ def _check(sweep: Sweep) -> None:
     _require("max_examples", most, valid, "must be a whole number of at least 12")
     valid = sweep.group_by in (None, "parent")
     _require("group_by", sweep.group_by, valid, "must be 'parent'")
+    if sweep.schedule == DEFAULT_SCHEDULE:
+        # Said or not said, it is the same run.
+        object.__setattr__(sweep, "schedule", None)
     if sweep.precision not in PRECISIONS:
         raise unknown("config.precision", str(sweep.precision), PRECISIONS)

@@ -18,17 +18,19 @@ import numpy as np
 
 from experiments.chunk import Chunk, Saved, Tick
 from experiments.commandline import ROOT, Interrupted
-from experiments.config import Sweep
+from experiments.config import DEFAULT_SCHEDULE, Sweep
 from experiments.data import Dataset
 from experiments.data.dataset import Noise
 from experiments.data.noise import noisy_targets
 from experiments.kept import Kept
+from experiments.latent import Latent
 from experiments.resident import Resident
 from experiments.store import Result, Run
 from lossjax import METRICS, NUMERICS, models, platform, resolve
 from lossjax.replicas import Replica, make_mesh, plan_layout, stack
 from lossjax.scoring import Scorer
 from lossjax.training import Program, Settings
+from lossjax.variational import VariationalScorer
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Executor:
             tuple[tuple[int, int, int], str, int], tuple[models.Network, Scorer]
         ] = {}
         self._programs: dict[_Kind, Future[Program]] = {}
+        self._variational: dict[_Kind, VariationalScorer] = {}
         self._compilers = ThreadPoolExecutor(2, thread_name_prefix="compile")
         self._provenance = platform.describe() | {
             "numerics": NUMERICS,
@@ -113,6 +116,7 @@ class Executor:
         kept = {k: p for k, p in self._programs.items() if k in kinds}
         done = len(kept) < len(self._programs)
         self._programs = kept
+        self._variational = {k: v for k, v in self._variational.items() if k in kinds}
         self._resident = {k: r for k, r in self._resident.items() if k in names}
         if done:
             platform.return_memory()
@@ -146,6 +150,7 @@ class Executor:
                 final=final,
                 worst_by=self._worst_by,
                 tick=tick,
+                latent=self._latent(family, replicas, chunk.state.weights),
             )
         except Interrupted:
             chunk.save()
@@ -170,6 +175,9 @@ class Executor:
                 curve=curve,
                 gallery=scored.gallery[place] if tested else None,
                 kept=self._kept(run, scored.kept[place]) if tested else None,
+                drawn=scored.drawn[place]
+                if scored.drawn and tested and self._first(run)
+                else None,
                 provenance=provenance,
             )
 
@@ -181,8 +189,23 @@ class Executor:
 
     def _kept(self, run: Run, kept: Kept) -> Kept:
         """Pictures of the worst test images only where they are shown: first seeds."""
-        first = run.seed == self._sweep.seeds[0]
-        return kept if first else dataclasses.replace(kept, worst=None)
+        return kept if self._first(run) else dataclasses.replace(kept, worst=None)
+
+    def _first(self, run: Run) -> bool:
+        return run.seed == self._sweep.seeds[0]
+
+    def _latent(
+        self, family: Family, replicas: Replica, weights: jax.Array
+    ) -> Latent | None:
+        """What measures the runs of a variational family; None for any other."""
+        network, _ = self._network(family)
+        if network.latent is None:
+            return None
+        kind = self._kind(family)
+        if kind not in self._variational:
+            made = VariationalScorer(network, self.layout, self._mesh)
+            self._variational[kind] = made
+        return Latent(self._variational[kind], network, replicas, weights)
 
     def _looks(self) -> list[int]:
         """Steps at which the learning curve is looked at, 0 first."""
@@ -235,7 +258,8 @@ class Executor:
         noise = self._datasets[family.dataset].noise
         targets = None if noise is None else functools.partial(noisy_targets, noise)
         steps, batch = self._sweep.train_steps, self._sweep.batch_size
-        settings = Settings(steps, batch, targets)
+        schedule = self._sweep.schedule or DEFAULT_SCHEDULE
+        settings = Settings(steps, batch, targets, schedule)
         program = Program(network, settings, self.layout, self._mesh)
         replica = Replica(0, 1e-3, loss, loss.start(data.mean), True)
         program.compile(stack([replica], self.layout), data.train, data.validation)

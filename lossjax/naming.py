@@ -1,12 +1,14 @@
-"""Names of losses: `huber(delta=0.05)` read safely, evaluated by no one."""
+"""Names with arguments: `huber(delta=0.05)` read safely, evaluated by no one."""
 
 from __future__ import annotations
 
 import ast
 import dataclasses
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from lossjax.checks import Choice, Parameter
 from lossjax.loss import Loss
 
 
@@ -16,16 +18,36 @@ def parse(text: str, table: Mapping[str, Loss]) -> Loss:
     Raises:
       ValueError: one line that names what is wrong and what is valid.
     """
+    name, values = read(
+        text, "loss", {row.family: row.parameters for row in table.values()}
+    )
+    row = table[name]
+    hyper = dict(row.hyper) | values
+    return row if hyper == row.hyper else dataclasses.replace(row, hyper=hyper)
+
+
+def read(
+    text: str, kind: str, table: Mapping[str, Sequence[Parameter | Choice]]
+) -> tuple[str, dict[str, Any]]:
+    """Name and checked arguments of a call expression.
+
+    Args:
+      text: `name` or `name(keyword=value, ...)`, each value a number or a string.
+      kind: what is named, for messages; "loss" or "model".
+      table: what each valid name takes.
+
+    Raises:
+      ValueError: one line that names what is wrong and what is valid.
+    """
     shown = text if len(text) <= 60 else text[:57] + "..."
-    name, keywords = _call(text, shown)
+    name, keywords = _call(text, shown, kind)
     if name not in table:
         near = difflib.get_close_matches(name, table, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise ValueError(f"unknown loss {shown!r}: {hint}valid: {', '.join(table)}")
-    row = table[name]
-    parameters = {p.name: p for p in row.parameters}
-    values = dict(row.hyper)
-    for keyword, value in keywords.items():
+        raise ValueError(f"unknown {kind} {shown!r}: {hint}valid: {', '.join(table)}")
+    parameters = {p.name: p for p in table[name]}
+    values: dict[str, Any] = {}
+    for keyword, node in keywords.items():
         if keyword not in parameters:
             near = difflib.get_close_matches(keyword, parameters, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
@@ -33,34 +55,46 @@ def parse(text: str, table: Mapping[str, Loss]) -> Loss:
             raise ValueError(
                 f"{name} has no argument {keyword!r}: {hint}it takes {takes}"
             )
-        values[keyword] = parameters[keyword].check(name, value)
-    return row if values == row.hyper else dataclasses.replace(row, hyper=values)
+        parameter = parameters[keyword]
+        if isinstance(parameter, Choice):
+            values[keyword] = parameter.check(name, _word(node))
+        else:
+            number = _number(node, keyword, shown, kind)
+            values[keyword] = parameter.check(name, number)
+    return name, values
 
 
-def _call(text: str, shown: str) -> tuple[str, dict[str, float]]:
-    """Name and keyword numbers of a call expression."""
-    form = "a loss is written name or name(keyword=number, ...)"
+def _call(text: str, shown: str, kind: str) -> tuple[str, dict[str, ast.expr]]:
+    """Name and keyword arguments of a call expression."""
+    form = f"a {kind} is written name or name(keyword=number, ...)"
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ValueError(f"cannot read loss {shown!r}: {form}") from error
+        raise ValueError(f"cannot read {kind} {shown!r}: {form}") from error
     if isinstance(tree, ast.Name):
         return tree.id, {}
     if not (isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)):
-        raise ValueError(f"cannot read loss {shown!r}: {form}")
-    found: dict[str, float] = {}
+        raise ValueError(f"cannot read {kind} {shown!r}: {form}")
+    found: dict[str, ast.expr] = {}
     for keyword in tree.keywords:
         if keyword.arg is None:
-            raise ValueError(f"cannot read loss {shown!r}: {form}")
+            raise ValueError(f"cannot read {kind} {shown!r}: {form}")
         if keyword.arg in found:
-            raise ValueError(f"loss {shown!r}: {keyword.arg} is given twice")
-        found[keyword.arg] = _number(keyword.value, keyword.arg, shown)
+            raise ValueError(f"{kind} {shown!r}: {keyword.arg} is given twice")
+        found[keyword.arg] = keyword.value
     if tree.args:
-        raise ValueError(f"loss {shown!r}: every argument needs its keyword; {form}")
+        raise ValueError(f"{kind} {shown!r}: every argument needs its keyword; {form}")
     return tree.func.id, found
 
 
-def _number(node: ast.expr, field: str, shown: str) -> float:
+def _word(node: ast.expr) -> str:
+    """A string, with or without quotes; anything else as it is written."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    return ast.unparse(node)[:40]
+
+
+def _number(node: ast.expr, field: str, shown: str, kind: str) -> float:
     sign = 1.0
     while isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
         sign = -sign if isinstance(node.op, ast.USub) else sign
@@ -72,5 +106,5 @@ def _number(node: ast.expr, field: str, shown: str) -> float:
     if type(value) is int and abs(value) < 10**18:
         return sign * float(value)
     raise ValueError(
-        f"loss {shown!r}: {field}={ast.unparse(node)[:40]} is not a finite number"
+        f"{kind} {shown!r}: {field}={ast.unparse(node)[:40]} is not a finite number"
     )
