@@ -302,7 +302,7 @@ def describe(sweep: Sweep, datasets: dict[str, data.Dataset]) -> dict[str, Any]:
 
 
 def _latent_facts(metric: LatentMetric) -> dict[str, Any]:
-    return {"note": metric.note, "partial": metric.partial}
+    return {"note": metric.note, "partial": metric.partial, "variational": True}
 
 
 def _dataset_facts(datasets: dict[str, data.Dataset]) -> dict[str, dict[str, Any]]:

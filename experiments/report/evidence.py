@@ -202,7 +202,8 @@ def _group(
     for metric, row in metrics.items():
         arms = {loss: arm(cell, metric) for loss, cell in cells.items()}
         if not any(np.isfinite(arm.values).any() for arm in arms.values()):
-            unscored.append(metric)
+            # Nobody expects it of a model whose code is a point.
+            unscored += [] if row.get("variational") else [metric]
         elif incomplete:
             continue
         elif row["direction"] == UNRANKED:

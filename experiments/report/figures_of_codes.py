@@ -38,6 +38,10 @@ def _scatter(axes: Axes, own: Drawn) -> None:
     if not len(places):
         axes.text(0.5, 0.5, "no finite code", ha="center", transform=axes.transAxes)
         return
+    # The prior's scale at least: a collapsed code is a dot, not noise blown up.
+    reach = max(1.0, float(np.abs(places).max())) * 1.05
+    axes.set_xlim(-reach, reach)
+    axes.set_ylim(-reach, reach)
     labels = own.labels
     if labels is None or len(places) < len(own.places) or labels.max() >= _CLASSES:
         axes.plot(*places.T, ".", markersize=2.5, color=COLOURS[0])

@@ -9,8 +9,8 @@ from experiments.report.sections.samples import drawn
 
 TEMPLATE = """
 <p>Mean codes of test images on their two principal axes (the code itself where it has
-two units), one seed of each loss. Each picture has its own axes; where images are
-labelled, each is drawn as its label. A code without an active unit is a dot.</p>
+two units), one seed of each loss. Each panel has its own scale, from -1 to 1 at least;
+where images are labelled, each is drawn as its label. A collapsed code is a dot.</p>
 {% for name, figure in groups %}
 <h3>{{ name }}</h3>
 <div class="figures">{{ figure }}</div>

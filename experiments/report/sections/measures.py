@@ -8,6 +8,7 @@ from experiments.report import markup, style, verdict
 from experiments.report.album import Album
 from experiments.report.evidence import Evidence, Group
 from experiments.report.markup import Field
+from experiments.statistics import Interval
 
 TEMPLATE = """
 <p>Test images, mean over seeds with half its 95 % interval; one draw of every code.
@@ -37,21 +38,18 @@ def build(evidence: Evidence, album: Album) -> Markup:
 
 def _table(evidence: Evidence, group: Group) -> Markup:
     marks = style.marks(evidence.losses)
-    places = {
-        name: verdict.places([m.high - m.low for m in means.values()])
-        for name, means in group.measures.items()
-    }
     rows = []
     for loss in group.cells:
         row = [markup.name(loss, marks[loss])]
-        for name, means in group.measures.items():
+        for means in group.measures.values():
             mean = means.get(loss)
             if mean is None or not math.isfinite(mean.center):
                 row.append(markup.number(math.nan, 0))
                 continue
-            shown = Markup("{}").format(f"{mean.center:.{places[name]}f}")
+            places = decimals(mean)
+            shown = Markup("{}").format(f"{mean.center:.{places}f}")
             if math.isfinite(mean.low):
-                half = f"{(mean.high - mean.low) / 2:.{places[name]}f}"
+                half = f"{(mean.high - mean.low) / 2:.{places}f}"
                 shown += Markup(' <span class="half">±{}</span>').format(half)
             row.append(Field(shown, mean.center, "num"))
         rows.append(row)
@@ -61,3 +59,11 @@ def _table(evidence: Evidence, group: Group) -> Markup:
         silent = f" Collapsed posterior on some seed: {', '.join(group.silent)}."
     caption = f"{group.name}: measured on test images, not ranked.{silent}"
     return markup.table(caption, heads, rows)
+
+
+def decimals(mean: Interval) -> int:
+    """Decimal places that the interval supports, and no more than four digits."""
+    size = math.floor(math.log10(abs(mean.center))) if mean.center else 0
+    width = mean.high - mean.low
+    supported = verdict.places([width]) if math.isfinite(width) else 4
+    return max(0, min(supported, 3 - size))
