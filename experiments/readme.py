@@ -16,6 +16,7 @@ from experiments.config import UserError
 from experiments.data import DATASETS
 from experiments.report.published import PUBLISHED, refreshed
 from experiments.studies import folder
+from experiments.studies.finding import Verdict
 from experiments.studies.study import Study
 from experiments.studies.table import STUDIES
 
@@ -78,15 +79,16 @@ def _study(study: Study) -> str:
 
 def _studies() -> str:
     """Every study in a line."""
-    head = ("study", "question", "minutes on 2 cores", "expectations that hold")
+    head = ("study", "question", "minutes on 2 cores", "reproduced")
     lines = []
     for study in STUDIES.values():
         summary = folder.summary_of(study)
         minutes, held = "not measured", "not run"
         if summary is not None:
-            decided = [f for f in summary["findings"] if f["decides"]]
+            verdicts = [f["verdict"] for f in summary["findings"]]
+            decided = len(verdicts) - verdicts.count(Verdict.TOLD)
             minutes = f"{summary['made']['minutes']:g}"
-            held = f"{sum(f['holds'] for f in decided)} of {len(decided)}"
+            held = f"{verdicts.count(Verdict.REPRODUCED)} of {decided}"
         lines.append((f"`{study.name}`", study.what, minutes, held))
     return tabulate(lines, head, tablefmt="pipe", disable_numparse=True)
 

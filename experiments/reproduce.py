@@ -5,33 +5,34 @@ jax is imported where something is trained, and nowhere else.
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from absl import flags
 from rich.console import Console
 from rich.table import Table
 
-from experiments import store
-from experiments.commandline import ROOT, Exit, Interrupted, Interrupts, parse, run
+from experiments.commandline import ROOT, Exit, Interrupted, parse, run
 from experiments.config import UserError, unknown
-from experiments.report.album import slug
-from experiments.studies import folder, rows
+from experiments.studies import folder
+from experiments.studies.finding import Verdict
 from experiments.studies.study import Outcome, Study
 from experiments.studies.table import STUDIES
 
 USAGE = """
-./run.sh reproduce [STUDY ...] [--list] [--all] [--quick] [--from-stored] [--out=DIR]
+./run.sh reproduce [STUDY ...] [--list] [--all] [--quick] [--from-stored]
+                   [--data=NAME=DATASET] [--out=DIR]
 
 Trains what a study needs, through the same grid, store and resume as a sweep, and puts
-what was expected beside what is found: DIR/STUDY holds a figure (SVG, PNG, PDF), tables
-(Markdown, LaTeX, CSV), summary.json and the rows that all of it is computed from. Run
-it again and nothing is trained twice; stop it at any time, run it again to go on.
+what was published or expected beside what is found: DIR/STUDY holds figures (SVG, PNG,
+PDF), tables (Markdown, LaTeX, CSV), summary.json and the rows that all of it is
+computed from. Run it again and nothing is trained twice; stop it at any time, run it
+again to go on.
 
   ./run.sh reproduce --list                  what there is, and what it takes
   ./run.sh reproduce planted_noise --quick   a small version: does it run?
   ./run.sh reproduce --all --from-stored     from results/published; no jax, no data
+  ./run.sh reproduce keras_blog --data=mnist=idx:DIR     where the data lies
 """
 
 
@@ -48,6 +49,9 @@ def main(arguments: list[str]) -> int:
         ("publish", "copy rows, summary and figure to results/published"),
     ):
         flags.DEFINE_bool(name, False, words, flag_values=values)
+    flags.DEFINE_multi_string(
+        "data", [], "NAME=DATASET: where needed data lies, as mnist=idx:DIR", values
+    )
     names = parse(values, arguments, USAGE, operands=len(STUDIES))
     for name in names:
         if name not in STUDIES:
@@ -68,13 +72,14 @@ def main(arguments: list[str]) -> int:
         raise UserError("--publish: stored rows are published already")
     out = Path(values.out or ROOT / "results" / "local" / "reproduce")
     studies = [STUDIES[n] for n in (STUDIES if chosen["all"] else dict.fromkeys(names))]
+    places = _places(values.data, studies, bool(chosen["quick"]))
     if from_stored:
         failed = [_from_stored(study, out / study.name, console) for study in studies]
         return Exit.FAILED if any(failed) else Exit.DONE
     if chosen["quick"]:
         out = out / "quick"
     again = shlex.join(["./run.sh", "reproduce", *arguments])
-    lost = _train(studies, out, bool(chosen["quick"]), again, console)
+    lost = _make(studies, out, places, bool(chosen["quick"]), again, console)
     for study in studies:
         _conclude(study, out / study.name, out / study.name, console)
         if chosen["publish"]:
@@ -85,15 +90,18 @@ def main(arguments: list[str]) -> int:
 def _from_stored(study: Study, out: Path, console: Console) -> bool:
     """Count the published rows again; whether they contradict what is published."""
     place = folder.PUBLISHED / study.name
-    outcome = _conclude(study, place, out, console)
+    _conclude(study, place, out, console)
     published = folder.summary_of(study)
-    same = published is None or published["counts"] == _plain(outcome.counts)
+    again = json.loads((out / folder.SUMMARY).read_text(encoding="utf-8"))
+    same = published is None or all(
+        published[part] == again[part] for part in ("counts", "findings")
+    )
     if not same:
-        console.print(f"{study.name}: published counts differ from these", style="red")
+        console.print(f"{study.name}: what is published differs", style="red")
     return not same
 
 
-def _conclude(study: Study, source: Path, out: Path, console: Console) -> Outcome:
+def _conclude(study: Study, source: Path, out: Path, console: Console) -> None:
     """Count, write, print."""
     outcome, made = folder.conclude(study, source)
     try:
@@ -114,117 +122,95 @@ def _conclude(study: Study, source: Path, out: Path, console: Console) -> Outcom
             highlight=False,
             soft_wrap=True,
         )
-    decided = [finding for finding in outcome.findings if finding.decides]
-    for finding in decided:
-        if not finding.holds and not made["quick"]:
-            console.print(
-                f"differs: {finding.what}: {finding.ours}, expected {finding.expected}"
-                f"{'. ' if finding.reason else ''}{finding.reason}",
-                style="red",
-                highlight=False,
-                soft_wrap=True,
-            )
-    held = sum(finding.holds for finding in decided)
-    if not made["quick"]:
-        console.print(f"{held} of {len(decided)} expectations hold", highlight=False)
+    else:
+        _print_findings(outcome, console)
     console.print(f"figure, tables, rows: {out}\n", highlight=False, soft_wrap=True)
-    return outcome
 
 
-def _train(
-    studies: Sequence[Study], out: Path, quick: bool, again: str, console: Console
-) -> int:
-    """Train what is missing of every grid and write its rows; how many runs failed."""
-    from experiments import grid
-    from experiments import sweep as program
-
-    program.check_out(out)
-    interrupts: Interrupts | None = None
-    failed = 0
-    for study in studies:
-        place = out / study.name
-        found: list[rows.Row] = []
-        grids = study.grids(quick)
-        metric: dict[str, Any] = {}
-        for number, (name, planned) in enumerate(grids.items(), start=1):
-            sweep = program.checked(planned)
-            datasets = program.load(sweep)
-            if interrupts is None:
-                interrupts = Interrupts()
-                program.start_platform(sweep, None, console)
-            described = program.describe(sweep, datasets)
-            console.print(
-                f"{study.name} {number}/{len(grids)}: {name}, {len(datasets)} datasets",
-                highlight=False,
-            )
-            directory = place / "grids" / slug(name)
-            try:
-                directory.mkdir(parents=True, exist_ok=True)
-                store.write_sweep(directory, described)
-                failed += grid.train(
-                    sweep,
-                    datasets,
-                    described,
-                    directory,
-                    (0, 1),
-                    interrupts,
-                    console,
-                    quiet=True,
-                )
-            except Interrupted as error:
-                raise Interrupted(
-                    f"{error}; every finished run is kept in {out}; to go on: {again}"
-                ) from None
-            metric = {"metric": sweep.primary_metric} | described["metrics"][
-                sweep.primary_metric
-            ]
-            found += rows.of_sweep(name, directory)
-        _write_rows(place, found, metric, described["provenance"], quick)
-    return failed
+def _print_findings(outcome: Outcome, console: Console) -> None:
+    """What differs, what cannot be run, and how many findings there are of each."""
+    told = [finding for finding in outcome.findings if finding.verdict != Verdict.TOLD]
+    for finding in told:
+        if finding.verdict == Verdict.REPRODUCED:
+            continue
+        parts = [f"{finding.verdict}: {finding.what}: expected {finding.expected}"]
+        parts += [f"found {finding.ours}"] if finding.ours else []
+        parts += [finding.reason] if finding.reason else []
+        console.print(
+            "; ".join(parts),
+            style="red" if finding.verdict == Verdict.DIFFERS else "yellow",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+    verdicts = [finding.verdict for finding in told]
+    counts = [f"{verdicts.count(v)} {v}" for v in Verdict if v in verdicts]
+    console.print(f"of {len(told)} findings: {', '.join(counts)}", highlight=False)
 
 
-def _write_rows(
-    place: Path,
-    found: Sequence[rows.Row],
-    metric: dict[str, Any],
-    provenance: dict[str, Any],
+def _make(
+    studies: Sequence[Study],
+    out: Path,
+    places: Mapping[str, str],
     quick: bool,
-) -> None:
-    """The two files that everything else is computed from."""
-    seconds = sum(result.provenance.get("seconds", 0) for _, result in found)
-    made = {
-        "quick": quick,
-        "judge": {
-            "metric": metric["metric"],
-            "direction": metric["direction"],
-            "margin": metric["margin"]["value"],
-            "relative": metric["margin"]["relative"],
-        },
-        "runs": len(found),
-        "minutes": round(seconds / 60, 1),
-        "provenance": provenance,
-    }
-    store.publish(place / folder.ROWS, rows.packed(found, metric["metric"]))
-    store.publish(place / folder.MADE, json.dumps(made, indent=1) + "\n")
+    again: str,
+    console: Console,
+) -> int:
+    """Make what is missing of every study's rows; how many runs failed."""
+    from experiments import making
+
+    making.check_data(studies, places)
+    maker = making.Maker(studies, out, places, quick, console)
+    try:
+        return sum(maker.make(study) for study in studies)
+    except Interrupted as error:
+        raise Interrupted(
+            f"{error}; every finished run is kept in {out}; to go on: {again}"
+        ) from None
+
+
+def _places(
+    texts: Sequence[str], studies: Sequence[Study], quick: bool
+) -> dict[str, str]:
+    """Where the data lies that studies need, from --data=NAME=DATASET."""
+    needed = dict.fromkeys(name for study in studies for name in study.needs)
+    places: dict[str, str] = {}
+    for text in texts:
+        name, _, dataset = text.partition("=")
+        if not dataset:
+            raise UserError(f"--data={text}: must be NAME=DATASET, as mnist=idx:DIR")
+        if name not in needed:
+            raise unknown("name in --data", name, needed or ["none is needed"])
+        if dataset != name and not dataset.startswith("idx:") and not quick:
+            raise UserError(
+                f"--data={text}: {dataset} is not {name}; say where its files are, "
+                f"{name}=idx:DIR (other images only with --quick)"
+            )
+        places[name] = dataset
+    return places
 
 
 def _list(console: Console) -> None:
     table = Table()
     table.add_column("study", no_wrap=True)
-    for column in ("what", "source", "data", "minutes", "rows stored"):
+    columns = ("what", "source", "data", "minutes", "memory", "rows stored")
+    for column in columns:
         table.add_column(column, overflow="fold")
     for study in STUDIES.values():
         summary = folder.summary_of(study)
-        minutes = "not measured" if summary is None else str(summary["made"]["minutes"])
-        kept = "yes" if folder.stored(study) else "no"
-        table.add_row(study.name, study.what, study.source, study.data, minutes, kept)
+        made = {} if summary is None else summary["made"]
+        memory = made.get("memory_mb")
+        table.add_row(
+            study.name,
+            study.what,
+            study.source,
+            ", ".join(study.needs) or "none",
+            str(made.get("minutes", "not measured")),
+            "not measured" if memory is None else f"{memory} MB",
+            "yes" if folder.stored(study) else "no",
+        )
     console.print(table)
-    console.print("minutes: of training, measured on 2 shared CPU cores")
-
-
-def _plain(counts: Any) -> Any:
-    """As JSON gives them back."""
-    return json.loads(json.dumps(counts))
+    console.print("minutes and peak memory: measured on 2 shared CPU cores")
 
 
 if __name__ == "__main__":

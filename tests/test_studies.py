@@ -1,6 +1,9 @@
 """Studies: stored rows say again what is published, and a wrong harness is seen."""
 
+import dataclasses
+import gzip
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -8,14 +11,34 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from rich.console import Console
 
 from experiments import reproduce, statistics
 from experiments.commandline import ROOT
-from experiments.config import UserError
+from experiments.config import Sweep, UserError
 from experiments.statistics import Arm
-from experiments.studies import aa, folder, planted_noise, planted_variance, rows
-from experiments.studies.study import Judge, Trial
+from experiments.store import Result, Run
+from experiments.studies import (
+    aa,
+    finding,
+    folder,
+    planted_noise,
+    planted_variance,
+    rows,
+)
+from experiments.studies.finding import Published, Tag, Verdict
+from experiments.studies.study import (
+    Drawing,
+    Evidence,
+    Judge,
+    Outcome,
+    Study,
+    Task,
+    Trial,
+)
 from experiments.studies.table import STUDIES
 
 JUDGE = Judge("mse", "lower", 0.01, True)
@@ -30,10 +53,10 @@ def test_published_rows_give_the_published_counts_and_they_hold(study) -> None:
     published = folder.summary_of(study)
     assert published is not None and not made["quick"]
     assert published["counts"] == json.loads(json.dumps(outcome.counts))
-    assert published["findings"] == [
-        vars(f) | {"verdict": f.verdict} for f in outcome.findings
-    ]
-    wrong = [f.what for f in outcome.findings if f.decides and not f.holds]
+    assert published["findings"] == json.loads(
+        json.dumps([f.to_json() for f in outcome.findings])
+    )
+    wrong = [f.what for f in outcome.findings if f.verdict == Verdict.DIFFERS]
     assert set(wrong) == DIFFERS.get(study.name, set())
 
 
@@ -79,6 +102,8 @@ def test_from_stored_needs_no_jax(tmp_path: Path) -> None:
         (["aa", "--all"], "name studies or take them all"),
         (["aa", "--quick", "--from-stored"], "are those of full size"),
         (["aa", "--publish", "--from-stored"], "published already"),
+        (["aa", "--data=mnist"], "must be NAME=DATASET"),
+        (["aa", "--data=mnist=idx:D"], "unknown name in --data 'mnist'"),
     ],
 )
 def test_bad_usage_is_one_line(arguments: list[str], message: str) -> None:
@@ -103,9 +128,10 @@ def test_rows_that_are_not_there_are_named(tmp_path: Path) -> None:
     (tmp_path / folder.ROWS).write_bytes(content[:-100])
     with pytest.raises(UserError, match="is damaged"):
         folder.conclude(study, tmp_path)
-    found = rows.unpacked(content, "mse")
+    found, columns = rows.unpacked(content)
+    assert columns == ("test_mse",)
     fewer = [row for row in found if row[1].run.seed != 3]
-    (tmp_path / folder.ROWS).write_bytes(rows.packed(fewer, "mse"))
+    (tmp_path / folder.ROWS).write_bytes(rows.packed(fewer, columns))
     with pytest.raises(UserError, match="rows lack 1 runs of one rate, block 0"):
         folder.conclude(study, tmp_path)
 
@@ -113,13 +139,17 @@ def test_rows_that_are_not_there_are_named(tmp_path: Path) -> None:
 def published_trials(name: str, quick: bool = False):
     content = (folder.PUBLISHED / name / folder.ROWS).read_bytes()
     grids = STUDIES[name].grids(quick)
-    return rows.trials(grids, rows.unpacked(content, "mse"), "mse")
+    return rows.trials(grids, *rows.unpacked(content), "mse")
+
+
+def evidence(trials, judge: Judge) -> Evidence:
+    return Evidence(trials, {}, judge, {"quick": False})
 
 
 def test_a_harness_that_reads_the_metric_the_wrong_way_finds_the_foil() -> None:
     trials = published_trials("planted_noise")
     wrong = Judge("mse", "higher", 0.01, True)
-    outcome = planted_noise.conclude(trials, wrong)
+    outcome = planted_noise.conclude(evidence(trials, wrong))
     decided = [f for f in outcome.findings if f.decides]
     assert not any(f.holds for f in decided)
 
@@ -160,7 +190,7 @@ def test_a_fault_in_the_statistics_breaks_the_limit(monkeypatch) -> None:
     exact = statistics.sign_flip
     monkeypatch.setattr(statistics, "sign_flip", lambda gaps: exact(gaps) / 2)
     monkeypatch.setattr(statistics, "holm", np.asarray)
-    outcome = aa.conclude(published_trials("aa"), JUDGE)
+    outcome = aa.conclude(evidence(published_trials("aa"), JUDGE))
     broken = [f.what for f in outcome.findings if f.decides and not f.holds]
     assert "all rates together: a given arm is left out" in broken
 
@@ -181,10 +211,13 @@ commandline.run(reproduce.main)
 """
 
 
+SMALL_STUDIES = ("aa", "planted_noise", "planted_variance")
+
+
 def small(out: Path) -> subprocess.Popen:
-    """Every study's small version, of two laws of noise."""
+    """The small version of the studies on known truth, of two laws of noise."""
     return subprocess.Popen(
-        [sys.executable, "-c", SMALL, "--all", "--quick", f"--out={out}"],
+        [sys.executable, "-c", SMALL, *SMALL_STUDIES, "--quick", f"--out={out}"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -204,7 +237,7 @@ def test_the_small_version_is_stopped_goes_on_and_trains_nothing_twice(
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 75, said
-    assert "to go on: ./run.sh reproduce --all --quick" in said
+    assert "to go on: ./run.sh reproduce aa planted_noise planted" in said
     before = {f: f.stat().st_mtime_ns for f in place.rglob("result.json")}
     assert before and not (place / "planted_variance").exists()
 
@@ -222,3 +255,110 @@ def test_the_small_version_is_stopped_goes_on_and_trains_nothing_twice(
     assert found["a = 0"]["center"] > found["a = 1"]["center"] + 0.3
     twins = summary("aa")["twins"]
     assert twins["identical"] == twins["trials"] and twins["largest"] <= 1e-3
+
+
+def test_a_published_number_is_set_beside_ours_and_judged() -> None:
+    published = Published(13.87, "Science 313, 2006, figure 2B", Tag.SEEN)
+    near = finding.compared("error", published, 13.874, (13.86, 13.88), digits=4)
+    assert near.verdict == Verdict.REPRODUCED
+    assert near.expected == "13.87 (accepted: 13.86 to 13.88)"
+    told = near.to_json()
+    assert told["difference"] == 0.004 and told["number"] == {"center": 13.874}
+    assert told["published"]["source"] == "Science 313, 2006, figure 2B"
+    seeds = statistics.interval([8.0, 8.2, 8.4])
+    far = finding.compared("row", published, seeds, (-math.inf, 8), reason="why")
+    assert far.verdict == Verdict.DIFFERS and far.reason == "why"
+    assert far.ours == "8.2 [7.7, 8.7]"
+    assert finding.cannot("FID", "59.9", "no network for it").verdict == Verdict.CANNOT
+    assert finding.told("epochs", 1234.0).ours == "1234"
+
+
+def test_rows_keep_every_column_and_curve_of_every_model() -> None:
+    grids = {
+        "small": Sweep(
+            datasets=("mnist",),
+            models=("mlp_ae", "linear_ae"),
+            losses=("bce",),
+            learning_rates=(1e-3,),
+            seeds=(0, 1),
+        )
+    }
+
+    def result(model: str, seed: int) -> Result:
+        score = seed + (0.5 if model == "mlp_ae" else 0.25)
+        return Result(
+            Run("idx:somewhere", model, "bce", 1e-3, seed, "final", {}),
+            "ok" if seed == 0 or model == "mlp_ae" else "diverged",
+            validation_loss=score / 3,
+            metrics={"test_ssim": score, "val_mse": 2 * score},
+            curve={"step": [0.0, 5.0], "train_loss": [math.nan, score]},
+        )
+
+    models = ("mlp_ae", "linear_ae")
+    names = {"idx:somewhere": "mnist"}
+    made = [
+        ("small", rows.renamed(result(model, seed), names))
+        for model in models
+        for seed in (0, 1)
+    ]
+    columns = ("test_ssim", "val_mse", "curve_train_loss")
+    found, kept = rows.unpacked(rows.packed(made, columns))
+    assert kept == columns
+    assert b"somewhere" not in gzip.decompress(rows.packed(made, columns))
+    trials = rows.trials(grids, found, kept, "ssim")
+    book = Evidence(trials, {}, None, {"quick": False})
+    dense = book.trial("small", "mlp_ae")
+    assert dense.arms["bce"].values.tolist() == [0.5, 1.5]
+    assert dense.mean("bce", "val_mse").center == 2.0
+    assert dense.columns["validation_loss"]["bce"].values[1] == pytest.approx(0.5)
+    assert [curve[1] for curve in dense.curves["curve_train_loss"]["bce"]] == [0.5, 1.5]
+    linear = book.trial("small", "linear_ae")
+    assert linear.arms["bce"].diverged == 1
+    assert math.isnan(linear.mean("bce", "test_ssim").center)
+    with pytest.raises(ValueError, match="no run has the column 'test_sim'"):
+        rows.packed(made, ("test_sim",))
+
+
+def test_the_command_for_data_that_is_not_there_comes_first(tmp_path: Path) -> None:
+    from experiments import making
+
+    study = dataclasses.replace(STUDIES["aa"], needs=("mnist",))
+    with pytest.raises(UserError, match=r"data prepare mnist.*--data=mnist"):
+        making.check_data([study], {})
+    with pytest.raises(UserError, match=r"no IDX files|does not exist|no such folder"):
+        making.check_data([study], {"mnist": f"idx:{tmp_path / 'none'}"})
+    making.check_data([study], {"mnist": "digits"})
+
+
+def computed(task: Task) -> pd.DataFrame:
+    """A step: what it was given, and when."""
+    images = task.data["mnist"].train.images
+    return pd.DataFrame({"images": [len(images)], "third": 1 / 3, "at": time.time()})
+
+
+def concluded(book: Evidence) -> Outcome:
+    (line,) = book.tables["count"].to_dict("records")
+    findings = [finding.told("images", line["images"])]
+    figures = [Drawing(Figure(), "empty"), Drawing(Figure(), "too", "second")]
+    return Outcome(findings, book.tables["count"], figures, {"at": line["at"]})
+
+
+def test_a_step_is_stored_as_rows_and_not_run_twice(tmp_path: Path) -> None:
+    from experiments import making
+
+    study = Study(
+        "stepped", "?", "none", concluded, steps={"count": computed}, needs=("mnist",)
+    )
+    counts = []
+    for quick in (True, True, False):
+        places = {"mnist": "digits"}
+        maker = making.Maker([study], tmp_path, places, quick, Console(quiet=True))
+        assert maker.make(study) == 0
+        outcome, made = folder.conclude(study, tmp_path / "stepped")
+        folder.write(study, outcome, made, tmp_path / "stepped")
+        counts.append(outcome.counts["at"])
+        assert made["data"]["mnist"]["train"] == outcome.table["images"][0] == 1197
+        assert outcome.table["third"][0] == pytest.approx(1 / 3, abs=1e-12)
+    assert counts[0] == counts[1] < counts[2]
+    figures = {f.name for f in (tmp_path / "stepped" / "figures").glob("*.svg")}
+    assert figures == {"stepped.svg", "stepped-second.svg"}

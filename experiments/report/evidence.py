@@ -7,7 +7,7 @@ Which runs belong, which are missing and which rate was chosen is asked of
 import collections
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -237,13 +237,13 @@ def _group(
 
 def arm(cell: Cell, metric: str) -> Arm:
     """A cell's test scores in the order of the seeds, NaN where a run is not ok."""
-    values = [
-        result.metrics.get(f"test_{metric}", math.nan)
-        if result.status == "ok"
-        else math.nan
-        for result in cell.final
-    ]
-    count = collections.Counter(result.status for result in cell.final)
+    return arm_of(cell.final, lambda r: r.metrics.get(f"test_{metric}", math.nan))
+
+
+def arm_of(final: Sequence[Result], score: Callable[[Result], float]) -> Arm:
+    """A score of final runs in the order of the seeds, NaN where a run is not ok."""
+    values = [score(r) if r.status == "ok" else math.nan for r in final]
+    count = collections.Counter(result.status for result in final)
     return Arm(np.array(values, float), count["diverged"], count["failed"])
 
 

@@ -17,6 +17,7 @@ from experiments.report.imagewise import OverImages, over_images
 from experiments.report.tables_of_rates import tuned
 from experiments.report.tables_of_verdicts import judged
 from experiments.statistics import Ranking, Standing
+from experiments.store import Result
 
 RUN_COLUMNS = (
     "dataset",
@@ -31,6 +32,21 @@ RUN_COLUMNS = (
 IDENTITY = RUN_COLUMNS.index("status")  # how many of them tell one run from another
 
 
+def run_values(result: Result) -> list[Any]:
+    """A run's cells under RUN_COLUMNS."""
+    run = result.run
+    return [
+        run.dataset,
+        run.model,
+        run.loss,
+        run.learning_rate,
+        run.seed,
+        run.stage,
+        result.status,
+        result.diverged_step,
+    ]
+
+
 def rows(evidence: Evidence) -> str:
     """rows.csv: one line a stored run of the grid, full precision."""
     names = [f"{split}_{m}" for split in ("val", "test") for m in evidence.metrics]
@@ -38,20 +54,8 @@ def rows(evidence: Evidence) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([*RUN_COLUMNS, *names])
     for result in evidence.results():
-        run = result.run
-        writer.writerow(
-            [
-                run.dataset,
-                run.model,
-                run.loss,
-                run.learning_rate,
-                run.seed,
-                run.stage,
-                result.status,
-                result.diverged_step,
-                *(number(result.metrics.get(name, math.nan)) for name in names),
-            ]
-        )
+        scores = (number(result.metrics.get(name, math.nan)) for name in names)
+        writer.writerow([*run_values(result), *scores])
     return buffer.getvalue()
 
 

@@ -33,7 +33,8 @@ from experiments import statistics
 from experiments.config import Sweep
 from experiments.report.style import COLOURS, INK, PAPER
 from experiments.statistics import Arm
-from experiments.studies.study import Drawing, Finding, Judge, Outcome, Trial, Trials
+from experiments.studies.finding import Finding
+from experiments.studies.study import Drawing, Evidence, Judge, Outcome, Trial, Trials
 
 TRIALS, QUICK = 200, 4
 BLOCKS = 4
@@ -95,8 +96,10 @@ def grids(quick: bool) -> dict[str, Sweep]:
     return found
 
 
-def conclude(trials: Trials, judge: Judge) -> Outcome:
+def conclude(evidence: Evidence) -> Outcome:
     """False differences under every grid of rates, by the harness and by mutants."""
+    trials, judge = evidence.trials, evidence.judge
+    assert judge is not None
     arms = {name: _arms(trials, name) for name in RATES}
     counts: dict[str, Any] = {}
     findings: list[Finding] = []
@@ -206,7 +209,7 @@ def conclude(trials: Trials, judge: Judge) -> Outcome:
             twins["largest"] <= 1e-3,
         ),
     ]
-    return Outcome(findings, pd.DataFrame(lines, dtype=object), _draw(counts), counts)
+    return Outcome(findings, pd.DataFrame(lines, dtype=object), [_draw(counts)], counts)
 
 
 def _arms(trials: Trials, name: str) -> list[dict[str, Arm]]:

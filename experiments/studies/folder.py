@@ -1,9 +1,11 @@
 """What a study leaves in a folder, and how stored rows become a study again.
 
-`FOLDER/rows.csv.gz` holds the runs, `FOLDER/made.json` how they were made: the judge,
-sizes, minutes, versions. Everything else is computed from these two.
+`FOLDER/rows.csv.gz` holds the runs, `FOLDER/STEP.csv.gz` what each step computed,
+`FOLDER/made.json` how they were made: the judge, sizes, minutes, versions. Everything
+else is computed from these.
 """
 
+import gzip
 import io
 import json
 from collections.abc import Mapping
@@ -17,16 +19,16 @@ from experiments.commandline import ROOT
 from experiments.config import UserError
 from experiments.report import forms, style
 from experiments.studies import rows
-from experiments.studies.study import Drawing, Judge, Outcome, Study
+from experiments.studies.study import Drawing, Evidence, Judge, Outcome, Study
 
 PUBLISHED = ROOT / "results" / "published"
-SCHEMA = 1
+SCHEMA = 2
 ROWS, MADE, SUMMARY = "rows.csv.gz", "made.json", "summary.json"
 
 
 def stored(study: Study) -> bool:
     """Whether the rows of a full-size run of the study are committed."""
-    return (PUBLISHED / study.name / ROWS).is_file()
+    return (PUBLISHED / study.name / MADE).is_file()
 
 
 def summary_of(study: Study) -> dict[str, Any] | None:
@@ -35,52 +37,99 @@ def summary_of(study: Study) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def conclude(study: Study, folder: Path) -> tuple[Outcome, dict[str, Any]]:
-    """Count again from a folder's rows; the outcome, and how the rows were made.
+def evidence_of(study: Study, folder: Path) -> Evidence:
+    """What a folder's rows hold.
 
     Raises:
       UserError: the folder holds no rows, or not all that the study needs.
     """
     try:
         made = json.loads((folder / MADE).read_text(encoding="utf-8"))
-        judge = Judge(**made["judge"])
-        found = rows.unpacked((folder / ROWS).read_bytes(), judge.metric)
+        judge = Judge(**made["judge"]) if made["judge"] else None
+        found: list[rows.Row] = []
+        columns: tuple[str, ...] = ()
+        if judge is not None:
+            found, columns = rows.unpacked((folder / ROWS).read_bytes())
+        tables = {name: read_step(folder, name) for name in study.steps}
     except FileNotFoundError as error:
         raise UserError(
             f"study {study.name}: no stored rows, {error.filename} is missing; "
-            f"./run.sh reproduce {study.name} trains them"
+            f"./run.sh reproduce {study.name} makes them"
         ) from None
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"study {study.name}: {folder} is damaged: {error}") from error
+    grids = study.grids(made["quick"])
+    if grids and judge is None:
+        raise UserError(f"study {study.name}: {folder / MADE} names no judge")
+    trials = rows.trials(grids, found, columns, judge.metric if judge else "")
+    return Evidence(trials, tables, judge, made)
+
+
+def conclude(study: Study, folder: Path) -> tuple[Outcome, Mapping[str, Any]]:
+    """Count again from a folder's rows; the outcome, and how the rows were made.
+
+    Raises:
+      UserError: as `evidence_of`.
+    """
+    evidence = evidence_of(study, folder)
     with style.applied():
-        grids = study.grids(made["quick"])
-        trials = rows.trials(grids, found, judge.metric)
-        return study.conclude(trials, judge), made
+        outcome = study.conclude(evidence)
+    names = [finding.what for finding in outcome.findings]
+    for kind, many in (
+        ("findings", names),
+        ("figures", [drawing.name for drawing in outcome.drawings]),
+    ):
+        if len(set(many)) < len(many):
+            raise ValueError(f"study {study.name}: two {kind} of one name: {many}")
+    return outcome, evidence.made
+
+
+def write_step(folder: Path, name: str, table: pd.DataFrame) -> None:
+    """A step's table; twelve digits, the same table gives the same bytes."""
+    text = table.to_csv(index=False, lineterminator="\n", float_format="%.12g")
+    content = gzip.compress(text.encode(), 9, mtime=0)
+    store.publish(folder / f"{name}.csv.gz", content)
+
+
+def read_step(folder: Path, name: str) -> pd.DataFrame:
+    """The table that `write_step` wrote."""
+    text = gzip.decompress((folder / f"{name}.csv.gz").read_bytes()).decode()
+    return pd.read_csv(io.StringIO(text))
 
 
 def write(study: Study, outcome: Outcome, made: Mapping[str, Any], out: Path) -> None:
-    """The figure (SVG, PNG, PDF), both tables (Markdown, LaTeX, CSV), summary.json."""
+    """Figures (SVG, PNG, PDF), both tables (Markdown, LaTeX, CSV), summary.json."""
     for name in ("figures", "tables"):
         (out / name).mkdir(parents=True, exist_ok=True)
     forms.write(out / "tables" / study.name, outcome.table, outcome.table)
     lines = findings(outcome)
     forms.write(out / "tables" / f"{study.name}-findings", lines, lines)
-    for kind in ("svg", "png", "pdf"):
-        picture = drawn(outcome.drawing, kind)
-        store.publish(out / "figures" / f"{study.name}.{kind}", picture)
+    for drawing in outcome.drawings:
+        stem = figure_stem(study, drawing.name)
+        for kind in ("svg", "png", "pdf"):
+            picture = drawn(drawing, kind)
+            store.publish(out / "figures" / f"{stem}.{kind}", picture)
     summary = {
         "schema": SCHEMA,
         "study": study.name,
         "what": study.what,
         "holds": outcome.holds,
         "made": dict(made),
-        "findings": [vars(f) | {"verdict": f.verdict} for f in outcome.findings],
+        "findings": [finding.to_json() for finding in outcome.findings],
         "table": outcome.table.to_dict("records"),
         "counts": outcome.counts,
-        "alt": outcome.drawing.alt,
+        "figures": [
+            {"file": f"{figure_stem(study, d.name)}.svg", "alt": d.alt}
+            for d in outcome.drawings
+        ],
     }
-    text = json.dumps(summary, indent=1, ensure_ascii=False)
+    text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
     store.publish(out / SUMMARY, text + "\n")
+
+
+def figure_stem(study: Study, name: str) -> str:
+    """A figure's file without its ending."""
+    return f"{study.name}-{name}" if name else study.name
 
 
 def findings(outcome: Outcome) -> pd.DataFrame:
@@ -91,8 +140,12 @@ def findings(outcome: Outcome) -> pd.DataFrame:
                 "what": f.what,
                 "expected": f.expected,
                 "ours": f.ours,
-                "verdict": f.verdict,
+                "difference": "" if f.difference is None else f"{f.difference:+.3g}",
+                "verdict": str(f.verdict),
                 "reason": f.reason,
+                "source": ""
+                if f.published is None
+                else f"{f.published.source} [{f.published.tag}]",
             }
             for f in outcome.findings
         ],
@@ -113,9 +166,17 @@ def drawn(drawing: Drawing, kind: str) -> bytes:
     return buffer.getvalue()
 
 
+def evidence_files(study: Study, quick: bool) -> list[str]:
+    """The files that everything else is computed from."""
+    own = [ROWS] if study.grids(quick) else []
+    return [*own, *(f"{name}.csv.gz" for name in study.steps), MADE]
+
+
 def publish(study: Study, out: Path) -> None:
-    """Copy what is committed: rows, how they were made, summary, figure."""
+    """Copy what is committed: rows, how they were made, summary, figures."""
     place = PUBLISHED / study.name
     place.mkdir(parents=True, exist_ok=True)
-    for name in (ROWS, MADE, SUMMARY, f"figures/{study.name}.svg"):
+    summary = json.loads((out / SUMMARY).read_text(encoding="utf-8"))
+    figures = [f"figures/{figure['file']}" for figure in summary["figures"]]
+    for name in (*evidence_files(study, False), SUMMARY, *figures):
         store.publish(place / Path(name).name, (out / name).read_bytes())

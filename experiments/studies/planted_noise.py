@@ -33,8 +33,9 @@ from scipy import stats
 from experiments.config import Sweep
 from experiments.report import style
 from experiments.report.style import INK, PAPER
+from experiments.studies.finding import Finding
 from experiments.studies.rows import ratios
-from experiments.studies.study import Drawing, Finding, Judge, Outcome, Trial, Trials
+from experiments.studies.study import Drawing, Evidence, Judge, Outcome, Trial, Trials
 
 TRIALS, QUICK = 100, 3
 ROBUST = "barron(alpha=0)"
@@ -98,8 +99,10 @@ def grids(quick: bool) -> dict[str, Sweep]:
     }
 
 
-def conclude(trials: Trials, judge: Judge) -> Outcome:
+def conclude(evidence: Evidence) -> Outcome:
     """Counts of every law, and the errors beside the matched loss's."""
+    trials, judge = evidence.trials, evidence.judge
+    assert judge is not None
     counts = {law: _count(LAWS[law], trials[law], judge) for law in LAWS}
     findings, lines = [], []
     for law, count in counts.items():
@@ -158,7 +161,7 @@ def conclude(trials: Trials, judge: Judge) -> Outcome:
     )
     found = {"laws": counts, "no_noise": alone}
     table = pd.DataFrame(lines, dtype=object)
-    return Outcome(findings, table, _draw(trials), found)
+    return Outcome(findings, table, [_draw(trials)], found)
 
 
 def _count(law: Law, trials: Sequence[Trial], judge: Judge) -> dict[str, Any]:

@@ -45,7 +45,8 @@ from matplotlib.figure import Figure
 from experiments import statistics
 from experiments.config import Sweep
 from experiments.report import style
-from experiments.studies.study import Drawing, Finding, Judge, Outcome, Trial, Trials
+from experiments.studies.finding import Finding
+from experiments.studies.study import Drawing, Evidence, Outcome, Trial
 
 TRIALS = {400: 6, 200: 10}  # by training steps; the first decides
 STEPS = next(iter(TRIALS))
@@ -92,8 +93,10 @@ def grid(law: str, steps: int) -> str:
     return f"{law}, {steps} steps"
 
 
-def conclude(trials: Trials, judge: Judge) -> Outcome:
+def conclude(evidence: Evidence) -> Outcome:
     """The optimum of every law's response curve, and whether it covers g* = 1 - a."""
+    trials, judge = evidence.trials, evidence.judge
+    assert judge is not None
     findings, lines, counts = [], [], {}
     curves = {law: _curves(trials[grid(law, STEPS)]) for law in LAWS}
     optima = {law: [optimum(curve) for curve in curves[law]] for law in LAWS}
@@ -169,7 +172,7 @@ def conclude(trials: Trials, judge: Judge) -> Outcome:
             "optima": [float(f"{x:.6g}") for x in optima[law]],
         }
     table = pd.DataFrame(lines, dtype=object)
-    return Outcome(findings, table, _draw(curves, counts), {"laws": counts})
+    return Outcome(findings, table, [_draw(curves, counts)], {"laws": counts})
 
 
 def _curves(trials: Sequence[Trial]) -> np.ndarray:

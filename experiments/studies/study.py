@@ -1,15 +1,21 @@
 """What a study is, and what it hands back; the table of studies is in `table`."""
 
 import dataclasses
+import sys
+import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from experiments import statistics
 from experiments.config import Sweep
-from experiments.statistics import Arm, Ranking
+from experiments.statistics import Arm, Interval, Ranking
+from experiments.studies.finding import Finding, Verdict
+
+if TYPE_CHECKING:
+    from experiments.data import Dataset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,40 +39,60 @@ class Judge:
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """One dataset of a grid: every loss's scores by seed, and the rate it was given."""
+    """One dataset and model of a grid: every loss's scores by seed, and its rate.
+
+    `arms` are the judge's. `columns` holds an arm a loss for every column that the
+    study names, `validation_loss` and the judge's included; `curves` every seed's
+    curve of a column that names one.
+    """
 
     dataset: str
     arms: Mapping[str, Arm]
     rates: Mapping[str, float]
+    model: str = ""
+    columns: Mapping[str, Mapping[str, Arm]] = dataclasses.field(default_factory=dict)
+    curves: Mapping[str, Mapping[str, Sequence[Sequence[float]]]] = dataclasses.field(
+        default_factory=dict
+    )
+
+    def mean(self, loss: str, column: str) -> Interval:
+        """Mean over seeds with its interval; NaN where a seed was lost."""
+        return statistics.interval(self.columns[column][loss].values)
+
+
+Trials = Mapping[str, Sequence[Trial]]  # by grid
 
 
 @dataclasses.dataclass(frozen=True)
-class Finding:
-    """One line of a study: what was expected, what was found, and whether they agree.
+class Evidence:
+    """All that a study concludes from: what was stored, and nothing else."""
 
-    `decides` is False where a number is told for the reader and nothing was expected.
-    """
-
-    what: str
-    expected: str
-    ours: str
-    holds: bool
-    reason: str = ""
-    decides: bool = True
+    trials: Trials
+    tables: Mapping[str, pd.DataFrame]  # by step
+    judge: Judge | None  # None where there are no grids
+    made: Mapping[str, Any]  # how the rows were made; see `folder`
 
     @property
-    def verdict(self) -> str:
-        if not self.decides:
-            return "told"
-        return "holds" if self.holds else "differs"
+    def quick(self) -> bool:
+        return bool(self.made["quick"])
+
+    def trial(self, grid: str, model: str | None = None) -> Trial:
+        """The one trial of a grid, or of a model of it."""
+        (found,) = (t for t in self.trials[grid] if model in (None, t.model))
+        return found
 
 
 @dataclasses.dataclass(frozen=True)
 class Drawing:
-    """A figure and its words for those who do not see it."""
+    """A figure and its words for those who do not see it.
+
+    `name` is empty for a study's first figure, whose file has the study's name; that
+    of a further one is added to it.
+    """
 
     figure: Figure
     alt: str
+    name: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,28 +101,69 @@ class Outcome:
 
     findings: Sequence[Finding]
     table: pd.DataFrame
-    drawing: Drawing
+    drawings: Sequence[Drawing]
     counts: Mapping[str, Any]  # JSON-ready, for summary.json
 
     @property
     def holds(self) -> bool:
-        return all(finding.holds for finding in self.findings if finding.decides)
+        return all(f.verdict != Verdict.DIFFERS for f in self.findings)
 
 
-Trials = Mapping[str, Sequence[Trial]]  # by grid
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What a step is given: the datasets that the study needs, by its names for them.
+
+    `quick` asks for a small version.
+    """
+
+    quick: bool
+    data: Mapping[str, "Dataset"]
+
+
+# What is computed beside the grids: a table of one fact a line. Only in here may a
+# study import jax or lossjax, inside the function, so that stored rows need neither.
+Step = Callable[[Task], pd.DataFrame]
+
+
+def no_grids(quick: bool) -> Mapping[str, Sweep]:
+    """Of a study that trains nothing."""
+    return {}
 
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """One row of the table of studies.
+    """One row of the table of studies; its file's docstring is its text.
 
-    `grids` gives the sweeps to train, by name, small ones where it is told True;
-    `conclude` counts and draws from their trials.
+    Attributes:
+      name: as `reproduce` takes it; also the folder of its rows.
+      what: the question, in a line.
+      source: who published what is rebuilt.
+      conclude: counts and draws from the stored rows.
+      grids: the sweeps to train, by name, small ones where it is told True. A dataset
+        of `needs` goes by that name, wherever it lies.
+      columns: what is kept of every run beside its own validation loss and the
+        judge's test score: `val_METRIC`, `test_METRIC`, or a whole curve
+        `curve_step`, `curve_train_loss`, `curve_validation_loss`,
+        `curve_validation_mse`.
+      steps: what is computed beside the grids, by name.
+      needs: datasets that do not ship with the suite, by name.
     """
 
     name: str
     what: str
     source: str
-    data: str
-    grids: Callable[[bool], Mapping[str, Sweep]]
-    conclude: Callable[[Trials, Judge], Outcome]
+    conclude: Callable[[Evidence], Outcome]
+    grids: Callable[[bool], Mapping[str, Sweep]] = no_grids
+    columns: tuple[str, ...] = ()
+    steps: Mapping[str, Step] = dataclasses.field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+
+    @property
+    def module(self) -> types.ModuleType:
+        """The study's file."""
+        return sys.modules[self.conclude.__module__]
+
+    @property
+    def text(self) -> str:
+        """The docstring of its file: question, source, protocol, every deviation."""
+        return self.module.__doc__ or ""

@@ -14,25 +14,22 @@ STUDIES: Mapping[str, Study] = types.MappingProxyType(
                 "aa",
                 "one loss against itself: how often is a difference seen?",
                 "99 % binomial limit of a 5 % test",
-                "none",
-                aa.grids,
                 aa.conclude,
+                aa.grids,
             ),
             Study(
                 "planted_noise",
                 "is the loss that fits the noise found, for six laws of noise?",
                 "maximum likelihood, quasi-likelihood (Wedderburn 1974)",
-                "none",
-                planted_noise.grids,
                 planted_noise.conclude,
+                planted_noise.grids,
             ),
             Study(
                 "planted_variance",
                 "is the best g of power(g) where a planted variance puts it?",
                 "quasi-likelihood (Wedderburn 1974): g* = 1 - a",
-                "none",
-                planted_variance.grids,
                 planted_variance.conclude,
+                planted_variance.grids,
             ),
         )
     }
