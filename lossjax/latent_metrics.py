@@ -16,7 +16,7 @@ import numpy as np
 
 from lossjax.metrics import Margin
 
-IW_SAMPLES = 64  # draws of the importance-weighted bound
+IW_SAMPLES = 32  # draws of the importance-weighted bound
 ACTIVE = 0.01  # variance of a unit's mean over images from which it counts
 _LAWS = ("density", "levels", "binary")
 

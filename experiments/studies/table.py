@@ -3,7 +3,7 @@
 import types
 from collections.abc import Mapping
 
-from experiments.studies import aa, planted_noise, planted_variance
+from experiments.studies import aa, planted_noise, planted_variance, vae_pytorch
 from experiments.studies.study import Study
 
 STUDIES: Mapping[str, Study] = types.MappingProxyType(
@@ -30,6 +30,16 @@ STUDIES: Mapping[str, Study] = types.MappingProxyType(
                 "quasi-likelihood (Wedderburn 1974): g* = 1 - a",
                 planted_variance.conclude,
                 planted_variance.grids,
+            ),
+            Study(
+                "vae_pytorch",
+                "does the whole variational path give the number of a known VAE?",
+                "pytorch/examples/vae: 105.59 nats on MNIST test after 10 epochs",
+                vae_pytorch.conclude,
+                vae_pytorch.grids,
+                columns=vae_pytorch.COLUMNS,
+                steps={"floor": vae_pytorch.floor},
+                needs=("mnist",),
             ),
         )
     }
