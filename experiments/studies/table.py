@@ -3,7 +3,13 @@
 import types
 from collections.abc import Mapping
 
-from experiments.studies import aa, planted_noise, planted_variance, vae_pytorch
+from experiments.studies import (
+    aa,
+    matched_scale,
+    planted_noise,
+    planted_variance,
+    vae_pytorch,
+)
 from experiments.studies.study import Study
 
 STUDIES: Mapping[str, Study] = types.MappingProxyType(
@@ -39,6 +45,17 @@ STUDIES: Mapping[str, Study] = types.MappingProxyType(
                 vae_pytorch.grids,
                 columns=vae_pytorch.COLUMNS,
                 steps={"floor": vae_pytorch.floor},
+                needs=("mnist",),
+            ),
+            Study(
+                "matched_scale",
+                "BCE and MSE VAEs look different: how much is only the noise scale?",
+                "sigma^2 = beta / (2 c) (Rybkin and others 2021); mean reductions that "
+                "collapse (users of VAE code, many)",
+                matched_scale.conclude,
+                matched_scale.grids,
+                columns=matched_scale.COLUMNS,
+                steps={"pictures": matched_scale.pictures},
                 needs=("mnist",),
             ),
         )
