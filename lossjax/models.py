@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from lossjax.convolution import conv_general_dilated, depth_to_space
+from lossjax.convolution import Lowering, lowered
 from lossjax.corruption import Corruption
 from lossjax.naming import read
 from lossjax.variants import Latent, Model, row
@@ -77,23 +77,21 @@ class Network:
 
 
 class _Upsample(nnx.Module):
-    """A 4x4 stride-2 transposed convolution as 2x2 convolution + depth-to-space."""
+    """A 4x4 stride-2 transposed convolution, its kernel that of a 2x2 convolution."""
 
     def __init__(self, inputs: int, features: int, *, rngs: nnx.Rngs) -> None:
-        self.conv = nnx.Conv(
-            inputs,
-            4 * features,
-            (2, 2),
-            padding=((1, 1), (1, 1)),
-            use_bias=False,
-            conv_general_dilated=conv_general_dilated,
-            rngs=rngs,
-        )
+        self.conv = nnx.Conv(inputs, 4 * features, (2, 2), use_bias=False, rngs=rngs)
         self.bias = nnx.Param(jnp.zeros((features,)))
 
-    def __call__(self, images: jax.Array) -> jax.Array:
-        doubled = depth_to_space(self.conv(images), (2, 2))
-        return doubled[:, 1:-1, 1:-1] + self.bias[...].reshape(1, 1, 1, -1)
+    def __call__(self, lowering: Lowering, images: jax.Array) -> jax.Array:
+        doubled = lowering.double(images, self.conv.kernel[...])
+        return lowering.add(doubled, self.bias[...])
+
+
+def _weights(layer: nnx.Conv | nnx.Linear) -> tuple[jax.Array, jax.Array]:
+    """Kernel and bias of a layer that has both."""
+    assert layer.bias is not None
+    return layer.kernel[...], layer.bias[...]
 
 
 class _ConvAutoencoder(nnx.Module):
@@ -110,15 +108,7 @@ class _ConvAutoencoder(nnx.Module):
         self.coarse = (-(-height // factor), -(-width // factor), shape.width[-1])
         inputs = (channels, *shape.width[:-1])
         self.down = nnx.List(
-            nnx.Conv(
-                before,
-                after,
-                (4, 4),
-                strides=(2, 2),
-                padding=((1, 1), (1, 1)),
-                conv_general_dilated=conv_general_dilated,
-                rngs=rngs,
-            )
+            nnx.Conv(before, after, (4, 4), strides=(2, 2), rngs=rngs)
             for before, after in zip(inputs, shape.width, strict=True)
         )
         size = math.prod(self.coarse)
@@ -135,19 +125,29 @@ class _ConvAutoencoder(nnx.Module):
         height, width = self.image
         factor = 2 ** len(self.down)
         bottom, right = -height % factor, -width % factor
-        hidden = images
         if bottom or right:
-            hidden = jnp.pad(images, ((0, 0), (0, bottom), (0, right), (0, 0)), "edge")
-        for layer in self.down:
-            hidden = jax.nn.relu(layer(hidden))
-        return self.encode(hidden.reshape(hidden.shape[0], -1))
+            images = jnp.pad(images, ((0, 0), (0, bottom), (0, right), (0, 0)), "edge")
+        return lowered(self._code, images)
 
     def raw_of(self, code: jax.Array) -> jax.Array:
         height, width = self.image
-        hidden = jax.nn.relu(self.decode(code)).reshape(-1, *self.coarse)
-        for wider in self.up:
-            hidden = jax.nn.relu(wider(hidden))
-        return self.head(hidden)[:, :height, :width]
+        return lowered(self._raw, code)[:, :height, :width]
+
+    def _code(self, lowering: Lowering, images: jax.Array) -> jax.Array:
+        hidden = lowering.enter(images)
+        for conv in self.down:
+            kernel, bias = _weights(conv)
+            halved = lowering.convolve(hidden, kernel, (2, 2), ((1, 1), (1, 1)))
+            hidden = jax.nn.relu(lowering.add(halved, bias))
+        kernel, bias = _weights(self.encode)
+        return lowering.encode(hidden, kernel) + bias.reshape(1, -1)
+
+    def _raw(self, lowering: Lowering, code: jax.Array) -> jax.Array:
+        kernel, bias = _weights(self.decode)
+        hidden = jax.nn.relu(lowering.decode(code, kernel, bias, self.coarse))
+        for double in self.up:
+            hidden = jax.nn.relu(double(lowering, hidden))
+        return lowering.leave(self.head(lowering, hidden))
 
 
 class _DenseAutoencoder(nnx.Module):

@@ -7,12 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lossjax.convolution import (
-    conv_general_dilated,
-    convolve,
-    depth_to_space,
-    space_to_depth,
-)
+from lossjax.convolution import BatchLast, Native, convolve
 
 CASES = [
     (4, 2, (1, 1), 1, 28),
@@ -22,6 +17,12 @@ CASES = [
     (2, 1, (1, 1), 4, 2),
     (5, 3, (2, 1), 2, 11),
     (1, 2, (0, 0), 3, 9),
+    (4, 2, (1, 1), 2, 9),
+    (2, 2, (0, 0), 1, 7),
+    (3, 1, (0, 2), 1, 3),
+    (5, 2, (2, 2), 4, 13),
+    (4, 3, (1, 0), 2, 10),
+    (4, 1, (2, 1), 2, 6),
 ]
 
 
@@ -74,23 +75,77 @@ def test_rows_and_columns_have_their_own_stride_and_padding() -> None:
     np.testing.assert_allclose(found, native, atol=1e-4)
 
 
-def test_depth_to_space_undoes_space_to_depth() -> None:
-    images = jnp.arange(2 * 4 * 6 * 3.0).reshape(2, 4, 6, 3)
-    folded = space_to_depth(images, (2, 3))
-    assert folded.shape == (2, 2, 2, 18)
-    np.testing.assert_array_equal(folded[0, 0, 0, :3], images[0, 0, 0])
-    np.testing.assert_array_equal(depth_to_space(folded, (2, 3)), images)
+def both(operation, *operands) -> list:
+    """Output and gradients of an operation in either lowering, images as NHWC."""
+    found = []
+    for lowering in (BatchLast(), Native()):
+
+        def run(*operands, lowering=lowering):
+            return operation(lowering, *operands)
+
+        out, pullback = jax.vjp(run, *operands)
+        found.append((out, *pullback(jnp.sin(out))))
+    return found
 
 
-def test_refuses_what_it_does_not_do() -> None:
-    images, weights = pair(3, 2, 8)
-    for options in (
-        {"lhs_dilation": (2, 2)},
-        {"rhs_dilation": (1, 2)},
-        {"feature_group_count": 2},
-    ):
-        with pytest.raises(NotImplementedError, match=next(iter(options))):
-            conv_general_dilated(images, weights, (1, 1), ((0, 0), (0, 0)), **options)
+def normal(*shape: int) -> jax.Array:
+    values = np.random.default_rng(sum(shape)).normal(size=shape)
+    return jnp.asarray(values, jnp.float32)
+
+
+OPERATIONS = {
+    "double": (
+        lambda low, x, k: low.leave(low.double(low.enter(x), k)),
+        normal(2, 5, 3, 4),
+        normal(2, 2, 4, 12),
+    ),
+    "double one pixel": (
+        lambda low, x, k: low.leave(low.double(low.enter(x), k)),
+        normal(2, 1, 1, 3),
+        normal(2, 2, 3, 4),
+    ),
+    "add": (
+        lambda low, x, b: low.leave(low.add(low.enter(x), b)),
+        normal(2, 3, 4, 5),
+        normal(5),
+    ),
+    "encode": (
+        lambda low, x, k: low.encode(low.enter(x), k),
+        normal(2, 3, 4, 5),
+        normal(60, 7),
+    ),
+    "decode": (
+        lambda low, z, k, b: low.leave(low.decode(z, k, b, (3, 4, 5))),
+        normal(2, 7),
+        normal(7, 60),
+        normal(60),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_both_lowerings_are_the_same_function(name: str) -> None:
+    operation, *operands = OPERATIONS[name]
+    ours, native = both(operation, *operands)
+    for found, expected in zip(ours, native, strict=True):
+        scale = jnp.max(jnp.abs(expected))
+        np.testing.assert_allclose(found / scale, expected / scale, atol=1e-5)
+
+
+def test_double_is_the_transposed_convolution() -> None:
+    images, kernel = normal(2, 5, 3, 4), normal(2, 2, 4, 12)
+    # Pixel 2 p + a of the 2x2 convolution's blocks reads input p + i - 1 by cell i: tap
+    # 2 i + 1 - a of a kernel over an image spread with zeros is block a of cell i.
+    blocks = kernel.reshape(2, 2, 4, 2, 2, 3)[:, :, :, ::-1, ::-1]
+    taps = blocks.transpose(0, 3, 1, 4, 2, 5).reshape(4, 4, 4, 3)
+    expected = jax.lax.conv_transpose(
+        images,
+        taps,
+        (2, 2),
+        ((2, 2), (2, 2)),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+    np.testing.assert_allclose(Native().double(images, kernel), expected, atol=1e-5)
 
 
 def test_every_platform_gets_its_own_form() -> None:

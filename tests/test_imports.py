@@ -1,5 +1,8 @@
 """Who may import whom: a laptop rebuilds every report, TensorFlow is never needed."""
 
+import ast
+import importlib.metadata
+import re
 import subprocess
 import sys
 import tomllib
@@ -82,3 +85,36 @@ def test_the_import_rules_catch(
     assert done.returncode == 1
     broken = [line for line in done.stdout.splitlines() if "BROKEN" in line]
     assert any(contract in line for line in broken), done.stdout
+
+
+def test_a_plain_install_has_all_that_is_imported() -> None:
+    lock = (ROOT / "requirements" / "cpu.lock").read_text()
+    locked = set(re.findall(r"^([a-z0-9.-]+)==", lock, re.MULTILINE))
+    found: dict[str, str] = {}
+    for package in ("lossjax", "experiments"):
+        for path in (ROOT / package).rglob("*.py"):
+            if path.name == "on_ray.py":  # runs under the cluster's lock
+                continue
+            for name in imported_at_once(path):
+                found.setdefault(name, str(path))
+    owners = importlib.metadata.packages_distributions()
+    ours = {"lossjax", "experiments", *sys.stdlib_module_names}
+    missing = {
+        name: path
+        for name, path in found.items()
+        if name not in ours
+        and not {d.casefold().replace("_", "-") for d in owners.get(name, ())} & locked
+    }
+    assert {"jax", "mpmath", "pandas"} <= set(found)
+    assert not missing
+
+
+def imported_at_once(path: Path) -> set[str]:
+    """Top-level names that a module imports as soon as it is imported itself."""
+    names = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
+    return names

@@ -16,6 +16,7 @@ from experiments import store
 from experiments import sweep as program
 from experiments.commandline import ROOT
 from experiments.config import UserError
+from lossjax import NUMERICS
 
 SMALL = (
     "--config.losses=bce,mse",
@@ -81,7 +82,7 @@ def test_what_a_sweep_leaves(done: Path) -> None:
             assert 0 <= abs(result.metrics[f"test_{metric}"]) < 100, metric
         assert result.gallery is not None and result.gallery.shape == (8, 8, 8, 1)
         assert result.curve["step"] == [3.0, 6.0]
-        assert result.provenance["numerics"] == 1
+        assert result.provenance["numerics"] == NUMERICS
         assert result.provenance["layout"]["mapping"] == "map"
     tuning = [r for r in results.results.values() if r.run.stage == "tune"]
     assert len(tuning) >= 6
