@@ -72,6 +72,7 @@ def test_every_field_can_be_overridden() -> None:
         "--config.channels=3",
         "--config.max_examples=100",
         "--config.group_by=parent",
+        "--config.schedule=constant",
         "--config.precision=float32",
         "--config.primary_metric=mse",
         "--config.curve_points=2",
@@ -92,6 +93,7 @@ def test_every_field_can_be_overridden() -> None:
         channels=3,
         max_examples=100,
         group_by="parent",
+        schedule="constant",
         primary_metric="mse",
         curve_points=2,
     )
