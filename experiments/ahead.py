@@ -19,7 +19,7 @@ from jax.sharding import Mesh
 
 from experiments import sweep as program
 from experiments.commandline import Exit, parse_sweep, run
-from experiments.config import Sweep, UserError
+from experiments.config import DEFAULT_SCHEDULE, Sweep, UserError
 from experiments.data import Dataset
 from experiments.data.noise import noisy_targets
 from lossjax import models, platform, resolve
@@ -102,7 +102,8 @@ def _compiled(
     )
     noise = dataset.noise
     targets = None if noise is None else functools.partial(noisy_targets, noise)
-    settings = Settings(sweep.train_steps, sweep.batch_size, targets)
+    schedule = sweep.schedule or DEFAULT_SCHEDULE
+    settings = Settings(sweep.train_steps, sweep.batch_size, targets, schedule)
     mesh = Mesh(np.array(devices[: layout.devices]), (REPLICA,))
     made = Program(models.build(model, shape), settings, layout, mesh)
     images = dataset.train.images

@@ -22,6 +22,7 @@ AXES = (
     "seeds",
     "tuning_seeds",
 )
+DEFAULT_SCHEDULE = "cosine"
 _OPTIONAL = {
     "image_size": int,
     "channels": int,
@@ -30,6 +31,7 @@ _OPTIONAL = {
     "optimiser": str,
     "head_scale": float,
     "start_logit": float,
+    "schedule": str,
 }
 
 
@@ -69,6 +71,7 @@ class Sweep:
     head_scale: float | None = None  # on the last layer's initial kernel; None: 1
     # The head's bias starts where a sigmoid reads out this logit; None: training mean.
     start_logit: float | None = None
+    schedule: str | None = None  # of the learning rate; None: cosine, falls to 0
     precision: str = "float32"  # of the network's own computation; or "bfloat16"
     primary_metric: str = "ssim"
     curve_points: int = 10  # how often a run is looked at while it trains
@@ -263,3 +266,6 @@ def _check(sweep: Sweep) -> None:
         # One spelling of the default, or its runs would be strangers to each other.
         own = None if scale == 1 else float(scale)
         object.__setattr__(sweep, "head_scale", own)
+    if sweep.schedule == DEFAULT_SCHEDULE:
+        # Said or not said, it is the same run.
+        object.__setattr__(sweep, "schedule", None)

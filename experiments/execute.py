@@ -19,11 +19,12 @@ from scipy.special import expit
 
 from experiments.chunk import Chunk, Saved, Tick
 from experiments.commandline import ROOT, Interrupted
-from experiments.config import Sweep
+from experiments.config import DEFAULT_SCHEDULE, Sweep
 from experiments.data import Dataset
 from experiments.data.dataset import Noise
 from experiments.data.noise import noisy_targets
 from experiments.kept import Kept
+from experiments.latent import Latent
 from experiments.resident import Resident
 from experiments.store import Result, Run
 from lossjax import METRICS, NUMERICS, models, platform, resolve
@@ -35,6 +36,7 @@ from lossjax.loss import Loss
 from lossjax.replicas import Replica, make_mesh, plan_layout, stack
 from lossjax.scoring import Scorer
 from lossjax.training import DEFAULT_OPTIMISER, Program, Settings
+from lossjax.variational import VariationalScorer
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class Executor:
         ] = {}
         self._diagnosers: dict[tuple[models.Network, Noise | None], Diagnoser] = {}
         self._programs: dict[_Kind, Future[Program]] = {}
+        self._variational: dict[_Kind, VariationalScorer] = {}
         self._compilers = ThreadPoolExecutor(2, thread_name_prefix="compile")
         self._provenance = platform.describe() | {
             "numerics": NUMERICS,
@@ -121,6 +124,7 @@ class Executor:
         kept = {k: p for k, p in self._programs.items() if k in kinds}
         done = len(kept) < len(self._programs)
         self._programs = kept
+        self._variational = {k: v for k, v in self._variational.items() if k in kinds}
         self._resident = {k: r for k, r in self._resident.items() if k in names}
         if done:
             platform.return_memory()
@@ -154,6 +158,7 @@ class Executor:
                 final=final,
                 worst_by=self._worst_by,
                 tick=tick,
+                latent=self._latent(family, replicas, chunk.state.weights),
             )
             measured = self._diagnosed(family, chunk, tick) if final else []
         except Interrupted:
@@ -181,6 +186,9 @@ class Executor:
                 curve=chunk.curves[index],
                 gallery=scored.gallery[place] if tested else None,
                 kept=self._kept(run, scored.kept[place]) if tested else None,
+                drawn=scored.drawn[place]
+                if scored.drawn and tested and self._first(run)
+                else None,
                 provenance=provenance,
             )
 
@@ -212,8 +220,23 @@ class Executor:
 
     def _kept(self, run: Run, kept: Kept) -> Kept:
         """Pictures of the worst test images only where they are shown: first seeds."""
-        first = run.seed == self._sweep.seeds[0]
-        return kept if first else dataclasses.replace(kept, worst=None)
+        return kept if self._first(run) else dataclasses.replace(kept, worst=None)
+
+    def _first(self, run: Run) -> bool:
+        return run.seed == self._sweep.seeds[0]
+
+    def _latent(
+        self, family: Family, replicas: Replica, weights: jax.Array
+    ) -> Latent | None:
+        """What measures the runs of a variational family; None for any other."""
+        network, _ = self._network(family)
+        if network.latent is None:
+            return None
+        kind = self._kind(family)
+        if kind not in self._variational:
+            made = VariationalScorer(network, self.layout, self._mesh)
+            self._variational[kind] = made
+        return Latent(self._variational[kind], network, replicas, weights)
 
     def _looks(self) -> list[int]:
         """Steps at which the learning curve is looked at, 0 first."""
@@ -222,18 +245,20 @@ class Executor:
 
     def _replica(self, run: Run, data: Resident) -> Replica:
         loss = resolve(run.loss)
-        among = [resolve(name) for name in self._sharing(loss)]
+        among = [resolve(name) for name in self._sharing(run.model, loss)]
         chosen = Choice.of(loss, among) if among else loss
         start = start_of(loss, data.mean, self._sweep.start_logit)
         return Replica(run.seed, run.learning_rate, chosen, start, True)
 
-    def _sharing(self, loss: Loss) -> tuple[str, ...]:
+    def _sharing(self, model: str, loss: Loss) -> tuple[str, ...]:
         """The families that share a program with a loss; none where it has its own.
 
         Compiling a network once more costs more than a branch that is not taken. Side
-        by side every branch is taken, and scalars that are trained differ in number.
+        by side every branch is taken, scalars that are trained differ in number, and
+        of a variational model some losses train on dequantised pixels.
         """
-        if self.layout.mapping != "map" or loss.scalars:
+        variational = models.resolve(model).variational
+        if self.layout.mapping != "map" or loss.scalars or variational:
             return ()
         named = [resolve(name) for name in self._sweep.losses]
         alike = [o for o in named if o.channels == loss.channels and not o.scalars]
@@ -246,7 +271,7 @@ class Executor:
             dataset.validation.images.shape,
             dataset.noise,
             family.model,
-            self._sharing(resolve(family.loss)) or (family.loss,),
+            self._sharing(family.model, resolve(family.loss)) or (family.loss,),
         )
 
     def _data(self, family: Family) -> Resident:
@@ -282,7 +307,8 @@ class Executor:
         targets = None if noise is None else functools.partial(noisy_targets, noise)
         steps, batch = self._sweep.train_steps, self._sweep.batch_size
         optimiser = self._sweep.optimiser or DEFAULT_OPTIMISER
-        return Settings(steps, batch, targets, optimiser)
+        schedule = self._sweep.schedule or DEFAULT_SCHEDULE
+        return Settings(steps, batch, targets, optimiser, schedule)
 
     def _diagnoser(self, family: Family) -> Diagnoser:
         network, _ = self._network(family)

@@ -40,6 +40,17 @@ class Kept:
         return self.groups[self.metrics.index(metric)]
 
 
+@dataclasses.dataclass(frozen=True)
+class Drawn:
+    """What a variational model makes of codes, and where it puts test images."""
+
+    samples: np.ndarray  # uint8 (k, height, width, channels), codes from the prior
+    # uint8 (pairs, steps, height, width, channels), from one test image to another
+    interpolations: np.ndarray
+    places: np.ndarray  # float32 (n, 2): codes of test images, on two principal axes
+    labels: np.ndarray | None  # uint8 (n,) of those images
+
+
 def sizes(images: int) -> np.ndarray:
     """How many of so many images are in each group: image i is in group i mod n."""
     count = min(GROUPS, images)

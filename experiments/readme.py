@@ -20,6 +20,8 @@ from experiments.studies import folder, ledger, page, surgery
 from experiments.studies.finding import Tag
 from experiments.studies.study import Study
 from experiments.studies.table import STUDIES
+from lossjax.checks import Choice, Parameter, literal
+from lossjax.models import MODELS
 
 
 def main(arguments: list[str]) -> int:
@@ -49,6 +51,26 @@ def _datasets() -> str:
     ]
     head = ("name", "shape", "train / validation / test", "what it is")
     return tabulate(rows, head, tablefmt="pipe")
+
+
+def _models() -> str:
+    """Every argument of every model, with the models that take it."""
+    takes: dict[Parameter | Choice, list[str]] = {}
+    for model in MODELS.values():
+        for parameter in model.parameters:
+            takes.setdefault(parameter, []).append(f"`{model.family}`")
+    lines = []
+    for parameter, models in takes.items():
+        if isinstance(parameter, Choice):
+            valid = ", ".join(parameter.valid)
+            default = parameter.default
+        else:
+            valid = f"{literal(parameter.low)} to {literal(parameter.high)}"
+            default = literal(parameter.default)
+        who = "every model" if len(models) == len(MODELS) else ", ".join(models)
+        lines.append((f"`{parameter.name}`", who, default, valid, parameter.meaning))
+    head = ("argument", "of", "default", "valid", "what it is")
+    return tabulate(lines, head, tablefmt="pipe", disable_numparse=True)
 
 
 def _soak() -> str:
@@ -133,6 +155,7 @@ VALIDATION = ("aa", "planted_noise", "planted_variance")
 TABLES: Mapping[str, Callable[[], str]] = {
     "losses": cards.markdown,
     "datasets": _datasets,
+    "models": _models,
     "soak": _soak,
     "bench": _bench,
     "validation": functools.partial(_studies, VALIDATION),
@@ -143,7 +166,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "pairing": _pairing,
     **{
         f"study {name}": functools.partial(_study, STUDIES[name])
-        for name in (*VALIDATION, "link_and_start")
+        for name in (*VALIDATION, "link_and_start", "vae_pytorch", "matched_scale")
     },
 }
 

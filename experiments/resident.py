@@ -10,7 +10,8 @@ import numpy as np
 from jax.sharding import Mesh
 
 from experiments.data import Dataset
-from experiments.kept import Hunt, Kept, group_means
+from experiments.kept import Drawn, Hunt, Kept, group_means
+from experiments.latent import Latent
 from lossjax import CODE_METRICS, METRICS, Loss
 from lossjax.replicas import Blocks, blocks_of, put_everywhere
 from lossjax.scoring import Scorer
@@ -26,11 +27,12 @@ def gallery_of(count: int) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Scored:
-    """What was measured of every slot; the last two only of final runs."""
+    """What was measured of every slot; all but the first only of final runs."""
 
     metrics: dict[str, np.ndarray]  # {"val_mse": (slots,), "test_mse": ...}
     gallery: np.ndarray  # uint8 (slots, kept, height, width, channels) read-outs
     kept: tuple[Kept, ...]  # of single test images, by slot
+    drawn: tuple[Drawn, ...] = ()  # by slot; only of variational models
 
 
 class Resident:
@@ -66,10 +68,12 @@ class Resident:
         final: bool,
         worst_by: str,
         tick: Callable[[int], None],
+        latent: Latent | None = None,
     ) -> Scored:
         """Every metric of every slot; of `final` ones on test images too.
 
-        `worst_by` names the metric by which test images are worst.
+        `worst_by` names the metric by which test images are worst; `latent` measures
+        what a variational model has besides.
         """
         scores: dict[str, np.ndarray] = {}
         gallery = np.zeros(0, np.uint8)
@@ -79,8 +83,9 @@ class Resident:
             blocks = self._blocks[split]
             parts: list[dict[str, np.ndarray]] = []
             shown: list[np.ndarray] = []
-            for images, weights_of in zip(blocks.images, blocks.weights, strict=True):
-                metrics, read_outs = scorer.scores(weights, active, loss, images)
+            for place, images in enumerate(blocks.images):
+                weights_of = blocks.weights[place]
+                metrics, read_outs = scorer.scores(weights, active, loss, images, place)
                 parts.append({name: np.asarray(v) for name, v in metrics.items()})
                 if split == "test":
                     first = (len(parts) - 1) * len(images)
@@ -93,6 +98,10 @@ class Resident:
                     hunt.look(first, own, images[:real], pictures[:, :real])
                 tick(0)
             whole = {n: _whole([part[n] for part in parts], blocks) for n in METRICS}
+            if latent is not None:
+                more = latent.measure(split, blocks, tick)
+                scores |= {f"{split}_{n}": v for n, v in more.items() if v.ndim == 1}
+                whole |= {n: v for n, v in more.items() if v.ndim == 2}
             for name, values in whole.items():
                 scores[f"{split}_{name}"] = values.mean(1, dtype=np.float64)
             if split == "test":
@@ -104,7 +113,10 @@ class Resident:
                 )
         if final and self._labels["train"] is not None:
             scores |= self._code_scores(scorer, weights, active, tick)
-        return Scored(scores, gallery, kept)
+        drawn: tuple[Drawn, ...] = ()
+        if final and latent is not None:
+            drawn = latent.draw(gallery_of(self._tested), self._labels["test"])
+        return Scored(scores, gallery, kept, drawn)
 
     def _code_scores(
         self,

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from experiments import places
-from experiments.kept import Kept, Worst
+from experiments.kept import Drawn, Kept, Worst
 
 SCHEMA = 1
 FILES = ("sweep.json", "result.json")  # what a report is made from
@@ -69,6 +69,7 @@ class Result:
     curve: Mapping[str, list[float]] = dataclasses.field(default_factory=dict)
     gallery: np.ndarray | None = None  # uint8 (k, H, W, C), read-outs of fixed images
     kept: Kept | None = None  # of single test images; older results have none
+    drawn: Drawn | None = None  # by a variational model; other results have none
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -76,11 +77,19 @@ class Result:
         values["run"] = self.run.to_json()
         values["gallery"] = None if self.gallery is None else pack(self.gallery)
         values["kept"] = None if self.kept is None else _from_kept(self.kept)
+        if self.drawn is None:
+            del values["drawn"]
+        else:
+            values["drawn"] = {
+                name: None if array is None else pack(array)
+                for name, array in vars(self.drawn).items()
+            }
         return values
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Result":
         gallery, kept = values["gallery"], values.get("kept")
+        drawn = values.get("drawn")
         loss = values["validation_loss"]
         return cls(
             **values
@@ -88,6 +97,7 @@ class Result:
                 "run": Run(**values["run"]),
                 "gallery": None if gallery is None else unpack(gallery),
                 "kept": None if kept is None else _to_kept(kept),
+                "drawn": None if drawn is None else _to_drawn(drawn),
                 "validation_loss": math.nan if loss is None else loss,
                 "metrics": {
                     name: math.nan if value is None else value
@@ -169,6 +179,14 @@ def _to_kept(values: Mapping[str, Any]) -> Kept:
             unpack(worst["read_outs"]),
         ),
     )
+
+
+def _to_drawn(values: Mapping[str, Any]) -> Drawn:
+    arrays: dict[str, Any] = {
+        name: None if packed is None else unpack(packed)
+        for name, packed in values.items()
+    }
+    return Drawn(**arrays)
 
 
 def temporary_name(name: str) -> str:

@@ -5,6 +5,7 @@ import glob
 import os
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +28,19 @@ from experiments.report.console import render
 from experiments.resident import gallery_of
 from lossjax import (
     CODE_METRICS,
+    LATENT_METRICS,
     METRICS,
     NUMERICS,
     CodeMetric,
+    LatentMetric,
     Metric,
     models,
+    objective,
     platform,
     resolve,
 )
 from lossjax.diagnostics import DIAGNOSTICS
-from lossjax.training import DEFAULT_OPTIMISER, OPTIMISERS
+from lossjax.training import DEFAULT_OPTIMISER, OPTIMISERS, SCHEDULES
 
 USAGE = """
 ./run.sh sweep [--config=FILE[:arg]] [--config.FIELD=VALUE ...] [--out=DIR]
@@ -94,6 +98,8 @@ def main(arguments: list[str]) -> int:
             raise UserError(f"--out={out}: cannot be made: {error.strerror}") from None
     # A shard on a store would fetch all others' runs, for a report without verdict.
     reports = not places.is_remote(out) or shard[1] == 1
+    for line in notes(sweep):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     interrupts = Interrupts()
     try:
         store.discard_temporaries(out)
@@ -131,19 +137,50 @@ def checked(sweep: Sweep) -> Sweep:
         if loss.name in losses:
             raise UserError(f"config.losses: {text!r} is {loss.name!r}, named twice")
         losses.append(loss.name)
-    for model in sweep.models:
-        if model not in models.MODELS:
-            raise unknown("model in config.models", model, models.MODELS)
+    names: list[str] = []
+    for text in sweep.models:
+        try:
+            model = models.resolve(text)
+        except ValueError as error:
+            raise UserError(f"config.models: {error}") from None
+        if model.name in names:
+            raise UserError(f"config.models: {text!r} is {model.name!r}, named twice")
+        names.append(model.name)
+    if sweep.schedule is not None and sweep.schedule not in SCHEDULES:
+        raise unknown("config.schedule", str(sweep.schedule), SCHEDULES)
     if sweep.optimiser not in (None, *OPTIMISERS):
         raise unknown("config.optimiser", str(sweep.optimiser), OPTIMISERS)
     # One spelling of the default, or its runs would be strangers to each other.
     optimiser = None if sweep.optimiser == DEFAULT_OPTIMISER else sweep.optimiser
     if sweep.precision not in models.PRECISIONS:
         raise unknown("config.precision", str(sweep.precision), models.PRECISIONS)
-    metrics = [*METRICS, *CODE_METRICS]
+    sweep = dataclasses.replace(
+        sweep, losses=tuple(losses), models=tuple(names), optimiser=optimiser
+    )
+    metrics = [name for name, row in measured(sweep).items() if row.direction != "none"]
     if sweep.primary_metric not in metrics:
         raise unknown("config.primary_metric", str(sweep.primary_metric), metrics)
-    return dataclasses.replace(sweep, losses=tuple(losses), optimiser=optimiser)
+    return sweep
+
+
+def measured(sweep: Sweep) -> dict[str, Metric | CodeMetric | LatentMetric]:
+    """Every metric that a run of the sweep may have, by name."""
+    variational = any(models.resolve(name).variational for name in sweep.models)
+    return {**METRICS, **CODE_METRICS, **(LATENT_METRICS if variational else {})}
+
+
+def notes(sweep: Sweep) -> Iterator[str]:
+    """What a user should know of how the losses are trained, a line each."""
+    for model in sweep.models:
+        latent = models.resolve(model).latent
+        if latent is None or latent.dequantise:
+            continue
+        for loss in sweep.losses:
+            if objective.unbounded(resolve(loss).family):
+                yield (
+                    f"{model} / {loss}: trains on dequantised pixels, (255 y + u)/256 "
+                    f"with u uniform, because its density is infinite at exactly 0 or 1"
+                )
 
 
 def check_out(out: Path, *, writing: bool = True) -> None:
@@ -256,7 +293,6 @@ def _processor() -> str:
 
 def describe(sweep: Sweep, datasets: dict[str, data.Dataset]) -> dict[str, Any]:
     """The content of sweep.json: all that the report needs to know without jax."""
-    metrics: dict[str, Metric | CodeMetric] = {**METRICS, **CODE_METRICS}
     return {
         "config": sweep.to_json(),
         "losses": list(sweep.losses),
@@ -266,8 +302,9 @@ def describe(sweep: Sweep, datasets: dict[str, data.Dataset]) -> dict[str, Any]:
                 "direction": metric.direction,
                 "unit": metric.unit,
                 "margin": vars(metric.margin),
+                **(_latent_facts(metric) if isinstance(metric, LatentMetric) else {}),
             }
-            for name, metric in metrics.items()
+            for name, metric in measured(sweep).items()
         },
         "diagnostics": {
             name: {"unit": row.unit, "note": row.note}
@@ -276,6 +313,10 @@ def describe(sweep: Sweep, datasets: dict[str, data.Dataset]) -> dict[str, Any]:
         "datasets": _dataset_facts(datasets),
         "provenance": platform.describe() | {"numerics": NUMERICS},
     }
+
+
+def _latent_facts(metric: LatentMetric) -> dict[str, Any]:
+    return {"note": metric.note, "partial": metric.partial, "variational": True}
 
 
 def _dataset_facts(datasets: dict[str, data.Dataset]) -> dict[str, dict[str, Any]]:

@@ -138,6 +138,7 @@ BCE = row(
     "bce",
     bce,
     least=entropy,
+    law="binary",
     unit="nats",
     formula="softplus(z) - y*z",
     source="Vincent, Larochelle, Lajoie, Bengio, Manzagol, Stacked denoising "
@@ -181,6 +182,7 @@ CONTINUOUS_BERNOULLI = row(
     link=continuous_mean,
     least=_continuous_floor,
     begin=langevin_inverse,
+    law="density",
     unit="nats",
     formula="(1/2 - y)*z + abs(z)/2 - log(abs(z)) + log1p(-exp(-abs(z)))",
     source="Loaiza-Ganem, Cunningham, The continuous Bernoulli: fixing a pervasive "

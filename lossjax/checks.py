@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
 from typing import Any
 
@@ -29,6 +30,27 @@ class Parameter:
             )
         # + 0.0 turns -0.0 into 0.0: one value, one canonical name.
         return float(value) + 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """An argument that is one of a few words."""
+
+    name: str
+    default: str
+    valid: tuple[str, ...]
+    meaning: str
+
+    def check(self, family: str, value: str) -> str:
+        """The word; ValueError with the valid ones where it is none of them."""
+        if value not in self.valid:
+            near = difflib.get_close_matches(value, self.valid, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise ValueError(
+                f"{family}: {self.name}={value!r}: {hint}valid: "
+                f"{', '.join(self.valid)} ({self.meaning})"
+            )
+        return value
 
 
 def literal(value: float) -> str:

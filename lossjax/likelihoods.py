@@ -120,6 +120,7 @@ GAUSSIAN = row(
     gaussian,
     Parameter("sigma", 1.0, 1e-3, 100.0, "standard deviation in intensity"),
     least=_gaussian_floor,
+    law="density",
     unit="nats",
     formula="(r/sigma)**2/2 + log(2*pi*sigma**2)/2",
     source=_KINGMA + " and a fixed scale.",
@@ -140,6 +141,7 @@ GAUSSIAN_SHARED = row(
     "gaussian_shared",
     gaussian_shared,
     least=_least_gaussian,
+    law="density",
     unit="nats",
     formula="(r/scale)**2/2 + log(2*pi*scale**2)/2",
     source=_RYBKIN + ", the shared sigma; kept softly above half a grey level.",
@@ -161,6 +163,7 @@ GAUSSIAN_OPTIMAL = row(
     "gaussian_optimal",
     gaussian_optimal,
     least=_least_gaussian,
+    law="density",
     unit="nats",
     formula="r**2/(2*v) + log(2*pi*v)/2, v the mean of r**2 over the batch",
     source=_RYBKIN
@@ -187,6 +190,7 @@ GAUSSIAN_PIXEL = row(
     least=_least_gaussian,
     begin=_with_scale,
     channels=2,
+    law="density",
     unit="nats",
     formula="(r/sigma)**2/2 + log(2*pi*sigma**2)/2, sigma a second block of raw",
     source="Nix, Weigend, Estimating the mean and variance of the target probability "
@@ -208,6 +212,7 @@ LAPLACE_SHARED = row(
     "laplace_shared",
     laplace_shared,
     least=_least_laplace,
+    law="density",
     unit="nats",
     formula="abs(r)/scale + log(2*scale)",
     source="Laplace's first law, with " + _RYBKIN + " for the shared scale.",
@@ -229,6 +234,7 @@ STUDENT_T = row(
     student_t,
     _DEGREES,
     least=_least_student,
+    law="density",
     unit="nats",
     formula="(nu + 1)/2*log1p((r/scale)**2/nu) + log(scale) + lgamma(nu/2)"
     " - lgamma((nu + 1)/2) + log(nu*pi)/2",

@@ -43,6 +43,10 @@ class Loss:
       per_image: images of a batch are scored one by one.
       tile_invariant: an image and its tiling score the same.
       smallest: smallest height and width that can be scored.
+      law: what exp(-value) of a pixel is: "density" of a grey value, "levels" (the
+        probability of one of 256 grey levels), "binary" (the probability of black or
+        white, a grey counting as its share of both), "" where it is none.
+      stretch: dt/dy where the density is that of another variable t(y).
       hyper: value of each hyperparameter.
       scalars: initial value of each trainable scalar.
     """
@@ -62,6 +66,8 @@ class Loss:
     per_image: bool = True
     tile_invariant: bool = True
     smallest: int = 1
+    law: str = ""
+    stretch: float = 1.0
     hyper: dict[str, Any] = dataclasses.field(default_factory=dict)
     scalars: dict[str, Any] = dataclasses.field(default_factory=dict)
 

@@ -13,6 +13,9 @@ import numpy as np
 from flax import nnx
 
 from lossjax.convolution import Lowering, lowered
+from lossjax.corruption import Corruption
+from lossjax.naming import read
+from lossjax.variants import Latent, Model, row
 
 # Standard deviation of a standard normal cut off at -2 and 2.
 _TRUNCATED_DEVIATION = 0.87962566103423978
@@ -22,7 +25,7 @@ class Output(NamedTuple):
     """What a network says of a batch of images."""
 
     raw: jax.Array  # (batch, height, width, channels * blocks), before any link
-    code: jax.Array  # (batch, latent_dim)
+    code: jax.Array  # (batch, latent_dim); of a variational model the mean
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,24 @@ class Network:
         output of a constant image: the head's bias. For one key every layer but the
         head, and the head's first `channels` outputs, start alike for every `blocks`.
       apply: (params, images) -> Output; images float (batch, height, width, channels)
-        in [0, 1].
+        in [0, 1]. A variational model decodes the mean of its code.
       outputs: channels of raw output, channels * blocks.
+      encode: (params, images) -> (batch, latent_dim), of a variational model
+        (batch, 2 * latent_dim): means, then the logarithms of variances.
+      decode: (params, code (batch, latent_dim)) -> raw.
+      latent_dim: size of the code.
+      corrupt: (key, images) -> what is encoded in training and when scored.
+      latent: of a variational model how its code is paid for.
     """
 
     init: Callable[[jax.Array, jax.Array], Any]
     apply: Callable[[Any, jax.Array], Output]
     outputs: int
+    encode: Callable[[Any, jax.Array], jax.Array]
+    decode: Callable[[Any, jax.Array], jax.Array]
+    latent_dim: int
+    corrupt: Corruption | None = None
+    latent: Latent | None = None
 
 
 class _Upsample(nnx.Module):
@@ -79,6 +93,12 @@ class _Upsample(nnx.Module):
         return lowering.add(doubled, self.bias[...])
 
 
+def _weights(layer: nnx.Conv | nnx.Linear) -> tuple[jax.Array, jax.Array]:
+    """Kernel and bias of a layer that has both."""
+    assert layer.bias is not None
+    return layer.kernel[...], layer.bias[...]
+
+
 class _ConvAutoencoder(nnx.Module):
     """Stride-2 4x4 convolutions to a code and back.
 
@@ -86,7 +106,7 @@ class _ConvAutoencoder(nnx.Module):
     way in and cropped on the way out.
     """
 
-    def __init__(self, shape: Shape, *, rngs: nnx.Rngs) -> None:
+    def __init__(self, shape: Shape, codes: int, *, rngs: nnx.Rngs) -> None:
         factor = 2 ** len(shape.width)
         height, width, channels = shape.image
         self.image = (height, width)
@@ -97,7 +117,7 @@ class _ConvAutoencoder(nnx.Module):
             for before, after in zip(inputs, shape.width, strict=True)
         )
         size = math.prod(self.coarse)
-        self.encode = nnx.Linear(size, shape.latent_dim, rngs=rngs)
+        self.encode = nnx.Linear(size, codes, rngs=rngs)
         self.decode = nnx.Linear(shape.latent_dim, size, rngs=rngs)
         back = shape.width[::-1]
         self.up = nnx.List(
@@ -106,43 +126,44 @@ class _ConvAutoencoder(nnx.Module):
         )
         self.head = _Upsample(back[-1], channels * shape.blocks, rngs=rngs)
 
-    def __call__(self, images: jax.Array) -> Output:
+    def code_of(self, images: jax.Array) -> jax.Array:
         height, width = self.image
         factor = 2 ** len(self.down)
         bottom, right = -height % factor, -width % factor
         if bottom or right:
             images = jnp.pad(images, ((0, 0), (0, bottom), (0, right), (0, 0)), "edge")
-        raw, code = lowered(self._apply, images)
-        return Output(raw[:, :height, :width], code)
+        return lowered(self._code, images)
 
-    def _apply(
-        self, lowering: Lowering, images: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
+    def raw_of(self, code: jax.Array) -> jax.Array:
+        height, width = self.image
+        return lowered(self._raw, code)[:, :height, :width]
+
+    def _code(self, lowering: Lowering, images: jax.Array) -> jax.Array:
         hidden = lowering.enter(images)
         for conv in self.down:
-            assert conv.bias is not None
-            kernel, bias = conv.kernel[...], conv.bias[...]
+            kernel, bias = _weights(conv)
             halved = lowering.convolve(hidden, kernel, (2, 2), ((1, 1), (1, 1)))
             hidden = jax.nn.relu(lowering.add(halved, bias))
-        assert self.encode.bias is not None and self.decode.bias is not None
-        code = lowering.encode(hidden, self.encode.kernel[...])
-        code = code + self.encode.bias[...].reshape(1, -1)
-        kernel, bias = self.decode.kernel[...], self.decode.bias[...]
+        kernel, bias = _weights(self.encode)
+        return lowering.encode(hidden, kernel) + bias.reshape(1, -1)
+
+    def _raw(self, lowering: Lowering, code: jax.Array) -> jax.Array:
+        kernel, bias = _weights(self.decode)
         hidden = jax.nn.relu(lowering.decode(code, kernel, bias, self.coarse))
         for double in self.up:
             hidden = jax.nn.relu(double(lowering, hidden))
-        return lowering.leave(self.head(lowering, hidden)), code
+        return lowering.leave(self.head(lowering, hidden))
 
 
 class _DenseAutoencoder(nnx.Module):
     """Fully connected layers to a code and back; no hidden layer makes it linear."""
 
     def __init__(
-        self, shape: Shape, hidden: tuple[int, ...], *, rngs: nnx.Rngs
+        self, shape: Shape, codes: int, hidden: tuple[int, ...], *, rngs: nnx.Rngs
     ) -> None:
         self.image = shape.image
         pixels = math.prod(shape.image)
-        sizes = (pixels, *hidden, shape.latent_dim)
+        sizes = (pixels, *hidden, codes)
         self.down = nnx.List(
             nnx.Linear(before, after, rngs=rngs)
             for before, after in zip(sizes[:-1], sizes[1:], strict=True)
@@ -154,26 +175,28 @@ class _DenseAutoencoder(nnx.Module):
         )
         self.head = nnx.Linear(back[-1], pixels * shape.blocks, rngs=rngs)
 
-    def __call__(self, images: jax.Array) -> Output:
-        height, width, _ = self.image
+    def code_of(self, images: jax.Array) -> jax.Array:
         hidden = images.reshape(images.shape[0], -1)
         for layer in self.down[:-1]:
             hidden = jax.nn.relu(layer(hidden))
-        code = self.down[-1](hidden)
+        return self.down[-1](hidden)
+
+    def raw_of(self, code: jax.Array) -> jax.Array:
+        height, width, _ = self.image
         hidden = code
         for layer in self.up:
             hidden = jax.nn.relu(layer(hidden))
         raw = self.head(hidden)
         outputs = raw.shape[1] // (height * width)
-        return Output(raw.reshape(-1, height, width, outputs), code)
+        return raw.reshape(-1, height, width, outputs)
 
 
-def _dense(shape: Shape, *, rngs: nnx.Rngs) -> nnx.Module:
-    return _DenseAutoencoder(shape, shape.hidden, rngs=rngs)
+def _dense(shape: Shape, codes: int, *, rngs: nnx.Rngs) -> nnx.Module:
+    return _DenseAutoencoder(shape, codes, shape.hidden, rngs=rngs)
 
 
-def _linear(shape: Shape, *, rngs: nnx.Rngs) -> nnx.Module:
-    return _DenseAutoencoder(shape, (), rngs=rngs)
+def _linear(shape: Shape, codes: int, *, rngs: nnx.Rngs) -> nnx.Module:
+    return _DenseAutoencoder(shape, codes, (), rngs=rngs)
 
 
 # What a network computes in; its weights, its output and every loss stay float32.
@@ -181,40 +204,94 @@ PRECISIONS: Mapping[str, Any] = types.MappingProxyType(
     {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 )
 
-# A model's last layer is its attribute `head`: see `_initial`.
-MODELS: Mapping[str, Callable[..., nnx.Module]] = types.MappingProxyType(
-    {"conv_ae": _ConvAutoencoder, "mlp_ae": _dense, "linear_ae": _linear}
+# A body's last layer is its attribute `head`: see `_initial`.
+_BODIES: Mapping[str, Callable[..., Any]] = types.MappingProxyType(
+    {"conv": _ConvAutoencoder, "mlp": _dense, "linear": _linear}
+)
+MODELS: Mapping[str, Model] = types.MappingProxyType(
+    {
+        model.family: model
+        for model in (
+            row("conv_ae", body="conv"),
+            row("mlp_ae", body="mlp"),
+            row("linear_ae", body="linear"),
+            row("vae", body="conv", variational=True),
+        )
+    }
 )
 
 
-def build(name: str, shape: Shape) -> Network:
-    """The network of a row of MODELS.
+@functools.lru_cache(maxsize=1024)
+def resolve(text: str) -> Model:
+    """The model that `name` or `name(keyword=value, ...)` describes.
 
     Args:
-      name: a key of MODELS.
+      text: for example "conv_ae", 'mlp_ae(noise="masking", amount=0.5)' or
+        'vae(body="mlp", beta=4)'; words may stand without quotes.
+
+    Raises:
+      ValueError: unknown name or argument, a value out of its range, or anything that
+        is not of that form; one line with the valid names and the nearest one.
+
+    >>> resolve("vae(beta=1, body=mlp)").name
+    'vae(body="mlp")'
+    """
+    table = {model.family: model.parameters for model in MODELS.values()}
+    family, values = read(text, "model", table)
+    return MODELS[family].with_arguments(values)
+
+
+def build(name: str, shape: Shape) -> Network:
+    """The network of a model.
+
+    Args:
+      name: what `resolve` reads.
       shape: its sizes.
 
     Raises:
-      KeyError: no such model.
-      ValueError: a size is not positive, or the image is smaller than 2x2.
+      ValueError: no such model, a size is not positive, or the image is smaller than
+        2x2.
     """
-    make = MODELS[name]
+    model = resolve(name)
     sizes = (*shape.image, shape.blocks, shape.latent_dim, *shape.width, *shape.hidden)
     if min(sizes) < 1 or min(shape.image[:2]) < 2:
         raise ValueError(f"build: sizes must be positive, images 2x2 or more: {shape}")
-    abstract = nnx.eval_shape(lambda: make(shape, rngs=nnx.Rngs(0)))
-    graph, state = nnx.split(abstract)
+    codes = shape.latent_dim * (1 if model.latent is None else 2)
+    make = functools.partial(_BODIES[model.body], shape, codes)
+    graph, state = nnx.split(nnx.eval_shape(lambda: make(rngs=nnx.Rngs(0))))
     weights = nnx.to_pure_dict(state)
 
     compute = PRECISIONS[shape.precision]
 
-    def apply(params: Any, images: jax.Array) -> Output:
-        inside = jax.tree.map(lambda leaf: leaf.astype(compute), (params, images))
-        network, images = nnx.merge(graph, inside[0]), inside[1]
-        return Output(*(part.astype(jnp.float32) for part in network(images)))
+    def inside(params: Any, values: jax.Array) -> tuple[Any, jax.Array]:
+        """The network and what it is given, in what it computes in."""
+        cast = jax.tree.map(lambda leaf: leaf.astype(compute), params)
+        return nnx.merge(graph, cast), values.astype(compute)
 
-    initial = functools.partial(_initial, weights, shape)
-    return Network(initial, apply, shape.image[2] * shape.blocks)
+    def encode(params: Any, images: jax.Array) -> jax.Array:
+        network, images = inside(params, images)
+        return network.code_of(images).astype(jnp.float32)
+
+    def decode(params: Any, code: jax.Array) -> jax.Array:
+        network, code = inside(params, code)
+        return network.raw_of(code).astype(jnp.float32)
+
+    def apply(params: Any, images: jax.Array) -> Output:
+        code = encode(params, images)
+        if model.variational:
+            code = code[:, : shape.latent_dim]
+        return Output(decode(params, code), code)
+
+    return Network(
+        functools.partial(_initial, weights, shape),
+        apply,
+        shape.image[2] * shape.blocks,
+        encode,
+        decode,
+        shape.latent_dim,
+        model.corrupt,
+        model.latent,
+    )
 
 
 def _initial(weights: Any, shape: Shape, key: jax.Array, start: jax.Array) -> Any:

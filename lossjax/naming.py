@@ -1,4 +1,4 @@
-"""Names of losses: `huber(delta=0.05)` read safely, evaluated by no one.
+"""Names with arguments: `huber(delta=0.05)` read safely, evaluated by no one.
 
 `mse[straight_through]` is a row whose gradient is cut; see lossjax.surgery.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 import ast
 import dataclasses
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from lossjax.checks import Choice, Parameter
 from lossjax.loss import Loss
 from lossjax.surgery import CUTS, operated
 
@@ -22,76 +24,129 @@ def parse(text: str, table: Mapping[str, Loss]) -> Loss:
     Raises:
       ValueError: one line that names what is wrong and what is valid.
     """
-    shown = text if len(text) <= 60 else text[:57] + "..."
-    name, cuts, keywords = _call(text, shown)
-    if name not in table:
-        near = difflib.get_close_matches(name, table, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise ValueError(f"unknown loss {shown!r}: {hint}valid: {', '.join(table)}")
-    row = table[name]
+    takes = {row.family: row.parameters for row in table.values()}
+    name, cuts, values = _read(text, "loss", takes)
+    shown = _shown(text)
     for cut in cuts:
         if cut not in CUTS:
-            near = difflib.get_close_matches(cut, CUTS, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
             raise ValueError(
-                f"loss {shown!r} has no cut {cut!r}: {hint}valid: {', '.join(CUTS)}"
+                f"loss {shown!r} has no cut {cut!r}: {_near(cut, CUTS)}"
+                f"valid: {', '.join(CUTS)}"
             )
     if len(set(cuts)) < len(cuts):
         raise ValueError(f"loss {shown!r}: a cut is named twice")
-    row = operated(row, cuts) if cuts else row
-    parameters = {p.name: p for p in row.parameters}
-    values = dict(row.hyper)
-    for keyword, value in keywords.items():
+    row = operated(table[name], cuts) if cuts else table[name]
+    hyper = dict(row.hyper) | values
+    return row if hyper == row.hyper else dataclasses.replace(row, hyper=hyper)
+
+
+def read(
+    text: str, kind: str, table: Mapping[str, Sequence[Parameter | Choice]]
+) -> tuple[str, dict[str, Any]]:
+    """Name and checked arguments of a call expression.
+
+    Args:
+      text: `name` or `name(keyword=value, ...)`, each value a number or a string.
+      kind: what is named, for messages; "loss" or "model".
+      table: what each valid name takes.
+
+    Raises:
+      ValueError: one line that names what is wrong and what is valid.
+    """
+    name, cuts, values = _read(text, kind, table)
+    if cuts:
+        raise ValueError(f"cannot read {kind} {_shown(text)!r}: {_form(kind)}")
+    return name, values
+
+
+def _read(
+    text: str, kind: str, table: Mapping[str, Sequence[Parameter | Choice]]
+) -> tuple[str, tuple[str, ...], dict[str, Any]]:
+    shown = _shown(text)
+    name, cuts, keywords = _call(text, kind)
+    if name not in table:
+        raise ValueError(
+            f"unknown {kind} {shown!r}: {_near(name, table)}valid: {', '.join(table)}"
+        )
+    parameters = {p.name: p for p in table[name]}
+    values: dict[str, Any] = {}
+    for keyword, node in keywords.items():
         if keyword not in parameters:
-            near = difflib.get_close_matches(keyword, parameters, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
             takes = ", ".join(parameters) if parameters else "no arguments"
             raise ValueError(
-                f"{name} has no argument {keyword!r}: {hint}it takes {takes}"
+                f"{name} has no argument {keyword!r}: {_near(keyword, parameters)}"
+                f"it takes {takes}"
             )
-        values[keyword] = parameters[keyword].check(name, value)
-    return row if values == row.hyper else dataclasses.replace(row, hyper=values)
+        parameter = parameters[keyword]
+        if isinstance(parameter, Choice):
+            values[keyword] = parameter.check(name, _word(node))
+        else:
+            number = _number(node, keyword, shown, kind)
+            values[keyword] = parameter.check(name, number)
+    return name, cuts, values
 
 
-def _call(text: str, shown: str) -> tuple[str, tuple[str, ...], dict[str, float]]:
-    """Name, cuts and keyword numbers of a call expression."""
-    form = "a loss is written name or name(keyword=number, ...)"
+def _shown(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _near(name: str, valid: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(valid), n=1)
+    return f"did you mean {near[0]}? " if near else ""
+
+
+def _form(kind: str) -> str:
+    return f"a {kind} is written name or name(keyword=number, ...)"
+
+
+def _call(text: str, kind: str) -> tuple[str, tuple[str, ...], dict[str, ast.expr]]:
+    """Name, cuts and keyword arguments of a call expression."""
+    shown, form = _shown(text), _form(kind)
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ValueError(f"cannot read loss {shown!r}: {form}") from error
+        raise ValueError(f"cannot read {kind} {shown!r}: {form}") from error
     keywords, called = [], tree
     if isinstance(tree, ast.Call):
         if tree.args:
             raise ValueError(
-                f"loss {shown!r}: every argument needs its keyword; {form}"
+                f"{kind} {shown!r}: every argument needs its keyword; {form}"
             )
         keywords, called = tree.keywords, tree.func
     cuts: tuple[str, ...] = ()
     if isinstance(called, ast.Subscript):
-        cuts, called = _cuts(called.slice, shown), called.value
+        cuts, called = _cuts(called.slice, kind, shown), called.value
     if not isinstance(called, ast.Name):
-        raise ValueError(f"cannot read loss {shown!r}: {form}")
-    found: dict[str, float] = {}
+        raise ValueError(f"cannot read {kind} {shown!r}: {form}")
+    found: dict[str, ast.expr] = {}
     for keyword in keywords:
         if keyword.arg is None:
-            raise ValueError(f"cannot read loss {shown!r}: {form}")
+            raise ValueError(f"cannot read {kind} {shown!r}: {form}")
         if keyword.arg in found:
-            raise ValueError(f"loss {shown!r}: {keyword.arg} is given twice")
-        found[keyword.arg] = _number(keyword.value, keyword.arg, shown)
+            raise ValueError(f"{kind} {shown!r}: {keyword.arg} is given twice")
+        found[keyword.arg] = keyword.value
     return called.id, cuts, found
 
 
-def _cuts(node: ast.expr, shown: str) -> tuple[str, ...]:
+def _cuts(node: ast.expr, kind: str, shown: str) -> tuple[str, ...]:
     """The names of `cut+cut`."""
     if isinstance(node, ast.Name):
         return (node.id,)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        return _cuts(node.left, shown) + _cuts(node.right, shown)
-    raise ValueError(f"cannot read loss {shown!r}: cuts are written [cut] or [cut+cut]")
+        return _cuts(node.left, kind, shown) + _cuts(node.right, kind, shown)
+    raise ValueError(
+        f"cannot read {kind} {shown!r}: cuts are written [cut] or [cut+cut]"
+    )
 
 
-def _number(node: ast.expr, field: str, shown: str) -> float:
+def _word(node: ast.expr) -> str:
+    """A string, with or without quotes; anything else as it is written."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    return ast.unparse(node)[:40]
+
+
+def _number(node: ast.expr, field: str, shown: str, kind: str) -> float:
     sign = 1.0
     while isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
         sign = -sign if isinstance(node.op, ast.USub) else sign
@@ -103,5 +158,5 @@ def _number(node: ast.expr, field: str, shown: str) -> float:
     if type(value) is int and abs(value) < 10**18:
         return sign * float(value)
     raise ValueError(
-        f"loss {shown!r}: {field}={ast.unparse(node)[:40]} is not a finite number"
+        f"{kind} {shown!r}: {field}={ast.unparse(node)[:40]} is not a finite number"
     )

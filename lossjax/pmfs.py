@@ -188,6 +188,8 @@ BETA_DENSITY = row(
     least=_beta_floor,
     begin=_begin_beta,
     channels=2,
+    law="density",
+    stretch=255 / 256,
     unit="nats",
     formula="-log Beta density at t = (255 y + 1/2)/256 of mean p and precision f",
     source="Ferrari, Cribari-Neto, Beta regression for modelling rates and "
@@ -214,6 +216,7 @@ DISCRETIZED_LOGISTIC = row(
     least=_logistic_floor,
     begin=_begin_logistic,
     channels=2,
+    law="levels",
     unit="nats",
     formula="-log(F((y + h - z)/scale) - F((y - h - z)/scale)), h = 1/510, edges open",
     source="Salimans, Karpathy, Chen, Kingma, PixelCNN++, ICLR 2017, section 2.1, "
@@ -237,6 +240,7 @@ CATEGORICAL = row(
     link=_categorical_mean,
     begin=_begin_categorical,
     channels=LEVELS,
+    law="levels",
     unit="nats",
     formula="logsumexp(raw) - raw[round(255 y)]",
     source="van den Oord, Kalchbrenner, Kavukcuoglu, Pixel recurrent neural networks, "

@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from lossjax.loss import Loss
 from lossjax.metrics import METRICS
 from lossjax.models import Network
+from lossjax.objective import probe_key, seen
 from lossjax.replicas import Layout, as_intensity, spread
 from lossjax.training import unravelling
 
@@ -29,14 +30,14 @@ class Scorer:
         links = {loss.link: loss for loss in reversed(losses)}
         self._links = tuple(links)
         score = functools.partial(_score, network, tuple(links.values()))
-        self._score = spread(_if_active(score), mesh, layout, shared=2)
+        self._score = spread(_if_active(score), mesh, layout, shared=3)
         code = functools.partial(_code, network)
         self._code = spread(_if_active(code), mesh, layout, shared=1)
 
     def codes(
         self, weights: jax.Array, active: np.ndarray, images_u8: jax.Array
     ) -> jax.Array:
-        """Codes (slots, block, latent_dim) of a block; see `scores`."""
+        """Codes (slots, block, latent_dim) of clean images; see `scores`."""
         return self._code(weights, active, images_u8)
 
     def scores(
@@ -45,17 +46,21 @@ class Scorer:
         active: np.ndarray,
         loss: Loss,
         images_u8: jax.Array,
+        block: int = 0,
     ) -> tuple[dict[str, jax.Array], jax.Array]:
         """Metrics {name: (slots, block)} and uint8 read-outs of a block.
+
+        A denoising model is given corrupted images and judged against the clean ones.
 
         Args:
           weights: State.weights of `Program`.
           active: Replica.active; an idle slot costs nothing and scores 0.
           loss: any loss whose link was given at construction.
           images_u8: uint8 (block, height, width, channels).
+          block: its place in the split, which fixes the noise.
         """
         which = np.int32(self._links.index(loss.link))
-        return self._score(weights, active, which, images_u8)
+        return self._score(weights, active, which, images_u8, np.int32(block))
 
 
 def _if_active(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -80,11 +85,13 @@ def _score(
     weights: jax.Array,
     which: jax.Array,
     images_u8: jax.Array,
+    block: jax.Array,
 ) -> tuple[Mapping[str, jax.Array], jax.Array]:
     """Every metric of one replica's read-outs of one block."""
     images = as_intensity(images_u8)
     size, unravel = unravelling(network)
-    raw, _ = network.apply(unravel(weights[:size]), images)
+    given = seen(network, probe_key(block), images)
+    raw = network.apply(unravel(weights[:size]), given).raw
     image = jax.lax.switch(which, [loss.read_out for loss in losses], raw)
     scores = {name: metric.fn(image, images) for name, metric in METRICS.items()}
     return scores, jnp.round(image * 255).astype(jnp.uint8)

@@ -2,10 +2,9 @@
 
 A replica is one run: seed, learning rate and hyperparameters are traced, so a program
 belongs to (dataset, model, loss family), or to a choice of families, and compiles once
-for a whole grid. Replicas
-are spread over the devices of a mesh and need no communication. The host calls
-`advance` one interval of steps at a time; between calls it shows progress, stops, or
-saves the state.
+for a whole grid. Replicas are spread over the devices of a mesh and need no
+communication. The host calls `advance` one interval of steps at a time; between calls
+it shows progress, stops, or saves the state.
 """
 
 import functools
@@ -25,6 +24,7 @@ from lossjax.choice import Choice
 from lossjax.loss import Loss
 from lossjax.metrics import METRICS
 from lossjax.models import Network
+from lossjax.objective import objective, probe_key, seen
 from lossjax.replicas import Blocks, Layout, Replica, as_intensity, put, spread
 
 # No weight of a useful network here comes near; a run beyond it has diverged even where
@@ -72,18 +72,29 @@ class Settings:
     """What a program is compiled for besides network and loss family.
 
     Attributes:
-      train_steps: how many steps the learning rate's cosine takes to 0.
+      train_steps: how many steps the learning rate's schedule takes.
       batch_size: images a step.
       optimiser: a key of OPTIMISERS.
       targets: (key, images, places) -> targets, where they are not the images
         themselves: places are the images' indices in the training split, the key
         belongs to the seed, so that every loss meets the same noise.
+      schedule: a row of SCHEDULES.
     """
 
     train_steps: int
     batch_size: int
     targets: Callable[[jax.Array, jax.Array, jax.Array], jax.Array] | None = None
     optimiser: str = DEFAULT_OPTIMISER
+    schedule: str = "cosine"
+
+
+# Share of the training done -> share of the peak rate.
+SCHEDULES: Mapping[str, Callable[[jax.Array], jax.Array]] = types.MappingProxyType(
+    {
+        "cosine": lambda fraction: 0.5 * (1 + jnp.cos(jnp.pi * fraction)),
+        "constant": lambda fraction: jnp.ones_like(fraction),
+    }
+)
 
 
 class Program:
@@ -230,6 +241,7 @@ def _advance(
     loss, optimiser = replica.loss, OPTIMISERS[settings.optimiser]()
     _, batch_key = _keys(replica.seed)
     noise = noise_key(replica.seed)
+    draw_key = jax.random.fold_in(jax.random.key(replica.seed), 3)
     size, unravel = unravelling(network)
     count = train_u8.shape[0]
     steps_an_epoch = count // settings.batch_size
@@ -237,11 +249,23 @@ def _advance(
     def order_of(epoch: jax.Array) -> jax.Array:
         return jax.random.permutation(jax.random.fold_in(batch_key, epoch), count)
 
-    def objective(
-        weights: jax.Array, images: jax.Array, targets: jax.Array
+    def mean_objective(
+        weights: jax.Array, images: jax.Array, places: jax.Array, key: jax.Array
     ) -> jax.Array:
-        raw, _ = network.apply(unravel(weights[:size]), images)
-        return jnp.mean(loss.fn(raw, targets, scalars_of(loss, weights[size:])))
+        noisy, targets = settings.targets, None
+        if noisy is not None:
+            targets = functools.partial(_at, noisy, noise, places)
+        return jnp.mean(
+            objective(
+                network,
+                loss,
+                unravel(weights[:size]),
+                scalars_of(loss, weights[size:]),
+                images,
+                key,
+                targets=targets,
+            )
+        )
 
     def step(index: jax.Array, carry: Any) -> Any:
         state, order = carry
@@ -255,13 +279,13 @@ def _advance(
             order, place * settings.batch_size, settings.batch_size
         )
         images = as_intensity(train_u8.at[batch].get(mode="promise_in_bounds"))
-        targets = images
-        if settings.targets is not None:
-            targets = settings.targets(noise, images, batch)
-        value, gradient = jax.value_and_grad(objective)(state.weights, images, targets)
+        key = jax.random.fold_in(draw_key, index)
+        value, gradient = jax.value_and_grad(mean_objective)(
+            state.weights, images, batch, key
+        )
         updates, moments = optimiser.update(gradient, state.moments, state.weights)
         fraction = index / settings.train_steps
-        rate = replica.learning_rate * 0.5 * (1 + jnp.cos(jnp.pi * fraction))
+        rate = replica.learning_rate * SCHEDULES[settings.schedule](fraction)
         weights = optax.apply_updates(state.weights, -rate * updates)
         # nan fails the comparison too.
         sound = jnp.isfinite(value) & (jnp.max(jnp.abs(weights)) < WEIGHT_LIMIT)
@@ -294,6 +318,10 @@ def _advance(
     return jax.lax.cond(replica.active, train, rest, state)
 
 
+def _at(targets: Any, key: jax.Array, places: jax.Array, clean: jax.Array) -> jax.Array:
+    return targets(key, clean, places)
+
+
 def _validate(
     network: Network,
     loss: Loss | Choice,
@@ -307,11 +335,17 @@ def _validate(
     probe = min(PROBE_BLOCKS, images_u8.shape[0])
 
     def block(index: jax.Array, sums: jax.Array) -> jax.Array:
-        images = as_intensity(images_u8[index])
-        raw, _ = network.apply(parameters, images)
-        value = loss.fn(raw, images, scalars)
+        images, share = as_intensity(images_u8[index]), weights[index]
+        # The same for every run, whatever its seed: what is compared meets one noise.
+        key = probe_key(index)
+        raw = network.apply(parameters, seen(network, key, images)).raw
+        if network.latent is None:
+            value = loss.fn(raw, images, scalars)
+        else:
+            value = objective(
+                network, loss, parameters, scalars, images, key, weights=share
+            )
         error = METRICS["mse"].fn(loss.read_out(raw), images)
-        share = weights[index]
         scores = jnp.stack([share @ value, share @ error, jnp.sum(share)])
         probed = jnp.where(index < probe, scores, 0)
         return sums + jnp.concatenate([probed, scores])

@@ -76,6 +76,7 @@ def test_every_field_can_be_overridden() -> None:
         "--config.optimiser=sgd",
         "--config.head_scale=3",
         "--config.start_logit=-8",
+        "--config.schedule=constant",
         "--config.precision=float32",
         "--config.primary_metric=mse",
         "--config.curve_points=2",
@@ -99,6 +100,7 @@ def test_every_field_can_be_overridden() -> None:
         optimiser="sgd",
         head_scale=3.0,
         start_logit=-8.0,
+        schedule="constant",
         primary_metric="mse",
         curve_points=2,
     )

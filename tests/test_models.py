@@ -93,7 +93,7 @@ def test_refuses_sizes_that_make_no_network() -> None:
     for shape in (Shape((1, 8, 1)), Shape((8, 8, 1), latent_dim=0)):
         with pytest.raises(ValueError, match="sizes must be positive"):
             build("conv_ae", shape)
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="unknown model 'conv': did you mean conv_ae"):
         build("conv", Shape((8, 8, 1)))
 
 

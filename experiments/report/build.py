@@ -93,6 +93,21 @@ def content(evidence: Evidence) -> dict[str, Any]:
                 for metric, ranking in group.rankings.items()
             }
         }
+        if group.measures:
+            models[group.model]["measures"] = {
+                name: {
+                    "unit": evidence.metrics[name]["unit"],
+                    "losses": {
+                        loss: {
+                            "center": _finite(mean.center),
+                            "low": _finite(mean.low),
+                            "high": _finite(mean.high),
+                        }
+                        for loss, mean in means.items()
+                    },
+                }
+                for name, means in group.measures.items()
+            }
     return {"schema": SCHEMA, "verdict": verdict.text(evidence), "datasets": datasets}
 
 

@@ -16,8 +16,10 @@ import numpy as np
 from experiments import protocol, statistics, store
 from experiments.commandline import ROOT
 from experiments.config import Sweep, UserError
-from experiments.statistics import Arm, Ranking
+from experiments.statistics import Arm, Interval, Ranking
 from experiments.store import Result, Run
+
+UNRANKED = "none"  # direction of what is measured and not compared
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,9 +52,12 @@ class Group:
     cells: Mapping[str, Cell]  # by loss, in display order
     arms: Mapping[str, Mapping[str, Arm]]  # by metric, then loss: scores by seed
     rankings: Mapping[str, Ranking]  # by metric; empty while runs are missing
+    measures: Mapping[str, Mapping[str, Interval]]  # not ranked: by name, then loss
     unscored: tuple[str, ...]  # metrics that no run carries
     primary: str  # the metric that decides the headline
     collapsed: tuple[str, ...]  # losses that show every image as the same picture
+    silent: Mapping[str, int]  # losses -> seeds whose code says nothing of the image
+    partial: tuple[str, ...]  # metrics that only some losses have: no part of a regret
 
     @property
     def name(self) -> str:
@@ -61,6 +66,15 @@ class Group:
     @property
     def missing(self) -> tuple[Run, ...]:
         return tuple(run for cell in self.cells.values() for run in cell.plan.pending)
+
+    @property
+    def shared(self) -> Mapping[str, Ranking]:
+        """The rankings that every loss has a part in, by its nature: for regrets."""
+        return {
+            metric: ranking
+            for metric, ranking in self.rankings.items()
+            if metric not in self.partial
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,14 +200,24 @@ def _group(
     gallery: Mapping[str, Any] | None,
 ) -> Group:
     rankings: dict[str, Ranking] = {}
+    measures: dict[str, dict[str, Interval]] = {}
     scores: dict[str, dict[str, Arm]] = {}
     unscored = []
     incomplete = any(cell.plan.pending for cell in cells.values())
     for metric, row in metrics.items():
         arms = {loss: arm(cell, metric) for loss, cell in cells.items()}
         if not any(np.isfinite(arm.values).any() for arm in arms.values()):
-            unscored.append(metric)
-        elif not incomplete:
+            # Nobody expects it of a model whose code is a point.
+            unscored += [] if row.get("variational") else [metric]
+        elif incomplete:
+            continue
+        elif row["direction"] == UNRANKED:
+            measures[metric] = {
+                loss: statistics.interval(arm.values)
+                for loss, arm in arms.items()
+                if arm.complete
+            }
+        else:
             scores[metric] = arms
             rankings[metric] = statistics.rank(
                 arms,
@@ -207,9 +231,12 @@ def _group(
         cells,
         scores,
         rankings,
+        measures,
         tuple(unscored),
         primary,
         _collapsed(cells, gallery),
+        _silent(cells),
+        tuple(name for name, row in metrics.items() if row.get("partial")),
     )
 
 
@@ -239,6 +266,15 @@ def _collapsed(
         and cell.shown.gallery is not None
         and _spread(cell.shown.gallery) < spread / 20
     )
+
+
+def _silent(cells: Mapping[str, Cell]) -> dict[str, int]:
+    """Losses with seeds whose code has no active unit: the posterior is the prior."""
+    counts = {
+        loss: sum(r.metrics.get("test_active_units") == 0 for r in cell.final)
+        for loss, cell in cells.items()
+    }
+    return {loss: count for loss, count in counts.items() if count}
 
 
 def _spread(images_u8: np.ndarray) -> float:

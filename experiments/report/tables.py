@@ -134,7 +134,7 @@ def _comparison_csv(group: Group) -> pd.DataFrame:
 
 def regret(group: Group) -> tuple[pd.DataFrame, pd.DataFrame] | None:
     """Trained with the row, scored by the column: as shown, and exact, one a line."""
-    matrix = statistics.regrets(group.rankings)
+    matrix = statistics.regrets(group.shared)
     if len(matrix) < 2:
         return None
     shown: list[dict[str, str]] = []

@@ -34,7 +34,7 @@ def judged(evidence: Evidence) -> Iterator[Table]:
     yield "verdicts", COLUMNS, lines
     regrets = []
     for group in evidence.groups:
-        losses, worst, metric = safest(group.rankings)
+        losses, worst, metric = safest(group.shared)
         few = any(ranking.needed is not None for ranking in group.rankings.values())
         if losses and not few:
             regrets.append(

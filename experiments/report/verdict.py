@@ -92,6 +92,16 @@ def caveats(evidence: Evidence, group: Group) -> Iterator[str]:
             f"{group.name}: {', '.join(group.collapsed)} reconstructed every image of "
             f"the gallery as the same picture: look at it before believing a score."
         )
+    if group.silent:
+        each = [
+            f"{loss} ({seeds} of {count(len(group.cells[loss].final), 'seed')}"
+            f"{_kl(group, loss)})"
+            for loss, seeds in group.silent.items()
+        ]
+        yield (
+            f"{group.name}: collapsed posterior, no code unit moves with the image: "
+            f"{', '.join(each)}; what the code should say is said by the decoder alone."
+        )
     if group.primary in group.rankings:
         if unsure := imagewise.unsure(evidence, group, group.primary):
             yield (
@@ -112,6 +122,12 @@ def caveats(evidence: Evidence, group: Group) -> Iterator[str]:
         )
 
 
+def _kl(group: Group, loss: str) -> str:
+    """What the code says of an image on average, where it is known."""
+    mean = group.measures.get("kl", {}).get(loss)
+    return "" if mean is None else f", KL {mean.center:.2g} nats"
+
+
 def best_set(ranking: Ranking) -> str:
     """The losses not shown worse than the best, the best first."""
     if ranking.best is None:
@@ -124,17 +140,18 @@ def best_set(ranking: Ranking) -> str:
 
 def regret(group: Group) -> str:
     """The loss that is never far from the best, over every metric."""
-    losses, worst, metric = statistics.safest(group.rankings)
-    few = any(ranking.needed is not None for ranking in group.rankings.values())
-    if few or not losses or len(group.rankings) < 2 or len(group.cells) < 2:
+    shared = group.shared
+    losses, worst, metric = statistics.safest(shared)
+    few = any(ranking.needed is not None for ranking in shared.values())
+    if few or not losses or len(shared) < 2 or len(group.cells) < 2:
         return ""
     if worst == 0:
         return (
-            f"in the best set of every one of {len(group.rankings)} metrics: "
+            f"in the best set of every one of {len(shared)} metrics: "
             f"{', '.join(losses)}"
         )
     return (
-        f"smallest worst-case regret over {len(group.rankings)} metrics: "
+        f"smallest worst-case regret over {len(shared)} metrics: "
         f"{', '.join(losses)}, {worst:.2f} (on {metric}; 0 is the best mean, 1 the "
         f"worst)"
     )

@@ -11,12 +11,14 @@ from experiments.studies import (
     gradients,
     improper,
     link_and_start,
+    matched_scale,
     pixel_accuracy,
     planted_noise,
     planted_variance,
     saturated_neuron,
     surfaces,
     surgery,
+    vae_pytorch,
 )
 from experiments.studies.study import Study
 
@@ -121,6 +123,27 @@ STUDIES: Mapping[str, Study] = types.MappingProxyType(
                 surgery.conclude,
                 surgery.grids,
                 columns=("diag_stuck_share", "diag_saturated_share"),
+            ),
+            Study(
+                "vae_pytorch",
+                "does the whole variational path give the number of a known VAE?",
+                "pytorch/examples/vae: 105.59 nats on MNIST test after 10 epochs",
+                vae_pytorch.conclude,
+                vae_pytorch.grids,
+                columns=vae_pytorch.COLUMNS,
+                steps={"floor": vae_pytorch.floor},
+                needs=("mnist",),
+            ),
+            Study(
+                "matched_scale",
+                "BCE and MSE VAEs look different: how much is only the noise scale?",
+                "sigma^2 = beta / (2 c) (Rybkin and others 2021); mean reductions that "
+                "collapse (users of VAE code, many)",
+                matched_scale.conclude,
+                matched_scale.grids,
+                columns=matched_scale.COLUMNS,
+                steps={"pictures": matched_scale.pictures},
+                needs=("mnist",),
             ),
         )
     }

@@ -32,7 +32,7 @@ loss at the metric it was trained on.</p>
 def build(evidence: Evidence, album: Album) -> Markup:
     groups: list[dict[str, Any]] = []
     for group in evidence.groups:
-        matrix = statistics.regrets(group.rankings)
+        matrix = statistics.regrets(group.shared)
         if len(matrix) < 2:
             continue
         own = list(diagonal(group))
@@ -119,7 +119,7 @@ def _table(
             )
         rows.append([*line, markup.number(worst, 2)])
     heads: list[str | Field] = ["trained with"]
-    heads += [Field(metric, kind="num") for metric in group.rankings]
+    heads += [Field(metric, kind="num") for metric in group.shared]
     heads.append(Field("worst", kind="num"))
     return markup.table(
         f"{group.name}: regret on test images, 0 best, 1 worst; the last column is the "

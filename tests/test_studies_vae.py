@@ -1,0 +1,119 @@
+"""Studies of variational models: what they conclude from rows that are known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments.statistics import Arm
+from experiments.studies import matched_scale, vae_pytorch
+from experiments.studies.finding import Verdict
+from experiments.studies.matched_scale import MEAN, OTHERS, SIGMAS, SUM, gaussian
+from experiments.studies.study import Evidence, Trial
+
+SEEDS = np.linspace(-1, 1, 6)
+MADE = {"quick": False}
+
+
+def told_by_scale(sigma: float) -> dict[str, float]:
+    """Scores that a Gaussian's scale alone decides, straight lines in its logarithm."""
+    x = float(np.log(sigma))
+    names = (*matched_scale.METRICS, "implied_sigma", "active_units", "bits_per_dim")
+    scores = {name: 1.0 + 0.2 * x for name in names}
+    return scores | {"kl": 4.0 - 10 * x, "implied_sigma": sigma}
+
+
+def trial(model: str, scores: dict[str, dict[str, float]]) -> Trial:
+    """Every loss's columns: the score, and a little of the seed."""
+    columns = {
+        f"test_{metric}": {
+            loss: Arm(own[metric] * (1 + 1e-3 * SEEDS)) for loss, own in scores.items()
+        }
+        for metric in next(iter(scores.values()))
+    }
+    rates = dict.fromkeys(scores, 1e-3)
+    return Trial("mnist", columns["test_bits_gaussian"], rates, model, columns)
+
+
+def evidence(bce: dict[str, float], kl_mean: float = 0.01) -> Evidence:
+    scores = {gaussian(sigma): told_by_scale(sigma) for sigma in SIGMAS}
+    scores |= {loss: told_by_scale(0.15) for loss in OTHERS}
+    scores |= {"mse": told_by_scale(0.7), "bce": bce}
+    flat = {loss: told_by_scale(0.7) | {"kl": kl_mean} for loss in ("bce", "mse")}
+    pixels = "00" * 16
+    pictures = pd.DataFrame(
+        [("", "", "original", 0, pixels), (SUM, "bce", "sample", 0, pixels)],
+        columns=["model", "loss", "kind", "place", "pixels"],
+    )
+    return Evidence(
+        {"sum": [trial(SUM, scores)], "mean": [trial(MEAN, flat)]},
+        {"pictures": pictures},
+        None,
+        MADE,
+    )
+
+
+def verdicts(found: Evidence) -> dict[str, Verdict]:
+    return {f.what: f.verdict for f in matched_scale.conclude(found).findings}
+
+
+def test_a_difference_that_is_only_the_scale_goes_to_the_last_percent() -> None:
+    outcome = matched_scale.conclude(evidence(told_by_scale(0.2)))
+    assert outcome.counts["matched_sigma"] == pytest.approx(0.2, rel=1e-3)
+    for metric, removed in outcome.counts["removed"].items():
+        assert removed == pytest.approx(1, abs=0.01), metric
+    assert outcome.counts["removed_by_pull"] == pytest.approx(1, abs=0.01)
+    assert outcome.holds and len(outcome.table) == len(OTHERS) + len(SIGMAS) + 2
+
+
+def test_a_difference_that_is_the_loss_itself_stays() -> None:
+    """Of bce's KL at sigma 0.2, but of pictures as far from there as mse's are."""
+    own = told_by_scale(0.2)
+    far = told_by_scale(0.7)
+    bce = own | {"mse": 2 * own["mse"] - far["mse"], "ssim": own["ssim"]}
+    outcome = matched_scale.conclude(evidence(bce))
+    assert outcome.counts["removed"]["mse"] == pytest.approx(0.5, abs=0.01)
+    bce |= {"mse": 3 * own["mse"] - 2 * far["mse"]}
+    found = evidence(bce)
+    assert matched_scale.conclude(found).counts["removed"]["mse"] < 0.4
+    what = "share of the difference in mse that the matched scale removes"
+    assert verdicts(found)[what] == Verdict.DIFFERS
+    assert verdicts(evidence(own))[what] == Verdict.REPRODUCED
+
+
+def test_a_scale_beyond_the_expected_is_seen() -> None:
+    what = "variance of the Gaussian whose code costs the KL of bce"
+    assert verdicts(evidence(told_by_scale(0.12)))[what] == Verdict.DIFFERS
+    assert verdicts(evidence(told_by_scale(0.45)))[what] == Verdict.DIFFERS
+
+
+def test_a_mean_that_does_not_collapse_is_seen() -> None:
+    what = "mse: KL with a mean over pixels"
+    alive = evidence(told_by_scale(0.2), kl_mean=3.0)
+    assert verdicts(alive)[what] == Verdict.DIFFERS
+    assert verdicts(evidence(told_by_scale(0.2)))[what] == Verdict.REPRODUCED
+
+
+def test_pictures_come_back_as_they_were() -> None:
+    image = np.arange(16, dtype=np.uint8).reshape(4, 4, 1)
+    ((_, _, _, place, text),) = matched_scale._lines("m", "bce", "sample", image[None])
+    assert place == 0
+    np.testing.assert_array_equal(matched_scale._picture(text), image[..., 0])
+
+
+@pytest.mark.parametrize("loss, verdict", [(105.2, "reproduced"), (107.0, "differs")])
+def test_the_test_loss_of_the_example_within_a_nat(loss: float, verdict: str) -> None:
+    def one(value: float) -> Trial:
+        scores = {"test_elbo": -value, "test_kl": 25.0, "test_iw_bound": -101.0}
+        columns = {
+            name: {"bce": Arm(score * (1 + 1e-4 * SEEDS[:2]))}
+            for name, score in (scores | {"test_active_units": 20.0}).items()
+        }
+        return Trial("mnist", {}, {}, vae_pytorch.MODEL, columns)
+
+    trials = {"epoch 4": [one(109.6)], "epoch 10": [one(loss)]}
+    steps = {"floor": pd.DataFrame({"floor": [45.53]})}
+    outcome = vae_pytorch.conclude(Evidence(trials, steps, None, MADE))
+    found = {f.what: f.verdict for f in outcome.findings}
+    assert found["test loss, epoch 4"] == "reproduced"
+    assert found["test loss, epoch 10"] == verdict
+    assert outcome.holds == (verdict == "reproduced")
