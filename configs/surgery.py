@@ -7,9 +7,10 @@ how the last layer starts, and whether every arm has its own best rate. All of t
 the shares: ./run.sh reproduce surgery
 
 Command: ./run.sh sweep --config=configs/surgery.py:adam-white-tuned
-Device and time: 2 CPU cores, about MINUTES minutes.
+Device and time: 2 CPU cores, about one minute.
 Data: 1,797 real 8x8 scans of digits that come with scikit-learn; no download.
-Expected: HEADLINE
+Expected: `mse` ends at 4.6 times the test mse of `bce`, `mse[straight_through]` at 1.00
+times and `mse_linear` at 0.67 times.
 """
 
 import dataclasses

@@ -108,7 +108,7 @@ class Executor:
         """Start compiling what a family needs in the background, once."""
         # Made here: two threads would make them twice.
         self._data(family)
-        self._network(family)
+        self._diagnoser(family)
         kind = self._kind(family)
         if kind not in self._programs:
             self._programs[kind] = self._compilers.submit(self._compile, family)
@@ -325,9 +325,14 @@ class Executor:
         network, _ = self._network(family)
         settings = self._settings(family)
         program = Program(network, settings, self.layout, self._mesh)
+        dataset = self._datasets[family.dataset]
+        seen = np.asarray(dataset.train.images), np.asarray(dataset.validation.images)
         run = Run(family.dataset, family.model, family.loss, 1e-3, 0, "tune", {})
         replica = self._replica(run, data)
-        program.compile(stack([replica], self.layout), data.train, data.validation)
+        replicas = stack([replica], self.layout)
+        program.compile(replicas, data.train, data.validation)
+        # Not waited for: the first final runs come after all tuning.
+        self._compilers.submit(self._diagnoser(family).compile, replicas, *seen)
         return program
 
 

@@ -39,6 +39,7 @@ class Diagnoser:
     ) -> None:
         self._batch, self._mesh = settings.batch_size, mesh
         size, unravel = unravelling(network)
+        self._size = size
 
         def forward(weights: jax.Array, images_u8: jax.Array) -> Any:
             return network.apply(unravel(weights[:size]), as_intensity(images_u8))
@@ -62,6 +63,19 @@ class Diagnoser:
         self._pull = over_slots(pull, 1)
         self._pixels = over_slots(pixels, 4)
         self._powers = over_slots(_powers, 2)
+
+    def compile(
+        self, replicas: Replica, train_u8: np.ndarray, validation_u8: np.ndarray
+    ) -> None:
+        """Compile all that `measure` needs ahead of its first call, for these shapes.
+
+        Slots that rest compute nothing.
+        """
+        idle = replicas._replace(active=np.zeros_like(replicas.active))
+        size = self._size + len(idle.loss.scalars)
+        weights = np.zeros((len(idle.active), size), np.float32)
+        parts = train_u8[: 2 * self._batch], validation_u8[: self._batch]
+        self.measure(idle, put(weights, self._mesh), *parts, lambda steps: None)
 
     def measure(
         self,

@@ -30,7 +30,10 @@ optimiser, start and rate.
 
 Deviations: lengths are made equal in raw output and not in the weights, where a
 gradient's length depends on the network. A weight of the target is never below that of
-the grey 0.02, or black pixels would not train at all.
+the grey 0.02, or black pixels would not train at all. With two tuning seeds gradient
+descent chose for `bce`, from kernels of 1 and 3 times the usual size, a rate of 3, at
+which some of the eight seeds spike: there the tuned difference says more of that choice
+than of the loss.
 """
 
 import itertools
@@ -75,13 +78,13 @@ RATES = {
     "adam": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
     "sgd": (0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
 }
-TUNING = {"adam": 2, "sgd": 6}  # seeds: with two, sgd chose rates that spike on some
 EQUAL = {"adam": 1e-2, "sgd": 0.3}
 POLICIES = ("tuned", "equal")
 SEEDS = 8
 CLEAR = 0.05  # of log mse: of a smaller difference no shares are told
 LEAST = 0.02  # share of variance that is told
 DRAWS = 300  # of seeds
+STUCK = "diag_stuck_share"
 
 
 def name_of(optimiser: str, start: str, policy: str) -> str:
@@ -99,7 +102,7 @@ def grids(quick: bool) -> dict[str, Sweep]:
             learning_rates=RATES[optimiser]
             if policy == "tuned"
             else (EQUAL[optimiser],),
-            tuning_seeds=tuple(range(1000, 1000 + TUNING[optimiser])),
+            tuning_seeds=(1000, 1001),
             seeds=tuple(range(2 if quick else SEEDS)),
             train_steps=20 if quick else 200,
             batch_size=64,
@@ -213,9 +216,7 @@ def conclude(evidence: Evidence) -> Outcome:
             "shares": {part: _plain(value) for part, value in shares.items()},
             "beside": {loss: _plain(value) for loss, value in beside.items()},
             "stuck": {
-                loss: round(
-                    evidence.trial(grid).mean(loss, "diag_stuck_share").center, 4
-                )
+                loss: _plain(evidence.trial(grid).mean(loss, STUCK))[0]
                 for loss in ("bce", "mse", "mse[straight_through]", "mse_linear")
             },
         }
@@ -242,8 +243,10 @@ def answer(counts: Mapping[str, Any]) -> str:
         found = own["difference"] if loss == "mse" else own["beside"][loss]
         return _ratio(Interval(*found))
 
-    def part(name: str) -> str:
-        return _percent(Interval(*white["shares"][name]))
+    plain = conditions[name_of("sgd", "white", "equal")]
+
+    def part(name: str, own: Mapping[str, Any] = white) -> str:
+        return _percent(Interval(*own["shares"][name]))
 
     def arm(name: str) -> str:
         return _ratio(Interval(*usual["arms"][name]))
@@ -261,7 +264,10 @@ def answer(counts: Mapping[str, Any]) -> str:
         f"The parts do not simply add up. Started as usual, `{_WEIGHED}` ends at "
         f"{arm(_WEIGHED)} times `bce` and `{_SATURATED}` at {arm(_SATURATED)} times, "
         "while `mse`, which has both parts, does not: weights that follow the output "
-        "let a pixel go only once it is right."
+        "let a pixel go only once it is right. At one rate for all, gradient descent "
+        "also pays for the size of the gradient: from the white start `mse` ends at "
+        f"{times(plain)} times `bce`, {part('scale', plain)} of it by scale and "
+        f"{part('saturation', plain)} by saturation."
     )
 
 
@@ -360,8 +366,8 @@ def _draw(drawn: Mapping[str, Mapping[str, Interval]]) -> Drawing:
         for place, name in enumerate(names):
             value = values[name]
             y = row + 0.19 * (place - 1.5)
-            low, center, top = (math.exp(x) for x in vars(value).values())
-            low, top = sorted((low, top))
+            ends = (value.low, value.center, value.high)
+            low, center, top = (math.exp(x) for x in ends)
             mark = marks[name]
             axes.plot([low, top], [y, y], color=mark.colour, lw=1)
             axes.plot(
@@ -371,7 +377,7 @@ def _draw(drawn: Mapping[str, Mapping[str, Interval]]) -> Drawing:
     axes.set_yticks(range(len(drawn)), list(drawn))
     axes.set_ylim(len(drawn) - 0.4, -0.6)
     axes.set_xscale("log")
-    ticks = (0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10)
+    ticks = (0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 7, 10)
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.set_xlabel("factor on test mse, `mse` arm over `bce` arm")
