@@ -67,7 +67,13 @@ COLUMNS = tuple(
 RATE = 9e-3  # of the pictures: what every loss chose
 DECIDE = ("mse", "ssim")
 SHOWN = 8  # pictures of a row
-DRAWN = ("bce", "mse", "gaussian(sigma=0.2)", "gaussian_shared", "continuous_bernoulli")
+DRAWN = (
+    "bce",
+    "gaussian(sigma=0.45)",
+    "mse",
+    "gaussian_shared",
+    "continuous_bernoulli",
+)
 
 
 def gaussian(sigma: float) -> str:
