@@ -38,6 +38,7 @@ case $verb in
     data) ;; # data list, data prepare NAME: datasets and their state
     launch) ;; # runs a sweep on cloud TPU or any rented accelerator
     soak) ;; # injects faults into real sweeps and counts what was lost
+    bench) extra=bench ;; # measures speed against a PyTorch twin, in pairs
     test) module=tests extra=dev ;; # linter, type checker, import rules and tests
     -h | --help | help) usage && exit ;;
     *)

@@ -98,6 +98,7 @@ def _compiled(
         sweep.latent_dim,
         sweep.width,
         sweep.hidden,
+        sweep.precision,
     )
     noise = dataset.noise
     targets = None if noise is None else functools.partial(noisy_targets, noise)

@@ -22,7 +22,6 @@ AXES = (
     "seeds",
     "tuning_seeds",
 )
-PRECISIONS = ("float32",)
 DEFAULT_SCHEDULE = "cosine"
 _OPTIONAL = {
     "image_size": int,
@@ -66,7 +65,7 @@ class Sweep:
     max_examples: int | None = None  # images, all splits together; None: every one
     group_by: str | None = None  # "parent": pictures of a folder stay in one split
     schedule: str | None = None  # of the learning rate; None: cosine, falls to 0
-    precision: str = "float32"
+    precision: str = "float32"  # of the network's own computation; or "bfloat16"
     primary_metric: str = "ssim"
     curve_points: int = 10  # how often a run is looked at while it trains
 
@@ -251,5 +250,3 @@ def _check(sweep: Sweep) -> None:
     if sweep.schedule == DEFAULT_SCHEDULE:
         # Said or not said, it is the same run.
         object.__setattr__(sweep, "schedule", None)
-    if sweep.precision not in PRECISIONS:
-        raise unknown("config.precision", str(sweep.precision), PRECISIONS)

@@ -27,6 +27,8 @@ from experiments.latent import Latent
 from experiments.resident import Resident
 from experiments.store import Result, Run
 from lossjax import METRICS, NUMERICS, models, platform, resolve
+from lossjax.choice import Choice
+from lossjax.loss import Loss
 from lossjax.replicas import Replica, make_mesh, plan_layout, stack
 from lossjax.scoring import Scorer
 from lossjax.training import Program, Settings
@@ -51,14 +53,15 @@ def family_of(run: Run) -> Family:
 class _Kind:
     """What a compiled program depends on: the shapes of a family's data, not the data.
 
-    So one program serves every dataset of the same split sizes and noise.
+    So one program serves every dataset of the same split sizes and noise, and all loss
+    families that can share it.
     """
 
     train: tuple[int, ...]
     validation: tuple[int, ...]
     noise: Noise | None
     model: str
-    loss: str
+    losses: tuple[str, ...]
 
 
 class Executor:
@@ -214,7 +217,21 @@ class Executor:
 
     def _replica(self, run: Run, data: Resident) -> Replica:
         loss = resolve(run.loss)
-        return Replica(run.seed, run.learning_rate, loss, loss.start(data.mean), True)
+        among = [resolve(name) for name in self._sharing(run.model, loss)]
+        chosen = Choice.of(loss, among) if among else loss
+        return Replica(run.seed, run.learning_rate, chosen, loss.start(data.mean), True)
+
+    def _sharing(self, model: str, loss: Loss) -> tuple[str, ...]:
+        """The families that share a program with a loss; none where it has its own.
+
+        Compiling a network once more costs more than a branch that is not taken. Side
+        by side every branch is taken, and scalars that are trained differ in number.
+        """
+        if self.layout.mapping != "map" or loss.scalars:
+            return ()
+        named = [resolve(name) for name in self._sweep.losses]
+        alike = [o for o in named if o.channels == loss.channels and not o.scalars]
+        return tuple(dict.fromkeys(other.family for other in alike))
 
     def _kind(self, family: Family) -> _Kind:
         dataset = self._datasets[family.dataset]
@@ -223,7 +240,7 @@ class Executor:
             dataset.validation.images.shape,
             dataset.noise,
             family.model,
-            family.loss,
+            self._sharing(family.model, resolve(family.loss)) or (family.loss,),
         )
 
     def _data(self, family: Family) -> Resident:
@@ -244,6 +261,7 @@ class Executor:
                 sweep.latent_dim,
                 sweep.width,
                 sweep.hidden,
+                sweep.precision,
             )
             network = models.build(family.model, shape)
             losses = [resolve(name) for name in sweep.losses]
@@ -253,7 +271,7 @@ class Executor:
         return self._networks[key]
 
     def _compile(self, family: Family) -> Program:
-        loss, data = resolve(family.loss), self._data(family)
+        data = self._data(family)
         network, _ = self._network(family)
         noise = self._datasets[family.dataset].noise
         targets = None if noise is None else functools.partial(noisy_targets, noise)
@@ -261,7 +279,8 @@ class Executor:
         schedule = self._sweep.schedule or DEFAULT_SCHEDULE
         settings = Settings(steps, batch, targets, schedule)
         program = Program(network, settings, self.layout, self._mesh)
-        replica = Replica(0, 1e-3, loss, loss.start(data.mean), True)
+        run = Run(family.dataset, family.model, family.loss, 1e-3, 0, "tune", {})
+        replica = self._replica(run, data)
         program.compile(stack([replica], self.layout), data.train, data.validation)
         return program
 

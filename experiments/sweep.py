@@ -146,6 +146,8 @@ def checked(sweep: Sweep) -> Sweep:
         names.append(model.name)
     if sweep.schedule is not None and sweep.schedule not in SCHEDULES:
         raise unknown("config.schedule", str(sweep.schedule), SCHEDULES)
+    if sweep.precision not in models.PRECISIONS:
+        raise unknown("config.precision", str(sweep.precision), models.PRECISIONS)
     sweep = Sweep.from_json(sweep.to_json() | {"losses": losses, "models": names})
     metrics = [name for name, row in measured(sweep).items() if row.direction != "none"]
     if sweep.primary_metric not in metrics:

@@ -38,6 +38,8 @@ class Shape:
       latent_dim: size of the code.
       width: channels of each stride-2 convolution (conv_ae).
       hidden: units of each hidden layer (mlp_ae).
+      precision: what the network computes in, a key of PRECISIONS; weights stay float32
+        and so does raw output.
     """
 
     image: tuple[int, int, int]
@@ -45,6 +47,7 @@ class Shape:
     latent_dim: int = 8
     width: tuple[int, ...] = (16, 32)
     hidden: tuple[int, ...] = (128,)
+    precision: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -194,6 +197,11 @@ def _linear(shape: Shape, codes: int, *, rngs: nnx.Rngs) -> nnx.Module:
     return _DenseAutoencoder(shape, codes, (), rngs=rngs)
 
 
+# What a network computes in; its weights, its output and every loss stay float32.
+PRECISIONS: Mapping[str, Any] = types.MappingProxyType(
+    {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+)
+
 # A body's last layer is its attribute `head`: see `_initial`.
 _BODIES: Mapping[str, Callable[..., Any]] = types.MappingProxyType(
     {"conv": _ConvAutoencoder, "mlp": _dense, "linear": _linear}
@@ -251,11 +259,19 @@ def build(name: str, shape: Shape) -> Network:
     graph, state = nnx.split(nnx.eval_shape(lambda: make(rngs=nnx.Rngs(0))))
     weights = nnx.to_pure_dict(state)
 
+    compute = PRECISIONS[shape.precision]
+
+    def inside(params: Any, values: jax.Array) -> tuple[Any, jax.Array]:
+        cast = jax.tree.map(lambda leaf: leaf.astype(compute), (params, values))
+        return nnx.merge(graph, cast[0]), cast[1]
+
     def encode(params: Any, images: jax.Array) -> jax.Array:
-        return nnx.merge(graph, params).code_of(images)
+        network, images = inside(params, images)
+        return network.code_of(images).astype(jnp.float32)
 
     def decode(params: Any, code: jax.Array) -> jax.Array:
-        return nnx.merge(graph, params).raw_of(code)
+        network, code = inside(params, code)
+        return network.raw_of(code).astype(jnp.float32)
 
     def apply(params: Any, images: jax.Array) -> Output:
         code = encode(params, images)

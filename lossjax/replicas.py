@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from lossjax.choice import Choice
 from lossjax.loss import Loss
 
 BLOCK = 256  # images scored at a time
@@ -21,14 +22,14 @@ class Replica(NamedTuple):
     Attributes:
       seed: uint32; fixes initial weights and batch order, whatever the loss.
       learning_rate: float32, the peak rate; it falls to 0 along a cosine.
-      loss: the loss with its hyperparameters.
+      loss: the loss with its hyperparameters, or the choice of one of several.
       start: float32 (channels * blocks,), raw output of a constant image.
       active: False for a slot that only fills the program; it does no work.
     """
 
     seed: Any
     learning_rate: Any
-    loss: Loss
+    loss: Loss | Choice
     start: Any
     active: Any
 
@@ -102,16 +103,21 @@ def stack(replicas: list[Replica], layout: Layout) -> Replica:
     slots = [idle] * layout.replicas
     for index, replica in enumerate(replicas):
         slots[slot(index, layout)] = replica
-    types = Replica(np.uint32, np.float32, np.float32, np.float32, np.bool_)  # type: ignore[arg-type]
     batched = jax.tree.map(
         lambda *leaves: np.stack([np.asarray(x) for x in leaves]), *slots
     )
-    return Replica(
-        *(
-            jax.tree.map(lambda x, t=kind: x.astype(t), leaf)
-            for leaf, kind in zip(batched, types, strict=True)
-        )
+    return batched._replace(
+        seed=batched.seed.astype(np.uint32),
+        active=batched.active.astype(np.bool_),
+        loss=jax.tree.map(_narrow, batched.loss),
+        learning_rate=_narrow(batched.learning_rate),
+        start=_narrow(batched.start),
     )
+
+
+def _narrow(values: np.ndarray) -> np.ndarray:
+    """An int32 stays what it is, an index; all else is float32."""
+    return values if values.dtype == np.int32 else values.astype(np.float32)
 
 
 def slot(index: int, layout: Layout) -> int:

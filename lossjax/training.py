@@ -1,7 +1,8 @@
 """The compiled trainer: one program trains many replicas of one loss family.
 
 A replica is one run: seed, learning rate and hyperparameters are traced, so a program
-belongs to (dataset, model, loss family) and compiles once for a whole grid. Replicas
+belongs to (dataset, model, loss family), or to a choice of families, and compiles once
+for a whole grid. Replicas
 are spread over the devices of a mesh and need no communication. The host calls
 `advance` one interval of steps at a time; between calls it shows progress, stops, or
 saves the state.
@@ -20,6 +21,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh
 
+from lossjax.choice import Choice
 from lossjax.loss import Loss
 from lossjax.metrics import METRICS
 from lossjax.models import Network
@@ -298,7 +300,7 @@ def _at(targets: Any, key: jax.Array, places: jax.Array, clean: jax.Array) -> ja
 
 def _validate(
     network: Network,
-    loss: Loss,
+    loss: Loss | Choice,
     parameters: Any,
     scalars: Any,
     validation: Blocks,

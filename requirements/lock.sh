@@ -22,5 +22,12 @@ compile tpu "${core[@]}" --extra tpu "$@"
 compile store "${core[@]}" --extra store "$@"
 compile cluster "${core[@]}" --extra cluster --extra store "$@"
 compile dev "${core[@]}" --group dev "$@"
+# PyTorch comes as another build, with other libraries, on every index: here its version
+# is fixed, not its hash, and pip finds what the build at hand needs besides.
+sed -n 's/^bench = \["\(.*\)"\]$/\1/p' pyproject.toml |
+    uv pip compile - --quiet --no-header --no-annotate --python-version 3.11 \
+        --constraints requirements/constraints.txt --constraints requirements/cpu.lock \
+        --no-config --no-emit-index-url --no-emit-find-links |
+    grep -vE '^(nvidia-|cuda-|triton)' >requirements/bench.lock
 # SkyPilot has its own idea of protobuf, so it gets an environment of its own.
 sed -n 's/^launch = \["\(.*\)"\]$/\1/p' pyproject.toml | compile launch - "$@"

@@ -7,6 +7,7 @@ import pytest
 from absl import flags
 
 from experiments import config
+from experiments import sweep as program
 from experiments.commandline import ROOT, parse_sweep
 from experiments.config import Sweep, UserError
 
@@ -141,7 +142,6 @@ def test_every_field_can_be_overridden() -> None:
         ("--config.image_size=1", ["config.image_size = 1"]),
         ("--config.max_examples=5", ["config.max_examples = 5", "12"]),
         ("--config.group_by=day", ["config.group_by = 'day'", "'parent'"]),
-        ("--config.precision=float23", ["config.precision", "float32"]),
     ],
 )
 def test_bad_input_is_one_line_that_names_it(argument: str, words: list[str]) -> None:
@@ -186,3 +186,9 @@ def test_one_rate_needs_no_tuning_seeds() -> None:
     assert Sweep(learning_rates=(1e-3,), tuning_seeds=()).tuning_seeds == ()
     with pytest.raises(UserError, match="tuning_seeds"):
         Sweep(learning_rates=(1e-3, 1e-2), tuning_seeds=())
+
+
+def test_a_precision_that_is_not_known_is_named() -> None:
+    with pytest.raises(UserError, match="config.precision 'float23': did you mean"):
+        program.checked(Sweep(precision="float23"))
+    assert program.checked(Sweep(precision="bfloat16")).precision == "bfloat16"

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lossjax.models import MODELS, Shape, build
+from lossjax.models import MODELS, PRECISIONS, Shape, build
 
 every_model = pytest.mark.parametrize("name", MODELS)
 IMAGES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (7, 9, 1), (5, 2, 3)]
@@ -95,3 +95,17 @@ def test_refuses_sizes_that_make_no_network() -> None:
             build("conv_ae", shape)
     with pytest.raises(ValueError, match="unknown model 'conv': did you mean conv_ae"):
         build("conv", Shape((8, 8, 1)))
+
+
+def test_bfloat16_computes_otherwise_and_keeps_float32_weights_and_output() -> None:
+    images = jnp.asarray(np.random.default_rng(0).uniform(size=(4, 8, 8, 1)), "float32")
+    raws = []
+    for precision in PRECISIONS:
+        network = build("conv_ae", Shape((8, 8, 1), width=(4, 8), precision=precision))
+        params = network.init(jax.random.key(0), jnp.zeros(1))
+        assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.float32.dtype}
+        raw, code = network.apply(params, images)
+        assert raw.dtype == code.dtype == jnp.float32
+        raws.append(raw)
+    error = jnp.max(jnp.abs(raws[0] - raws[1])) / jnp.max(jnp.abs(raws[0]))
+    assert 1e-4 < error < 3e-2

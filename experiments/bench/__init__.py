@@ -1,0 +1,1 @@
+"""Speed measured against PyTorch, in pairs: the verb `bench`."""

@@ -1,0 +1,103 @@
+"""What was measured, as a Markdown table."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+# What each part was to reach: (against as installed, against its best).
+GOALS: Mapping[str, tuple[float, float | None]] = {
+    "one 28x28": (1.6, 1.1),
+    "two 28x28": (1.6, 1.1),
+    "one 32x32 colour": (1.6, 1.1),
+    "two 32x32 colour": (1.6, 1.1),
+    "32 digits": (7.0, 4.0),
+}
+
+
+def markdown(found: Mapping[str, Any]) -> str:
+    """All parts that were measured, as a page of Markdown."""
+    pieces = [_nets(found["nets"])] if found["nets"] else []
+    lines = [line(found) for line in (_sweep, _replicas, _precision, _losses)]
+    pieces += [text for text in lines if text]
+    return "\n\n".join(pieces) + "\n"
+
+
+def _nets(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    lines = []
+    for name, row in rows.items():
+        ours = row["images_per_second"]["ours"]["median"]
+        installed, best = GOALS[name]
+        lines.append(
+            {
+                "network": f"{name}, batch {row['batch']}",
+                "images/s": f"{ours:,.0f}",
+                "of the GEMM rate": f"{100 * row['share_of_gemm']['median']:.0f} %",
+                "against PyTorch as installed": _times(row["against_installed"]),
+                "against its best": _times(row["against_best"]),
+                "its best": row["best"],
+                "goals": f"{installed:g} x, {best:g} x",
+            }
+        )
+    return pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)
+
+
+def _sweep(found: Mapping[str, Any]) -> str:
+    if "sweep" not in found:
+        return ""
+    part = found["sweep"]
+    seconds = {kind: value["median"] for kind, value in part["seconds"].items()}
+    share = 100 * part["compile_share"]["median"]
+    left = 100 * part["warm_of_cold_compile"]["median"]
+    return (
+        f"A whole digits sweep of {part['runs']} runs, from process start to the "
+        f"report: {seconds['cold']:.0f} s the first time, {seconds['warm']:.0f} s with "
+        f"a warm compilation cache; the same runs as a plain PyTorch script "
+        f"{seconds['twin']:.0f} s: {_times(part['against_twin']['cold'])} and "
+        f"{_times(part['against_twin']['warm'])}. Compilation is {share:.0f} % of the "
+        f"first time; a warm cache leaves {left:.0f} % of that."
+    )
+
+
+def _replicas(found: Mapping[str, Any]) -> str:
+    if "replicas" not in found:
+        return ""
+    part = found["replicas"]
+    return (
+        f"A run at {part['many']} replicas takes {_times(part['time_per_run'])} the "
+        f"time of a run at {part['few']}; one more replica takes "
+        f"{part['state_bytes_a_run'] / 1e3:.0f} KB of state and "
+        f"{part['temporary_bytes_a_run'] / 1e3:.0f} KB of temporary memory."
+    )
+
+
+def _precision(found: Mapping[str, Any]) -> str:
+    if "bfloat16" not in found:
+        return ""
+    part = found["bfloat16"]
+    metrics = pd.DataFrame(
+        [
+            {
+                "metric": name,
+                "change": f"{value['change']:+.2g}",
+                "of the spread over seeds": f"{value['of_spread']:.2f}",
+            }
+            for name, value in part["metrics"].items()
+        ]
+    ).to_markdown(index=False, disable_numparse=True)
+    return (
+        f"precision=bfloat16 on the 28x28 network: {_times(part['speed'])} the speed "
+        f"of float32. Its effect on every metric of digits (bce and mse, the larger):"
+        f"\n\n{metrics}"
+    )
+
+
+def _losses(found: Mapping[str, Any]) -> str:
+    if "losses" not in found:
+        return ""
+    items = [f"{name} {_times(value)}" for name, value in found["losses"].items()]
+    return f"Time of a 28x28 step relative to mse: {', '.join(items)}."
+
+
+def _times(value: Mapping[str, float]) -> str:
+    return f"{value['median']:.2f} x [{value['low']:.2f}, {value['high']:.2f}]"
