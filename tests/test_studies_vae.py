@@ -4,11 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.commandline import ROOT
 from experiments.statistics import Arm
-from experiments.studies import matched_scale, vae_pytorch
+from experiments.studies import folder, matched_scale, vae_pytorch
 from experiments.studies.finding import Verdict
 from experiments.studies.matched_scale import MEAN, OTHERS, SIGMAS, SUM, gaussian
 from experiments.studies.study import Evidence, Trial
+from experiments.studies.table import STUDIES
 
 SEEDS = np.linspace(-1, 1, 6)
 MADE = {"quick": False}
@@ -117,3 +119,21 @@ def test_the_test_loss_of_the_example_within_a_nat(loss: float, verdict: str) ->
     assert found["test loss, epoch 4"] == "reproduced"
     assert found["test loss, epoch 10"] == verdict
     assert outcome.holds == (verdict == "reproduced")
+
+
+def test_the_words_of_the_readme_are_the_published_numbers() -> None:
+    summary = folder.summary_of(STUDIES["matched_scale"])
+    assert summary is not None
+    counts = summary["counts"]
+    text = " ".join((ROOT / "README.md").read_text().split())
+    removed = counts["removed"]
+    for words in (
+        f"(sigma {counts['matched_sigma']:.2f}) has {removed['mse']:.0%}".replace(
+            "%", " %"
+        ),
+        f"{removed['ssim']:.0%}".replace("%", " %") + " of that in SSIM",
+        f"removes {counts['removed_by_pull']:.0%}".replace("%", " %"),
+    ):
+        assert words in text, words
+    assert round(removed["bits_gaussian"], 2) == 1
+    assert max(counts[f"kl_mean_{loss}"] for loss in ("bce", "mse")) < 5e-4

@@ -25,7 +25,14 @@ A mean over pixels beside a KL summed over the code is beta = 784: a standard de
 of 19.8. Published (findings of practitioners): such a code collapses, KL < .1 nats,
 where the sum gives more than 5.
 
-The pictures come from one seed of each loss at a rate of 0.001, trained once more.
+What was found: the pictures follow the expectation, the variance does not (.167). The
+mean p (1 - p) over all pixels is not what counts, but that of the pixels that carry
+the residuals: .456^2 = .208, which `implied_sigma` measures. A Gaussian of that scale
+alone, nothing fitted, removes four fifths of the difference in KL.
+
+Every loss chose the largest rate tried, 0.009, at the edge of the extended grid: a
+longer grid might serve all of them better. The pictures come from one seed of each loss
+at that rate, trained once more.
 """
 
 import dataclasses
@@ -57,9 +64,16 @@ COLUMNS = tuple(
     f"test_{name}"
     for name in (*METRICS, "implied_sigma", "active_units", "bits_per_dim")
 )
+RATE = 9e-3  # of the pictures: what every loss chose
 DECIDE = ("mse", "ssim")
 SHOWN = 8  # pictures of a row
-DRAWN = ("bce", "mse", "gaussian(sigma=0.2)", "gaussian_shared", "continuous_bernoulli")
+DRAWN = (
+    "bce",
+    "gaussian(sigma=0.45)",
+    "mse",
+    "gaussian_shared",
+    "continuous_bernoulli",
+)
 
 
 def gaussian(sigma: float) -> str:
@@ -108,7 +122,7 @@ def pictures(task: Task) -> pd.DataFrame:
         dataset = _cut(task.data["mnist"], planned.max_examples or IMAGES)
         losses = tuple(loss for loss in DRAWN if loss in planned.losses)
         one = dataclasses.replace(
-            planned, losses=losses, learning_rates=(1e-3,), seeds=(0,), tuning_seeds=()
+            planned, losses=losses, learning_rates=(RATE,), seeds=(0,), tuning_seeds=()
         )
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
@@ -173,6 +187,8 @@ def conclude(evidence: Evidence) -> Outcome:
             "between .02 and .08",
             f"{shown(variance)}, sigma {scale.mean():.3f}",
             0.02 <= variance.center <= 0.08,
+            "the mean p (1 - p) over all pixels was expected to count; it is that of "
+            "the pixels that carry the residuals, whose share is larger",
             number=variance,
         ),
     ]
