@@ -28,11 +28,11 @@ from experiments.latent import Latent
 from experiments.resident import Resident
 from experiments.store import Result, Run
 from lossjax import METRICS, NUMERICS, models, platform, resolve
-from lossjax.choice import Choice
 from lossjax.diagnoser import Diagnoser
 from lossjax.diagnostics import DIAGNOSTICS, QUARTER, steps_to
 from lossjax.links import sigmoid
 from lossjax.loss import Loss
+from lossjax.one_of import OneOf
 from lossjax.replicas import Replica, make_mesh, plan_layout, stack
 from lossjax.scoring import Scorer
 from lossjax.training import DEFAULT_OPTIMISER, Program, Settings
@@ -246,7 +246,7 @@ class Executor:
     def _replica(self, run: Run, data: Resident) -> Replica:
         loss = resolve(run.loss)
         among = [resolve(name) for name in self._sharing(run.model, loss)]
-        chosen = Choice.of(loss, among) if among else loss
+        chosen = OneOf.of(loss, among) if among else loss
         start = start_of(loss, data.mean, self._sweep.start_logit)
         return Replica(run.seed, run.learning_rate, chosen, start, True)
 

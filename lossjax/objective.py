@@ -11,10 +11,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from lossjax.choice import Choice
 from lossjax.loss import Loss
 from lossjax.losses import LOSSES
 from lossjax.models import Network
+from lossjax.one_of import OneOf
 
 Targets = Callable[[jax.Array], jax.Array]
 
@@ -55,7 +55,7 @@ def unbounded(family: str) -> bool:
         return not small and bool(jnp.any(LOSSES[family].floor(ends) == -jnp.inf))
 
 
-def dequantises(network: Network, loss: Loss | Choice) -> bool:
+def dequantises(network: Network, loss: Loss | OneOf) -> bool:
     """Whether this loss trains on dequantised pixels with this network.
 
     Where a variational model is told to, and where its density would be infinite: a
@@ -70,7 +70,7 @@ def dequantises(network: Network, loss: Loss | Choice) -> bool:
 
 def objective(
     network: Network,
-    loss: Loss | Choice,
+    loss: Loss | OneOf,
     parameters: Any,
     scalars: Mapping[str, Any],
     images: jax.Array,

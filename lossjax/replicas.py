@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from lossjax.choice import Choice
 from lossjax.loss import Loss
+from lossjax.one_of import OneOf
 
 BLOCK = 256  # images scored at a time
 REPLICA = "replica"  # the mesh axis that replicas are spread over
@@ -29,7 +29,7 @@ class Replica(NamedTuple):
 
     seed: Any
     learning_rate: Any
-    loss: Loss | Choice
+    loss: Loss | OneOf
     start: Any
     active: Any
 

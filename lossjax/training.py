@@ -20,11 +20,11 @@ import optax
 from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh
 
-from lossjax.choice import Choice
 from lossjax.loss import Loss
 from lossjax.metrics import METRICS
 from lossjax.models import Network
 from lossjax.objective import objective, probe_key, seen
+from lossjax.one_of import OneOf
 from lossjax.replicas import Blocks, Layout, Replica, as_intensity, put, spread
 
 # No weight of a useful network here comes near; a run beyond it has diverged even where
@@ -201,7 +201,7 @@ def noise_key(seed: jax.Array) -> jax.Array:
     return jax.random.fold_in(jax.random.key(seed), 2)
 
 
-def scalars_of(loss: Loss | Choice, tail: jax.Array) -> dict[str, jax.Array]:
+def scalars_of(loss: Loss | OneOf, tail: jax.Array) -> dict[str, jax.Array]:
     """The loss's trained scalars, from what follows the network's weights."""
     return dict(zip(sorted(loss.scalars), tail, strict=True))
 
@@ -324,7 +324,7 @@ def _at(targets: Any, key: jax.Array, places: jax.Array, clean: jax.Array) -> ja
 
 def _validate(
     network: Network,
-    loss: Loss | Choice,
+    loss: Loss | OneOf,
     parameters: Any,
     scalars: Any,
     validation: Blocks,

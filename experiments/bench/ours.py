@@ -49,7 +49,7 @@ class _Trainer:
         import numpy as np
 
         from lossjax import models, replicas, resolve
-        from lossjax.choice import Choice
+        from lossjax.one_of import OneOf
         from lossjax.training import Program, Settings
 
         shape = models.Shape(
@@ -68,7 +68,7 @@ class _Trainer:
 
         def batch_of(name: str) -> Any:
             loss = resolve(name)
-            chosen = loss if loss.scalars else Choice.of(loss, among)
+            chosen = loss if loss.scalars else OneOf.of(loss, among)
             start = loss.start(np.full(work.image[2], images.mean() / 255))
             one = replicas.Replica(0, 1e-3, chosen, start, True)
             runs = [one._replace(seed=seed) for seed in range(work.replicas)]

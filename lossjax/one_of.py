@@ -14,7 +14,7 @@ from lossjax.loss import Loss
 
 
 @dataclasses.dataclass(frozen=True)
-class Choice:
+class OneOf:
     """Like the one Loss that `which` points to; a registered pytree, all of it traced.
 
     A network is compiled once for all of them: only the branch that is chosen runs
@@ -31,7 +31,7 @@ class Choice:
     losses: tuple[Loss, ...]
 
     @classmethod
-    def of(cls, loss: Loss, among: Sequence[Loss]) -> Choice:
+    def of(cls, loss: Loss, among: Sequence[Loss]) -> OneOf:
         """The choice of `loss`, with its hyperparameters, among others' families.
 
         Args:
@@ -43,11 +43,11 @@ class Choice:
         """
         families = [other.family for other in among]
         if loss.family not in families:
-            raise ValueError(f"Choice: {loss.family} is not among {families}")
+            raise ValueError(f"OneOf: {loss.family} is not among {families}")
         if {other.channels for other in among} != {loss.channels} or any(
             other.scalars for other in among
         ):
-            raise ValueError(f"Choice: {families} differ in channels, or have scalars")
+            raise ValueError(f"OneOf: {families} differ in channels, or have scalars")
         at = families.index(loss.family)
         losses = [loss if k == at else other for k, other in enumerate(among)]
         if len(losses) == 1:
@@ -73,6 +73,4 @@ class Choice:
         return jax.lax.switch(table[self.which], branches, raw)
 
 
-jax.tree_util.register_dataclass(
-    Choice, data_fields=["which", "losses"], meta_fields=[]
-)
+jax.tree_util.register_dataclass(OneOf, data_fields=["which", "losses"], meta_fields=[])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from lossjax import resolve
-from lossjax.choice import Choice
 from lossjax.models import Shape, build
+from lossjax.one_of import OneOf
 from lossjax.replicas import Layout, Replica, blocks_of, make_mesh, stack
 from lossjax.training import Program, Settings
 
@@ -22,7 +22,7 @@ def test_is_the_loss_that_was_chosen() -> None:
     among = [resolve(name) for name in NAMES]
     for text in ("bce", "mse_linear", "huber(delta=0.3)", "ssim"):
         loss = resolve(text)
-        choice = jax.tree.map(jnp.asarray, Choice.of(loss, among))
+        choice = jax.tree.map(jnp.asarray, OneOf.of(loss, among))
         fn = jax.jit(lambda c, r: jnp.sum(c.fn(r, target)))
         slopes = [jax.grad(fn, 1)(one, raw) for one in (choice, loss)]
         np.testing.assert_allclose(*slopes, rtol=1e-5, atol=1e-8)
@@ -40,7 +40,7 @@ def test_is_the_loss_that_was_chosen() -> None:
 )
 def test_refuses_what_cannot_share(text: str, among: tuple[str, ...], words) -> None:
     with pytest.raises(ValueError, match=words):
-        Choice.of(resolve(text), [resolve(name) for name in among])
+        OneOf.of(resolve(text), [resolve(name) for name in among])
 
 
 @pytest.mark.parametrize("text", ["ssim", "mse_linear"])
@@ -51,7 +51,7 @@ def test_trains_to_the_same_bits_whoever_shares_the_program(text: str) -> None:
     found = []
     for among in ((text,), NAMES):
         loss = resolve(text)
-        choice = Choice.of(loss, [resolve(name) for name in among])
+        choice = OneOf.of(loss, [resolve(name) for name in among])
         start = loss.start(np.array([0.3]))
         replicas = stack(
             [Replica(s, 1e-2, choice, start, True) for s in (0, 1)], LAYOUT
