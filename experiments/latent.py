@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from experiments.kept import Drawn
-from lossjax import LATENT_METRICS
+from lossjax import LATENT_METRICS, Loss
 from lossjax.latent_metrics import IW_SAMPLES, Facts, Terms
 from lossjax.models import Network
 from lossjax.replicas import Blocks, Replica
@@ -58,7 +58,7 @@ class Latent:
         if self._noise is None:
             self._noise = np.sqrt(terms.error.mean(axis=1, dtype=np.float64))
         latent, loss = self._network.latent, self._replicas.loss
-        assert latent is not None
+        assert latent is not None and isinstance(loss, Loss)
         dimension = int(np.prod(blocks.images.shape[2:]))
         facts = Facts(loss.law, loss.stretch, latent.beta, dimension, self._noise)
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from lossjax.choice import Choice
 from lossjax.loss import Loss
 from lossjax.losses import LOSSES
 from lossjax.models import Network
@@ -54,19 +55,26 @@ def unbounded(family: str) -> bool:
         return not small and bool(jnp.any(LOSSES[family].floor(ends) == -jnp.inf))
 
 
-def dequantises(network: Network, loss: Loss) -> bool:
+def dequantises(network: Network, loss: Loss | Choice) -> bool:
     """Whether this loss trains on dequantised pixels with this network.
 
     Where a variational model is told to, and where its density would be infinite: a
     model that draws its code has no other bound on it than the data's.
+
+    Raises:
+      TypeError: a choice of losses with a variational model, which each treats its way.
     """
     latent = network.latent
-    return latent is not None and (latent.dequantise or unbounded(loss.family))
+    if latent is None:
+        return False
+    if isinstance(loss, Choice):
+        raise TypeError("dequantises: a variational model takes one loss, not a choice")
+    return latent.dequantise or unbounded(loss.family)
 
 
 def objective(
     network: Network,
-    loss: Loss,
+    loss: Loss | Choice,
     parameters: Any,
     scalars: Mapping[str, Any],
     images: jax.Array,

@@ -70,6 +70,7 @@ def _terms(
     block: jax.Array,
     samples: jax.Array,
 ) -> Terms:
+    assert isinstance(replica.loss, Loss)
     score = functools.partial(_scored, network, replica.loss)
     shapes = jax.eval_shape(score, weights, images_u8, block, samples)
     return jax.lax.cond(
