@@ -226,8 +226,10 @@ class Executor:
 
         Compiling a network once more costs more than a branch that is not taken. Side
         by side every branch is taken, and scalars that are trained differ in number.
+        What a variational model trains on depends on the loss: it shares with none.
         """
-        if self.layout.mapping != "map" or loss.scalars:
+        alone = models.resolve(model).variational
+        if self.layout.mapping != "map" or loss.scalars or alone:
             return ()
         named = [resolve(name) for name in self._sweep.losses]
         alike = [o for o in named if o.channels == loss.channels and not o.scalars]
