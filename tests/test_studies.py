@@ -70,9 +70,10 @@ def test_published_rows_are_small(study) -> None:
 def test_from_stored_needs_no_jax(tmp_path: Path) -> None:
     code = (
         "import sys\n"
+        "absent = {'jax', 'jaxlib', 'flax', 'optax', 'lossjax'}\n"
         "class Absent:\n"
         "    def find_spec(self, name, *_):\n"
-        "        if name.split('.')[0] in ('jax', 'jaxlib', 'flax', 'optax', 'lossjax'):\n"
+        "        if name.split('.')[0] in absent:\n"
         "            raise ImportError(name)\n"
         "sys.meta_path.insert(0, Absent())\n"
         "from experiments import reproduce\n"
