@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from tabulate import tabulate
 
 from experiments import cards, store
+from experiments.bench import table as bench
 from experiments.commandline import ROOT, Exit, run
 from experiments.config import UserError
 from experiments.data import DATASETS
@@ -67,6 +68,19 @@ def _soak() -> str:
     return tabulate(table, head, tablefmt="pipe", floatfmt=".1f")
 
 
+def _bench() -> str:
+    path = PUBLISHED / "bench" / "bench.json"
+    found = json.loads(path.read_text(encoding="utf-8"))
+    machine = found["hardware"]
+    versions = next(iter(found["nets"].values()))["facts"]
+    ours, twin = versions["ours"]["versions"], versions["as installed"]["torch"]
+    return (
+        f"Measured on {machine['processor']}, {machine['system']}, Python "
+        f"{machine['python']}, jax {ours['jax']}, PyTorch {twin}.\n\n"
+        f"{bench.markdown(found)}"
+    )
+
+
 def _study(study: Study) -> str:
     """A study's table, from its published summary."""
     summary = folder.summary_of(study)
@@ -112,6 +126,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "losses": cards.markdown,
     "datasets": _datasets,
     "soak": _soak,
+    "bench": _bench,
     "validation": functools.partial(_studies, VALIDATION),
     "studies": functools.partial(_studies, STUDIES),
     "published": _published,
