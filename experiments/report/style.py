@@ -7,12 +7,15 @@ says the same in print.
 """
 
 import dataclasses
+import functools
 import math
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import matplotlib.style
 from markupsafe import Markup
+from matplotlib import font_manager
 
 COLOURS = (
     "#0072b2",
@@ -59,7 +62,21 @@ RC: dict[Any, Any] = {
 
 def applied() -> AbstractContextManager[None]:
     """The report's style and no other, whatever the user's matplotlibrc says."""
+    _own_font()
     return matplotlib.style.context(["default", RC])
+
+
+@functools.cache
+def _own_font() -> None:
+    """Draw with the font that ships with matplotlib, not with the system's.
+
+    Both are DejaVu Sans; glyph numbers, and with them the bytes of a figure, differ.
+    """
+    family, manager = RC["font.family"], font_manager.fontManager
+    manager.ttflist = [font for font in manager.ttflist if font.name != family]
+    folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
+    for file in sorted(folder.glob(f"{family.replace(' ', '')}*.ttf")):
+        manager.addfont(file)
 
 
 def _ring(corners: int, start: float = 90.0, inner: float | None = None) -> Polygon:

@@ -280,8 +280,9 @@ def blob(book: Book) -> Answer:
         "A grey blob is the mean image: the network has not begun to learn. Tuned, "
         "both losses learn. Squared error per MNIST image of one linear code of thirty "
         f"numbers: {logistic} with sigmoid and BCE, {squared} with sigmoid and MSE, "
-        f"{plain} with MSE and no sigmoid. A blob with BCE calls for another learning "
-        "rate or for the read-out's bias at the mean image, not for another loss.",
+        f"{plain} with MSE and a clipped linear output. A blob with BCE calls for "
+        "another learning rate or for the read-out's bias at the mean image, not for "
+        "another loss.",
         "hinton_pca/hinton_pca.svg",
     )
 
