@@ -21,6 +21,7 @@ from lossjax.diagnostics import (
     spectrum,
 )
 from lossjax.models import Network
+from lossjax.objective import probe_key, seen
 from lossjax.replicas import Layout, Replica, as_intensity, blocks_of, put, spread
 from lossjax.training import Settings, noise_key, scalars_of, unravelling
 
@@ -29,6 +30,9 @@ _SHARES = ("stalled_share", "stuck_share", "saturated_share")
 
 class Diagnoser:
     """Measures replicas of any loss family of one network.
+
+    A network that corrupts its input is measured with the noise that it is scored with,
+    a variational one at the mean of its code and without the code's price.
 
     What depends on the loss is a small program for each family; the network's own are
     compiled once for all.
@@ -41,11 +45,14 @@ class Diagnoser:
         size, unravel = unravelling(network)
         self._size = size
 
+        def given(images_u8: jax.Array) -> jax.Array:
+            return seen(network, probe_key(0), as_intensity(images_u8))
+
         def forward(weights: jax.Array, images_u8: jax.Array) -> Any:
-            return network.apply(unravel(weights[:size]), as_intensity(images_u8))
+            return network.apply(unravel(weights[:size]), given(images_u8))
 
         def pull(weights: jax.Array, slopes: jax.Array, images_u8: jax.Array) -> Any:
-            images = as_intensity(images_u8)
+            images = given(images_u8)
             _, back = jax.vjp(
                 lambda flat: network.apply(unravel(flat), images).raw, weights[:size]
             )
