@@ -9,6 +9,7 @@ import importlib.metadata
 import importlib.util
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -92,7 +93,7 @@ def _torch() -> dict[str, Rival]:
     def bernoulli(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return -torch.distributions.ContinuousBernoulli(logits=z).log_prob(y)
 
-    none = {"reduction": "none"}
+    none: dict[str, Any] = {"reduction": "none"}
     p = torch.sigmoid
     return {
         "bce": rival(
