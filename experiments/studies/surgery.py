@@ -30,10 +30,10 @@ optimiser, start and rate.
 
 Deviations: lengths are made equal in raw output and not in the weights, where a
 gradient's length depends on the network. A weight of the target is never below that of
-the grey 0.02, or black pixels would not train at all. With two tuning seeds gradient
-descent chose for `bce`, from kernels of 1 and 3 times the usual size, a rate of 3, at
-which some of the eight seeds spike: there the tuned difference says more of that choice
-than of the loss.
+the grey 0.02, or black pixels would not train at all. Gradient
+descent is tuned on six seeds: on two it chose for `bce`, from kernels of 1 and 3 times
+the usual size, a rate of 3, at which some of the eight seeds spike, and the tuned
+difference said more of that choice than of the loss.
 """
 
 import itertools
