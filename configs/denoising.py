@@ -1,0 +1,37 @@
+"""Does noise on the input change which reconstruction loss is best?
+
+Four models that differ in the input alone: clean, with Gaussian noise, with a share of
+the pixels black, with a share black or white. The target is the clean image, the noise
+fresh at every step and the same for every loss.
+
+Command: ./run.sh sweep --config=configs/denoising.py
+Device and time: 2 CPU cores, about 1 minute.
+Data: 1,797 real 8x8 scans of digits that come with scikit-learn; no download.
+Expected: by squared error bce and mse share the best set with a clean input, with black
+pixels and with black or white ones; with Gaussian noise mse is best.
+"""
+
+from ml_collections import ConfigDict
+
+from experiments.config import sweep
+
+
+def get_config() -> ConfigDict:
+    return sweep(
+        datasets=("digits",),
+        models=(
+            "conv_ae",
+            'conv_ae(noise="gaussian")',
+            'conv_ae(noise="masking")',
+            'conv_ae(noise="salt_and_pepper")',
+        ),
+        losses=("bce", "mse", "mae", "ssim"),
+        learning_rates=(3e-3, 1e-2, 3e-2),
+        tuning_seeds=(1000, 1001),
+        seeds=tuple(range(8)),
+        train_steps=200,
+        batch_size=64,
+        latent_dim=8,
+        width=(16, 32),
+        primary_metric="mse",
+    )
