@@ -1,7 +1,7 @@
 """Which reconstruction loss for small grey images, a quarter of whose pixels are black?
 
 Command: ./run.sh sweep
-Device and time: 2 CPU cores, about 25 seconds, compilation included.
+Device and time: 2 CPU cores, about 30 seconds, compilation included.
 Data: 1,797 real 8x8 scans of digits that come with scikit-learn; no download.
 """
 
