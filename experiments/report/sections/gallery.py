@@ -1,6 +1,6 @@
 """The same test images through every loss, the originals on top."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from markupsafe import Markup
 from experiments import store
 from experiments.report import markup, style
 from experiments.report.album import Album
-from experiments.report.evidence import Cell, Evidence
+from experiments.report.evidence import Cell, Evidence, Group
 from experiments.store import Result
 
 TEMPLATE = """
@@ -27,25 +27,20 @@ TEMPLATE = """
 
 
 def build(evidence: Evidence, album: Album) -> Markup:
-    marks = style.marks(evidence.losses)
+    def shown(group: Group, loss: str, cell: Cell) -> Shown:
+        result = cell.shown
+        if result is None or result.gallery is None:
+            return None
+        images, originals = result.gallery, _originals(evidence, group)
+        count = min(len(images), len(images if originals is None else originals))
+        strip = markup.strip(
+            images[:count], f"{count} test images of {group.name} through {loss}"
+        )
+        return result, {"kind": "", "strip": strip}
+
     groups = []
-    for group in evidence.groups:
-        originals = _originals(evidence.description["datasets"][group.dataset])
-        rows: list[dict[str, Any]] = []
-        for loss, cell in group.cells.items():
-            images = _images(cell)
-            if images is None:
-                continue
-            count = min(len(images), len(images if originals is None else originals))
-            who = Markup("{}<code>{}</code>{}").format(
-                marks[loss].icon(), loss, caveat(cell.shown)
-            )
-            strip = markup.strip(
-                images[:count], f"{count} test images of {group.name} through {loss}"
-            )
-            rows.append({"kind": "", "who": who, "strip": strip})
-        if not rows:
-            continue
+    for group, rows in rows_of(evidence, shown):
+        originals = _originals(evidence, group)
         if originals is not None:
             strip = markup.strip(
                 originals, f"{len(originals)} original test images of {group.dataset}"
@@ -56,17 +51,39 @@ def build(evidence: Evidence, album: Album) -> Markup:
     return markup.render(TEMPLATE, groups=groups) if groups else Markup("")
 
 
-def _originals(described: Mapping[str, Any]) -> np.ndarray | None:
-    packed = described.get("gallery")
+# The run that made a row's pictures, and what else the row has; None: no row.
+Shown = tuple[Result, Mapping[str, Any]] | None
+
+
+def rows_of(
+    evidence: Evidence, shown: Callable[[Group, str, Cell], Shown]
+) -> Iterator[tuple[Group, list[dict[str, Any]]]]:
+    """A row for each loss that has pictures to show, of every group with any.
+
+    `who` of a row is its loss, with its mark and what a reader must know of the run.
+    """
+    marks = style.marks(evidence.losses)
+    for group in evidence.groups:
+        rows = []
+        for loss, cell in group.cells.items():
+            if (found := shown(group, loss, cell)) is None:
+                continue
+            result, row = found
+            who = Markup("{}<code>{}</code>{}").format(
+                marks[loss].icon(), loss, _caveat(result)
+            )
+            rows.append({"who": who, **row})
+        if rows:
+            yield group, rows
+
+
+def _originals(evidence: Evidence, group: Group) -> np.ndarray | None:
+    packed = evidence.description["datasets"][group.dataset].get("gallery")
     return None if packed is None else store.unpack(packed)
 
 
-def _images(cell: Cell) -> np.ndarray | None:
-    return None if cell.shown is None else cell.shown.gallery
-
-
-def caveat(result: Result | None) -> str:
+def _caveat(result: Result) -> str:
     """What a reader must know of the run that made the pictures."""
-    if result is not None and result.status != "ok":
+    if result.status != "ok":
         return f" ({result.status} at step {result.diverged_step})"
     return ""

@@ -1,12 +1,11 @@
 """From one test image to another through the code, on a straight line of means."""
 
-import numpy as np
 from markupsafe import Markup
 
-from experiments.report import markup, style
+from experiments.report import markup
 from experiments.report.album import Album
-from experiments.report.evidence import Evidence
-from experiments.report.sections.gallery import caveat
+from experiments.report.evidence import Cell, Evidence, Group
+from experiments.report.sections.gallery import Shown, rows_of
 from experiments.report.sections.samples import drawn
 
 TEMPLATE = """
@@ -25,25 +24,16 @@ of each loss, the same pairs for all.</p>
 
 
 def build(evidence: Evidence, album: Album) -> Markup:
-    marks = style.marks(evidence.losses)
-    groups = []
-    for group in evidence.groups:
-        rows = []
-        for loss, cell in group.cells.items():
-            result = drawn(cell)
-            if result is None or result.drawn is None:
-                continue
-            pairs: np.ndarray = result.drawn.interpolations
-            strips = [
-                markup.strip(
-                    pair, f"{len(pair)} steps between two test images through {loss}"
-                )
-                for pair in pairs
-            ]
-            who = Markup("{}<code>{}</code>{}").format(
-                marks[loss].icon(), loss, caveat(result)
+    def shown(group: Group, loss: str, cell: Cell) -> Shown:
+        if (found := drawn(cell)) is None:
+            return None
+        strips = [
+            markup.strip(
+                pair, f"{len(pair)} steps between two test images through {loss}"
             )
-            rows.append({"who": who, "strips": strips})
-        if rows:
-            groups.append({"name": group.name, "rows": rows})
+            for pair in found[1].interpolations
+        ]
+        return found[0], {"strips": strips}
+
+    groups = [{"name": g.name, "rows": rows} for g, rows in rows_of(evidence, shown)]
     return markup.render(TEMPLATE, groups=groups) if groups else Markup("")

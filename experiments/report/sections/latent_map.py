@@ -22,9 +22,9 @@ def build(evidence: Evidence, album: Album) -> Markup:
     groups = []
     for group in evidence.groups:
         maps = {
-            loss: result.drawn
+            loss: found[1]
             for loss, cell in group.cells.items()
-            if (result := drawn(cell)) is not None and result.drawn is not None
+            if (found := drawn(cell)) is not None
         }
         if not maps:
             continue

@@ -2,10 +2,11 @@
 
 from markupsafe import Markup
 
-from experiments.report import markup, style
+from experiments.kept import Drawn
+from experiments.report import markup
 from experiments.report.album import Album
-from experiments.report.evidence import Cell, Evidence
-from experiments.report.sections.gallery import caveat
+from experiments.report.evidence import Cell, Evidence, Group
+from experiments.report.sections.gallery import Shown, rows_of
 from experiments.store import Result
 
 TEMPLATE = """
@@ -23,25 +24,17 @@ all. A read-out is the mean of a pixel, not a draw of it.</p>
 
 
 def build(evidence: Evidence, album: Album) -> Markup:
-    marks = style.marks(evidence.losses)
-    groups = []
-    for group in evidence.groups:
-        rows = []
-        for loss, cell in group.cells.items():
-            result = drawn(cell)
-            if result is None or result.drawn is None:
-                continue
-            images = result.drawn.samples
-            alt = f"{len(images)} samples of {group.name} trained with {loss}"
-            who = Markup("{}<code>{}</code>{}").format(
-                marks[loss].icon(), loss, caveat(result)
-            )
-            rows.append({"who": who, "strip": markup.strip(images, alt)})
-        if rows:
-            groups.append({"name": group.name, "rows": rows})
+    def shown(group: Group, loss: str, cell: Cell) -> Shown:
+        if (found := drawn(cell)) is None:
+            return None
+        result, images = found[0], found[1].samples
+        alt = f"{len(images)} samples of {group.name} trained with {loss}"
+        return result, {"strip": markup.strip(images, alt)}
+
+    groups = [{"name": g.name, "rows": rows} for g, rows in rows_of(evidence, shown)]
     return markup.render(TEMPLATE, groups=groups) if groups else Markup("")
 
 
-def drawn(cell: Cell) -> Result | None:
-    """The first final run that kept what it drew."""
-    return next((r for r in cell.final if r.drawn is not None), None)
+def drawn(cell: Cell) -> tuple[Result, Drawn] | None:
+    """The first final run that kept what it drew, and that."""
+    return next(((r, r.drawn) for r in cell.final if r.drawn is not None), None)

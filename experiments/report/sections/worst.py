@@ -2,10 +2,10 @@
 
 from markupsafe import Markup
 
-from experiments.report import markup, style
+from experiments.report import markup
 from experiments.report.album import Album
-from experiments.report.evidence import Cell, Evidence
-from experiments.report.sections.gallery import caveat
+from experiments.report.evidence import Cell, Evidence, Group
+from experiments.report.sections.gallery import Shown, rows_of
 from experiments.store import Result
 
 TEMPLATE = """
@@ -16,9 +16,9 @@ hard for every loss turns up under several.</p>
 {% for group in groups %}
 <h3>{{ group.name }}</h3>
 <div class="worst">
-{% for loss in group.losses %}
-<figure>{{ loss.originals }}{{ loss.read_outs }}
-<figcaption>{{ loss.who }}: {{ loss.words }}</figcaption></figure>
+{% for row in group.rows %}
+<figure>{{ row.originals }}{{ row.read_outs }}
+<figcaption>{{ row.who }}: {{ row.words }}</figcaption></figure>
 {% endfor %}
 </div>
 {% endfor %}
@@ -26,38 +26,29 @@ hard for every loss turns up under several.</p>
 
 
 def build(evidence: Evidence, album: Album) -> Markup:
-    marks = style.marks(evidence.losses)
-    groups = []
-    for group in evidence.groups:
-        losses = []
-        for loss, cell in group.cells.items():
-            result = _first(cell)
-            if result is None or result.kept is None or result.kept.worst is None:
-                continue
-            worst = result.kept.worst
-            scores = ", ".join(
-                f"#{place} ({score:.4g})"
-                for place, score in zip(worst.places, worst.scores, strict=True)
-            )
-            words = f"worst {worst.metric} of seed {result.run.seed}, {scores}"
-            count = len(worst.places)
-            losses.append(
-                {
-                    "who": Markup("{}<code>{}</code>{}").format(
-                        marks[loss].icon(), loss, caveat(result)
-                    ),
-                    "words": words,
-                    "originals": markup.strip(
-                        worst.originals,
-                        f"{count} originals of {group.dataset}: {loss} has its {words}",
-                    ),
-                    "read_outs": markup.strip(
-                        worst.read_outs, f"the same {count} test images through {loss}"
-                    ),
-                }
-            )
-        if losses:
-            groups.append({"name": group.name, "losses": losses})
+    def shown(group: Group, loss: str, cell: Cell) -> Shown:
+        result = _first(cell)
+        if result is None or result.kept is None or result.kept.worst is None:
+            return None
+        worst = result.kept.worst
+        scores = ", ".join(
+            f"#{place} ({score:.4g})"
+            for place, score in zip(worst.places, worst.scores, strict=True)
+        )
+        words = f"worst {worst.metric} of seed {result.run.seed}, {scores}"
+        count = len(worst.places)
+        return result, {
+            "words": words,
+            "originals": markup.strip(
+                worst.originals,
+                f"{count} originals of {group.dataset}: {loss} has its {words}",
+            ),
+            "read_outs": markup.strip(
+                worst.read_outs, f"the same {count} test images through {loss}"
+            ),
+        }
+
+    groups = [{"name": g.name, "rows": rows} for g, rows in rows_of(evidence, shown)]
     return markup.render(TEMPLATE, groups=groups) if groups else Markup("")
 
 
