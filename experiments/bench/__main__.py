@@ -4,8 +4,6 @@ import json
 import os
 import platform
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +12,9 @@ from rich.console import Console
 
 from experiments import store
 from experiments.bench import nets, table, whole
+from experiments.bench.pairs import timed
 from experiments.bench.works import WORKS
-from experiments.commandline import ROOT, Exit, parse, run
+from experiments.commandline import Exit, parse, run
 from experiments.config import UserError, unknown
 
 USAGE = """
@@ -80,18 +79,9 @@ def same(work: str) -> dict[str, Any]:
     """The loss after one step from the same weights, on both sides.
 
     Raises:
-      RuntimeError: they differ by more than 1e-4 of it.
+      RuntimeError: they differ by more than 1e-4 of it, or one failed.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "experiments.bench.same", work],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
-    if done.returncode:
-        raise RuntimeError(f"bench: {work}: {done.stderr.strip()[-500:]}")
-    facts = json.loads(done.stdout)
+    _, facts = timed("same", [work])
     for ours, twin in zip(facts["ours"], facts["twin"], strict=True):
         if not abs(ours - twin) <= 1e-4 * abs(ours):
             raise RuntimeError(f"bench: {work}: not the same network: {facts}")

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,12 +28,12 @@ class Side:
     ) -> None:
         self._workers = [
             subprocess.Popen(
-                [sys.executable, "-m", f"experiments.bench.{module}", *call],
+                _command(module, call),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
                 cwd=ROOT,
-                env=os.environ | {"PYTHONPATH": str(ROOT)} | dict(environment),
+                env=_environment(environment),
             )
             for call in calls
         ]
@@ -80,6 +81,35 @@ class Side:
         if not all(lines):
             raise RuntimeError(f"a side of the pair ended: {self._workers[0].args!r}")
         return [json.loads(line) for line in lines]
+
+
+def timed(
+    module: str, arguments: Sequence[str], environment: Mapping[str, str] = {}
+) -> tuple[float, dict[str, Any]]:
+    """Seconds of a whole process of the bench, and the JSON line it ends with.
+
+    Raises:
+      RuntimeError: it failed; with the end of what it said.
+    """
+    began = time.monotonic()
+    done = subprocess.run(
+        _command(module, arguments),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=_environment(environment),
+    )
+    if done.returncode:
+        raise RuntimeError(f"{module} failed: {done.stderr.strip()[-500:]}")
+    return time.monotonic() - began, json.loads(done.stdout.splitlines()[-1])
+
+
+def _command(module: str, arguments: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", f"experiments.bench.{module}", *arguments]
+
+
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT)} | dict(more)
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

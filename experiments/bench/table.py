@@ -1,6 +1,6 @@
 """What was measured, as a Markdown table."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -18,8 +18,7 @@ GOALS: Mapping[str, tuple[float, float | None]] = {
 def markdown(found: Mapping[str, Any]) -> str:
     """All parts that were measured, as a page of Markdown."""
     pieces = [_nets(found["nets"])] if found["nets"] else []
-    lines = [line(found) for line in (_sweep, _replicas, _precision, _losses)]
-    pieces += [text for text in lines if text]
+    pieces += [words(found[part]) for part, words in _PARTS.items() if part in found]
     return "\n\n".join(pieces) + "\n"
 
 
@@ -42,10 +41,7 @@ def _nets(rows: Mapping[str, Mapping[str, Any]]) -> str:
     return pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)
 
 
-def _sweep(found: Mapping[str, Any]) -> str:
-    if "sweep" not in found:
-        return ""
-    part = found["sweep"]
+def _sweep(part: Mapping[str, Any]) -> str:
     seconds = {kind: value["median"] for kind, value in part["seconds"].items()}
     share = 100 * part["compile_share"]["median"]
     left = 100 * part["warm_of_cold_compile"]["median"]
@@ -59,10 +55,7 @@ def _sweep(found: Mapping[str, Any]) -> str:
     )
 
 
-def _replicas(found: Mapping[str, Any]) -> str:
-    if "replicas" not in found:
-        return ""
-    part = found["replicas"]
+def _replicas(part: Mapping[str, Any]) -> str:
     return (
         f"A run at {part['many']} replicas takes {_times(part['time_per_run'])} the "
         f"time of a run at {part['few']}; one more replica takes "
@@ -71,10 +64,7 @@ def _replicas(found: Mapping[str, Any]) -> str:
     )
 
 
-def _precision(found: Mapping[str, Any]) -> str:
-    if "bfloat16" not in found:
-        return ""
-    part = found["bfloat16"]
+def _precision(part: Mapping[str, Any]) -> str:
     metrics = pd.DataFrame(
         [
             {
@@ -92,11 +82,17 @@ def _precision(found: Mapping[str, Any]) -> str:
     )
 
 
-def _losses(found: Mapping[str, Any]) -> str:
-    if "losses" not in found:
-        return ""
-    items = [f"{name} {_times(value)}" for name, value in found["losses"].items()]
+def _losses(part: Mapping[str, Any]) -> str:
+    items = [f"{name} {_times(value)}" for name, value in part.items()]
     return f"Time of a 28x28 step relative to mse: {', '.join(items)}."
+
+
+_PARTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "sweep": _sweep,
+    "replicas": _replicas,
+    "bfloat16": _precision,
+    "losses": _losses,
+}
 
 
 def _times(value: Mapping[str, float]) -> str:

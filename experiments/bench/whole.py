@@ -1,20 +1,14 @@
 """A whole digits sweep against the same runs as a plain PyTorch script."""
 
 import csv
-import json
-import os
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from experiments.bench.pairs import spread
-from experiments.commandline import ROOT
+from experiments.bench.pairs import spread, timed
 
 
 def sweeps(rounds: int, options: Sequence[str] = ()) -> dict[str, Any]:
@@ -27,13 +21,13 @@ def sweeps(rounds: int, options: Sequence[str] = ()) -> dict[str, Any]:
             environment = {"XDG_CACHE_HOME": f"{folder}/cache{index}"}
             for kind in ("cold", "warm"):
                 out = Path(folder) / f"{kind}{index}"
-                took, said = _timed(
+                took, said = timed(
                     "timed_sweep", [f"--out={out}", *options], environment
                 )
                 seconds[kind].append(took)
                 compiled[kind].append(said.get("compile", 0.0))
             rows = out / "report" / "rows.csv"
-            took, said = _timed("whole_twin", [str(rows)], {})
+            took, said = timed("whole_twin", [str(rows)], {})
             seconds["twin"].append(took)
     return {
         "runs": said["runs"],
@@ -70,7 +64,7 @@ def effect_of_bfloat16(seeds: int, steps: int) -> dict[str, dict[str, float]]:
                 f"--config.train_steps={steps}",
                 f"--config.precision={precision}",
             ]
-            _timed("timed_sweep", options, {})
+            timed("timed_sweep", options, {})
             scores[precision] = _scores(out / "report" / "rows.csv")
     for key, plain in scores["float32"].items():
         _, metric = key
@@ -95,20 +89,3 @@ def _scores(path: Path) -> dict[tuple[str, str], np.ndarray]:
         for loss in {row["loss"] for row in rows}
         for metric in metrics
     }
-
-
-def _timed(
-    module: str, arguments: Sequence[str], environment: Mapping[str, str]
-) -> tuple[float, dict[str, Any]]:
-    """Seconds of a whole process, and the JSON line it ends with."""
-    began = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", f"experiments.bench.{module}", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | dict(environment),
-    )
-    if done.returncode:
-        raise RuntimeError(f"{module} failed: {done.stderr.strip()[-500:]}")
-    return time.monotonic() - began, json.loads(done.stdout.splitlines()[-1])

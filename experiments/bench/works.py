@@ -1,7 +1,6 @@
 """The networks that are timed, and what they cost."""
 
 import dataclasses
-import math
 import types
 from collections.abc import Mapping
 
@@ -60,13 +59,3 @@ WORKS: Mapping[str, Work] = types.MappingProxyType(
         "32 digits": Work((8, 8, 1), (16, 32), 8, 64, 32, 1_197),
     }
 )
-
-
-def check(work: Work) -> None:
-    """Both sides pad nothing.
-
-    Raises:
-      ValueError: a side is no multiple of 4.
-    """
-    if math.gcd(4, *work.image[:2]) != 4:
-        raise ValueError(f"Work: sides {work.image[:2]} must be multiples of 4")
