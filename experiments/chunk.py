@@ -62,13 +62,13 @@ class Chunk:
         mesh: Mesh,
     ) -> None:
         self._program, self.replicas, self.runs = program, replicas, runs
-        self._saved = saved
+        self._saved, self._mesh = saved, mesh
         self.slots = [slot(index, program.layout) for index in range(len(runs))]
         self.curves: list[Curve] = [{name: [] for name in _CURVES} for _ in runs]
         self.state: State = program.init(replicas)
         self.step = 0
         self.validation_loss = np.full(program.layout.replicas, np.nan)
-        self._resume(mesh)
+        self._resume()
 
     def train(
         self, train_u8: jax.Array, validation: Blocks, looks: Sequence[int], tick: Tick
@@ -78,6 +78,7 @@ class Chunk:
         pace = 1  # steps a call; grows until a call takes long enough
         saved = time.monotonic()
         scored = False
+        replicas = put(self.replicas, self._mesh)
         while not scored:
             called = time.monotonic()
             look = next((look for look in looks if look > self.step), looks[-1])
@@ -85,7 +86,7 @@ class Chunk:
             scored = stop == looks[-1]
             blocks = everything if scored else min(PROBE_BLOCKS, everything)
             self.state, progress = self._program.advance(
-                self.replicas,
+                replicas,
                 self.state,
                 train_u8,
                 validation,
@@ -116,7 +117,7 @@ class Chunk:
             point = checkpoint.Checkpoint(self.step, mine, curve, made_by)
             checkpoint.save(self._saved.out, run, point)
 
-    def _resume(self, mesh: Mesh) -> None:
+    def _resume(self) -> None:
         """Take up the saved states, if there are any."""
         saved = [self._saved.of(run) for run in self.runs]
         steps = {0 if one is None else one.step for one in saved}
@@ -131,7 +132,7 @@ class Chunk:
             curve.update({name: list(values) for name, values in one.curve.items()})
             for whole, leaf in zip(held, one.leaves, strict=True):
                 whole[place] = leaf
-        self.state = put(jax.tree.unflatten(tree, held), mesh)
+        self.state = put(jax.tree.unflatten(tree, held), self._mesh)
         self.step = steps.pop()
 
     def _look(self, step: int, progress: Progress) -> None:

@@ -22,7 +22,8 @@ from lossjax.convolution import convolve
 from lossjax.losses import LOSSES
 
 _GUARD = "--xla_cpu_experimental_ynn_fusion_type=-reduce"
-_GUARD_JAXLIB = ((0, 10), (0, 13))  # an XLA that does not know the flag aborts on it
+_KNOWN = ((0, 10), (0, 13))  # jaxlibs whose XLA knows these flags; others abort on them
+_PLAIN = "xla_cpu_use_fusion_emitters"
 _DEVICES = "--xla_force_host_platform_device_count"
 _TOLERANCE = {"cpu": 2e-5, "gpu": 2e-4, "tpu": 1e-3}  # relative to the largest value
 
@@ -41,15 +42,26 @@ def prepare(cpu_devices: int | None = None) -> None:
         their number to XLA_FLAGS.
     """
     flags = os.environ.get("XLA_FLAGS", "")
-    version = tuple(int(part) for part in re.findall(r"\d+", jaxlib.__version__)[:2])
-    if _GUARD.split("=")[0] not in flags and (
-        _GUARD_JAXLIB[0] <= version < _GUARD_JAXLIB[1]
-    ):
+    if _GUARD.split("=")[0] not in flags and _flags_known():
         flags = f"{flags} {_GUARD}".strip()
     if cpu_devices is not None and _DEVICES not in flags:
         flags = f"{flags} {_DEVICES}={cpu_devices}".strip()
     os.environ["XLA_FLAGS"] = flags
     jax.config.update("jax_default_matmul_precision", "highest")
+
+
+def _flags_known() -> bool:
+    version = tuple(int(part) for part in re.findall(r"\d+", jaxlib.__version__)[:2])
+    return _KNOWN[0] <= version < _KNOWN[1]
+
+
+def compiled_soon() -> dict[str, bool]:
+    """Compiler options for a program that runs seldom: half the time to compile it.
+
+    On CPU; it runs slower by half, and its last bits are others than without them.
+    """
+    seldom = jax.default_backend() == "cpu" and _flags_known()
+    return {_PLAIN: False} if seldom else {}
 
 
 def self_test() -> None:

@@ -1,5 +1,6 @@
 """Replicas: runs side by side in one program, and how they lie on the hardware."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -137,11 +138,18 @@ def put_everywhere(tree: Any, mesh: Mesh) -> Any:
 
 
 def spread(
-    function: Any, mesh: Mesh, layout: Layout, *, shared: int, donated: bool = False
+    function: Any,
+    mesh: Mesh,
+    layout: Layout,
+    *,
+    shared: int,
+    donated: bool = False,
+    options: Mapping[str, bool] | None = None,
 ) -> Any:
     """jit of `function` over replicas: batched arguments first, `shared` ones last.
 
-    `donated` gives the memory of the second argument to the result.
+    `donated` gives the memory of the second argument to the result; `options` are the
+    compiler's.
     """
 
     def over_replicas(*arguments: Any) -> Any:
@@ -162,4 +170,31 @@ def spread(
             check_vma=False,
         )(*arguments)
 
-    return jax.jit(sharded, donate_argnums=(1,) if donated else ())
+    return jax.jit(
+        sharded,
+        donate_argnums=(1,) if donated else (),
+        compiler_options=dict(options) if options else None,
+    )
+
+
+def if_active(function: Any) -> Any:
+    """`function` of an active slot's arguments, zeros of its shapes for an idle one.
+
+    The first argument of the result is Replica.active; an idle slot costs nothing where
+    slots are mapped one after the other.
+    """
+    # Traced once, though its shapes are asked for first.
+    traced = jax.jit(function, inline=True)
+
+    def either(active: jax.Array, *arguments: Any) -> Any:
+        return jax.lax.cond(
+            active, lambda: traced(*arguments), lambda: zeros_of(traced, *arguments)
+        )
+
+    return either
+
+
+def zeros_of(function: Any, *arguments: Any) -> Any:
+    """Zeros in the shapes of `function(*arguments)`, which is not computed."""
+    shapes = jax.eval_shape(function, *arguments)
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)

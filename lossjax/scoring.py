@@ -1,8 +1,7 @@
 """Scores trained replicas by every metric, whatever loss they were trained with."""
 
 import functools
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +12,7 @@ from lossjax.loss import Loss
 from lossjax.metrics import METRICS
 from lossjax.models import Network
 from lossjax.objective import probe_key, seen
-from lossjax.replicas import Layout, as_intensity, spread
+from lossjax.replicas import Layout, as_intensity, if_active, spread
 from lossjax.training import unravelling
 
 
@@ -30,15 +29,15 @@ class Scorer:
         links = {loss.link: loss for loss in reversed(losses)}
         self._links = tuple(links)
         score = functools.partial(_score, network, tuple(links.values()))
-        self._score = spread(_if_active(score), mesh, layout, shared=3)
+        self._score = spread(if_active(score), mesh, layout, shared=3)
         code = functools.partial(_code, network)
-        self._code = spread(_if_active(code), mesh, layout, shared=1)
+        self._code = spread(if_active(code), mesh, layout, shared=1)
 
     def codes(
         self, weights: jax.Array, active: np.ndarray, images_u8: jax.Array
     ) -> jax.Array:
         """Codes (slots, block, latent_dim) of clean images; see `scores`."""
-        return self._code(weights, active, images_u8)
+        return self._code(active, weights, images_u8)
 
     def scores(
         self,
@@ -60,23 +59,7 @@ class Scorer:
           block: its place in the split, which fixes the noise.
         """
         which = np.int32(self._links.index(loss.link))
-        return self._score(weights, active, which, images_u8, np.int32(block))
-
-
-def _if_active(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` for an active replica, zeros of the same shapes for an idle slot."""
-
-    def either(weights: jax.Array, active: jax.Array, *shared: jax.Array) -> Any:
-        shapes = jax.eval_shape(function, weights, *shared)
-        return jax.lax.cond(
-            active,
-            lambda: function(weights, *shared),
-            lambda: jax.tree.map(
-                lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes
-            ),
-        )
-
-    return either
+        return self._score(active, weights, which, images_u8, np.int32(block))
 
 
 def _score(
