@@ -55,9 +55,8 @@ class Diagnoser:
     ) -> None:
         self._batch, self._mesh = settings.batch_size, mesh
         look = functools.partial(_look, network, settings)
-        self._look = spread(
-            if_active(look), mesh, layout, shared=4, options=platform.compiled_soon()
-        )
+        options = platform.compiler_options(mesh.devices.flat[0], seldom=True)
+        self._look = spread(if_active(look), mesh, layout, shared=4, options=options)
 
     def rehearse(
         self,

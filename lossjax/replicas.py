@@ -144,7 +144,7 @@ def spread(
     *,
     shared: int,
     donated: bool = False,
-    options: Mapping[str, bool] | None = None,
+    options: Mapping[str, int | bool] | None = None,
 ) -> Any:
     """jit of `function` over replicas: batched arguments first, `shared` ones last.
 

@@ -20,6 +20,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh
 
+from lossjax import platform
 from lossjax.loss import Loss
 from lossjax.metrics import METRICS
 from lossjax.models import Network
@@ -111,7 +112,10 @@ class Program:
         self._mesh = mesh
         self._network = network
         advance = functools.partial(_advance, network, settings)
-        self._advance = spread(advance, mesh, layout, shared=6, donated=True)
+        options = platform.compiler_options(mesh.devices.flat[0], seldom=False)
+        self._advance = spread(
+            advance, mesh, layout, shared=6, donated=True, options=options
+        )
         begin = functools.partial(_begin, OPTIMISERS[settings.optimiser]())
         self._begin = spread(begin, mesh, layout, shared=0)
 
