@@ -32,6 +32,7 @@ def _nets(rows: Mapping[str, Mapping[str, Any]]) -> str:
                 "network": f"{name}, batch {row['batch']}",
                 "images/s": f"{ours:,.0f}",
                 "of the GEMM rate": f"{100 * row['share_of_gemm']['median']:.0f} %",
+                "of its products alone": _percent(row.get("share_of_products")),
                 "against PyTorch as installed": _times(row["against_installed"]),
                 "against its best": _times(row["against_best"]),
                 "its best": row["best"],
@@ -93,6 +94,10 @@ _PARTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "bfloat16": _precision,
     "losses": _losses,
 }
+
+
+def _percent(value: Mapping[str, float] | None) -> str:
+    return f"{100 * value['median']:.0f} %" if value else "not measured"
 
 
 def _times(value: Mapping[str, float]) -> str:
