@@ -107,12 +107,12 @@ class Executor:
 
     def prepare(self, family: Family) -> None:
         """Start compiling what a family needs in the background, once."""
-        kind = self._kind(family)
-        if kind in self._programs:
-            return
         # Made here: two threads would make them twice.
         data, (network, _) = self._data(family), self._network(family)
         self._diagnoser(family)
+        kind = self._kind(family)
+        if kind in self._programs:
+            return
         program = Program(network, self._settings(family), self.layout, self._mesh)
         run = Run(family.dataset, family.model, family.loss, 1e-3, 0, "tune", {})
         replicas = stack([self._replica(run, data)], self.layout)
@@ -160,6 +160,7 @@ class Executor:
         family = family_of(runs[0])
         kind = self._kind(family)
         program = self._programs[kind].result()
+        self._rehearsed(kind, False, tick)
         data = self._data(family)
         _, scorer = self._network(family)
         replicas = stack([self._replica(run, data) for run in runs], self.layout)
@@ -167,8 +168,8 @@ class Executor:
         final = any(run.stage == "final" for run in runs)
         try:
             chunk.train(data.train, data.validation, self._looks(), tick)
-            for late in {False, final}:
-                self._rehearsed(kind, late, tick)
+            if final:
+                self._rehearsed(kind, final, tick)
             scored = data.scores(
                 scorer,
                 chunk.state.weights,
@@ -355,7 +356,7 @@ class Executor:
         data.rehearse(scorer, weights, resolve(family.loss), final=final)
 
     def _rehearsed(self, kind: _Kind, final: bool, tick: Tick) -> None:
-        """Wait for a rehearsal: two threads that ask at once would compile twice."""
+        """Wait until all is compiled: two threads that ask at once compile twice."""
         future = self._rehearsals[kind][final]
         while not future.done():
             tick(0)
