@@ -8,6 +8,7 @@ a platform that fails.
 """
 
 import ctypes
+import functools
 import gc
 import os
 import re
@@ -22,7 +23,7 @@ from lossjax.convolution import convolve
 from lossjax.losses import LOSSES
 
 _GUARD = "--xla_cpu_experimental_ynn_fusion_type=-reduce"
-_KNOWN = ((0, 10), (0, 13))  # jaxlibs whose XLA knows these flags; others abort on them
+_GUARD_JAXLIB = ((0, 10), (0, 13))  # an XLA that does not know the flag aborts on it
 _FUSED, _LEVEL = "xla_cpu_use_fusion_emitters", "xla_backend_optimization_level"
 _DEVICES = "--xla_force_host_platform_device_count"
 _TOLERANCE = {"cpu": 2e-5, "gpu": 2e-4, "tpu": 1e-3}  # relative to the largest value
@@ -42,17 +43,15 @@ def prepare(cpu_devices: int | None = None) -> None:
         their number to XLA_FLAGS.
     """
     flags = os.environ.get("XLA_FLAGS", "")
-    if _GUARD.split("=")[0] not in flags and _flags_known():
+    version = tuple(int(part) for part in re.findall(r"\d+", jaxlib.__version__)[:2])
+    if _GUARD.split("=")[0] not in flags and (
+        _GUARD_JAXLIB[0] <= version < _GUARD_JAXLIB[1]
+    ):
         flags = f"{flags} {_GUARD}".strip()
     if cpu_devices is not None and _DEVICES not in flags:
         flags = f"{flags} {_DEVICES}={cpu_devices}".strip()
     os.environ["XLA_FLAGS"] = flags
     jax.config.update("jax_default_matmul_precision", "highest")
-
-
-def _flags_known() -> bool:
-    version = tuple(int(part) for part in re.findall(r"\d+", jaxlib.__version__)[:2])
-    return _KNOWN[0] <= version < _KNOWN[1]
 
 
 def compiler_options(device: jax.Device, *, seldom: bool) -> dict[str, int | bool]:
@@ -62,9 +61,22 @@ def compiler_options(device: jax.Device, *, seldom: bool) -> dict[str, int | boo
     the bit, in three quarters of the time. A program that runs `seldom` is compiled in
     half the time, runs slower by half, and its last bits are others.
     """
-    if device.platform != "cpu" or not _flags_known():
+    if device.platform != "cpu":
         return {}
-    return {_LEVEL: 1} | ({_FUSED: False} if seldom else {})
+    wanted = {_LEVEL: 1} | ({_FUSED: False} if seldom else {})
+    return {
+        name: value for name, value in wanted.items() if _compiler_knows(name, value)
+    }
+
+
+@functools.cache
+def _compiler_knows(name: str, value: int) -> bool:
+    """Whether this jaxlib's XLA has an option; without it compiling fails."""
+    try:
+        jax.jit(lambda: 0, compiler_options={name: value}).lower().compile()
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
 
 
 def self_test() -> None:
