@@ -5,7 +5,6 @@ asks it for one chunk of runs at a time.
 """
 
 import dataclasses
-import functools
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,12 +18,12 @@ from scipy.special import expit
 
 from experiments.chunk import Chunk, Saved, Tick
 from experiments.commandline import ROOT, Interrupted
-from experiments.config import DEFAULT_SCHEDULE, Sweep
+from experiments.config import Sweep
 from experiments.data import Dataset
 from experiments.data.dataset import Noise
-from experiments.data.noise import noisy_targets
 from experiments.kept import Kept
 from experiments.latent import Latent
+from experiments.programs import network_of, settings_of
 from experiments.resident import Resident
 from experiments.store import Result, Run
 from lossjax import METRICS, NUMERICS, models, platform, resolve
@@ -35,7 +34,7 @@ from lossjax.loss import Loss
 from lossjax.one_of import OneOf
 from lossjax.replicas import Replica, make_mesh, plan_layout, stack
 from lossjax.scoring import Scorer
-from lossjax.training import DEFAULT_OPTIMISER, Program, Settings
+from lossjax.training import Program, Settings
 from lossjax.variational import VariationalScorer
 
 
@@ -286,16 +285,7 @@ class Executor:
         image = self._datasets[family.dataset].image_shape
         key = (image, family.model, channels)
         if key not in self._networks:
-            shape = models.Shape(
-                image,
-                channels,
-                sweep.latent_dim,
-                sweep.width,
-                sweep.hidden,
-                sweep.precision,
-                sweep.head_scale or 1.0,
-            )
-            network = models.build(family.model, shape)
+            network = network_of(sweep, image, family.model, channels)
             losses = [resolve(name) for name in sweep.losses]
             alike = [loss for loss in losses if loss.channels == channels]
             scorer = Scorer(network, alike, self.layout, self._mesh)
@@ -303,12 +293,7 @@ class Executor:
         return self._networks[key]
 
     def _settings(self, family: Family) -> Settings:
-        noise = self._datasets[family.dataset].noise
-        targets = None if noise is None else functools.partial(noisy_targets, noise)
-        steps, batch = self._sweep.train_steps, self._sweep.batch_size
-        optimiser = self._sweep.optimiser or DEFAULT_OPTIMISER
-        schedule = self._sweep.schedule or DEFAULT_SCHEDULE
-        return Settings(steps, batch, targets, optimiser, schedule)
+        return settings_of(self._sweep, self._datasets[family.dataset].noise)
 
     def _diagnoser(self, family: Family) -> Diagnoser:
         network, _ = self._network(family)

@@ -222,13 +222,17 @@ def load(sweep: Sweep) -> dict[str, data.Dataset]:
     except data.DataError as error:
         raise UserError(str(error)) from None
     for name, dataset in loaded.items():
-        images = len(dataset.train.images)
-        if sweep.batch_size > images:
-            raise UserError(
-                f"config.batch_size = {sweep.batch_size}: {name} has {images} training "
-                f"images; at most that many fit a batch"
-            )
+        check_batch(sweep, name, len(dataset.train))
     return loaded
+
+
+def check_batch(sweep: Sweep, name: str, images: int) -> None:
+    """UserError where a dataset has fewer training images than a batch."""
+    if sweep.batch_size > images:
+        raise UserError(
+            f"config.batch_size = {sweep.batch_size}: {name} has {images} training "
+            f"images; at most that many fit a batch"
+        )
 
 
 def start_platform(sweep: Sweep, wanted: str | None, console: Console) -> None:

@@ -347,7 +347,7 @@ def test_an_interrupted_preparation_leaves_nothing_and_resumes(
     from experiments.data import tfds_prepare
 
     with monkeypatch.context() as patch:
-        broken = {**LAYOUTS, "mnist": type(layout)(layout.files, stops, 12, "")}
+        broken = {**LAYOUTS, "mnist": type(layout)(layout.files, stops, 12, {})}
         patch.setattr(tfds_prepare, "LAYOUTS", broken)
         with pytest.raises(Stop):
             prepare_tfds(name, str(folder))
