@@ -1,39 +1,32 @@
 """Compiles a config's programs for a TPU that is not there; run by `launch --check`.
 
-`python -m experiments.ahead TOPOLOGY [--config...]` prints one JSON line of what it is
-about to do, one for each program as soon as it is compiled, and one of totals. The
-environment must name libtpu (TPU_LIBRARY_PATH) and keep jax on the CPU.
+`python -m experiments.ahead TOPOLOGY GIB [--config...]` prints one JSON line of what it
+is about to do on devices of so much memory, one for each program as soon as it is
+compiled, and one of totals. The environment must name libtpu (TPU_LIBRARY_PATH) and
+keep jax on the CPU.
 """
 
-import dataclasses
 import json
 import re
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from absl import flags
 from jax.experimental import topologies
 from jax.sharding import Mesh
 
-from experiments import data
-from experiments import sweep as program
+from experiments import data, layouts
+from experiments import sweep as verb
 from experiments.commandline import Exit, parse_sweep, run
 from experiments.config import Sweep, UserError
 from experiments.data import Outline
-from experiments.programs import network_of, settings_of
-from lossjax import platform, resolve
+from experiments.programs import programs
+from lossjax import platform
 from lossjax.replicas import (
+    MEMORY_SHARE,
     REPLICA,
-    Blocks,
-    Layout,
-    Replica,
-    blocks_of,
-    plan_layout,
-    stack,
 )
 from lossjax.training import Program
 
@@ -42,47 +35,37 @@ _COLLECTIVE = re.compile(
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Planned:
-    """One program of a sweep where no two losses share one, and who trains with it."""
-
-    outline: Outline
-    model: str
-    loss: str
-    names: tuple[str, str, str]
-
-    def made(self, sweep: Sweep, layout: Layout, mesh: Mesh) -> tuple[Program, Any]:
-        """The program, and the arguments that its `compile` takes."""
-        loss, image = resolve(self.loss), self.outline.image
-        network = network_of(sweep, image, self.model, loss.channels)
-        settings = settings_of(sweep, self.outline.noise)
-        start = loss.start(np.full(image[2], 0.5))
-        batched = stack([Replica(0, 1e-3, loss, start, True)], layout)
-        train = jax.ShapeDtypeStruct(self.outline.images("train"), jnp.uint8)
-        held = np.broadcast_to(np.uint8(0), self.outline.images("validation"))
-        blocks: Blocks = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), blocks_of(held)
-        )
-        return Program(network, settings, layout, mesh), (batched, train, blocks)
-
-
 def main(arguments: list[str]) -> int:
-    topology, *rest = arguments
-    _, sweep = parse_sweep(flags.FlagValues(), rest, program.DEFAULT, "")
-    sweep = program.checked(sweep)
+    topology, gib, *rest = arguments
+    _, sweep = parse_sweep(flags.FlagValues(), rest, verb.DEFAULT, "")
+    sweep = verb.checked(sweep)
     cells = len(sweep.datasets) * len(sweep.models) * len(sweep.losses)
     if topology == "none":  # only what `launch` must know before it asks an engine
         print(json.dumps({"cells": cells}))
         return Exit.DONE
-    planned = list(programs(sweep))
+    outlines = _outlines(sweep)
     platform.prepare()
     devices = devices_of(topology)
-    layout = plan_layout("tpu", len(devices), sweep.at_once)
+    plan = layouts.plan(sweep, outlines, "tpu", devices, int(gib) * 2**30)
+    layout, room = plan.layout, plan.room
+    assert room is not None
     mesh = Mesh(np.array(devices[: layout.devices]), (REPLICA,))
-    _say({"programs": len(planned), "devices": len(devices)} | {"layout": vars(layout)})
+    planned = list(programs(sweep, outlines))
+    _say(
+        {
+            "programs": len(planned),
+            "devices": len(devices),
+            "limit": int(MEMORY_SHARE * room.memory),
+            "layout": vars(layout),
+            "plan": str(plan),
+            "versions": platform.versions(),
+        }
+    )
     for one in planned:
         began = time.monotonic()
         facts = _compiled(*one.made(sweep, layout, mesh))
+        facts["traced"] = one.replica_bytes(sweep, devices[0])
+        facts["resident"] = one.outline.resident
         seconds = round(time.monotonic() - began, 1)
         _say({"program": one.names, **facts, "seconds": seconds})
     rates = len(sweep.learning_rates)
@@ -98,23 +81,6 @@ def main(arguments: list[str]) -> int:
     return Exit.DONE
 
 
-def programs(sweep: Sweep) -> Iterator[Planned]:
-    """Every distinct program of a sweep, once.
-
-    Raises:
-      UserError: a dataset is absent where its images must be read to know its shape.
-    """
-    done = set()
-    for name, outline in _outlines(sweep).items():
-        for model in sweep.models:
-            for loss in sweep.losses:
-                family = resolve(loss).family
-                kind = (*map(outline.images, outline.counts), outline.noise)
-                if (kind, model, family) not in done:
-                    done.add((kind, model, family))
-                    yield Planned(outline, model, loss, (name, model, family))
-
-
 def _outlines(sweep: Sweep) -> dict[str, Outline]:
     fields = {
         name: getattr(sweep, name)
@@ -125,7 +91,7 @@ def _outlines(sweep: Sweep) -> dict[str, Outline]:
     except data.DataError as error:
         raise UserError(str(error)) from None
     for name, outline in outlines.items():
-        program.check_batch(sweep, name, outline.counts["train"])
+        verb.check_batch(sweep, name, outline.counts["train"])
     return outlines
 
 

@@ -67,6 +67,7 @@ class Chunk:
         self.curves: list[Curve] = [{name: [] for name in _CURVES} for _ in runs]
         self.state: State = program.init(replicas)
         self.step = 0
+        self.steps_per_call = 1  # grows until a call takes long enough
         self.validation_loss = np.full(program.layout.replicas, np.nan)
         self._resume(mesh)
 
@@ -75,13 +76,12 @@ class Chunk:
     ) -> None:
         """Go on to the last of `looks`, the steps at which runs are looked at."""
         everything = len(validation.images)
-        pace = 1  # steps a call; grows until a call takes long enough
         saved = time.monotonic()
         scored = False
         while not scored:
             called = time.monotonic()
             look = next((look for look in looks if look > self.step), looks[-1])
-            stop = min(self.step + pace, look)
+            stop = min(self.step + self.steps_per_call, look)
             scored = stop == looks[-1]
             blocks = everything if scored else min(PROBE_BLOCKS, everything)
             self.state, progress = self._program.advance(
@@ -99,8 +99,7 @@ class Chunk:
                 self._look(look, progress)
             done, self.step = stop - self.step, stop
             took = time.monotonic() - called
-            pace = pace * 2 if took < _CALL_SECONDS / 2 else pace
-            pace = max(1, pace // 2) if took > _CALL_SECONDS else pace
+            self._set_pace(took)
             tick(done * len(self.runs))
             if time.monotonic() - saved > _SAVE_SECONDS:
                 self.save()
@@ -115,6 +114,13 @@ class Chunk:
             made_by = self._saved.made_by
             point = checkpoint.Checkpoint(self.step, mine, curve, made_by)
             checkpoint.save(self._saved.out, run, point)
+
+    def _set_pace(self, took: float) -> None:
+        """A call that took so many seconds says how many steps the next one takes."""
+        if took < _CALL_SECONDS / 2:
+            self.steps_per_call *= 2
+        elif took > _CALL_SECONDS:
+            self.steps_per_call = max(1, self.steps_per_call // 2)
 
     def _resume(self, mesh: Mesh) -> None:
         """Take up the saved states, if there are any."""

@@ -16,10 +16,11 @@ import jax
 import numpy as np
 from scipy.special import expit
 
+from experiments import layouts
 from experiments.chunk import Chunk, Saved, Tick
 from experiments.commandline import ROOT, Interrupted
 from experiments.config import Sweep
-from experiments.data import Dataset
+from experiments.data import Dataset, Outline
 from experiments.data.dataset import Noise
 from experiments.kept import Kept
 from experiments.latent import Latent
@@ -32,7 +33,7 @@ from lossjax.diagnostics import DIAGNOSTICS, QUARTER, steps_to
 from lossjax.links import sigmoid
 from lossjax.loss import Loss
 from lossjax.one_of import OneOf
-from lossjax.replicas import Replica, make_mesh, plan_layout, stack
+from lossjax.replicas import Layout, Replica, make_mesh, stack
 from lossjax.scoring import Scorer
 from lossjax.training import Program, Settings
 from lossjax.variational import VariationalScorer
@@ -76,11 +77,11 @@ class Executor:
         datasets: dict[str, Dataset],
         out: Path,
         say: Callable[[str], None],
+        layout: Layout | None = None,
     ) -> None:
         self._sweep, self._datasets = sweep, datasets
-        self.layout = plan_layout(
-            jax.default_backend(), len(jax.local_devices()), sweep.at_once
-        )
+        outlines = {name: Outline.of(dataset) for name, dataset in datasets.items()}
+        self.layout = layout or layouts.here(sweep, outlines)[0].layout
         self._mesh = make_mesh(self.layout)
         self._resident: dict[str, Resident] = {}
         self._networks: dict[
@@ -166,7 +167,9 @@ class Executor:
 
         diverged = np.asarray(chunk.state.diverged_step)
         provenance = self._provenance | {
-            "seconds": round((time.monotonic() - began) / len(runs), 4)
+            "sharing": self._kind(family).losses,
+            "steps_per_call": chunk.steps_per_call,
+            "seconds": round((time.monotonic() - began) / len(runs), 4),
         }
         for index, (run, place) in enumerate(zip(runs, chunk.slots, strict=True)):
             lost = int(diverged[place])

@@ -1,6 +1,7 @@
 """What a dataset looks like without its images: all that a compiler needs of it."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 
 from experiments.data.dataset import Dataset, Noise, Options, plan_splits
@@ -25,6 +26,11 @@ class Outline:
     def of(cls, dataset: Dataset) -> "Outline":
         counts = {name: len(split) for name, split in dataset.splits.items()}
         return cls(counts, dataset.image_shape, dataset.noise)
+
+    @property
+    def resident(self) -> int:
+        """Bytes of the images that lie on every device while runs train."""
+        return math.prod(self.images("train")) + math.prod(self.images("validation"))
 
     def images(self, split: str) -> tuple[int, int, int, int]:
         """The shape of a split's images."""

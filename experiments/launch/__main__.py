@@ -70,7 +70,8 @@ def main(arguments: list[str]) -> int:
     if not request.accelerator:
         raise UserError("--accelerator is missing; for example --accelerator=tpu-v6e-8")
     if values.check:
-        return check.report(request.accelerator, list(ours), request.spot)
+        to = Path(values.to) if values.to else None
+        return check.report(request.accelerator, name, list(ours), request.spot, to)
     if not request.out:
         raise UserError(
             "--out is missing; --out=gs://BUCKET/PREFIX or s3://BUCKET/PREFIX keeps "
@@ -90,7 +91,11 @@ def _flags() -> flags.FlagValues:
             "by the engine's own name: tpu-v6e-8, ct6e-standard-8t, A100:8",
         ),
         ("out", "where the runs go: gs://..., s3://..., or a shared folder"),
-        ("to", "with fetch: the directory that the runs are brought to"),
+        (
+            "to",
+            "with fetch: the directory that the runs are brought to; with --check: a "
+            "JSON file that keeps what the compiler said",
+        ),
         ("name", "label of all that is made (the config's name)"),
         ("zone", "with --engine=gcloud: us-east5-b, ..."),
     ):
