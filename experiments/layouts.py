@@ -27,13 +27,16 @@ class Plan:
         layout, room = self.layout, self.room
         each = layout.replicas // layout.devices
         order = "one after the other" if layout.mapping == "map" else "side by side"
-        where = "" if layout.devices == 1 else f", {each} on each of {layout.devices}"
-        text = f"a program trains up to {layout.replicas} runs{where} devices, {order}"
-        text = text if where else text.replace(" devices", "")
+        text = "a program trains one run"
+        if layout.replicas > 1:
+            text = f"a program trains up to {layout.replicas} runs"
+            if layout.devices > 1:
+                text += f", {each} on each of {layout.devices} devices"
+            text += f", {order}"
         if room is not None:
             text += (
-                f"; {room.replicas} fit {MEMORY_SHARE:.0%} of {room.memory / _GIB:.3g} "
-                f"GiB, at most {room.replica / _MIB:.3g} MiB each"
+                f"; {MEMORY_SHARE:.0%} of a device's {room.memory / _GIB:.3g} GiB hold "
+                f"{room.replicas}, at most {room.replica / _MIB:.0f} MiB each"
             )
         return text
 

@@ -122,7 +122,7 @@ def test_the_largest_program_of_a_sweep_decides(outlines) -> None:
     assert found.room == Room(memory, images, int(SLACK * max(sizes)))
     assert found.room.replicas == 10
     assert found.layout == Layout(1, 10, "vmap"), "64 in seven programs"
-    assert "10 fit 80%" in str(found)
+    assert "GiB hold 10, at most" in str(found)
 
 
 def test_nothing_bounds_a_cpu(outlines) -> None:
@@ -130,6 +130,7 @@ def test_nothing_bounds_a_cpu(outlines) -> None:
     assert found == layouts.Plan(Layout(2, 64, "map"))
     words = "up to 64 runs, 32 on each of 2 devices, one after the other"
     assert str(found) == f"a program trains {words}"
+    assert str(layouts.Plan(Layout(1, 1, "map"))) == "a program trains one run"
     here, note = layouts.here(SWEEP, outlines)
     assert note is None and here.room is None
 
