@@ -9,6 +9,7 @@ keep jax on the CPU.
 import json
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -22,7 +23,7 @@ from experiments import sweep as verb
 from experiments.commandline import Exit, parse_sweep, run
 from experiments.config import Sweep, UserError
 from experiments.data import Outline
-from experiments.programs import programs
+from experiments.programs import Planned, programs
 from lossjax import platform
 from lossjax.replicas import (
     MEMORY_SHARE,
@@ -30,6 +31,7 @@ from lossjax.replicas import (
 )
 from lossjax.training import Program
 
+_AT_ONCE = 2  # compilations: one keeps about a core busy and takes up to 3 GB
 _COLLECTIVE = re.compile(
     r"\b(all-reduce|all-gather|all-to-all|reduce-scatter|collective-\w+)"
 )
@@ -61,13 +63,18 @@ def main(arguments: list[str]) -> int:
             "versions": platform.versions(),
         }
     )
-    for one in planned:
+
+    def facts_of(one: Planned) -> dict[str, Any]:
         began = time.monotonic()
         facts = _compiled(*one.made(sweep, layout, mesh))
-        facts["traced"] = one.replica_bytes(sweep, devices[0])
-        facts["resident"] = one.outline.resident
         seconds = round(time.monotonic() - began, 1)
-        _say({"program": one.names, **facts, "seconds": seconds})
+        traced = one.replica_bytes(sweep, devices[0])
+        sizes = {"traced": traced, "resident": one.outline.resident}
+        return {"program": one.names, **facts, **sizes, "seconds": seconds}
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for facts in pool.map(facts_of, planned):
+            _say(facts)
     rates = len(sweep.learning_rates)
     stages = [len(sweep.seeds), len(sweep.tuning_seeds) * rates if rates > 1 else 0]
     chunks = sum(-(-runs // layout.replicas) for runs in stages)
