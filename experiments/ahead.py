@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
     if topology == "none":  # only what `launch` must know before it asks an engine
         print(json.dumps({"cells": cells}))
         return Exit.DONE
-    outlines = _outlines(sweep)
+    outlines = outlines_of(sweep)
     platform.prepare()
     devices = devices_of(topology)
     plan = layouts.plan(sweep, outlines, "tpu", devices, int(gib) * 2**30)
@@ -88,7 +88,8 @@ def main(arguments: list[str]) -> int:
     return Exit.DONE
 
 
-def _outlines(sweep: Sweep) -> dict[str, Outline]:
+def outlines_of(sweep: Sweep) -> dict[str, Outline]:
+    """The outline of every dataset, checked against the batch size."""
     fields = {
         name: getattr(sweep, name)
         for name in ("image_size", "channels", "max_examples", "group_by")

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from absl import flags
 
-from experiments import ahead, data
+from experiments import ahead
 from experiments import sweep as verb
 from experiments.commandline import parse_sweep
 from experiments.config import Sweep
 from experiments.programs import SLACK, Planned, programs
+from experiments.readme import PROOFS
 from lossjax import models, resolve
 from lossjax.one_of import OneOf
 from lossjax.replicas import Layout, Replica, make_mesh, stack
@@ -46,7 +47,7 @@ def exported(sweep: Sweep, alike: list[Planned]) -> str:
 
 def groups(sweep: Sweep) -> list[list[Planned]]:
     """Programs whose losses one trace can hold, so that a network is traced once."""
-    outlines = {name: data.outline(name) for name in sweep.datasets}
+    outlines = ahead.outlines_of(sweep)
     found: dict[object, list[Planned]] = {}
     for planned in programs(sweep, outlines):
         loss, (dataset, model, family) = resolve(planned.loss), planned.names
@@ -68,6 +69,28 @@ def test_every_config_is_exported_for_cuda(config: Path) -> None:
             assert f"stablehlo.{word}" not in text, names
         if alike[0].names[1].startswith("conv_ae"):
             assert "stablehlo.convolution" in text, names
+
+
+@pytest.mark.parametrize("name", ("tpu-v5litepod-8", "tpu-v6e-8"))
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_has_been_compiled_for_tpus(config: Path, name: str) -> None:
+    """And fits them, with the slack that the planner reckons with, in no contact."""
+    found = json.loads(PROOFS.read_text()).get(config.stem, {}).get(name)
+    assert found is not None, (
+        f"./run.sh launch --check --accelerator={name} --config=configs/{config.name} "
+        f"--to={PROOFS.relative_to(ROOT)}"
+    )
+    sweep = sweep_of(f"--config={config}")
+    outlines = ahead.outlines_of(sweep)
+    names = [list(one.names) for one in programs(sweep, outlines)]
+    assert [one["program"] for one in found["programs"]] == names
+    each = found["layout"]["replicas"] / found["layout"]["devices"]
+    for one in found["programs"]:
+        assert one["memory"] < found["limit"] and one["collectives"] == []
+        assert one["flops"] > 0 and one["bytes"] > 0
+        assert one["resident"] < one["memory"], one["program"]
+        needed = (one["memory"] - one["resident"]) / each
+        assert one["traced"] < needed < SLACK * one["traced"], one["program"]
 
 
 def test_check_compiles_each_program_once(capsys, monkeypatch) -> None:

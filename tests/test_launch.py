@@ -425,6 +425,8 @@ def test_check_keeps_what_the_compiler_said(monkeypatch, tmp_path: Path) -> None
     assert set(kept) == {"tpu-v6e-1", "tpu-v6e-4"}
     assert kept["tpu-v6e-1"]["programs"] == SAID[1:2]
     assert kept["tpu-v6e-1"]["limit"] == SAID[0]["limit"]
+    with pytest.raises(UserError, match="must be a local file"):
+        main(["--check", "--accelerator=tpu-v6e-1", f"--to={tmp_path}"])
     proofs.write_text("nonsense")
     with pytest.raises(UserError, match="cannot be read"):
         main(["--check", "--accelerator=tpu-v6e-1", f"--to={proofs}"])
