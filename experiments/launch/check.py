@@ -31,7 +31,8 @@ def report(
     if tpu is None:
         names = [n for row in accelerators.TPUS for n in row.names]
         raise unknown("TPU in --accelerator", name, names)
-    proofs = read(to) if to is not None else {}
+    if to is not None:
+        read(to)  # what is no such file is refused before minutes of compiling
     library = libtpu.library()
     said: list[dict[str, Any]] = []
     facts = child(
@@ -46,6 +47,7 @@ def report(
         print(line, flush=True)
     print(accelerators.cost(name, spot, 1))
     if to is not None:
+        proofs = read(to)  # others may have added to it meanwhile
         head, *programs, _ = said
         head["versions"]["libtpu"] = libtpu.version(library)
         proofs.setdefault(config, {})[name] = head | {"programs": programs}
