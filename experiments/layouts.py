@@ -9,7 +9,7 @@ import jax
 
 from experiments.config import Sweep
 from experiments.data import Outline
-from experiments.programs import AHEAD, SLACK, programs
+from experiments.programs import AHEAD, CODE, SLACK, programs
 from experiments.store import Result
 from lossjax.replicas import MEMORY_SHARE, Layout, Room, plan_layout
 
@@ -63,9 +63,10 @@ def plan(
             planned.replica_bytes(sweep, devices[0])
             for planned in programs(sweep, outlines)
         )
-        # Families that compile ahead bring their images.
-        resident = sorted(one.resident for one in outlines.values())[-1 - AHEAD :]
-        room = Room(memory, sum(resident), int(SLACK * each))
+        # Families that compile ahead bring their images and their programs.
+        images = sorted(one.resident for one in outlines.values())[-1 - AHEAD :]
+        resident = sum(images) + (1 + AHEAD) * CODE
+        room = Room(memory, resident, int(SLACK * each))
     return Plan(plan_layout(backend, len(devices), sweep.at_once, room=room), room)
 
 

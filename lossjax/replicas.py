@@ -69,7 +69,7 @@ class Room:
 
     Attributes:
       memory: that it has.
-      resident: of the images that lie on it whatever trains.
+      resident: of what lies on it whatever trains, images above all.
       replica: that each replica of the largest program may need.
     """
 

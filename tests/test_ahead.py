@@ -14,7 +14,7 @@ from experiments import ahead
 from experiments import sweep as verb
 from experiments.commandline import parse_sweep
 from experiments.config import Sweep
-from experiments.programs import SLACK, Planned, programs
+from experiments.programs import CODE, SLACK, Planned, programs
 from experiments.readme import PROOFS
 from lossjax import models, resolve
 from lossjax.one_of import OneOf
@@ -71,26 +71,28 @@ def test_every_config_is_exported_for_cuda(config: Path) -> None:
             assert "stablehlo.convolution" in text, names
 
 
-@pytest.mark.parametrize("name", ("tpu-v5litepod-8", "tpu-v6e-8"))
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
-def test_every_config_has_been_compiled_for_tpus(config: Path, name: str) -> None:
-    """And fits them, with the slack that the planner reckons with, in no contact."""
-    found = json.loads(PROOFS.read_text()).get(config.stem, {}).get(name)
-    assert found is not None, (
-        f"./run.sh launch --check --accelerator={name} --config=configs/{config.name} "
-        f"--to={PROOFS.relative_to(ROOT)}"
+def test_every_config_has_been_compiled_for_tpus(config: Path) -> None:
+    """And fits, with the slack that the planner reckons with; devices need no contact.
+
+    For v6e every one; what is stored for another TPU is held to the same.
+    """
+    chips = json.loads(PROOFS.read_text()).get(config.stem, {})
+    assert "tpu-v6e-8" in chips, (
+        f"./run.sh launch --check --accelerator=tpu-v6e-8 --config=configs/"
+        f"{config.name} --to={PROOFS.relative_to(ROOT)}"
     )
     sweep = sweep_of(f"--config={config}")
-    outlines = ahead.outlines_of(sweep)
-    names = [list(one.names) for one in programs(sweep, outlines)]
-    assert [one["program"] for one in found["programs"]] == names
-    each = found["layout"]["replicas"] / found["layout"]["devices"]
-    for one in found["programs"]:
-        assert one["memory"] < found["limit"] and one["collectives"] == []
-        assert one["flops"] > 0 and one["bytes"] > 0
-        assert one["resident"] < one["memory"], one["program"]
-        needed = (one["memory"] - one["resident"]) / each
-        assert one["traced"] < needed < SLACK * one["traced"], one["program"]
+    names = [list(one.names) for one in programs(sweep, ahead.outlines_of(sweep))]
+    for chip, found in chips.items():
+        assert [one["program"] for one in found["programs"]] == names, chip
+        each = found["layout"]["replicas"] / found["layout"]["devices"]
+        for one in found["programs"]:
+            assert one["memory"] < found["limit"] and one["collectives"] == []
+            assert one["flops"] > 0 and one["bytes"] > 0
+            assert one["resident"] < one["memory"], one["program"]
+            most = one["resident"] + CODE + each * SLACK * one["traced"]
+            assert one["memory"] < most < 3 * one["memory"], one["program"]
 
 
 def test_check_compiles_each_program_once(capsys, monkeypatch) -> None:
@@ -113,6 +115,6 @@ def test_check_compiles_each_program_once(capsys, monkeypatch) -> None:
     assert total == {"runs": 6 * 20, "chunks": 6 * 2, "steps": 200}
     for one in compiled:
         assert one["collectives"] == [] and one["flops"] > 0 and one["bytes"] > 0
-        most = one["resident"] + 5 * SLACK * one["traced"]
+        most = one["resident"] + CODE + 5 * SLACK * one["traced"]
         assert one["resident"] < one["memory"] < most < head["limit"]
     assert [one["program"][2] for one in compiled] == ["mse", "huber"]

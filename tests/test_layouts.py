@@ -9,7 +9,7 @@ import pytest
 
 from experiments import data, layouts, store
 from experiments.config import Sweep
-from experiments.programs import SLACK, Planned, programs
+from experiments.programs import CODE, SLACK, Planned, programs
 from lossjax.memory import nbytes, peak_bytes
 from lossjax.replicas import Layout, Room, plan_layout
 
@@ -116,10 +116,10 @@ def test_the_largest_program_of_a_sweep_decides(outlines) -> None:
     device = jax.devices()[0]
     sizes = [one.replica_bytes(SWEEP, device) for one in programs(SWEEP, outlines)]
     assert len(sizes) == 2 and max(sizes) > 5 * min(sizes)
-    images = (1197 + 300) * 64
-    memory = int((images + 10 * SLACK * max(sizes)) / 0.8) + 1
+    resident = (1197 + 300) * 64 + 3 * CODE
+    memory = int((resident + 10 * SLACK * max(sizes)) / 0.8) + 1
     found = layouts.plan(SWEEP, outlines, "tpu", [device], memory)
-    assert found.room == Room(memory, images, int(SLACK * max(sizes)))
+    assert found.room == Room(memory, resident, int(SLACK * max(sizes)))
     assert found.room.replicas == 10
     assert found.layout == Layout(1, 10, "vmap"), "64 in seven programs"
     assert "GiB hold 10, at most" in str(found)
