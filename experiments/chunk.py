@@ -67,6 +67,8 @@ class Chunk:
         self.curves: list[Curve] = [{name: [] for name in _CURVES} for _ in runs]
         self.state: State = program.init(replicas)
         self.step = 0
+        # As the chunk before left it; grows until a call takes long enough.
+        self.steps_per_call = max(1, program.pace // len(runs))
         self.validation_loss = np.full(program.layout.replicas, np.nan)
         self._resume()
 
@@ -75,14 +77,13 @@ class Chunk:
     ) -> None:
         """Go on to the last of `looks`, the steps at which runs are looked at."""
         everything = len(validation.images)
-        pace = 1  # steps a call; grows until a call takes long enough
         saved = time.monotonic()
         scored = False
         replicas = put(self.replicas, self._mesh)
         while not scored:
             called = time.monotonic()
             look = next((look for look in looks if look > self.step), looks[-1])
-            stop = min(self.step + pace, look)
+            stop = min(self.step + self.steps_per_call, look)
             scored = stop == looks[-1]
             blocks = everything if scored else min(PROBE_BLOCKS, everything)
             self.state, progress = self._program.advance(
@@ -100,12 +101,12 @@ class Chunk:
                 self._look(look, progress)
             done, self.step = stop - self.step, stop
             took = time.monotonic() - called
-            pace = pace * 2 if took < _CALL_SECONDS / 2 else pace
-            pace = max(1, pace // 2) if took > _CALL_SECONDS else pace
+            self._set_pace(done, took)
             tick(done * len(self.runs))
             if time.monotonic() - saved > _SAVE_SECONDS:
                 self.save()
                 saved = time.monotonic()
+        self._program.pace = self.steps_per_call * len(self.runs)
         self.validation_loss = np.asarray(progress.validation_loss)
 
     def save(self) -> None:
@@ -116,6 +117,13 @@ class Chunk:
             made_by = self._saved.made_by
             point = checkpoint.Checkpoint(self.step, mine, curve, made_by)
             checkpoint.save(self._saved.out, run, point)
+
+    def _set_pace(self, steps: int, took: float) -> None:
+        """A call of some steps and seconds says how many steps the next one takes."""
+        if took < _CALL_SECONDS / 2 and steps == self.steps_per_call:
+            self.steps_per_call *= 2
+        elif took > _CALL_SECONDS:
+            self.steps_per_call = max(1, self.steps_per_call // 2)
 
     def _resume(self) -> None:
         """Take up the saved states, if there are any."""

@@ -5,7 +5,6 @@ asks it for one chunk of runs at a time.
 """
 
 import dataclasses
-import functools
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,14 +16,15 @@ import jax
 import numpy as np
 from scipy.special import expit
 
+from experiments import layouts
 from experiments.chunk import Chunk, Saved, Tick
 from experiments.commandline import ROOT, Interrupted
-from experiments.config import DEFAULT_SCHEDULE, Sweep
-from experiments.data import Dataset
+from experiments.config import Sweep
+from experiments.data import Dataset, Outline
 from experiments.data.dataset import Noise
-from experiments.data.noise import noisy_targets
 from experiments.kept import Kept
 from experiments.latent import Latent
+from experiments.programs import network_of, settings_of
 from experiments.resident import Resident
 from experiments.store import Result, Run
 from lossjax import METRICS, NUMERICS, models, platform, resolve
@@ -33,9 +33,9 @@ from lossjax.diagnostics import DIAGNOSTICS, QUARTER, steps_to
 from lossjax.links import sigmoid
 from lossjax.loss import Loss
 from lossjax.one_of import OneOf
-from lossjax.replicas import Replica, make_mesh, plan_layout, put, stack
+from lossjax.replicas import Layout, Replica, make_mesh, put, stack
 from lossjax.scoring import Scorer
-from lossjax.training import DEFAULT_OPTIMISER, Program, Settings
+from lossjax.training import Program, Settings
 from lossjax.variational import VariationalScorer
 
 
@@ -77,11 +77,11 @@ class Executor:
         datasets: dict[str, Dataset],
         out: Path,
         say: Callable[[str], None],
+        layout: Layout | None = None,
     ) -> None:
         self._sweep, self._datasets = sweep, datasets
-        self.layout = plan_layout(
-            jax.default_backend(), len(jax.local_devices()), sweep.at_once
-        )
+        outlines = {name: Outline.of(dataset) for name, dataset in datasets.items()}
+        self.layout = layout or layouts.here(sweep, outlines)[0].layout
         self._mesh = make_mesh(self.layout)
         self._resident: dict[str, Resident] = {}
         self._networks: dict[
@@ -187,7 +187,9 @@ class Executor:
 
         diverged = np.asarray(chunk.state.diverged_step)
         provenance = self._provenance | {
-            "seconds": round((time.monotonic() - began) / len(runs), 4)
+            "sharing": self._kind(family).losses,
+            "steps_per_call": chunk.steps_per_call,
+            "seconds": round((time.monotonic() - began) / len(runs), 4),
         }
         for index, (run, place) in enumerate(zip(runs, chunk.slots, strict=True)):
             lost = int(diverged[place])
@@ -306,16 +308,7 @@ class Executor:
         image = self._datasets[family.dataset].image_shape
         key = (image, family.model, channels)
         if key not in self._networks:
-            shape = models.Shape(
-                image,
-                channels,
-                sweep.latent_dim,
-                sweep.width,
-                sweep.hidden,
-                sweep.precision,
-                sweep.head_scale or 1.0,
-            )
-            network = models.build(family.model, shape)
+            network = network_of(sweep, image, family.model, channels)
             losses = [resolve(name) for name in sweep.losses]
             alike = [loss for loss in losses if loss.channels == channels]
             scorer = Scorer(network, alike, self.layout, self._mesh)
@@ -323,12 +316,7 @@ class Executor:
         return self._networks[key]
 
     def _settings(self, family: Family) -> Settings:
-        noise = self._datasets[family.dataset].noise
-        targets = None if noise is None else functools.partial(noisy_targets, noise)
-        steps, batch = self._sweep.train_steps, self._sweep.batch_size
-        optimiser = self._sweep.optimiser or DEFAULT_OPTIMISER
-        schedule = self._sweep.schedule or DEFAULT_SCHEDULE
-        return Settings(steps, batch, targets, optimiser, schedule)
+        return settings_of(self._sweep, self._datasets[family.dataset].noise)
 
     def _diagnoser(self, family: Family) -> Diagnoser:
         network, _ = self._network(family)

@@ -167,8 +167,13 @@ def describe() -> dict[str, object]:
         "devices": len(devices),
         "device_kind": devices[0].device_kind,
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
-        "versions": {"jax": jax.__version__, "jaxlib": jaxlib.__version__},
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Of what compiles and runs."""
+    return {"jax": jax.__version__, "jaxlib": jaxlib.__version__}
 
 
 def return_memory() -> None:

@@ -13,6 +13,7 @@ from lossjax.loss import Loss
 from lossjax.one_of import OneOf
 
 BLOCK = 256  # images scored at a time
+MEMORY_SHARE = 0.8  # of a device's memory, that programs and data may take
 REPLICA = "replica"  # the mesh axis that replicas are spread over
 _SHARDED, _EVERYWHERE = PartitionSpec(REPLICA), PartitionSpec()
 
@@ -63,10 +64,44 @@ class Layout:
     mapping: str
 
 
-def plan_layout(backend: str, devices: int, runs: int, most: int = 64) -> Layout:
-    """The layout for up to `runs` replicas at a time on the given devices."""
+@dataclass(frozen=True)
+class Room:
+    """What must fit the memory of one device, in bytes.
+
+    Attributes:
+      memory: that it has.
+      resident: of what lies on it whatever trains, images above all.
+      replica: that each replica of the largest program may need.
+    """
+
+    memory: int
+    resident: int
+    replica: int
+
+    @property
+    def replicas(self) -> int:
+        """The most that fit; 1 where not even one does: a compiler may know better."""
+        free = MEMORY_SHARE * self.memory - self.resident
+        return max(1, int(free // self.replica))
+
+
+def plan_layout(
+    backend: str, devices: int, runs: int, most: int = 64, room: Room | None = None
+) -> Layout:
+    """The layout for up to `runs` replicas at a time on the given devices.
+
+    Args:
+      backend: cpu, gpu or tpu.
+      devices: how many there are.
+      runs: how many will be trained alike.
+      most: slots of a program, at most.
+      room: on each device; None asks nothing of it.
+    """
     used = max(1, min(devices, runs))
     each = max(1, min(-(-runs // used), most // used))
+    if room is not None and room.replicas < each:
+        # Of programs that follow one another none is nearly empty.
+        each = -(-each // -(-each // room.replicas))
     return Layout(used, used * each, "map" if backend == "cpu" else "vmap")
 
 

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from lossjax.loss import Loss
+from lossjax.memory import peak_bytes
 from lossjax.metrics import METRICS
 from lossjax.models import Network
 from lossjax.objective import probe_key, seen
@@ -28,10 +30,22 @@ class Scorer:
     ) -> None:
         links = {loss.link: loss for loss in reversed(losses)}
         self._links = tuple(links)
-        score = functools.partial(_score, network, tuple(links.values()))
+        self._network, self._mesh = network, mesh
+        self._one = score = functools.partial(_score, network, tuple(links.values()))
         self._score = spread(if_active(score), mesh, layout, shared=3)
         code = functools.partial(_code, network)
         self._code = spread(if_active(code), mesh, layout, shared=1)
+
+    def replica_bytes(self, images_u8: Any) -> int:
+        """What one replica needs while a block is scored, as `peak_bytes` counts.
+
+        Args:
+          images_u8: the block, or its shape.
+        """
+        weights = jax.ShapeDtypeStruct((unravelling(self._network)[0],), jnp.float32)
+        which = jax.ShapeDtypeStruct((), jnp.int32)
+        backend = self._mesh.devices.flat[0].platform
+        return peak_bytes(self._one, weights, which, images_u8, which, backend=backend)
 
     def codes(
         self, weights: jax.Array, active: np.ndarray, images_u8: jax.Array
