@@ -62,7 +62,14 @@ class Latent:
         latent, loss = self._network.latent, self._replicas.loss
         assert latent is not None and isinstance(loss, Loss)
         dimension = int(np.prod(blocks.images.shape[2:]))
-        facts = Facts(loss.law, loss.stretch, latent.beta, dimension, self._noise)
+        facts = Facts(
+            loss.law,
+            loss.stretch,
+            latent.beta,
+            dimension,
+            self._noise,
+            warped=latent.warp != 0,
+        )
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             return {name: m.fn(terms, facts) for name, m in LATENT_METRICS.items()}
 

@@ -6,7 +6,15 @@ import jax
 import jax.numpy as jnp
 
 from lossjax.claims import EVERYWHERE, MEAN, Claims, langevin_inverse
-from lossjax.links import fold, horner, residual, softplus, softpluses, with_derivative
+from lossjax.links import (
+    fold,
+    horner,
+    residual,
+    sigmoid,
+    softplus,
+    softpluses,
+    with_derivative,
+)
 from lossjax.loss import row
 
 
@@ -110,6 +118,23 @@ def continuous_bernoulli(raw: jax.Array, target: jax.Array) -> jax.Array:
 def continuous_mean(raw: jax.Array) -> jax.Array:
     """Read-out of the continuous Bernoulli law: its mean, not its parameter."""
     return mean_residual(raw, jnp.zeros_like(raw))
+
+
+def matched_logit(raw: jax.Array) -> jax.Array:
+    """Logit of the continuous Bernoulli law whose mean is sigmoid(raw).
+
+    Newton's method on 1/mean, which is convex in the logit's absolute value a and lies
+    between a and 2 + a/3: it comes down from the right without a search. Means are kept
+    1e-9 away from 0 and 1.
+    """
+    p = jnp.maximum(sigmoid(-jnp.abs(raw)), 1e-9)
+
+    def step(_: int, a: jax.Array) -> jax.Array:
+        r = mean_residual(-a, p)
+        return jnp.maximum(a + r * (r + p) / (p * continuous_variance(a)), 0)
+
+    a = jax.lax.fori_loop(0, 6, step, jnp.minimum(1 / p, 3 * (1 / p - 2)))
+    return jnp.where(raw > 0, a, -a)
 
 
 def _logit_of_mean(mean: jax.Array) -> jax.Array:

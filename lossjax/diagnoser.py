@@ -23,7 +23,7 @@ from lossjax.diagnostics import (
 )
 from lossjax.loss import Loss
 from lossjax.models import Network
-from lossjax.objective import probe_key, seen
+from lossjax.objective import pictured, probe_key, seen
 from lossjax.one_of import OneOf
 from lossjax.replicas import (
     Layout,
@@ -153,7 +153,7 @@ def _look(
     """
     loss = replica.loss
     size, unravel = unravelling(network)
-    images = as_intensity(images_u8)
+    images = pictured(network, as_intensity(images_u8))
     given = seen(network, probe_key(0), images)
     targets = images
     if settings.targets is not None:

@@ -29,6 +29,9 @@ class Terms(NamedTuple):
     Attributes:
       value: the loss summed over pixels, on the pixels it trains on.
       density: the same on dequantised pixels.
+      continuous: minus the log-density of the continuous Bernoulli law whose logit is
+        raw, of dequantised pixels; nan where raw is not one logit a channel.
+      matched: the same of the law whose *mean* is the read-out.
       divergence: KL of the code's law from the prior, summed over its units.
       bound: minus the importance-weighted bound on the log-likelihood; nan without
         samples.
@@ -41,6 +44,8 @@ class Terms(NamedTuple):
 
     value: Any
     density: Any
+    continuous: Any
+    matched: Any
     divergence: Any
     bound: Any
     error: Any
@@ -60,6 +65,7 @@ class Facts:
       dimension: pixels times channels of an image.
       noise: (slots,) root mean squared difference of read-outs and dequantised
         *validation* images, codes drawn: the one scale of a calibrated Gaussian.
+      warped: pixels are no grey levels: the model warps them.
     """
 
     law: str
@@ -67,6 +73,7 @@ class Facts:
     beta: float
     dimension: int
     noise: np.ndarray
+    warped: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +96,16 @@ class LatentMetric:
 def elbo(terms: Terms, facts: Facts) -> np.ndarray:
     """Evidence lower bound in nats per image, for losses that are likelihoods."""
     return _if_law(facts, -(_wide(terms.value) + _wide(terms.divergence)))
+
+
+def elbo_cb(terms: Terms, facts: Facts) -> np.ndarray:
+    """The bound where the decoder's logit is that of a continuous Bernoulli law."""
+    return -(_wide(terms.continuous) + _wide(terms.divergence))
+
+
+def elbo_cb_mean(terms: Terms, facts: Facts) -> np.ndarray:
+    """The bound where the read-out is the mean of a continuous Bernoulli law."""
+    return -(_wide(terms.matched) + _wide(terms.divergence))
 
 
 def bound(terms: Terms, facts: Facts) -> np.ndarray:
@@ -121,6 +138,8 @@ def implied_sigma(terms: Terms, facts: Facts) -> np.ndarray:
 
 def bits_per_dim(terms: Terms, facts: Facts) -> np.ndarray:
     """Bits that a pixel of 256 grey levels takes under the loss's own likelihood."""
+    if facts.warped:
+        return np.full_like(_wide(terms.value), np.nan)
     if facts.law == "levels":
         nats = _wide(terms.value) + _wide(terms.divergence)
         return nats / facts.dimension / math.log(2)
@@ -131,6 +150,8 @@ def bits_per_dim(terms: Terms, facts: Facts) -> np.ndarray:
 
 def bits_gaussian(terms: Terms, facts: Facts) -> np.ndarray:
     """The same under a Gaussian around the read-out, its one scale set afterwards."""
+    if facts.warped:
+        return np.full_like(_wide(terms.error), np.nan)
     variance = facts.noise[:, None] ** 2
     nats = _wide(terms.error) / (2 * variance) + np.log(2 * np.pi * variance) / 2
     nats = nats + _wide(terms.divergence) / facts.dimension
@@ -184,6 +205,25 @@ LATENT_METRICS: Mapping[str, LatentMetric] = types.MappingProxyType(
                 "nats/image",
                 _UNRANKED,
                 f"as elbo, importance-weighted with {IW_SAMPLES} draws; test images",
+            ),
+            LatentMetric(
+                "elbo_cb",
+                elbo_cb,
+                "none",
+                "nats/image",
+                _UNRANKED,
+                "of the continuous Bernoulli law whose logit is raw output, on "
+                "dequantised pixels; of losses behind a sigmoid, and of that law's own",
+                partial=True,
+            ),
+            LatentMetric(
+                "elbo_cb_mean",
+                elbo_cb_mean,
+                "none",
+                "nats/image",
+                _UNRANKED,
+                "as elbo_cb, of the law whose mean is the read-out",
+                partial=True,
             ),
             LatentMetric("kl", kl, "none", "nats/image", _UNRANKED),
             LatentMetric(

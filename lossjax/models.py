@@ -274,7 +274,10 @@ def build(name: str, shape: Shape) -> Network:
 
     def decode(params: Any, code: jax.Array) -> jax.Array:
         network, code = inside(params, code)
-        return network.raw_of(code).astype(jnp.float32)
+        raw = network.raw_of(code).astype(jnp.float32)
+        if model.latent is None or model.latent.clip == 0:
+            return raw
+        return jnp.clip(raw, -model.latent.bound, model.latent.bound)
 
     def apply(params: Any, images: jax.Array) -> Output:
         code = encode(params, images)

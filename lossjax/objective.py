@@ -44,6 +44,28 @@ def dequantised(key: jax.Array, images: jax.Array) -> jax.Array:
     return (255 * images + jax.random.uniform(key, images.shape)) / 256
 
 
+def warped(images: jax.Array, gamma: float) -> jax.Array:
+    """f_gamma: more contrast below 0, less above.
+
+    Of Loaiza-Ganem and Cunningham 2019: gamma = -0.5 makes every pixel 0 or 1, 0 leaves
+    it, 0.5 makes all of them 0.5; pixels in [0, 1] stay in there.
+    """
+    if gamma == 0:
+        return images
+    if gamma > 0:
+        return gamma + (1 - 2 * gamma) * images
+    if gamma == -0.5:
+        return (images >= 0.5).astype(images.dtype)
+    return jnp.clip((images + gamma) / (1 + 2 * gamma), 0, 1)
+
+
+def pictured(network: Network, images: jax.Array) -> jax.Array:
+    """What stands for the images in input and target: they, or their warp."""
+    if network.latent is None:
+        return images
+    return warped(images, network.latent.warp)
+
+
 @functools.cache
 def unbounded(family: str) -> bool:
     """Whether a loss falls without end at pixels of exactly 0 or 1."""
@@ -95,6 +117,7 @@ def objective(
     _, code_key, level_key = jax.random.split(key, 3)
     if dequantises(network, loss):
         images = dequantised(level_key, images)
+    images = pictured(network, images)
     aim = images if targets is None else targets(images)
     images = seen(network, key, images)
     if network.latent is None:

@@ -13,7 +13,7 @@ from lossjax.loss import Loss
 from lossjax.memory import peak_bytes
 from lossjax.metrics import METRICS
 from lossjax.models import Network
-from lossjax.objective import probe_key, seen
+from lossjax.objective import pictured, probe_key, seen
 from lossjax.replicas import Layout, as_intensity, if_active, spread
 from lossjax.training import unravelling
 
@@ -85,7 +85,7 @@ def _score(
     block: jax.Array,
 ) -> tuple[Mapping[str, jax.Array], jax.Array]:
     """Every metric of one replica's read-outs of one block."""
-    images = as_intensity(images_u8)
+    images = pictured(network, as_intensity(images_u8))
     size, unravel = unravelling(network)
     given = seen(network, probe_key(block), images)
     raw = network.apply(unravel(weights[:size]), given).raw
@@ -96,4 +96,5 @@ def _score(
 
 def _code(network: Network, weights: jax.Array, images_u8: jax.Array) -> jax.Array:
     size, unravel = unravelling(network)
-    return network.apply(unravel(weights[:size]), as_intensity(images_u8)).code
+    images = pictured(network, as_intensity(images_u8))
+    return network.apply(unravel(weights[:size]), images).code

@@ -25,7 +25,7 @@ from lossjax.loss import Loss
 from lossjax.memory import nbytes, peak_bytes
 from lossjax.metrics import METRICS
 from lossjax.models import Network
-from lossjax.objective import objective, probe_key, seen
+from lossjax.objective import objective, pictured, probe_key, seen
 from lossjax.one_of import OneOf
 from lossjax.replicas import Blocks, Layout, Replica, as_intensity, put, spread
 
@@ -362,14 +362,15 @@ def _validate(
         images, share = as_intensity(images_u8[index]), weights[index]
         # The same for every run, whatever its seed: what is compared meets one noise.
         key = probe_key(index)
-        raw = network.apply(parameters, seen(network, key, images)).raw
+        shown = pictured(network, images)
+        raw = network.apply(parameters, seen(network, key, shown)).raw
         if network.latent is None:
             value = loss.fn(raw, images, scalars)
         else:
             value = objective(
                 network, loss, parameters, scalars, images, key, weights=share
             )
-        error = METRICS["mse"].fn(loss.read_out(raw), images)
+        error = METRICS["mse"].fn(loss.read_out(raw), shown)
         scores = jnp.stack([share @ value, share @ error, jnp.sum(share)])
         probed = jnp.where(index < probe, scores, 0)
         return sums + jnp.concatenate([probed, scores])

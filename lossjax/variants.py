@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,16 @@ VARIATIONAL: tuple[Parameter | Choice, ...] = (
     Parameter("beta", 1.0, 0.0, 1e6, "weight of KL, reconstruction summed over pixels"),
     Parameter("free_bits", 0.0, 0.0, 100.0, "nats of each code unit that cost nothing"),
     Parameter("dequantise", 0.0, 0.0, 1.0, "1: pixels are (255 y + u)/256 throughout"),
+    Parameter(
+        "warp",
+        0.0,
+        -0.5,
+        0.5,
+        "contrast of input and target: -0.5 black or white, 0 as it is, 0.5 all grey",
+    ),
+    Parameter(
+        "clip", 0.0, 0.0, 0.25, "sigmoid of raw output: at least so far from 0, 1"
+    ),
 )
 
 
@@ -41,11 +52,23 @@ class Latent:
       free_bits: nats; a unit whose mean divergence over the batch is below that costs
         as much, so that nothing is gained by giving it up.
       dequantise: every pixel is (255 y + u)/256, u uniform, in input and target.
+      warp: contrast of input and target; see `objective.warped`.
+      clip: the decoder's raw output is held between -bound and bound, where a sigmoid
+        reads out clip and 1 - clip; no gradient comes from beyond.
     """
 
     beta: float
     free_bits: float
     dequantise: bool
+    warp: float = 0.0
+    clip: float = 0.0
+
+    @property
+    def bound(self) -> float:
+        """The largest raw output, in absolute value."""
+        if self.clip == 0:
+            return math.inf
+        return math.log1p(-self.clip) - math.log(self.clip)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +119,13 @@ class Model:
         if not self.variational:
             return None
         values = self.arguments
-        return Latent(values["beta"], values["free_bits"], bool(values["dequantise"]))
+        return Latent(
+            values["beta"],
+            values["free_bits"],
+            bool(values["dequantise"]),
+            values["warp"],
+            values["clip"],
+        )
 
     def with_arguments(self, values: Mapping[str, Any]) -> Model:
         """The row with other arguments, already checked one by one.

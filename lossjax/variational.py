@@ -10,14 +10,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from lossjax.bernoulli import matched_logit
 from lossjax.latent_metrics import Terms
+from lossjax.links import sigmoid
 from lossjax.loss import Loss
+from lossjax.losses import LOSSES
 from lossjax.models import Network
 from lossjax.objective import (
     dequantised,
     dequantises,
     divergence,
     drawn,
+    pictured,
     probe_key,
     seen,
 )
@@ -92,6 +96,7 @@ def _scored(
     smooth = dequantised(level_key, images)
     if dequantises(network, loss):
         images = smooth
+    images, smooth = pictured(network, images), pictured(network, smooth)
     dimension = images[0].size
     code = network.encode(parameters, seen(network, key, images))
 
@@ -107,6 +112,7 @@ def _scored(
     return Terms(
         value,
         value_of(raw, smooth),
+        *_continuous(network, loss, raw, smooth),
         jnp.sum(divergence(code), axis=1),
         _bound(network, parameters, code, images, value_of, code_key, samples),
         jnp.mean((image - smooth) ** 2, axis=axes),
@@ -114,6 +120,25 @@ def _scored(
         jnp.sum(force * slope, axis=axes),
         jnp.split(code, 2, axis=1)[0],
     )
+
+
+def _continuous(
+    network: Network, loss: Loss, raw: jax.Array, images: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Values of `Terms.continuous` and `Terms.matched`."""
+    law = LOSSES["continuous_bernoulli"]
+    if loss.link is law.link:
+        matched = raw
+    elif loss.link is sigmoid and loss.channels == 1:
+        matched = matched_logit(raw)
+    else:
+        none = jnp.full(raw.shape[0], jnp.nan)
+        return none, none
+    assert network.latent is not None
+    # As the decoder's own, where that is held in bounds.
+    matched = jnp.clip(matched, -network.latent.bound, network.latent.bound)
+    dimension = images[0].size
+    return dimension * law.fn(raw, images), dimension * law.fn(matched, images)
 
 
 def _bound(

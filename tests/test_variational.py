@@ -20,6 +20,7 @@ from lossjax.objective import (
     objective,
     probe_key,
     unbounded,
+    warped,
 )
 from lossjax.replicas import Layout, Replica, blocks_of, make_mesh, stack
 from lossjax.training import Program, Settings
@@ -294,6 +295,165 @@ def test_only_what_would_be_infinite_is_dequantised_unasked() -> None:
     assert dequantises(network(), loss) and not dequantises(network(), other)
     assert dequantises(network("vae(body=mlp, dequantise=1)"), other)
     assert not dequantises(network("mlp_ae"), loss)
+
+
+WARPS = (-0.5, -0.3, 0.0, 0.25, 0.5)
+
+
+@pytest.mark.parametrize("gamma", WARPS)
+def test_the_warp_is_the_one_of_the_study(gamma: float) -> None:
+    from experiments.studies.cb_panels import warp
+
+    x = np.linspace(0, 1, 201)
+    found = np.asarray(warped(jnp.asarray(x, jnp.float32), gamma))
+    np.testing.assert_allclose(found, warp(x, gamma), atol=1e-6)
+    assert found.min() >= 0 and found.max() <= 1
+
+
+@pytest.mark.parametrize("gamma", (-0.5, -0.3, 0.25))
+@pytest.mark.parametrize("dequantise", (0, 1))
+def test_a_warp_is_of_input_and_target_after_dequantisation(
+    gamma: float, dequantise: int
+) -> None:
+    """As a plain model is, of images that were warped before."""
+    loss = LOSSES["bce"]
+    name = f"vae(body=mlp, dequantise={dequantise}, warp={gamma})"
+    own, plain = network(name), network()
+    params, key = parameters(plain, loss), jax.random.key(4)
+    images = jnp.asarray(images_u8(), jnp.float32) / 255
+    if dequantise:
+        smooth = dequantised(jax.random.split(key, 3)[2], images)
+    else:
+        smooth = images
+    found = objective(own, loss, params, {}, images, key)
+    expected = objective(plain, loss, params, {}, warped(smooth, gamma), key)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_every_score_is_of_warped_images() -> None:
+    """Metrics, codes, the curve's error and the terms, as of images warped before."""
+    from lossjax.scoring import _code, _score
+    from lossjax.training import _validate
+
+    # At -0.5 the warp of grey levels is one of grey levels: black and white.
+    loss = LOSSES["bce"]
+    shape = Shape((8, 8, 1), latent_dim=UNITS, hidden=(6,))
+    own, plain = build("vae(body=mlp, warp=-0.5)", shape), build("vae(body=mlp)", shape)
+    grey = np.random.default_rng(3).integers(0, 256, (8, *shape.image), np.uint8)
+    black_white = np.where(grey >= 128, 255, 0).astype(np.uint8)
+    flat = weights(plain, loss)
+    zero = jnp.int32(0)
+    for images, net in ((grey, own), (black_white, plain)):
+        scores, _ = _score(net, (loss,), flat, zero, images, zero)
+        terms = _scored(net, loss, flat, images, zero, zero)
+        found = {
+            "code": _code(net, flat, images),
+            "scores": jnp.stack(list(scores.values())),
+            "value": terms.value,
+            "mean": terms.mean,
+            "curve": jnp.stack(
+                _validate(
+                    net,
+                    loss,
+                    parameters(plain, loss),
+                    {},
+                    jax.tree.map(jnp.asarray, blocks_of(images)),
+                    jnp.int32(1),
+                )
+            ),
+        }
+        if net is own:
+            kept = found
+    for name, value in found.items():
+        np.testing.assert_allclose(kept[name], value, rtol=1e-5, err_msg=name)
+
+
+def test_clip_holds_raw_output_and_the_gradient() -> None:
+    clip = 0.01
+    own, plain = network(f"vae(body=mlp, clip={clip})"), network()
+    loss = LOSSES["bce"]
+    params = parameters(plain, loss, scale=4.0)
+    code = jax.random.normal(jax.random.key(2), (50, UNITS))
+    free, held = plain.decode(params, code), own.decode(params, code)
+    bound = math.log(0.99 / 0.01)
+    assert own.latent is not None and own.latent.bound == pytest.approx(bound)
+    beyond = np.abs(free) > bound
+    assert 0.1 < beyond.mean() < 0.9
+    np.testing.assert_allclose(held, np.clip(free, -bound, bound), rtol=1e-6)
+    p = np.asarray(loss.read_out(held))
+    assert p.min() == pytest.approx(clip) and p.max() == pytest.approx(1 - clip)
+
+    def slopes(net: Network) -> np.ndarray:
+        """Of each image's sum of raw output over the pixels within, or beyond."""
+        each = [
+            jax.grad(lambda c, part=part: (net.decode(params, c) * part).sum())(code)
+            for part in (~beyond, beyond)
+        ]
+        return np.stack(each)
+
+    within, outside = slopes(own)
+    np.testing.assert_allclose(within, slopes(plain)[0], rtol=1e-5)
+    assert np.abs(within).max() > 0 and np.abs(outside).max() == 0
+
+
+def test_the_logit_of_a_matched_mean_is_that_of_a_search() -> None:
+    from lossjax.bernoulli import matched_logit
+    from lossjax.claims import langevin_inverse
+
+    near = np.array([0.0, 1e-6, 1e-3, 0.03])
+    z = np.concatenate([-near, near, np.linspace(-18, 18, 901)]).astype(np.float32)
+    found = np.asarray(jax.jit(matched_logit)(jnp.asarray(z)), np.float64)
+    p = 1 / (1 + np.exp(np.abs(z.astype(np.float64))))
+    wanted = np.sign(z) * -langevin_inverse(p)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_bounds_of_the_continuous_law_by_hand() -> None:
+    """Same code, same draw; only what the output stands for differs."""
+    net = network("vae(body=mlp, dequantise=1, clip=0.0001)")
+    bce, law = LOSSES["bce"], LOSSES["continuous_bernoulli"]
+    terms = scored(net, bce)
+    elbo, elbo_cb, matched = (
+        LATENT_METRICS[name].fn(terms, facts(net, bce))[0]
+        for name in ("elbo", "elbo_cb", "elbo_cb_mean")
+    )
+    _, code_key, level_key = jax.random.split(probe_key(0), 3)
+    images = dequantised(level_key, jnp.asarray(images_u8(), jnp.float32) / 255)
+    params = parameters(net, bce)
+    code = net.encode(params, images)
+    p = np.float64(bce.read_out(net.decode(params, drawn(code_key, code))))
+    log_c = np.log(2 * np.arctanh(1 - 2 * p) / (1 - 2 * p)).sum((1, 2, 3))
+    np.testing.assert_allclose(elbo_cb - elbo, log_c, rtol=1e-4)
+
+    from lossjax.claims import langevin_inverse
+
+    assert net.latent is not None
+    bound = net.latent.bound
+    free = langevin_inverse(p)
+    assert (np.abs(free) > bound).any(), "the clip of lambda is put to the test"
+    z = np.clip(free, -bound, bound)
+    y = np.float64(images)
+    density = y * z - np.log(np.expm1(z) / z)
+    price = np.float64(divergence(code)).sum(1)
+    np.testing.assert_allclose(matched, density.sum((1, 2, 3)) - price, rtol=1e-4)
+    # A model of that law is its own judge, by either reading.
+    own = scored(net, law)
+    every = [
+        LATENT_METRICS[name].fn(own, facts(net, law))[0]
+        for name in ("elbo", "elbo_cb", "elbo_cb_mean")
+    ]
+    np.testing.assert_array_equal(every[1], every[0])
+    np.testing.assert_array_equal(every[2], every[0])
+    # One logit a channel is needed.
+    other = LOSSES["mse_linear"]
+    none = LATENT_METRICS["elbo_cb"].fn(scored(net, other), facts(net, other))
+    assert np.isnan(none).all()
+
+
+def test_warped_pixels_are_no_grey_levels_and_have_no_bits() -> None:
+    facts_of = Facts("density", 1.0, 1.0, 16, np.array([0.1]), warped=True)
+    for name in ("bits_per_dim", "bits_gaussian"):
+        assert np.isnan(LATENT_METRICS[name].fn(terms_of(), facts_of)).all()
 
 
 def test_a_loss_whose_channels_the_decoder_lacks_is_refused() -> None:
