@@ -35,7 +35,8 @@ from lossjax.loss import Loss
 from lossjax.one_of import OneOf
 from lossjax.replicas import Layout, Replica, make_mesh, put, stack
 from lossjax.scoring import Scorer
-from lossjax.training import Program, Settings
+from lossjax.settings import Settings
+from lossjax.training import Program
 from lossjax.variational import VariationalScorer
 
 

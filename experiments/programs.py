@@ -25,7 +25,8 @@ from lossjax.replicas import (
     stack,
 )
 from lossjax.scoring import Scorer
-from lossjax.training import DEFAULT_OPTIMISER, Program, Settings
+from lossjax.settings import DEFAULT_OPTIMISER, Settings
+from lossjax.training import Program
 
 # A compiler pads arrays, keeps copies in another order, and its code lies there too:
 # for v5e and v6e the shipped configs need CODE and 1.3 times what their traces say, at

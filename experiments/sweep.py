@@ -41,7 +41,7 @@ from lossjax import (
 )
 from lossjax.diagnostics import DIAGNOSTICS
 from lossjax.replicas import MEMORY_SHARE
-from lossjax.training import DEFAULT_OPTIMISER, OPTIMISERS, SCHEDULES
+from lossjax.settings import DEFAULT_OPTIMISER, OPTIMISERS, SCHEDULES
 
 USAGE = """
 ./run.sh sweep [--config=FILE[:arg]] [--config.FIELD=VALUE ...] [--out=DIR]

@@ -35,7 +35,8 @@ from lossjax.replicas import (
     spread,
     zeros_of,
 )
-from lossjax.training import Settings, noise_key, scalars_of, unravelling
+from lossjax.settings import Settings
+from lossjax.training import noise_key, scalars_of, unravelling
 
 _SHARES = ("stalled_share", "stuck_share", "saturated_share")
 

@@ -8,9 +8,7 @@ it shows progress, stops, or saves the state.
 """
 
 import functools
-import types
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -28,11 +26,11 @@ from lossjax.models import Network
 from lossjax.objective import objective, pictured, probe_key, seen
 from lossjax.one_of import OneOf
 from lossjax.replicas import Blocks, Layout, Replica, as_intensity, put, spread
+from lossjax.settings import OPTIMISERS, SCHEDULES, Settings
 
 # No weight of a useful network here comes near; a run beyond it has diverged even where
 # a saturated read-out keeps its loss finite.
 WEIGHT_LIMIT = 1e4
-DEFAULT_OPTIMISER = "adam"
 PROBE_BLOCKS = 2  # blocks of the validation split that a learning curve looks at
 
 
@@ -67,36 +65,6 @@ class Progress(NamedTuple):
     probe_loss: Any
     probe_mse: Any
     validation_loss: Any
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a program is compiled for besides network and loss family.
-
-    Attributes:
-      train_steps: how many steps the learning rate's schedule takes.
-      batch_size: images a step.
-      optimiser: a key of OPTIMISERS.
-      targets: (key, images, places) -> targets, where they are not the images
-        themselves: places are the images' indices in the training split, the key
-        belongs to the seed, so that every loss meets the same noise.
-      schedule: a row of SCHEDULES.
-    """
-
-    train_steps: int
-    batch_size: int
-    targets: Callable[[jax.Array, jax.Array, jax.Array], jax.Array] | None = None
-    optimiser: str = DEFAULT_OPTIMISER
-    schedule: str = "cosine"
-
-
-# Share of the training done -> share of the peak rate.
-SCHEDULES: Mapping[str, Callable[[jax.Array], jax.Array]] = types.MappingProxyType(
-    {
-        "cosine": lambda fraction: 0.5 * (1 + jnp.cos(jnp.pi * fraction)),
-        "constant": lambda fraction: jnp.ones_like(fraction),
-    }
-)
 
 
 class Program:
@@ -186,22 +154,6 @@ class Program:
             np.int32(blocks),
             np.bool_(fresh),
         )
-
-
-def _adam() -> optax.GradientTransformation:
-    # With so small an epsilon a loss and 0.001 times that loss train alike.
-    return optax.scale_by_adam(eps=1e-15)
-
-
-def _sgd() -> optax.GradientTransformation:
-    """Stochastic gradient descent with momentum 0.9: the loss's scale counts."""
-    return optax.trace(decay=0.9)
-
-
-# What makes an update from a gradient, before the learning rate.
-OPTIMISERS: Mapping[str, Callable[[], optax.GradientTransformation]] = (
-    types.MappingProxyType({"adam": _adam, "sgd": _sgd})
-)
 
 
 @functools.lru_cache(maxsize=8)

@@ -17,7 +17,7 @@ from lossjax.diagnoser import Diagnoser
 from lossjax.diagnostics import DIAGNOSTICS
 from lossjax.models import Network, Output
 from lossjax.replicas import Layout, Replica, make_mesh, stack
-from lossjax.training import Settings
+from lossjax.settings import Settings
 from tests import stored_sweeps
 
 SIDE = 8

@@ -9,7 +9,8 @@ from lossjax import resolve
 from lossjax.models import Shape, build
 from lossjax.one_of import OneOf
 from lossjax.replicas import Layout, Replica, blocks_of, make_mesh, stack
-from lossjax.training import Program, Settings
+from lossjax.settings import Settings
+from lossjax.training import Program
 
 LAYOUT = Layout(1, 2, "map")
 NAMES = ("bce", "mse_linear", "huber", "ssim")

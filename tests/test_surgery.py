@@ -17,8 +17,9 @@ from experiments.studies import surgery
 from lossjax import resolve
 from lossjax.models import Shape, build
 from lossjax.replicas import Layout, Replica, blocks_of, make_mesh, stack
+from lossjax.settings import Settings
 from lossjax.surgery import CUTS
-from lossjax.training import Program, Settings, unravelling
+from lossjax.training import Program, unravelling
 
 SIDE = (4, 5)
 LAYOUT = Layout(1, 1, "map")

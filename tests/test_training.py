@@ -23,7 +23,8 @@ from lossjax.replicas import (
     stack,
 )
 from lossjax.scoring import Scorer
-from lossjax.training import Program, Progress, Settings, State
+from lossjax.settings import Settings
+from lossjax.training import Program, Progress, State
 
 STEPS, BATCH = 12, 8
 IMAGE = (8, 8, 1)

@@ -23,7 +23,8 @@ from lossjax.objective import (
     warped,
 )
 from lossjax.replicas import Layout, Replica, blocks_of, make_mesh, stack
-from lossjax.training import Program, Settings
+from lossjax.settings import Settings
+from lossjax.training import Program
 from lossjax.variational import VariationalScorer, _scored
 
 IMAGE, UNITS = (4, 4, 1), 3

@@ -53,7 +53,8 @@ class _Trainer:
 
         from lossjax import models, replicas, resolve
         from lossjax.one_of import OneOf
-        from lossjax.training import Program, Settings
+        from lossjax.settings import Settings
+        from lossjax.training import Program
 
         shape = models.Shape(
             work.image,
