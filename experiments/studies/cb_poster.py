@@ -91,7 +91,7 @@ def table(found: Mapping[float, Trial]) -> pd.DataFrame:
     """A line a warp: published / ours, half a 95 % interval after the ±."""
     lines = []
     for gamma, trial in found.items():
-        line = {"gamma": f"{gamma:g}"}
+        line = {"gamma (published / ours)": f"{gamma:g}"}
         for curve in ELBOS.values():
             own = trial.mean(curve.loss, curve.column)
             line[f"E(p), {curve.words}"] = _beside(curve.at(gamma), own, 1)
@@ -185,6 +185,7 @@ def _curves(
         at = [
             f"{mean.center:.4g} at {gamma:g} (published {curve.at(gamma):g})"
             for gamma, mean in zip(gammas, means, strict=True)
+            if gamma in (gammas[0], 0, gammas[-1])
         ]
         said.append(f"{label}, {curve.words}: {', '.join(at)}")
     axes.set_title(title)
