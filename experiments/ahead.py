@@ -1,72 +1,106 @@
 """Compiles a config's programs for a TPU that is not there; run by `launch --check`.
 
-`python -m experiments.ahead TOPOLOGY [--config...]` prints one JSON line for each
-program. The environment must name libtpu (TPU_LIBRARY_PATH) and keep jax on the CPU.
+`python -m experiments.ahead TOPOLOGY GIB [--config...]` prints one JSON line of what it
+is about to do on devices of so much memory, one for each program as soon as it is
+compiled, and one of totals. The environment must name libtpu (TPU_LIBRARY_PATH) and
+keep jax on the CPU.
 """
 
-import dataclasses
-import functools
 import json
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from absl import flags
 from jax.experimental import topologies
 from jax.sharding import Mesh
 
-from experiments import sweep as program
+from experiments import data, layouts
+from experiments import sweep as verb
 from experiments.commandline import Exit, parse_sweep, run
-from experiments.config import DEFAULT_SCHEDULE, Sweep, UserError
-from experiments.data import Dataset
-from experiments.data.noise import noisy_targets
-from lossjax import models, platform, resolve
-from lossjax.replicas import REPLICA, Layout, Replica, blocks_of, plan_layout, stack
-from lossjax.training import Program, Settings
+from experiments.config import Sweep, UserError
+from experiments.data import Outline
+from experiments.programs import Planned, programs
+from lossjax import platform
+from lossjax.replicas import (
+    MEMORY_SHARE,
+    REPLICA,
+)
+from lossjax.training import Program
 
+_AT_ONCE = 2  # compilations: one keeps about a core busy and takes up to 3 GB
 _COLLECTIVE = re.compile(
     r"\b(all-reduce|all-gather|all-to-all|reduce-scatter|collective-\w+)"
 )
 
 
 def main(arguments: list[str]) -> int:
-    topology, *rest = arguments
-    _, sweep = parse_sweep(flags.FlagValues(), rest, program.DEFAULT, "")
-    sweep = program.checked(sweep)
+    topology, gib, *rest = arguments
+    _, sweep = parse_sweep(flags.FlagValues(), rest, verb.DEFAULT, "")
+    sweep = verb.checked(sweep)
+    cells = len(sweep.datasets) * len(sweep.models) * len(sweep.losses)
     if topology == "none":  # only what `launch` must know before it asks an engine
-        cells = len(sweep.datasets) * len(sweep.models) * len(sweep.losses)
         print(json.dumps({"cells": cells}))
         return Exit.DONE
-    datasets = program.load(sweep)
+    outlines = outlines_of(sweep)
     platform.prepare()
     devices = devices_of(topology)
-    layout = plan_layout("tpu", len(devices), sweep.at_once)
-    halved = dataclasses.replace(layout, replicas=layout.devices)
-    done = set()
-    for name, dataset in datasets.items():
-        for model in sweep.models:
-            for text in sweep.losses:
-                family = (name, model, resolve(text).family)
-                if family in done:
-                    continue
-                done.add(family)
-                facts = _compiled(sweep, dataset, model, text, layout, devices)
-                if layout != halved and "failed" not in facts:
-                    one = _compiled(sweep, dataset, model, text, halved, devices)
-                    facts["bytes_of_one"] = one["memory"]
-                print(json.dumps({"program": family, **facts}), flush=True)
+    plan = layouts.plan(sweep, outlines, "tpu", devices, int(gib) * 2**30)
+    layout, room = plan.layout, plan.room
+    assert room is not None
+    mesh = Mesh(np.array(devices[: layout.devices]), (REPLICA,))
+    planned = list(programs(sweep, outlines))
+    _say(
+        {
+            "programs": len(planned),
+            "devices": len(devices),
+            "limit": int(MEMORY_SHARE * room.memory),
+            "layout": vars(layout),
+            "plan": str(plan),
+            "versions": platform.versions(),
+        }
+    )
+
+    def facts_of(one: Planned) -> dict[str, Any]:
+        began = time.monotonic()
+        facts = _compiled(*one.made(sweep, layout, mesh))
+        seconds = round(time.monotonic() - began, 1)
+        traced = one.replica_bytes(sweep, devices[0])
+        sizes = {"traced": traced, "resident": one.outline.resident}
+        return {"program": one.names, **facts, **sizes, "seconds": seconds}
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for facts in pool.map(facts_of, planned):
+            _say(facts)
     rates = len(sweep.learning_rates)
     stages = [len(sweep.seeds), len(sweep.tuning_seeds) * rates if rates > 1 else 0]
-    cells = len(sweep.datasets) * len(sweep.models) * len(sweep.losses)
-    total = {
-        "runs": cells * sum(stages),
-        "chunks": cells * sum(-(-runs // layout.replicas) for runs in stages),
-        "steps": sweep.train_steps,
-    }
-    print(json.dumps(total | {"replicas": layout.replicas, "devices": len(devices)}))
+    chunks = sum(-(-runs // layout.replicas) for runs in stages)
+    _say(
+        {
+            "runs": cells * sum(stages),
+            "chunks": cells * chunks,
+            "steps": sweep.train_steps,
+        }
+    )
     return Exit.DONE
+
+
+def outlines_of(sweep: Sweep) -> dict[str, Outline]:
+    """The outline of every dataset, checked against the batch size."""
+    fields = {
+        name: getattr(sweep, name)
+        for name in ("image_size", "channels", "max_examples", "group_by")
+    }
+    try:
+        outlines = {name: data.outline(name, **fields) for name in sweep.datasets}
+    except data.DataError as error:
+        raise UserError(str(error)) from None
+    for name, outline in outlines.items():
+        verb.check_batch(sweep, name, outline.counts["train"])
+    return outlines
 
 
 def devices_of(topology: str) -> list[Any]:
@@ -82,40 +116,10 @@ def devices_of(topology: str) -> list[Any]:
     return list(described.devices)
 
 
-def _compiled(
-    sweep: Sweep,
-    dataset: Dataset,
-    model: str,
-    text: str,
-    layout: Layout,
-    devices: list[Any],
-) -> dict[str, Any]:
+def _compiled(made: Program, arguments: Any) -> dict[str, Any]:
     """What the compiler says of the very program that a sweep would train with."""
-    loss = resolve(text)
-    shape = models.Shape(
-        dataset.image_shape,
-        loss.channels,
-        sweep.latent_dim,
-        sweep.width,
-        sweep.hidden,
-        sweep.precision,
-    )
-    noise = dataset.noise
-    targets = None if noise is None else functools.partial(noisy_targets, noise)
-    schedule = sweep.schedule or DEFAULT_SCHEDULE
-    settings = Settings(sweep.train_steps, sweep.batch_size, targets, schedule)
-    mesh = Mesh(np.array(devices[: layout.devices]), (REPLICA,))
-    made = Program(models.build(model, shape), settings, layout, mesh)
-    images = dataset.train.images
-    blocks = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype),
-        blocks_of(np.asarray(dataset.validation.images)),
-    )
-    start = loss.start(np.full(dataset.image_shape[2], 0.5))
-    replica = Replica(0, 1e-3, loss, start, True)
-    train = jax.ShapeDtypeStruct(images.shape, jnp.uint8)
     try:
-        compiled = made.compile(stack([replica], layout), train, blocks)
+        compiled = made.compile(*arguments)
     except jax.errors.JaxRuntimeError as error:
         return {"failed": " ".join(str(error).split())[:300]}
     except MemoryError as error:
@@ -129,9 +133,12 @@ def _compiled(
         + memory.generated_code_size_in_bytes,
         "flops": cost.get("flops", 0.0),
         "bytes": cost.get("bytes accessed", 0.0),
-        "each": layout.replicas // layout.devices,
         "collectives": sorted(set(_COLLECTIVE.findall(compiled.as_text()))),
     }
+
+
+def _say(facts: dict[str, Any]) -> None:
+    print(json.dumps(facts), flush=True)
 
 
 if __name__ == "__main__":

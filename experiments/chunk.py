@@ -62,30 +62,32 @@ class Chunk:
         mesh: Mesh,
     ) -> None:
         self._program, self.replicas, self.runs = program, replicas, runs
-        self._saved = saved
+        self._saved, self._mesh = saved, mesh
         self.slots = [slot(index, program.layout) for index in range(len(runs))]
         self.curves: list[Curve] = [{name: [] for name in _CURVES} for _ in runs]
         self.state: State = program.init(replicas)
         self.step = 0
+        # As the chunk before left it; grows until a call takes long enough.
+        self.steps_per_call = max(1, program.pace // len(runs))
         self.validation_loss = np.full(program.layout.replicas, np.nan)
-        self._resume(mesh)
+        self._resume()
 
     def train(
         self, train_u8: jax.Array, validation: Blocks, looks: Sequence[int], tick: Tick
     ) -> None:
         """Go on to the last of `looks`, the steps at which runs are looked at."""
         everything = len(validation.images)
-        pace = 1  # steps a call; grows until a call takes long enough
         saved = time.monotonic()
         scored = False
+        replicas = put(self.replicas, self._mesh)
         while not scored:
             called = time.monotonic()
             look = next((look for look in looks if look > self.step), looks[-1])
-            stop = min(self.step + pace, look)
+            stop = min(self.step + self.steps_per_call, look)
             scored = stop == looks[-1]
             blocks = everything if scored else min(PROBE_BLOCKS, everything)
             self.state, progress = self._program.advance(
-                self.replicas,
+                replicas,
                 self.state,
                 train_u8,
                 validation,
@@ -99,12 +101,12 @@ class Chunk:
                 self._look(look, progress)
             done, self.step = stop - self.step, stop
             took = time.monotonic() - called
-            pace = pace * 2 if took < _CALL_SECONDS / 2 else pace
-            pace = max(1, pace // 2) if took > _CALL_SECONDS else pace
+            self._set_pace(done, took)
             tick(done * len(self.runs))
             if time.monotonic() - saved > _SAVE_SECONDS:
                 self.save()
                 saved = time.monotonic()
+        self._program.pace = self.steps_per_call * len(self.runs)
         self.validation_loss = np.asarray(progress.validation_loss)
 
     def save(self) -> None:
@@ -116,7 +118,14 @@ class Chunk:
             point = checkpoint.Checkpoint(self.step, mine, curve, made_by)
             checkpoint.save(self._saved.out, run, point)
 
-    def _resume(self, mesh: Mesh) -> None:
+    def _set_pace(self, steps: int, took: float) -> None:
+        """A call of some steps and seconds says how many steps the next one takes."""
+        if took < _CALL_SECONDS / 2 and steps == self.steps_per_call:
+            self.steps_per_call *= 2
+        elif took > _CALL_SECONDS:
+            self.steps_per_call = max(1, self.steps_per_call // 2)
+
+    def _resume(self) -> None:
         """Take up the saved states, if there are any."""
         saved = [self._saved.of(run) for run in self.runs]
         steps = {0 if one is None else one.step for one in saved}
@@ -131,7 +140,7 @@ class Chunk:
             curve.update({name: list(values) for name, values in one.curve.items()})
             for whole, leaf in zip(held, one.leaves, strict=True):
                 whole[place] = leaf
-        self.state = put(jax.tree.unflatten(tree, held), mesh)
+        self.state = put(jax.tree.unflatten(tree, held), self._mesh)
         self.step = steps.pop()
 
     def _look(self, step: int, progress: Progress) -> None:

@@ -5,7 +5,6 @@ asks it for one chunk of runs at a time.
 """
 
 import dataclasses
-import functools
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,14 +16,15 @@ import jax
 import numpy as np
 from scipy.special import expit
 
+from experiments import layouts
 from experiments.chunk import Chunk, Saved, Tick
 from experiments.commandline import ROOT, Interrupted
-from experiments.config import DEFAULT_SCHEDULE, Sweep
-from experiments.data import Dataset
+from experiments.config import Sweep
+from experiments.data import Dataset, Outline
 from experiments.data.dataset import Noise
-from experiments.data.noise import noisy_targets
 from experiments.kept import Kept
 from experiments.latent import Latent
+from experiments.programs import network_of, settings_of
 from experiments.resident import Resident
 from experiments.store import Result, Run
 from lossjax import METRICS, NUMERICS, models, platform, resolve
@@ -33,9 +33,9 @@ from lossjax.diagnostics import DIAGNOSTICS, QUARTER, steps_to
 from lossjax.links import sigmoid
 from lossjax.loss import Loss
 from lossjax.one_of import OneOf
-from lossjax.replicas import Replica, make_mesh, plan_layout, stack
+from lossjax.replicas import Layout, Replica, make_mesh, put, stack
 from lossjax.scoring import Scorer
-from lossjax.training import DEFAULT_OPTIMISER, Program, Settings
+from lossjax.training import Program, Settings
 from lossjax.variational import VariationalScorer
 
 
@@ -77,11 +77,11 @@ class Executor:
         datasets: dict[str, Dataset],
         out: Path,
         say: Callable[[str], None],
+        layout: Layout | None = None,
     ) -> None:
         self._sweep, self._datasets = sweep, datasets
-        self.layout = plan_layout(
-            jax.default_backend(), len(jax.local_devices()), sweep.at_once
-        )
+        outlines = {name: Outline.of(dataset) for name, dataset in datasets.items()}
+        self.layout = layout or layouts.here(sweep, outlines)[0].layout
         self._mesh = make_mesh(self.layout)
         self._resident: dict[str, Resident] = {}
         self._networks: dict[
@@ -89,6 +89,7 @@ class Executor:
         ] = {}
         self._diagnosers: dict[tuple[models.Network, Noise | None], Diagnoser] = {}
         self._programs: dict[_Kind, Future[Program]] = {}
+        self._rehearsals: dict[_Kind, list[Future[None]]] = {}
         self._variational: dict[_Kind, VariationalScorer] = {}
         self._compilers = ThreadPoolExecutor(2, thread_name_prefix="compile")
         self._provenance = platform.describe() | {
@@ -107,11 +108,25 @@ class Executor:
     def prepare(self, family: Family) -> None:
         """Start compiling what a family needs in the background, once."""
         # Made here: two threads would make them twice.
-        self._data(family)
+        data, (network, _) = self._data(family), self._network(family)
         self._diagnoser(family)
         kind = self._kind(family)
-        if kind not in self._programs:
-            self._programs[kind] = self._compilers.submit(self._compile, family)
+        if kind in self._programs:
+            return
+        program = Program(network, self._settings(family), self.layout, self._mesh)
+        run = Run(family.dataset, family.model, family.loss, 1e-3, 0, "tune", {})
+        replicas = stack([self._replica(run, data)], self.layout)
+
+        def compiled() -> Program:
+            program.compile(replicas, data.train, data.validation)
+            return program
+
+        self._programs[kind] = self._compilers.submit(compiled)
+        resting = replicas._replace(active=np.zeros_like(replicas.active))
+        self._rehearsals[kind] = [
+            self._compilers.submit(self._rehearse, family, program, resting, final)
+            for final in (False, True)
+        ]
 
     def ready(self, family: Family) -> bool:
         """Whether `prepare` has finished for the family."""
@@ -122,8 +137,9 @@ class Executor:
         kinds = {self._kind(family) for family in families}
         names = {family.dataset for family in families}
         kept = {k: p for k, p in self._programs.items() if k in kinds}
-        done = len(kept) < len(self._programs)
+        done = 0 < len(kept) < len(self._programs)
         self._programs = kept
+        self._rehearsals = {k: r for k, r in self._rehearsals.items() if k in kinds}
         self._variational = {k: v for k, v in self._variational.items() if k in kinds}
         self._resident = {k: r for k, r in self._resident.items() if k in names}
         if done:
@@ -142,7 +158,9 @@ class Executor:
         """
         began = time.monotonic()
         family = family_of(runs[0])
-        program = self._programs[self._kind(family)].result()
+        kind = self._kind(family)
+        program = self._programs[kind].result()
+        self._rehearsed(kind, False, tick)
         data = self._data(family)
         _, scorer = self._network(family)
         replicas = stack([self._replica(run, data) for run in runs], self.layout)
@@ -150,6 +168,8 @@ class Executor:
         final = any(run.stage == "final" for run in runs)
         try:
             chunk.train(data.train, data.validation, self._looks(), tick)
+            if final:
+                self._rehearsed(kind, final, tick)
             scored = data.scores(
                 scorer,
                 chunk.state.weights,
@@ -167,7 +187,9 @@ class Executor:
 
         diverged = np.asarray(chunk.state.diverged_step)
         provenance = self._provenance | {
-            "seconds": round((time.monotonic() - began) / len(runs), 4)
+            "sharing": self._kind(family).losses,
+            "steps_per_call": chunk.steps_per_call,
+            "seconds": round((time.monotonic() - began) / len(runs), 4),
         }
         for index, (run, place) in enumerate(zip(runs, chunk.slots, strict=True)):
             lost = int(diverged[place])
@@ -286,16 +308,7 @@ class Executor:
         image = self._datasets[family.dataset].image_shape
         key = (image, family.model, channels)
         if key not in self._networks:
-            shape = models.Shape(
-                image,
-                channels,
-                sweep.latent_dim,
-                sweep.width,
-                sweep.hidden,
-                sweep.precision,
-                sweep.head_scale or 1.0,
-            )
-            network = models.build(family.model, shape)
+            network = network_of(sweep, image, family.model, channels)
             losses = [resolve(name) for name in sweep.losses]
             alike = [loss for loss in losses if loss.channels == channels]
             scorer = Scorer(network, alike, self.layout, self._mesh)
@@ -303,12 +316,7 @@ class Executor:
         return self._networks[key]
 
     def _settings(self, family: Family) -> Settings:
-        noise = self._datasets[family.dataset].noise
-        targets = None if noise is None else functools.partial(noisy_targets, noise)
-        steps, batch = self._sweep.train_steps, self._sweep.batch_size
-        optimiser = self._sweep.optimiser or DEFAULT_OPTIMISER
-        schedule = self._sweep.schedule or DEFAULT_SCHEDULE
-        return Settings(steps, batch, targets, optimiser, schedule)
+        return settings_of(self._sweep, self._datasets[family.dataset].noise)
 
     def _diagnoser(self, family: Family) -> Diagnoser:
         network, _ = self._network(family)
@@ -320,20 +328,28 @@ class Executor:
             )
         return self._diagnosers[key]
 
-    def _compile(self, family: Family) -> Program:
-        data = self._data(family)
-        network, _ = self._network(family)
-        settings = self._settings(family)
-        program = Program(network, settings, self.layout, self._mesh)
-        dataset = self._datasets[family.dataset]
-        seen = np.asarray(dataset.train.images), np.asarray(dataset.validation.images)
-        run = Run(family.dataset, family.model, family.loss, 1e-3, 0, "tune", {})
-        replica = self._replica(run, data)
-        replicas = stack([replica], self.layout)
-        program.compile(replicas, data.train, data.validation)
-        # Not waited for: the first final runs come after all tuning.
-        self._compilers.submit(self._diagnoser(family).compile, replicas, *seen)
-        return program
+    def _rehearse(
+        self, family: Family, program: Program, resting: Replica, final: bool
+    ) -> None:
+        """Compile what comes before and after training, or what final runs add."""
+        data, (_, scorer) = self._data(family), self._network(family)
+        if final:
+            shape = jax.eval_shape(program.init, resting).weights
+            weights = put(np.zeros(shape.shape, shape.dtype), self._mesh)
+            dataset = self._datasets[family.dataset]
+            parts = dataset.train.images, dataset.validation.images
+            self._diagnoser(family).rehearse(resting, weights, *map(np.asarray, parts))
+        else:
+            weights = program.init(resting).weights
+        data.rehearse(scorer, weights, resolve(family.loss), final=final)
+
+    def _rehearsed(self, kind: _Kind, final: bool, tick: Tick) -> None:
+        """Wait until all is compiled: two threads that ask at once compile twice."""
+        future = self._rehearsals[kind][final]
+        while not future.done():
+            tick(0)
+            time.sleep(0.02)
+        future.result()
 
 
 def start_of(loss: Loss, mean: np.ndarray, logit: float | None) -> np.ndarray:

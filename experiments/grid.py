@@ -17,13 +17,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from experiments import checkpoint, data, places, protocol, store
+from experiments import checkpoint, data, layouts, places, protocol, store
 from experiments.commandline import Interrupted, Interrupts
 from experiments.config import Sweep, UserError
 from experiments.execute import Executor, Family, family_of
+from experiments.programs import AHEAD
 from lossjax import NUMERICS, platform
-
-_AHEAD = 2  # families that compile while one trains
 
 
 def cells_of(
@@ -86,7 +85,10 @@ def train(
     if kept:
         say(f"{kept} runs are stored and kept")
     platform.use_compilation_cache(_cache())
-    executor = Executor(sweep, datasets, out, say)
+    outlines = {name: data.Outline.of(dataset) for name, dataset in datasets.items()}
+    layout, note = layouts.here(sweep, outlines, results.values())
+    say("; ".join(filter(None, (str(layout), note))), style="dim")
+    executor = Executor(sweep, datasets, out, say, layout.layout)
     queue = list(families)
     failed = 0
     with _progress(console) as progress:
@@ -102,7 +104,7 @@ def train(
             interrupts.check()
 
         for place, family in enumerate(queue):
-            for ahead in queue[place : place + 1 + _AHEAD]:
+            for ahead in queue[place : place + 1 + AHEAD]:
                 executor.prepare(ahead)
             began = time.monotonic()
             progress.update(task, description=f"{family.loss}, compiling")

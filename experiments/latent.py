@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import jax
 import numpy as np
+from numpy.typing import ArrayLike
 
 from experiments.kept import Drawn
 from lossjax import LATENT_METRICS
@@ -72,7 +73,7 @@ class Latent:
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             return {name: m.fn(terms, facts) for name, m in LATENT_METRICS.items()}
 
-    def draw(self, gallery: np.ndarray, labels: np.ndarray | None) -> tuple[Drawn, ...]:
+    def draw(self, gallery: np.ndarray, labels: ArrayLike | None) -> tuple[Drawn, ...]:
         """Pictures and the map, by slot; after the test split was measured.
 
         The codes of samples are the same for every loss and seed; `gallery` are the

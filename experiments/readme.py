@@ -103,6 +103,45 @@ def _bench() -> str:
     )
 
 
+def _ahead() -> str:
+    """What TPU compilers said of the shipped configs: the largest of their programs."""
+    proofs = json.loads(PROOFS.read_text(encoding="utf-8"))
+    lines = []
+    for config, chips in proofs.items():
+        for name, facts in chips.items():
+            programs = facts["programs"]
+            most = {
+                key: max(program[key] for program in programs)
+                for key in ("memory", "flops", "bytes")
+            }
+            collectives = {word for one in programs for word in one["collectives"]}
+            line = (
+                f"`{config}`",
+                f"`{name}`",
+                len(programs),
+                facts["layout"]["replicas"] // facts["layout"]["devices"],
+                f"{most['memory'] / 2**20:.1f}",
+                f"{most['memory'] / facts['limit']:.2%}",
+                f"{most['flops'] / 1e9:.3g}",
+                f"{most['bytes'] / 1e6:.3g}",
+                ", ".join(sorted(collectives)) or "none",
+            )
+            lines.append(line)
+    head = (
+        *("config", "compiled for", "programs", "runs a device", "MiB a device"),
+        *("of the limit", "Gflop a step", "MB a step", "collectives"),
+    )
+    found = {
+        " and ".join(f"{k} {v}" for k, v in sorted(facts["versions"].items()))
+        for chips in proofs.values()
+        for facts in chips.values()
+    }
+    return (
+        f"Compiled with {'; '.join(sorted(found))}.\n\n"
+        f"{tabulate(lines, head, tablefmt='pipe', disable_numparse=True)}"
+    )
+
+
 def _study(study: Study) -> str:
     """A study's table, from its published summary."""
     summary = folder.summary_of(study)
@@ -151,6 +190,7 @@ def _pairing() -> str:
     return surgery.answer(summary["counts"])
 
 
+PROOFS = PUBLISHED / "bench" / "ahead.json"  # of launch --check --to
 VALIDATION = ("aa", "planted_noise", "planted_variance")
 TABLES: Mapping[str, Callable[[], str]] = {
     "losses": cards.markdown,
@@ -158,6 +198,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "models": _models,
     "soak": _soak,
     "bench": _bench,
+    "ahead": _ahead,
     "validation": functools.partial(_studies, VALIDATION),
     "studies": functools.partial(_studies, STUDIES),
     "published": _published,

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +12,15 @@ from experiments.data import Dataset
 from experiments.kept import Drawn, Hunt, Kept, group_means
 from experiments.latent import Latent
 from lossjax import CODE_METRICS, METRICS, Loss
-from lossjax.replicas import Blocks, blocks_of, put_everywhere
+from lossjax.metrics import share_right
+from lossjax.replicas import (
+    Blocks,
+    Layout,
+    blocks_of,
+    if_active,
+    put_everywhere,
+    spread,
+)
 from lossjax.scoring import Scorer
 
 _GALLERY = 8  # test images whose read-outs are kept with every final run
@@ -40,6 +47,7 @@ class Resident:
 
     def __init__(self, source: Dataset, mesh: Mesh) -> None:
         images = np.asarray(source.train.images)
+        self._mesh = mesh
         self.mean: np.ndarray = images.mean((0, 1, 2), dtype=np.float64) / 255
         held = np.asarray(source.validation.images)
         self.spread = _spread(held, self.mean)
@@ -50,13 +58,19 @@ class Resident:
             "train": blocks_of(images[:_CODE_IMAGES]),
         }
         self.validation: Blocks = put_everywhere(self._blocks["val"], mesh)
-        self._labels = {
-            "train": source.train.labels,
-            "val": source.validation.labels,
-            "test": source.test.labels,
+        # Known when a reader is compiled, which makes it fast.
+        self._labels: dict[str, jax.Array] = {
+            split: jnp.asarray(own.labels[:most])
+            for split, own, most in (
+                ("train", source.train, _CODE_IMAGES),
+                ("val", source.validation, None),
+                ("test", source.test, None),
+            )
+            if own.labels is not None
         }
         self._tested = len(source.test.images)
-        self._judges: dict[str, Any] = {}
+        turn = Layout(mesh.size, mesh.size, "map")
+        self._judge = spread(if_active(self._read), mesh, turn, shared=0)
 
     def scores(
         self,
@@ -111,12 +125,43 @@ class Resident:
                     Kept(tuple(whole), own, hunt.found(slot))
                     for slot, own in enumerate(groups)
                 )
-        if final and self._labels["train"] is not None:
+        if final and "train" in self._labels:
             scores |= self._code_scores(scorer, weights, active, tick)
         drawn: tuple[Drawn, ...] = ()
         if final and latent is not None:
-            drawn = latent.draw(gallery_of(self._tested), self._labels["test"])
+            drawn = latent.draw(gallery_of(self._tested), self._labels.get("test"))
         return Scored(scores, gallery, kept, drawn)
+
+    def rehearse(
+        self, scorer: Scorer, weights: jax.Array, loss: Loss, *, final: bool
+    ) -> None:
+        """Compile what `scores` needs ahead of its first call; `final` what it adds.
+
+        `weights` are those of slots that rest: nothing else is computed.
+        """
+        resting = np.zeros(len(weights), np.bool_)
+        if not final:
+            for split in ("val", "test"):
+                scorer.scores(weights, resting, loss, self._blocks[split].images[0])
+        elif "train" in self._labels:
+            codes = {}
+            for split, blocks in self._blocks.items():
+                code = scorer.codes(weights, resting, blocks.images[0])
+                shape = self._mesh.size, int(blocks.weights.sum()), code.shape[-1]
+                codes[split] = np.zeros(shape, code.dtype)
+            self._judge(resting[: self._mesh.size], codes)
+
+    def _read(self, codes: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        """Every code metric of one slot: each reader is fitted once for both splits."""
+        names = self._labels["train"]
+        held = jnp.concatenate([codes["val"], codes["test"]])
+        cut = len(codes["val"])
+        scores = {}
+        for name, metric in CODE_METRICS.items():
+            read = metric.reader(codes["train"], names)(held)
+            for split, own in (("val", read[:cut]), ("test", read[cut:])):
+                scores[f"{split}_{name}"] = share_right(own, self._labels[split])
+        return scores
 
     def _code_scores(
         self,
@@ -133,26 +178,21 @@ class Resident:
                 parts.append(np.asarray(scorer.codes(weights, active, images)))
                 tick(0)
             codes[split] = _whole(parts, blocks)
-        scores: dict[str, np.ndarray] = {}
-        for split in ("val", "test"):
-            for name in CODE_METRICS:
-                judge = self._judge(split, name)
-                values = np.full(len(active), np.nan)
-                for place in np.flatnonzero(active):
-                    values[place] = judge(codes["train"][place], codes[split][place])
-                    tick(0)
-                scores[f"{split}_{name}"] = values
-        return scores
-
-    def _judge(self, split: str, name: str) -> Any:
-        """A code metric compiled for the labels of a split."""
-        key = f"{split}_{name}"
-        if key not in self._judges:
-            near = jnp.asarray(self._labels["train"])[:_CODE_IMAGES]
-            far = jnp.asarray(self._labels[split])
-            fn = CODE_METRICS[name].fn
-            self._judges[key] = jax.jit(lambda a, b: fn(a, near, b, far))
-        return self._judges[key]
+        scores = {
+            f"{split}_{name}": np.full(len(active), np.nan)
+            for split in ("val", "test")
+            for name in CODE_METRICS
+        }
+        # One slot of each device at a time: a call stays short.
+        each = len(active) // self._mesh.size
+        for turn in range(each):
+            if not active[turn::each].any():
+                continue
+            mine = {split: own[turn::each] for split, own in codes.items()}
+            for name, values in self._judge(active[turn::each], mine).items():
+                scores[name][turn::each] = values
+            tick(0)
+        return {n: np.where(active, values, np.nan) for n, values in scores.items()}
 
 
 def _whole(parts: list[np.ndarray], blocks: Blocks) -> np.ndarray:

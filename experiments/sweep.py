@@ -12,7 +12,7 @@ from typing import Any
 from absl import flags
 from rich.console import Console
 
-from experiments import data, grid, places, protocol, store
+from experiments import data, grid, layouts, places, protocol, store
 from experiments.commandline import (
     ROOT,
     Exit,
@@ -40,6 +40,7 @@ from lossjax import (
     resolve,
 )
 from lossjax.diagnostics import DIAGNOSTICS
+from lossjax.replicas import MEMORY_SHARE
 from lossjax.training import DEFAULT_OPTIMISER, OPTIMISERS, SCHEDULES
 
 USAGE = """
@@ -222,13 +223,17 @@ def load(sweep: Sweep) -> dict[str, data.Dataset]:
     except data.DataError as error:
         raise UserError(str(error)) from None
     for name, dataset in loaded.items():
-        images = len(dataset.train.images)
-        if sweep.batch_size > images:
-            raise UserError(
-                f"config.batch_size = {sweep.batch_size}: {name} has {images} training "
-                f"images; at most that many fit a batch"
-            )
+        check_batch(sweep, name, len(dataset.train))
     return loaded
+
+
+def check_batch(sweep: Sweep, name: str, images: int) -> None:
+    """UserError where a dataset has fewer training images than a batch."""
+    if sweep.batch_size > images:
+        raise UserError(
+            f"config.batch_size = {sweep.batch_size}: {name} has {images} training "
+            f"images; at most that many fit a batch"
+        )
 
 
 def start_platform(sweep: Sweep, wanted: str | None, console: Console) -> None:
@@ -271,13 +276,12 @@ def _check_memory(datasets: dict[str, data.Dataset]) -> None:
     import jax
 
     devices = jax.local_devices()
-    stats = devices[0].memory_stats() or {}
     host = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
     # Virtual CPU devices share the host's memory, and each holds a copy.
-    limit = stats.get("bytes_limit") or host // len(devices)
+    limit = layouts.memory_of(devices[0]) or host // len(devices)
     for dataset in datasets.values():
         try:
-            data.check_memory(dataset, int(0.8 * limit))
+            data.check_memory(dataset, int(MEMORY_SHARE * limit))
         except data.DataError as error:
             raise UserError(str(error)) from None
 

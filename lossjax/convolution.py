@@ -253,12 +253,12 @@ def _matrix(taps: _Taps, kernel: jax.Array) -> jax.Array:
 
 def _product(kernel: jax.Array, images: jax.Array) -> jax.Array:
     """(inputs, outputs) kernel over the channels of batch-last images."""
-    product = _weighted(kernel, images.reshape(images.shape[0], -1))
+    product = weighted(kernel, images.reshape(images.shape[0], -1))
     return product.reshape(-1, *images.shape[1:])
 
 
 @jax.custom_vjp
-def _weighted(kernel: jax.Array, columns: jax.Array) -> jax.Array:
+def weighted(kernel: jax.Array, columns: jax.Array) -> jax.Array:
     """kernel.T @ columns, every product in the form that XLA multiplies fastest.
 
     That is: the first operand as (rows, contracted), the longer side as rows.
@@ -266,7 +266,7 @@ def _weighted(kernel: jax.Array, columns: jax.Array) -> jax.Array:
     return jax.lax.optimization_barrier(kernel.T) @ columns
 
 
-def _weighted_gradient(
+def _slopes(
     saved: tuple[jax.Array, jax.Array], cotangent: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     kernel, columns = saved
@@ -277,9 +277,9 @@ def _weighted_gradient(
     return slope, kernel @ cotangent
 
 
-_weighted.defvjp(
-    lambda kernel, columns: (_weighted(kernel, columns), (kernel, columns)),
-    _weighted_gradient,
+weighted.defvjp(
+    lambda kernel, columns: (weighted(kernel, columns), (kernel, columns)),
+    _slopes,
 )
 
 

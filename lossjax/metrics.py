@@ -16,6 +16,7 @@ from lossjax.checks import check_floating, working_dtype
 
 # An image is kept half a grey level away from 0 and 1 before a logarithm is taken.
 EDGE = 1 / 510
+Reader = Callable[[jax.Array], jax.Array]
 CLASS_LIMIT = 128
 _NEIGHBOURS = 15
 _PROBE_STEPS = 300
@@ -60,18 +61,43 @@ class Metric:
 
 @dataclasses.dataclass(frozen=True)
 class CodeMetric:
-    """A yardstick of codes, given labels of the images.
+    """A yardstick of codes, given labels of the images: how often a reader is right.
 
-    `fn(train_codes, train_labels, test_codes, test_labels)` takes float codes (n, d)
-    and integer labels (n,) and returns a float32 scalar; deterministic, jittable.
+    `reader(train_codes, train_labels)` takes float codes (n, d) and integer labels
+    (n,) and returns what gives codes (m, d) their labels (m,), -1 where it cannot say;
+    deterministic, jittable.
     """
 
     name: str
-    fn: Callable[[jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
+    reader: Callable[[jax.Array, jax.Array], Reader]
     direction: str
     unit: str
     margin: Margin
     note: str = ""
+
+    def fn(
+        self,
+        train_codes: jax.Array,
+        train_labels: jax.Array,
+        test_codes: jax.Array,
+        test_labels: jax.Array,
+    ) -> jax.Array:
+        """Share of test codes that are read right, float32 (); nan where none can be.
+
+        Raises:
+          TypeError: codes are not floating, or labels not integer.
+          ValueError: shapes that do not belong together.
+        """
+        _check_codes(self.name, train_codes, train_labels, test_codes, test_labels)
+        return share_right(
+            self.reader(train_codes, train_labels)(test_codes), test_labels
+        )
+
+
+def share_right(read: jax.Array, labels: jax.Array) -> jax.Array:
+    """Share of labels (n,) that were read right, float32 (); nan if one is -1."""
+    right = jnp.mean((read == labels).astype(jnp.float32))
+    return jnp.where(jnp.any(read < 0), jnp.nan, right)
 
 
 def _pixels(values: jax.Array) -> jax.Array:
@@ -149,50 +175,36 @@ METRICS: Mapping[str, Metric] = types.MappingProxyType(
 )
 
 
-def knn_accuracy(
-    train_codes: jax.Array,
-    train_labels: jax.Array,
-    test_codes: jax.Array,
-    test_labels: jax.Array,
-) -> jax.Array:
-    """Accuracy of the vote of the 15 nearest training codes (Euclidean).
+def nearest(train_codes: jax.Array, train_labels: jax.Array) -> Reader:
+    """The vote of the 15 nearest training codes (Euclidean).
 
     Equal counts go to the label whose nearest member is nearest; equal distances to the
-    earlier training code. Works through blocks of 256 test codes.
+    earlier training code. Works through blocks of 256 codes.
     """
-    _check_codes("knn_accuracy", train_codes, train_labels, test_codes, test_labels)
     centre = jnp.mean(train_codes, axis=0)
     train = train_codes - centre[None]
     squares = jnp.sum(train * train, axis=1)
     k = min(_NEIGHBOURS, train.shape[0])
 
-    def correct(example: tuple[jax.Array, jax.Array]) -> jax.Array:
-        code, label = example
+    def read(code: jax.Array) -> jax.Array:
         # The square of the code itself shifts all distances alike.
         closeness = 2 * (train @ (code - centre)) - squares
-        _, nearest = jax.lax.top_k(closeness, k)
-        votes = train_labels[nearest]
+        _, near = jax.lax.top_k(closeness, k)
+        votes = train_labels[near]
         counts = jnp.sum(votes[:, None] == votes[None, :], axis=1)
-        return votes[jnp.argmax(counts)] == label
+        return votes[jnp.argmax(counts)]
 
-    hits = jax.lax.map(correct, (test_codes, test_labels), batch_size=256)
-    return jnp.mean(hits.astype(jnp.float32))
+    return lambda codes: jax.lax.map(read, codes, batch_size=256)
 
 
-def probe_accuracy(
-    train_codes: jax.Array,
-    train_labels: jax.Array,
-    test_codes: jax.Array,
-    test_labels: jax.Array,
-) -> jax.Array:
-    """Accuracy of multinomial logistic regression on standardised codes.
+def probe(train_codes: jax.Array, train_labels: jax.Array) -> Reader:
+    """Multinomial logistic regression on standardised codes.
 
     300 accelerated full-batch gradient steps from zero, with an L2 penalty of 1e-4.
-    Labels must lie in 0..127 where they are traced (nan otherwise); concrete labels set
-    the number of classes, which is faster.
+    Labels must lie in 0..127 where they are traced (it cannot say otherwise); concrete
+    labels set the number of classes, which is faster.
     """
-    _check_codes("probe_accuracy", train_codes, train_labels, test_codes, test_labels)
-    classes = _class_count(train_labels, test_labels)
+    classes = _class_count(train_labels)
     mean = jnp.mean(train_codes, axis=0, keepdims=True)
     spread = jnp.std(train_codes, axis=0, keepdims=True)
     # A dead dimension stays 0 instead of being blown up.
@@ -218,21 +230,24 @@ def probe_accuracy(
     zero = jnp.zeros((train.shape[1], classes), train.dtype)
     steps = jnp.arange(_PROBE_STEPS, dtype=train.dtype)
     (weight, _), _ = jax.lax.scan(descend, (zero, zero), steps)
-    test = _with_bias((test_codes - mean) * scale)
-    logits = jnp.where(present, test @ weight, -jnp.inf)
-    hits = jnp.argmax(logits, axis=1) == test_labels
-    known = jnp.maximum(jnp.max(train_labels), jnp.max(test_labels)) < classes
-    return jnp.where(known, jnp.mean(hits.astype(jnp.float32)), jnp.nan)
+    known = jnp.max(train_labels) < classes
+
+    def read(codes: jax.Array) -> jax.Array:
+        logits = _with_bias((codes - mean) * scale) @ weight
+        likeliest = jnp.argmax(jnp.where(present, logits, -jnp.inf), axis=1)
+        return jnp.where(known, likeliest, -1)
+
+    return read
 
 
 def _with_bias(codes: jax.Array) -> jax.Array:
     return jnp.concatenate([codes, jnp.ones_like(codes[:, :1])], axis=1)
 
 
-def _class_count(*labels: jax.Array) -> int:
-    if any(isinstance(each, jax.core.Tracer) for each in labels):
+def _class_count(labels: jax.Array) -> int:
+    if isinstance(labels, jax.core.Tracer):
         return CLASS_LIMIT
-    return 1 + max(int(np.max(np.asarray(each))) for each in labels)
+    return 1 + int(np.max(np.asarray(labels)))
 
 
 def _check_codes(
@@ -266,8 +281,8 @@ CODE_METRICS: Mapping[str, CodeMetric] = types.MappingProxyType(
     {
         metric.name: metric
         for metric in (
-            CodeMetric("knn_accuracy", knn_accuracy, "higher", "share", _POINTS),
-            CodeMetric("probe_accuracy", probe_accuracy, "higher", "share", _POINTS),
+            CodeMetric("knn_accuracy", nearest, "higher", "share", _POINTS),
+            CodeMetric("probe_accuracy", probe, "higher", "share", _POINTS),
         )
     }
 )

@@ -1,5 +1,6 @@
 """Replicas: runs side by side in one program, and how they lie on the hardware."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from lossjax.loss import Loss
 from lossjax.one_of import OneOf
 
 BLOCK = 256  # images scored at a time
+MEMORY_SHARE = 0.8  # of a device's memory, that programs and data may take
 REPLICA = "replica"  # the mesh axis that replicas are spread over
 _SHARDED, _EVERYWHERE = PartitionSpec(REPLICA), PartitionSpec()
 
@@ -62,10 +64,44 @@ class Layout:
     mapping: str
 
 
-def plan_layout(backend: str, devices: int, runs: int, most: int = 64) -> Layout:
-    """The layout for up to `runs` replicas at a time on the given devices."""
+@dataclass(frozen=True)
+class Room:
+    """What must fit the memory of one device, in bytes.
+
+    Attributes:
+      memory: that it has.
+      resident: of what lies on it whatever trains, images above all.
+      replica: that each replica of the largest program may need.
+    """
+
+    memory: int
+    resident: int
+    replica: int
+
+    @property
+    def replicas(self) -> int:
+        """The most that fit; 1 where not even one does: a compiler may know better."""
+        free = MEMORY_SHARE * self.memory - self.resident
+        return max(1, int(free // self.replica))
+
+
+def plan_layout(
+    backend: str, devices: int, runs: int, most: int = 64, room: Room | None = None
+) -> Layout:
+    """The layout for up to `runs` replicas at a time on the given devices.
+
+    Args:
+      backend: cpu, gpu or tpu.
+      devices: how many there are.
+      runs: how many will be trained alike.
+      most: slots of a program, at most.
+      room: on each device; None asks nothing of it.
+    """
     used = max(1, min(devices, runs))
     each = max(1, min(-(-runs // used), most // used))
+    if room is not None and room.replicas < each:
+        # Of programs that follow one another none is nearly empty.
+        each = -(-each // -(-each // room.replicas))
     return Layout(used, used * each, "map" if backend == "cpu" else "vmap")
 
 
@@ -137,11 +173,18 @@ def put_everywhere(tree: Any, mesh: Mesh) -> Any:
 
 
 def spread(
-    function: Any, mesh: Mesh, layout: Layout, *, shared: int, donated: bool = False
+    function: Any,
+    mesh: Mesh,
+    layout: Layout,
+    *,
+    shared: int,
+    donated: bool = False,
+    options: Mapping[str, int | bool] | None = None,
 ) -> Any:
     """jit of `function` over replicas: batched arguments first, `shared` ones last.
 
-    `donated` gives the memory of the second argument to the result.
+    `donated` gives the memory of the second argument to the result; `options` are the
+    compiler's.
     """
 
     def over_replicas(*arguments: Any) -> Any:
@@ -162,4 +205,31 @@ def spread(
             check_vma=False,
         )(*arguments)
 
-    return jax.jit(sharded, donate_argnums=(1,) if donated else ())
+    return jax.jit(
+        sharded,
+        donate_argnums=(1,) if donated else (),
+        compiler_options=dict(options) if options else None,
+    )
+
+
+def if_active(function: Any) -> Any:
+    """`function` of an active slot's arguments, zeros of its shapes for an idle one.
+
+    The first argument of the result is Replica.active; an idle slot costs nothing where
+    slots are mapped one after the other.
+    """
+    # Traced once, though its shapes are asked for first.
+    traced = jax.jit(function, inline=True)
+
+    def either(active: jax.Array, *arguments: Any) -> Any:
+        return jax.lax.cond(
+            active, lambda: traced(*arguments), lambda: zeros_of(traced, *arguments)
+        )
+
+    return either
+
+
+def zeros_of(function: Any, *arguments: Any) -> Any:
+    """Zeros in the shapes of `function(*arguments)`, which is not computed."""
+    shapes = jax.eval_shape(function, *arguments)
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)

@@ -1,7 +1,7 @@
 """Scores trained replicas by every metric, whatever loss they were trained with."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -10,10 +10,11 @@ import numpy as np
 from jax.sharding import Mesh
 
 from lossjax.loss import Loss
+from lossjax.memory import peak_bytes
 from lossjax.metrics import METRICS
 from lossjax.models import Network
 from lossjax.objective import pictured, probe_key, seen
-from lossjax.replicas import Layout, as_intensity, spread
+from lossjax.replicas import Layout, as_intensity, if_active, spread
 from lossjax.training import unravelling
 
 
@@ -29,16 +30,28 @@ class Scorer:
     ) -> None:
         links = {loss.link: loss for loss in reversed(losses)}
         self._links = tuple(links)
-        score = functools.partial(_score, network, tuple(links.values()))
-        self._score = spread(_if_active(score), mesh, layout, shared=3)
+        self._network, self._mesh = network, mesh
+        self._one = score = functools.partial(_score, network, tuple(links.values()))
+        self._score = spread(if_active(score), mesh, layout, shared=3)
         code = functools.partial(_code, network)
-        self._code = spread(_if_active(code), mesh, layout, shared=1)
+        self._code = spread(if_active(code), mesh, layout, shared=1)
+
+    def replica_bytes(self, images_u8: Any) -> int:
+        """What one replica needs while a block is scored, as `peak_bytes` counts.
+
+        Args:
+          images_u8: the block, or its shape.
+        """
+        weights = jax.ShapeDtypeStruct((unravelling(self._network)[0],), jnp.float32)
+        which = jax.ShapeDtypeStruct((), jnp.int32)
+        backend = self._mesh.devices.flat[0].platform
+        return peak_bytes(self._one, weights, which, images_u8, which, backend=backend)
 
     def codes(
         self, weights: jax.Array, active: np.ndarray, images_u8: jax.Array
     ) -> jax.Array:
         """Codes (slots, block, latent_dim) of clean images; see `scores`."""
-        return self._code(weights, active, images_u8)
+        return self._code(active, weights, images_u8)
 
     def scores(
         self,
@@ -60,23 +73,7 @@ class Scorer:
           block: its place in the split, which fixes the noise.
         """
         which = np.int32(self._links.index(loss.link))
-        return self._score(weights, active, which, images_u8, np.int32(block))
-
-
-def _if_active(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` for an active replica, zeros of the same shapes for an idle slot."""
-
-    def either(weights: jax.Array, active: jax.Array, *shared: jax.Array) -> Any:
-        shapes = jax.eval_shape(function, weights, *shared)
-        return jax.lax.cond(
-            active,
-            lambda: function(weights, *shared),
-            lambda: jax.tree.map(
-                lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes
-            ),
-        )
-
-    return either
+        return self._score(active, weights, which, images_u8, np.int32(block))
 
 
 def _score(

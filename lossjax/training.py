@@ -20,7 +20,9 @@ import optax
 from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh
 
+from lossjax import platform
 from lossjax.loss import Loss
+from lossjax.memory import nbytes, peak_bytes
 from lossjax.metrics import METRICS
 from lossjax.models import Network
 from lossjax.objective import objective, pictured, probe_key, seen
@@ -108,10 +110,14 @@ class Program:
         mesh: Mesh,
     ) -> None:
         self.layout = layout
+        self.pace = 1  # steps of a run that a call takes, those of all runs together
         self._mesh = mesh
         self._network = network
-        advance = functools.partial(_advance, network, settings)
-        self._advance = spread(advance, mesh, layout, shared=6, donated=True)
+        self._one = advance = functools.partial(_advance, network, settings)
+        options = platform.compiler_options(mesh.devices.flat[0], seldom=False)
+        self._advance = spread(
+            advance, mesh, layout, shared=6, donated=True, options=options
+        )
         begin = functools.partial(_begin, OPTIMISERS[settings.optimiser]())
         self._begin = spread(begin, mesh, layout, shared=0)
 
@@ -128,6 +134,24 @@ class Program:
             replicas, state, train_u8, validation, step, step, step, flag
         ).compile()
         return self._compiled
+
+    def replica_bytes(
+        self, replicas: Replica, train_u8: Any, validation: Blocks
+    ) -> int:
+        """What one replica needs while it trains: its state, and by `peak_bytes`.
+
+        Takes the arguments of `compile`, and compiles nothing.
+        """
+        step = jax.ShapeDtypeStruct((), jnp.int32)
+        flag = jax.ShapeDtypeStruct((), jnp.bool_)
+        replica, state = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype),
+            (replicas, jax.eval_shape(self.init, replicas)),
+        )
+        shared = train_u8, validation, step, step, step, flag
+        backend = self._mesh.devices.flat[0].platform
+        working = peak_bytes(self._one, replica, state, *shared, backend=backend)
+        return nbytes(state) + working
 
     def init(self, replicas: Replica) -> State:
         """Fresh states, one for each slot; the weights do not depend on the loss."""

@@ -25,7 +25,7 @@ from lossjax.objective import (
     probe_key,
     seen,
 )
-from lossjax.replicas import Layout, Replica, as_intensity, spread
+from lossjax.replicas import Layout, Replica, as_intensity, if_active, spread
 from lossjax.training import unravelling
 
 
@@ -76,12 +76,7 @@ def _terms(
 ) -> Terms:
     assert isinstance(replica.loss, Loss)
     score = functools.partial(_scored, network, replica.loss)
-    shapes = jax.eval_shape(score, weights, images_u8, block, samples)
-    return jax.lax.cond(
-        replica.active,
-        lambda: score(weights, images_u8, block, samples),
-        lambda: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes),
-    )
+    return if_active(score)(replica.active, weights, images_u8, block, samples)
 
 
 def _scored(

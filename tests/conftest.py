@@ -17,6 +17,14 @@ class NetworkRefused(RuntimeError):
     """A test tried to leave the machine."""
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _compiled_programs_are_forgotten() -> Iterator[None]:
+    """Of one module at a time: those of all together take gigabytes."""
+    yield
+    jax.clear_caches()
+    lossjax.platform.return_memory()
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _no_network() -> Iterator[None]:
     def refuse(*arguments: object, **_: object) -> None:

@@ -218,6 +218,11 @@ def test_mnist_of_its_true_shape(tmp_path: Path, monkeypatch) -> None:
     dataset = data.load("mnist")
     sizes = [len(split) for split in dataset.splits.values()]
     assert sizes == [55_000, 5_000, 10_000]
+    assert data.outline("mnist") == data.Outline.of(dataset)
+    few = data.load("mnist", max_examples=14_000, image_size=8)
+    assert data.outline("mnist", max_examples=14_000, image_size=8) == data.Outline.of(
+        few
+    )
     found = as_set(dataset.test.images, dataset.test.labels)
     assert found == as_set(*truth["test"])
     plain = tfds.data_source("mnist", data_dir=tmp_path / "prepared")
@@ -347,7 +352,7 @@ def test_an_interrupted_preparation_leaves_nothing_and_resumes(
     from experiments.data import tfds_prepare
 
     with monkeypatch.context() as patch:
-        broken = {**LAYOUTS, "mnist": type(layout)(layout.files, stops, 12, "")}
+        broken = {**LAYOUTS, "mnist": type(layout)(layout.files, stops, 12, {})}
         patch.setattr(tfds_prepare, "LAYOUTS", broken)
         with pytest.raises(Stop):
             prepare_tfds(name, str(folder))

@@ -1,8 +1,13 @@
 """The executor: what is compiled, and for whom."""
 
+import dataclasses
+import threading
+from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jax import monitoring
 
 from experiments import data, protocol, store
 from experiments.config import Sweep
@@ -10,6 +15,7 @@ from experiments.execute import Executor, family_of
 from lossjax.training import Program
 
 NAMES = tuple(f"linear_decoder(count=120, noise='gaussian', seed={i})" for i in (0, 1))
+MAIN, PROGRAM = threading.current_thread().name, "jit(sharded)"
 OTHER = "linear_decoder(count=120, noise='laplace')"
 SWEEP = Sweep(
     datasets=(*NAMES, OTHER),
@@ -79,3 +85,33 @@ def test_what_no_family_needs_is_forgotten(loaded, tmp_path: Path) -> None:
     assert made.ready(families[0]) == made.ready(families[1])
     with pytest.raises(KeyError):
         made.ready(families[2])
+
+
+def test_nothing_is_compiled_where_runs_are_trained(tmp_path: Path) -> None:
+    """All programs are compiled ahead, in other threads, and each of them once."""
+    sweep = dataclasses.replace(SWEEP, datasets=("digits",), losses=("bce", "mse"))
+    digits = {"digits": data.load("digits")}
+    (tmp_path / "runs").mkdir()
+    facts = {"digits": {"fingerprint": digits["digits"].fingerprint}}
+    fixed = protocol.fixed_values(sweep, facts, 1)
+    runs = list(
+        protocol.plan(sweep, next(iter(protocol.cells(sweep, fixed))), {}).pending
+    )
+    executor = Executor(sweep, digits, tmp_path, print)
+    executor.prepare(family_of(runs[0]))
+    compiled: dict[str, list[str]] = defaultdict(list)
+
+    def listen(event: str, duration: float, **about: Any) -> None:
+        if event.endswith("backend_compile_duration"):
+            compiled[threading.current_thread().name].append(about["fun_name"])
+
+    monitoring.register_event_duration_secs_listener(listen)
+    try:
+        results = list(executor.train(runs, lambda steps: None))
+    finally:
+        monitoring.unregister_event_duration_listener(listen)
+    assert {result.status for result in results} == {"ok"}
+    assert all(result.metrics["test_knn_accuracy"] > 0 for result in results)
+    # Not of interest: what jax compiles to move or cut an array, a millisecond each.
+    mine = [name for name in compiled.pop(MAIN, ()) if name == PROGRAM]
+    assert any(PROGRAM in names for names in compiled.values()) and not mine

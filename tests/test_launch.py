@@ -1,5 +1,6 @@
 """Launching through engines that answer as the real ones do, well or badly."""
 
+import copy
 import dataclasses
 import json
 import shlex
@@ -360,25 +361,33 @@ def test_prices_say_where_they_come_from() -> None:
 
 SAID = [
     {
+        "programs": 1,
+        "devices": 1,
+        "limit": int(0.8 * 32 * 2**30),
+        "layout": {"devices": 1, "replicas": 2, "mapping": "vmap"},
+        "plan": "a program trains up to 2 runs, side by side",
+        "versions": {"jax": "0.10.2"},
+    },
+    {
         "program": ["digits", "conv_ae", "bce"],
         "memory": 2**30,
-        "bytes_of_one": 2**29,
         "flops": 1e9,
         "bytes": 1e6,
-        "each": 2,
         "collectives": [],
+        "seconds": 12.3,
     },
-    {"runs": 20, "chunks": 2, "steps": 200, "replicas": 2, "devices": 1},
+    {"runs": 20, "chunks": 2, "steps": 200},
 ]
 SMALL = accelerators.tpu("tpu-v6e-1")
 assert SMALL is not None
 
 
 def test_check_says_what_fits_and_where_its_figures_come_from() -> None:
-    first, program, estimate = check_of_tpu.lines("tpu-v6e-1", SMALL, SAID)
-    assert first == "tpu-v6e-1: 1 devices of 32 GiB (v6e:1x1)"
-    # 512 MiB each: 64 fill 32 GiB.
-    assert "1024.0 MiB" in program and "largest that fits 64 (extrap" in program
+    first, plan, program, estimate = check_of_tpu.lines("tpu-v6e-1", SMALL, SAID)
+    assert first == "tpu-v6e-1: 1 devices of 32 GiB (v6e:1x1), 1 program to compile"
+    assert plan == SAID[0]["plan"]
+    assert program.startswith("1/1 digits / conv_ae / bce: 1024.0 MiB a device, 3.12%")
+    assert "1 Gflop and 1 MB a step; no collective; compiled in 12 s" in program
     assert estimate.startswith("estimate, nothing measured: ")
     assert "Google's pages" in estimate
 
@@ -386,22 +395,49 @@ def test_check_says_what_fits_and_where_its_figures_come_from() -> None:
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"memory": 33 * 2**30}, UserError, "does not fit 32 GiB: 33.0 GiB"),
-        ({"failed": "RESOURCE_EXHAUSTED"}, UserError, "fit 32 GiB: RESOURCE_EXHAUSTED"),
+        ({"memory": 26 * 2**30}, UserError, "does not fit 25.6 of 32 GiB: 26.0 GiB"),
+        ({"failed": "RESOURCE_EXHAUSTED"}, UserError, "of 32 GiB: RESOURCE_EXHAUSTED"),
         ({"collectives": ["all-reduce"]}, EngineFailed, "all-reduce"),
     ],
     ids=["memory", "compiler", "collective"],
 )
 def test_check_refuses_what_does_not_fit(
-    change: dict, error: type[Exception], words: str, monkeypatch, capsys
+    change: dict, error: type[Exception], words: str, monkeypatch, capsys, tmp_path
 ) -> None:
-    said = [SAID[0] | change, SAID[1]]
+    said = [SAID[0], SAID[1] | change, SAID[2]]
     monkeypatch.setattr(check_of_tpu, "child", lambda *a, **k: said)
     monkeypatch.setattr(check_of_tpu.libtpu, "library", lambda: Path("libtpu.so"))
+    proofs = tmp_path / "proofs.json"
     with pytest.raises(error) as failure:
-        main(["--check", "--accelerator=tpu-v6e-1"])
+        main(["--check", "--accelerator=tpu-v6e-1", f"--to={proofs}"])
     assert words in str(failure.value) and "\n" not in str(failure.value)
-    assert capsys.readouterr().out == ""
+    assert "compiled in" not in capsys.readouterr().out
+    assert not proofs.exists()
+
+
+def test_check_keeps_what_the_compiler_said(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(check_of_tpu, "child", lambda *a, **k: copy.deepcopy(SAID))
+    monkeypatch.setattr(check_of_tpu.libtpu, "library", lambda: Path("x/y/libtpu.so"))
+    proofs = tmp_path / "proofs.json"
+    for name in ("tpu-v6e-1", "tpu-v6e-4"):
+        assert main(["--check", f"--accelerator={name}", f"--to={proofs}"]) == 0
+    kept = json.loads(proofs.read_text())["digits"]
+    assert set(kept) == {"tpu-v6e-1", "tpu-v6e-4"}
+    assert kept["tpu-v6e-1"]["programs"] == SAID[1:2]
+    assert kept["tpu-v6e-1"]["limit"] == SAID[0]["limit"]
+    with pytest.raises(UserError, match="must be a local file"):
+        main(["--check", "--accelerator=tpu-v6e-1", f"--to={tmp_path}"])
+    proofs.write_text("nonsense")
+    with pytest.raises(UserError, match="cannot be read"):
+        main(["--check", "--accelerator=tpu-v6e-1", f"--to={proofs}"])
+
+
+@pytest.mark.slow
+def test_a_child_is_heard_while_it_runs() -> None:
+    said = actions.child("experiments.ahead", ["none", "0"])
+    assert list(said) == [{"cells": 10}]
+    with pytest.raises(UserError, match="unknown config field 'bogus'"):
+        list(actions.child("experiments.ahead", ["none", "0", "--config.bogus=1"]))
 
 
 UNTRIED = [

@@ -185,6 +185,16 @@ def test_code_metric_contract(metric: CodeMetric) -> None:
         metric.fn(arrays[0], arrays[1][:5], *arrays[2:])
 
 
+@every_code_metric
+def test_a_reader_reads_all_codes_alike(metric: CodeMetric) -> None:
+    """Fitted once, it gives two splits at once what each is given alone."""
+    train, labels, codes, truth = (jnp.asarray(x) for x in digits())
+    right = metric.reader(train, labels)(codes) == truth
+    for part in (slice(0, 100), slice(100, None)):
+        alone = metric.fn(train, labels, codes[part], truth[part])
+        np.testing.assert_allclose(jnp.mean(right[part]), alone, atol=1e-6)
+
+
 def test_accuracies_agree_with_scikit_learn() -> None:
     train, labels, test, truth = digits()
     neighbours = KNeighborsClassifier(15).fit(train, labels).score(test, truth)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -77,3 +78,15 @@ def test_a_cache_that_cannot_be_made_only_warns(tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.warns(UserWarning, match="no compilation cache"):
         platform.use_compilation_cache(str(tmp_path / "file" / "cache"))
+
+
+def test_compilers_are_told_only_what_they_know() -> None:
+    """An option of LLVM is an error to any other compiler."""
+    tpu = SimpleNamespace(platform="tpu")
+    assert platform.compiler_options(tpu, seldom=True) == {}
+    cpu = platform.compiler_options(jax.devices("cpu")[0], seldom=False)
+    doubled = jax.jit(lambda x: 2 * x, compiler_options=cpu)
+    assert cpu and doubled(3) == 6
+    assert (
+        cpu.items() < platform.compiler_options(jax.devices()[0], seldom=True).items()
+    )

@@ -64,6 +64,7 @@ def done(tmp_path_factory) -> Path:
     first, *_, last = ended.stdout.strip().splitlines()
     assert first.startswith("cpu: ")
     assert last == f"report: {out / 'report' / 'index.html'}"
+    assert "a program trains up to " in ended.stdout
     assert "digits / conv_ae / bce: rate" in ended.stdout
     assert "ssim on test images" in ended.stdout
     return out
@@ -87,6 +88,8 @@ def test_what_a_sweep_leaves(done: Path) -> None:
         assert result.curve["step"] == [3.0, 6.0]
         assert result.provenance["numerics"] == NUMERICS
         assert result.provenance["layout"]["mapping"] == "map"
+        assert result.provenance["sharing"] == ["bce", "mse"]
+        assert result.provenance["steps_per_call"] >= 1
     tuning = [r for r in results.results.values() if r.run.stage == "tune"]
     assert len(tuning) >= 6
     assert all(name.startswith("val_") for r in tuning for name in r.metrics)

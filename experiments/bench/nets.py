@@ -49,11 +49,12 @@ def measure(name: str, rounds: int, quick: bool, say: Say) -> dict[str, Any]:
             sides[form] = stack.enter_context(twin)
         steps = {key: _steps(side) for key, side in sides.items()}
         rates: dict[str, list[float]] = {key: [] for key in sides}
-        gemm = []
+        gemm, alone = [], []
         for _ in range(rounds):
             for key, side in sides.items():
                 rates[key].append(images / _turn(side, steps[key]))
             gemm.append(ours.ask("gemm")["gemm"])
+            alone.append(images / ours.ask("products")["products"])
         best = max(twins, key=lambda form: spread(rates[form])["median"])
         share = [
             rate * work.flops / roof
@@ -72,6 +73,8 @@ def measure(name: str, rounds: int, quick: bool, say: Say) -> dict[str, Any]:
             "against_best": _ratio(rates["ours"], rates[best]),
             "gemm": spread(gemm),
             "share_of_gemm": spread(share),
+            "products_alone": spread(alone),
+            "share_of_products": _ratio(rates["ours"], alone),
             "compile_seconds": ours.facts["compile"],
             "peak_bytes": {key: side.peak for key, side in sides.items()},
             "facts": {key: side.facts for key, side in sides.items()},

@@ -37,6 +37,9 @@ def main(name: str, *options: str) -> None:
         if line.strip() == "gemm":
             _say({"gemm": _gemm()})
             continue
+        if line.strip() == "products":
+            _say({"products": trainer.products()})
+            continue
         *loss, steps = line.split()
         seconds = trainer.go(int(steps), loss[0] if loss else losses[0])
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -63,6 +66,8 @@ class _Trainer:
         backend, devices = jax.default_backend(), len(jax.local_devices())
         layout = replicas.plan_layout(backend, devices, work.replicas)
         mesh = replicas.make_mesh(layout)
+        self._work, self._mesh = work, mesh
+        self._products: Any = None
         among = [resolve(name) for name in losses]
         images = _images(work)
 
@@ -93,6 +98,14 @@ class _Trainer:
             "parameters": self._state.weights.shape[1],
             **platform.describe(),
         }
+
+    def products(self) -> float:
+        """Seconds of a step's matrix products alone."""
+        from experiments.bench.products import Products
+
+        if self._products is None:
+            self._products = Products(self._work, self._program.layout, self._mesh)
+        return self._products.seconds()
 
     def go(self, steps: int, loss: str) -> float:
         import jax

@@ -32,6 +32,7 @@ def _nets(rows: Mapping[str, Mapping[str, Any]]) -> str:
                 "network": f"{name}, batch {row['batch']}",
                 "images/s": f"{ours:,.0f}",
                 "of the GEMM rate": f"{100 * row['share_of_gemm']['median']:.0f} %",
+                "of its products alone": _percent(row.get("share_of_products")),
                 "against PyTorch as installed": _times(row["against_installed"]),
                 "against its best": _times(row["against_best"]),
                 "its best": row["best"],
@@ -43,15 +44,19 @@ def _nets(rows: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _sweep(part: Mapping[str, Any]) -> str:
     seconds = {kind: value["median"] for kind, value in part["seconds"].items()}
-    share = 100 * part["compile_share"]["median"]
-    left = 100 * part["warm_of_cold_compile"]["median"]
+    share, spared, left = (
+        100 * part[name]["median"]
+        for name in ("compile_share", "compile_spared", "warm_of_cold_compile")
+    )
     return (
         f"A whole digits sweep of {part['runs']} runs, from process start to the "
         f"report: {seconds['cold']:.0f} s the first time, {seconds['warm']:.0f} s with "
         f"a warm compilation cache; the same runs as a plain PyTorch script "
         f"{seconds['twin']:.0f} s: {_times(part['against_twin']['cold'])} and "
-        f"{_times(part['against_twin']['warm'])}. Compilation is {share:.0f} % of the "
-        f"first time; a warm cache leaves {left:.0f} % of that."
+        f"{_times(part['against_twin']['warm'])}. Tracing and compiling take "
+        f"{share:.0f} % of the cores' time the first time; a warm cache leaves "
+        f"{left:.0f} % of it, which is tracing, and spares {spared:.0f} % of the wall "
+        f"clock."
     )
 
 
@@ -93,6 +98,10 @@ _PARTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "bfloat16": _precision,
     "losses": _losses,
 }
+
+
+def _percent(value: Mapping[str, float] | None) -> str:
+    return f"{100 * value['median']:.0f} %" if value else "not measured"
 
 
 def _times(value: Mapping[str, float]) -> str:

@@ -1,6 +1,7 @@
 """A whole digits sweep against the same runs as a plain PyTorch script."""
 
 import csv
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +13,14 @@ from experiments.bench.pairs import spread, timed
 
 
 def sweeps(rounds: int, options: Sequence[str] = ()) -> dict[str, Any]:
-    """Seconds from process start to the end: cold, with a warm cache, and the twin."""
+    """Seconds from process start to the end: cold, with a warm cache, and the twin.
+
+    `compile_share` is tracing and compiling, added up over threads, of the time that
+    all cores had; `compile_spared` what a warm cache spares of the wall clock.
+    """
     seconds: dict[str, list[float]] = {"cold": [], "warm": [], "twin": []}
     compiled: dict[str, list[float]] = {"cold": [], "warm": []}
+    cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory(prefix="lossjax-bench-") as folder:
         for index in range(rounds):
             # A cache of its own each time: a sweep that nobody has run here before.
@@ -37,7 +43,12 @@ def sweeps(rounds: int, options: Sequence[str] = ()) -> dict[str, Any]:
             for kind in ("cold", "warm")
         },
         "compile_seconds": {kind: spread(v) for kind, v in compiled.items()},
-        "compile_share": spread(np.divide(compiled["cold"], seconds["cold"]).tolist()),
+        "compile_share": spread(
+            (np.divide(compiled["cold"], seconds["cold"]) / cores).tolist()
+        ),
+        "compile_spared": spread(
+            (1 - np.divide(seconds["warm"], seconds["cold"])).tolist()
+        ),
         "warm_of_cold_compile": spread(
             np.divide(compiled["warm"], compiled["cold"]).tolist()
         ),

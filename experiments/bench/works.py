@@ -6,6 +6,24 @@ from collections.abc import Mapping
 
 
 @dataclasses.dataclass(frozen=True)
+class Product:
+    """A kernel (inputs, outputs) over `places` of an image, and its gradients.
+
+    `backwards` is how many of the two gradients are wanted, the kernel's first.
+    """
+
+    inputs: int
+    outputs: int
+    places: int
+    backwards: int = 2
+
+    @property
+    def flops(self) -> int:
+        """Of one image: all products of this kernel."""
+        return 2 * self.inputs * self.outputs * self.places * (1 + self.backwards)
+
+
+@dataclasses.dataclass(frozen=True)
 class Work:
     """A convolutional autoencoder and how it is trained, the same on both sides.
 
@@ -27,17 +45,25 @@ class Work:
     images: int
 
     @property
-    def flops(self) -> float:
-        """Of one image and one step: the products of forward and backward pass.
-
-        No gradient flows into the image, so its layer has two products, not three.
-        """
+    def products(self) -> tuple[Product, ...]:
+        """The matrix products of a step, layer by layer."""
         height, width, channels = self.image
         first, second = self.width
-        inner = height * width // 16 * 16 * first * second
-        outer = height * width // 4 * 16 * channels * first
-        dense = height * width // 16 * second * self.latent_dim
-        return 2.0 * (3 * (2 * inner + outer + 2 * dense) + 2 * outer)
+        middle, coarse = height * width // 4, height * width // 16
+        return (
+            # No gradient flows into the image.
+            Product(16 * channels, first, middle, backwards=1),
+            Product(16 * first, second, coarse),
+            Product(coarse * second, self.latent_dim, 1),
+            Product(self.latent_dim, coarse * second, 1),
+            Product(second, 16 * first, coarse),
+            Product(first, 16 * channels, middle),
+        )
+
+    @property
+    def flops(self) -> float:
+        """Of one image and one step: the products of forward and backward pass."""
+        return float(sum(product.flops for product in self.products))
 
     @property
     def parameters(self) -> int:

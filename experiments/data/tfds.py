@@ -129,7 +129,7 @@ def _decode(name: str, known: TfdsSet, folder: Path, options: Options) -> Conten
     if "train" not in found:
         raise DataError(f"{name} has no training split, only {', '.join(counts)}")
     plan = plan_splits(found, options.max_examples)
-    shape = _shape(name, known, options)
+    shape = shape_of(name, known, options)
     _refuse_above_memory(name, sum(len(i) for _, i in plan.values()), shape)
     splits = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -155,7 +155,8 @@ def _records_in(paths: list[Path]) -> int:
     return total
 
 
-def _shape(name: str, known: TfdsSet, options: Options) -> tuple[int, int, int]:
+def shape_of(name: str, known: TfdsSet, options: Options) -> tuple[int, int, int]:
+    """(height, width, channels) that the images of a set are fitted to."""
     height, width, channels = known.shape
     if options.image_size is not None:
         height = width = options.image_size

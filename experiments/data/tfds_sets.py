@@ -63,16 +63,29 @@ class Layout:
     """How the upstream files of one set are read with gzip, tar, zip and numpy alone.
 
     `examples` takes the builder and the downloaded files by upstream name, and returns
-    the examples of each split. `levels` multiplies what is stored to reach 0..255;
-    `transpose` turns images that are stored on their side.
+    the examples of each split; `counts` says how many those are. `levels` multiplies
+    what is stored to reach 0..255; `transpose` turns images that are stored on their
+    side.
     """
 
     files: tuple[str, ...]
     examples: Callable[[Any, Mapping[str, Path]], dict[str, _Examples]]
     megabytes: int
-    sizes: str
+    counts: Mapping[str, int]
     levels: int = 1
     transpose: bool = False
+
+    @property
+    def sizes(self) -> str:
+        """How many images each split has, for a reader."""
+        return " + ".join(f"{count:,}" for count in self.counts.values())
+
+
+def _counts(train: int, *others: int) -> Mapping[str, int]:
+    names = ("validation", "test")[-len(others) :]
+    return types.MappingProxyType(
+        {"train": train, **dict(zip(names, others, strict=True))}
+    )
 
 
 def png(image: np.ndarray) -> io.BytesIO:
@@ -210,21 +223,27 @@ OWN: Mapping[str, str] = types.MappingProxyType(
 )
 LAYOUTS: Mapping[str, Layout] = types.MappingProxyType(
     {
-        "mnist": Layout(_MNIST_FILES, _mnist, 12, "60,000 + 10,000"),
-        "fashion_mnist": Layout(_MNIST_FILES, _mnist, 31, "60,000 + 10,000"),
-        "kmnist": Layout(_MNIST_FILES, _mnist, 22, "60,000 + 10,000"),
+        "mnist": Layout(_MNIST_FILES, _mnist, 12, _counts(60_000, 10_000)),
+        "fashion_mnist": Layout(_MNIST_FILES, _mnist, 31, _counts(60_000, 10_000)),
+        "kmnist": Layout(_MNIST_FILES, _mnist, 22, _counts(60_000, 10_000)),
         "emnist": Layout(
-            ("gzip.zip",), _emnist, 562, "697,932 + 116,323", transpose=True
+            ("gzip.zip",), _emnist, 562, _counts(697_932, 116_323), transpose=True
         ),
-        "cifar10": Layout(("cifar-10-binary.tar.gz",), _cifar, 171, "50,000 + 10,000"),
+        "cifar10": Layout(
+            ("cifar-10-binary.tar.gz",), _cifar, 171, _counts(50_000, 10_000)
+        ),
         "cifar100": Layout(
-            ("cifar-100-binary.tar.gz",), _cifar, 169, "50,000 + 10,000"
+            ("cifar-100-binary.tar.gz",), _cifar, 169, _counts(50_000, 10_000)
         ),
         "svhn_cropped": Layout(
-            ("train_32x32.mat", "test_32x32.mat"), _svhn, 247, "73,257 + 26,032"
+            ("train_32x32.mat", "test_32x32.mat"), _svhn, 247, _counts(73_257, 26_032)
         ),
         "binarized_mnist": Layout(
-            _BINARIZED_FILES, _binarized, 110, "50,000 + 10,000 + 10,000", levels=255
+            _BINARIZED_FILES,
+            _binarized,
+            110,
+            _counts(50_000, 10_000, 10_000),
+            levels=255,
         ),
     }
 )

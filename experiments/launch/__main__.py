@@ -16,7 +16,7 @@ from experiments.launch.request import check as check_request
 
 USAGE = """
 ./run.sh launch [--config=FILE] --accelerator=NAME --out=gs://... [--dry_run]
-./run.sh launch --check --accelerator=NAME [--config=FILE]
+./run.sh launch --check --accelerator=NAME [--config=FILE] [--to=FILE]
 ./run.sh launch status | fetch | clean [--name=NAME] ...
 
 Runs `./run.sh sweep --shard=i/n --out=...` on rented accelerators, through an engine:
@@ -30,8 +30,10 @@ goes on where it was, and nothing is trained twice.
   ./run.sh launch fetch --out=gs://B/P --to=DIR        bring the runs here, report
   ./run.sh launch clean --name=digits                  delete what carries its label
 
---check has compiled for v5e, v5p, v6e and tpu7x. No account, TPU or Slurm cluster was
-at hand: --dry_run marks what was never tried with `unverified:`.
+--check has compiled for v5e, v5p, v6e and tpu7x: a program takes seconds for small
+images and data sets, minutes for large ones. --to=FILE keeps what the compiler said. No
+account, TPU or Slurm cluster was at hand: --dry_run marks what was never tried with
+`unverified:`.
 
 Exit codes: 0 submitted, or done; 1 the engine failed (no quota, no capacity, no answer)
 and what was begun was deleted; 2 bad usage, no credentials, engine not installed:
@@ -70,7 +72,10 @@ def main(arguments: list[str]) -> int:
     if not request.accelerator:
         raise UserError("--accelerator is missing; for example --accelerator=tpu-v6e-8")
     if values.check:
-        return check.report(request.accelerator, list(ours), request.spot)
+        to = Path(values.to) if values.to else None
+        if to and (places.is_remote(places.parse(values.to)) or to.is_dir()):
+            raise UserError(f"--to={values.to}: must be a local file, not a directory")
+        return check.report(request.accelerator, name, list(ours), request.spot, to)
     if not request.out:
         raise UserError(
             "--out is missing; --out=gs://BUCKET/PREFIX or s3://BUCKET/PREFIX keeps "
@@ -90,7 +95,11 @@ def _flags() -> flags.FlagValues:
             "by the engine's own name: tpu-v6e-8, ct6e-standard-8t, A100:8",
         ),
         ("out", "where the runs go: gs://..., s3://..., or a shared folder"),
-        ("to", "with fetch: the directory that the runs are brought to"),
+        (
+            "to",
+            "with fetch: the directory that the runs are brought to; with --check: a "
+            "JSON file that keeps what the compiler said",
+        ),
         ("name", "label of all that is made (the config's name)"),
         ("zone", "with --engine=gcloud: us-east5-b, ..."),
     ):

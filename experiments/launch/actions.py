@@ -5,7 +5,10 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from experiments import places, store
 from experiments.commandline import ROOT, Exit
@@ -126,30 +129,48 @@ def bring(source: Path, target: Path) -> int:
     return places.fetch(source, target, store.FILES)
 
 
-def child(module: str, arguments: list[str], **environment: str) -> list[dict]:
-    """The JSON lines of a program that imports jax; UserError with its own line."""
-    ended = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        # Unfiltered, a traceback ends with the error and not with advice.
-        env=os.environ
-        | {"JAX_PLATFORMS": "cpu", "JAX_TRACEBACK_FILTERING": "off"}
-        | environment,
-    )
-    if ended.returncode:
-        lines = ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"]
-        said = lines[-1].removeprefix("lossjax: ")
-        raise UserError(said) if ended.returncode == 2 else EngineFailed(said)
-    lines = [line for line in ended.stdout.splitlines() if line.startswith("{")]
-    return [json.loads(line) for line in lines]
+def child(
+    module: str, arguments: list[str], **environment: str
+) -> Iterator[dict[str, Any]]:
+    """The JSON lines of a program that imports jax, each as soon as it is said.
+
+    Raises:
+      UserError: it ended with 2; its own line.
+      EngineFailed: it ended otherwise than with 0.
+    """
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            cwd=ROOT,
+            # Unfiltered, a traceback ends with the error and not with advice.
+            env=os.environ
+            | {"JAX_PLATFORMS": "cpu", "JAX_TRACEBACK_FILTERING": "off"}
+            | environment,
+        ) as running,
+    ):
+        try:
+            assert running.stdout is not None
+            for line in running.stdout:
+                if line.startswith("{"):
+                    yield json.loads(line)
+            code = running.wait()
+        finally:
+            running.kill()
+        if code:
+            errors.seek(0)
+            lines = errors.read().strip().splitlines() or [f"exit code {code}"]
+            said = lines[-1].removeprefix("lossjax: ")
+            raise UserError(said) if code == 2 else EngineFailed(said)
 
 
 def _cells(request: Request) -> None:
     """UserError for a loss or model that is none, or for shards without work."""
-    said = child("experiments.ahead", ["none", *request.arguments])
-    cells = int(said[0]["cells"])
+    (said,) = child("experiments.ahead", ["none", "0", *request.arguments])
+    cells = int(said["cells"])
     if request.shards > cells:
         raise UserError(
             f"--shards={request.shards}: the config has {cells} cells (dataset x model "

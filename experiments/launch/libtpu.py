@@ -40,6 +40,13 @@ def library() -> Path:
     return file
 
 
+def version(library: Path) -> str:
+    """Of the libtpu whose library that is, as pip has noted it."""
+    for note in library.parent.parent.glob("libtpu-*.dist-info"):
+        return note.name.removeprefix("libtpu-").removesuffix(".dist-info")
+    return "unknown"
+
+
 def pinned(lock: str) -> str:
     """The lines of a lock that pin libtpu, hashes and markers included."""
     return "".join(re.findall(r"^libtpu==.*\n(?:    --hash.*\n)+", lock, re.MULTILINE))
