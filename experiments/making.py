@@ -19,7 +19,7 @@ from experiments.config import Sweep, UserError
 from experiments.data import Dataset
 from experiments.report.album import slug
 from experiments.studies import folder, rows
-from experiments.studies.study import Study, Task
+from experiments.studies.study import Size, Study, Task
 from lossjax import NUMERICS, platform
 
 _STEPS = "steps.json"
@@ -59,14 +59,14 @@ class Maker:
         studies: Sequence[Study],
         out: Path,
         places: Mapping[str, str],
-        quick: bool,
+        size: Size,
         console: Console,
     ) -> None:
         program.check_out(out)
-        self._out, self._places, self._quick = out, places, quick
+        self._out, self._places, self._size = out, places, size
         self._console, self._interrupts = console, Interrupts()
         self._loaded: dict[str, Dataset] = {}
-        sweeps = [s for study in studies for s in study.grids(quick).values()]
+        sweeps = [s for study in studies for s in study.sweeps(size).values()]
         widest = max(sweeps, key=lambda sweep: sweep.at_once, default=Sweep())
         program.start_platform(widest, None, console)
 
@@ -76,14 +76,16 @@ class Maker:
         cost = _Cost(place)
         found: list[rows.Row] = []
         made: dict[str, Any] = {
-            "quick": self._quick,
+            "quick": self._size == Size.QUICK,
             "judge": None,
             "runs": 0,
             "minutes": 0.0,
             "data": {},
         }
+        if self._size == Size.FULL:
+            made["full"] = True
         failed = 0
-        grids = study.grids(self._quick)
+        grids = study.sweeps(self._size)
         for number, (name, planned) in enumerate(grids.items(), start=1):
             title = f"{study.name} {number}/{len(grids)}: {name}"
             directory = place / "grids" / slug(name)
@@ -151,7 +153,9 @@ class Maker:
             key = self._key(study, given)
             if known.get(name) != key or not (place / f"{name}.csv.gz").is_file():
                 self._console.print(f"{study.name}: {name}", highlight=False)
-                folder.write_step(place, name, step(Task(self._quick, given)))
+                folder.write_step(
+                    place, name, step(Task(self._size == Size.QUICK, given))
+                )
                 known[name] = key
                 store.publish(path, json.dumps(known, indent=1) + "\n")
 
@@ -170,7 +174,7 @@ class Maker:
         facts = (
             hashlib.sha256(source).hexdigest(),
             [[name, d.fingerprint] for name, d in given.items()],
-            self._quick,
+            self._size == Size.QUICK,
             NUMERICS,
         )
         return store.digest(facts)

@@ -17,13 +17,13 @@ from experiments.commandline import ROOT, Exit, Interrupted, parse, run
 from experiments.config import UserError, unknown
 from experiments.studies import folder, ledger, page
 from experiments.studies.finding import Verdict
-from experiments.studies.study import Outcome, Study
+from experiments.studies.study import Outcome, Size, Study
 from experiments.studies.table import STUDIES
 
 LEDGER = "claims"
 USAGE = """
-./run.sh reproduce [STUDY ...] [--list] [--all] [--quick] [--from-stored]
-                   [--data=NAME=DATASET] [--out=DIR]
+./run.sh reproduce [STUDY ...] [--list] [--all] [--quick] [--full]
+                   [--from-stored] [--data=NAME=DATASET] [--out=DIR]
 
 Trains what a study needs, through the same grid, store and resume as a sweep, and puts
 what was published or expected beside what is found: DIR/STUDY holds figures (SVG, PNG,
@@ -34,6 +34,7 @@ again to go on.
   ./run.sh reproduce claims                  the answers, from stored rows
   ./run.sh reproduce --list                  what there is, and what it takes
   ./run.sh reproduce planted_noise --quick   a small version: does it run?
+  ./run.sh reproduce cb_warp --full          at the source's size, where ours is less
   ./run.sh reproduce --all --from-stored     from results/published; no jax, no data
   ./run.sh reproduce keras_blog --data=mnist=idx:DIR     where the data lies
 """
@@ -48,6 +49,7 @@ def main(arguments: list[str]) -> int:
         ("list", "say which studies there are"),
         ("all", "every study"),
         ("quick", "few trials: shows that it runs, not what it finds"),
+        ("full", "as the source did it, where the usual size is smaller; long"),
         ("from-stored", "count the published rows again, train nothing"),
         ("publish", "copy rows, summary and figure to results/published"),
     ):
@@ -65,7 +67,8 @@ def main(arguments: list[str]) -> int:
     for name in names:
         if name not in STUDIES:
             raise unknown("study", name, (*STUDIES, LEDGER))
-    chosen = {key: values[key].value for key in ("list", "all", "quick", "publish")}
+    flagged = ("list", "all", "quick", "full", "publish")
+    chosen = {key: bool(values[key].value) for key in flagged}
     from_stored = values["from-stored"].value
     if chosen["list"]:
         _list(console)
@@ -75,27 +78,48 @@ def main(arguments: list[str]) -> int:
     if not names and not chosen["all"]:
         valid = ", ".join((*STUDIES, LEDGER))
         raise UserError(f"no study named; valid: {valid}, or --all")
-    if chosen["quick"] and (from_stored or chosen["publish"]):
-        raise UserError("--quick: stored and published rows are those of full size")
+    size = _size(chosen["quick"], chosen["full"])
+    if size != Size.USUAL and (from_stored or chosen["publish"]):
+        raise UserError(
+            f"--{size}: stored and published rows are those of the usual size"
+        )
     if from_stored and chosen["publish"]:
         raise UserError("--publish: stored rows are published already")
     studies = [STUDIES[n] for n in (STUDIES if chosen["all"] else dict.fromkeys(names))]
-    places = _places(values.data, studies, bool(chosen["quick"]))
+    if size == Size.FULL:
+        _check_full(studies)
+    places = _places(values.data, studies, size == Size.QUICK)
     if from_stored:
         failed = [_from_stored(study, out / study.name, console) for study in studies]
         _page(out, console)
         return Exit.FAILED if any(failed) else Exit.DONE
-    if chosen["quick"]:
-        out = out / "quick"
+    if size != Size.USUAL:
+        out = out / size
     again = shlex.join(["./run.sh", "reproduce", *arguments])
-    quick, publish = bool(chosen["quick"]), bool(chosen["publish"])
-    lost = _make(studies, out, places, quick, publish, again, console)
+    lost = _make(studies, out, places, size, chosen["publish"], again, console)
     for study in studies:
         _conclude(study, out / study.name, out / study.name, console)
         if chosen["publish"]:
             folder.publish(study, out / study.name)
     _page(out, console)
     return Exit.FAILED if lost else Exit.DONE
+
+
+def _size(quick: bool, full: bool) -> Size:
+    if quick and full:
+        raise UserError("--quick and --full: a study has one size at a time")
+    return Size.QUICK if quick else Size.FULL if full else Size.USUAL
+
+
+def _check_full(studies: Sequence[Study]) -> None:
+    """Only studies that are smaller than their source have another size."""
+    larger = [study.name for study in STUDIES.values() if study.full is not None]
+    for study in studies:
+        if study.full is None:
+            raise UserError(
+                f"--full: study {study.name} has no larger size; "
+                f"valid: {', '.join(larger)}"
+            )
 
 
 def _claims(out: Path, console: Console) -> int:
@@ -184,7 +208,7 @@ def _make(
     studies: Sequence[Study],
     out: Path,
     places: Mapping[str, str],
-    quick: bool,
+    size: Size,
     publish: bool,
     again: str,
     console: Console,
@@ -194,7 +218,7 @@ def _make(
 
     for line in making.check_data(studies, places, wishes=publish):
         console.print(line, style="yellow", highlight=False, soft_wrap=True)
-    maker = making.Maker(studies, out, places, quick, console)
+    maker = making.Maker(studies, out, places, size, console)
     try:
         return sum(maker.make(study) for study in studies)
     except Interrupted as error:

@@ -35,6 +35,7 @@ from experiments.studies.study import (
     Evidence,
     Judge,
     Outcome,
+    Size,
     Study,
     Task,
     Trial,
@@ -112,7 +113,11 @@ def test_from_stored_needs_no_jax(tmp_path: Path) -> None:
         (["planted_nose"], "did you mean 'planted_noise'?"),
         ([], "no study named"),
         (["aa", "--all"], "name studies or take them all"),
-        (["aa", "--quick", "--from-stored"], "are those of full size"),
+        (["aa", "--quick", "--from-stored"], "are those of the usual size"),
+        (["cb_warp", "--full", "--from-stored"], "--full: stored and published"),
+        (["cb_warp", "--full", "--publish"], "--full: stored and published"),
+        (["cb_warp", "--full", "--quick"], "a study has one size at a time"),
+        (["cb_warp", "aa", "--full"], "study aa has no larger size; valid: cb_warp"),
         (["aa", "--publish", "--from-stored"], "published already"),
         (["aa", "claims"], "name claims alone"),
         (["aa", "--data=mnist"], "must be NAME=DATASET"),
@@ -355,6 +360,48 @@ def test_rows_keep_every_column_and_curve_of_every_model() -> None:
         rows.packed(made, ("test_sim",))
 
 
+def test_a_full_size_is_trained_and_read_back_as_such(tmp_path: Path) -> None:
+    """What is asked for, what the rows say that they are, and what they must hold."""
+    from experiments import making
+
+    small = Sweep(
+        models=("linear_ae",),
+        losses=("bce",),
+        learning_rates=(1e-3,),
+        tuning_seeds=(),
+        seeds=(0,),
+        train_steps=1,
+        curve_points=1,
+    )
+
+    def seeds(book: Evidence) -> Outcome:
+        count = len(book.trial("own").arms["bce"].values)
+        table = pd.DataFrame({"seeds": [count]})
+        return Outcome([], table, [], {"seeds": count})
+
+    larger = dataclasses.replace(small, seeds=(0, 1, 2))
+    study = Study(
+        "sized",
+        "?",
+        "none",
+        seeds,
+        lambda _: {"own": small},
+        full=lambda: {"own": larger},
+    )
+    for size, count in ((Size.FULL, 3), (Size.USUAL, 1)):
+        out = tmp_path / size
+        maker = making.Maker([study], out, {}, size, Console(quiet=True))
+        assert maker.make(study) == 0
+        outcome, made = folder.conclude(study, out / "sized")
+        assert outcome.counts["seeds"] == made["runs"] == count
+        assert folder.size_of(made) == size
+    # Rows of one size are none of another.
+    path = tmp_path / "usual" / "sized" / folder.MADE
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"full": True}))
+    with pytest.raises(UserError, match="rows lack 2 runs of own"):
+        folder.conclude(study, tmp_path / "usual" / "sized")
+
+
 def test_the_command_for_data_that_is_not_there_comes_first(tmp_path: Path) -> None:
     from experiments import making
 
@@ -386,9 +433,9 @@ def test_a_step_is_stored_as_rows_and_not_run_twice(tmp_path: Path) -> None:
         "stepped", "?", "none", concluded, steps={"count": computed}, needs=("mnist",)
     )
     counts = []
-    for quick in (True, True, False):
+    for size in (Size.QUICK, Size.QUICK, Size.USUAL):
         places = {"mnist": "digits"}
-        maker = making.Maker([study], tmp_path, places, quick, Console(quiet=True))
+        maker = making.Maker([study], tmp_path, places, size, Console(quiet=True))
         assert maker.make(study) == 0
         outcome, made = folder.conclude(study, tmp_path / "stepped")
         folder.write(study, outcome, made, tmp_path / "stepped")

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import integrate
 
 from experiments.commandline import ROOT
 from experiments.statistics import Arm
-from experiments.studies import folder, matched_scale, vae_pytorch
+from experiments.studies import cb_poster, cb_warp, folder, matched_scale, vae_pytorch
 from experiments.studies.finding import Verdict
 from experiments.studies.matched_scale import MEAN, OTHERS, SIGMAS, SUM, gaussian
 from experiments.studies.study import Evidence, Trial
@@ -137,3 +138,94 @@ def test_the_words_of_the_readme_are_the_published_numbers() -> None:
         assert words in text, words
     assert round(removed["bits_gaussian"], 2) == 1
     assert max(counts[f"kl_mean_{loss}"] for loss in ("bce", "mse")) < 5e-4
+
+
+def warped_scores(
+    closed: float = 0.8, lead: float = 0.0, kl: dict[str, float] | None = None
+) -> Evidence:
+    """Rows on the poster's curves but for what is given."""
+    fall = kl or cb_poster.COLLAPSE
+    trials = []
+    for gamma in cb_warp.GAMMAS:
+        top, low = cb_poster.ELBOS["p"].at(gamma), cb_poster.ELBOS["lambda"].at(gamma)
+        near = cb_poster.ACCURACIES["lambda"].at(gamma)
+        scores = {
+            "test_elbo_cb": {cb_poster.CB: top, cb_poster.BCE: low},
+            "test_elbo_cb_mean": {
+                cb_poster.CB: top,
+                cb_poster.BCE: low + closed * (top - low),
+            },
+            cb_poster.KNN: {cb_poster.CB: near + lead, cb_poster.BCE: near},
+            "test_kl": {loss: 0.01 if gamma >= fall[loss] else 20.0 for loss in fall},
+        }
+        columns = {
+            name: {
+                loss: Arm(own * (1 + 1e-6 * SEEDS[:3])) for loss, own in each.items()
+            }
+            for name, each in scores.items()
+        }
+        trials.append(Trial("mnist", {}, {}, cb_warp.model(gamma), columns))
+    return Evidence({"warp": trials}, {}, None, MADE)
+
+
+def warp_verdicts(found: Evidence) -> list[str]:
+    """Of order, gap, neighbours, and the three of the collapse."""
+    return [str(f.verdict) for f in cb_warp.conclude(found).findings[:6]]
+
+
+@pytest.mark.parametrize(
+    "given, differs",
+    [
+        ({}, ()),
+        ({"closed": 1.1}, (0,)),
+        ({"closed": 0.5}, (1,)),
+        ({"lead": -0.02}, (2,)),
+        ({"kl": {cb_poster.BCE: 0.4, cb_poster.CB: 0.4}}, (3,)),
+        ({"kl": {cb_poster.BCE: 0.15, cb_poster.CB: 0.5}}, (4,)),
+        ({"kl": {cb_poster.BCE: 0.3, cb_poster.CB: 0.35}}, (5,)),
+    ],
+)
+def test_the_warp_sweep_is_judged_as_it_was_said_to_be(
+    given: dict, differs: tuple[int, ...]
+) -> None:
+    found = warp_verdicts(warped_scores(**given))
+    assert found == ["differs" if k in differs else "reproduced" for k in range(6)]
+
+
+def test_what_an_empty_code_explains_is_said() -> None:
+    """Only where the codes are empty is that the reason."""
+    empty = {cb_poster.BCE: 0.3, cb_poster.CB: 0.3}
+    order, _, near, *_ = cb_warp.conclude(
+        warped_scores(closed=1.1, lead=-0.02, kl=empty)
+    ).findings
+    assert "draw one picture" not in order.reason  # full codes are out of order too
+    assert "collapsed there" not in near.reason  # the least is at a full code
+    found = warped_scores(kl=empty)
+    for trial in found.trials["warp"]:
+        if trial.model == cb_warp.model(0.45):
+            for column, worse in (("test_elbo_cb", -100), (cb_poster.KNN, 0.05)):
+                trial.columns[column][cb_poster.CB] = Arm(np.full(3, worse))
+    order, _, near, *_ = cb_warp.conclude(found).findings
+    assert order.verdict == near.verdict == Verdict.DIFFERS
+    assert "not at gamma = 0.45" in order.reason and "one picture" in order.reason
+    assert "collapsed there, to 0.01 nats" in near.reason
+    assert "least difference is +0.0000" in near.reason
+
+
+def test_the_posters_gap_and_ceiling() -> None:
+    outcome = cb_warp.conclude(warped_scores())
+    gap = outcome.findings[1].published
+    assert gap is not None and gap.value == pytest.approx(0.837, abs=5e-4)
+    area, _ = integrate.quad(lambda x: 1e-4**x * 0.9999 ** (1 - x), 0, 1)
+    assert cb_warp.ceiling() == pytest.approx(784 * np.log(0.9999 / area), rel=1e-9)
+    assert cb_poster.POSTER.shape == (20, 5) and not cb_poster.POSTER.isna().any().any()
+    assert cb_poster.ALL_GAMMAS[0] == -0.5 and cb_poster.ALL_GAMMAS[-1] == 0.45
+    assert "1470 / 1470.0" in outcome.table.loc[2].tolist()[1]
+
+
+def test_the_warps_models_go_by_their_canonical_names() -> None:
+    from lossjax import models
+
+    for gamma in cb_poster.ALL_GAMMAS:
+        assert models.resolve(cb_warp.model(gamma)).name == cb_warp.model(gamma)
+    assert len(cb_warp.full()["warp"].models) == 20

@@ -19,7 +19,7 @@ from experiments.commandline import ROOT
 from experiments.config import UserError
 from experiments.report import forms, style
 from experiments.studies import rows
-from experiments.studies.study import Drawing, Evidence, Judge, Outcome, Study
+from experiments.studies.study import Drawing, Evidence, Judge, Outcome, Size, Study
 
 PUBLISHED = ROOT / "results" / "published"
 SCHEMA = 2
@@ -27,7 +27,7 @@ ROWS, MADE, SUMMARY = "rows.csv.gz", "made.json", "summary.json"
 
 
 def stored(study: Study) -> bool:
-    """Whether the rows of a full-size run of the study are committed."""
+    """Whether the rows of the study at its usual size are committed."""
     return (PUBLISHED / study.name / MADE).is_file()
 
 
@@ -35,6 +35,13 @@ def summary_of(study: Study) -> dict[str, Any] | None:
     """The published summary, if there is one."""
     path = PUBLISHED / study.name / SUMMARY
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def size_of(made: Mapping[str, Any]) -> Size:
+    """At which size rows were made."""
+    if made["quick"]:
+        return Size.QUICK
+    return Size.FULL if made.get("full") else Size.USUAL
 
 
 def evidence_of(study: Study, folder: Path) -> Evidence:
@@ -58,7 +65,7 @@ def evidence_of(study: Study, folder: Path) -> Evidence:
         ) from None
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"study {study.name}: {folder} is damaged: {error}") from error
-    grids = study.grids(made["quick"])
+    grids = study.sweeps(size_of(made))
     if grids and judge is None:
         raise UserError(f"study {study.name}: {folder / MADE} names no judge")
     trials = rows.trials(grids, found, columns, judge.metric if judge else "")
@@ -180,9 +187,9 @@ def drawn(drawing: Drawing, kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def evidence_files(study: Study, quick: bool) -> list[str]:
+def evidence_files(study: Study, size: Size) -> list[str]:
     """The files that everything else is computed from."""
-    own = [ROWS] if study.grids(quick) else []
+    own = [ROWS] if study.sweeps(size) else []
     return [*own, *(f"{name}.csv.gz" for name in study.steps), MADE]
 
 
@@ -192,5 +199,5 @@ def publish(study: Study, out: Path) -> None:
     place.mkdir(parents=True, exist_ok=True)
     summary = json.loads((out / SUMMARY).read_text(encoding="utf-8"))
     figures = [f"figures/{figure['file']}" for figure in summary["figures"]]
-    for name in (*evidence_files(study, False), SUMMARY, *figures):
+    for name in (*evidence_files(study, Size.USUAL), SUMMARY, *figures):
         store.publish(place / Path(name).name, (out / name).read_bytes())

@@ -1,6 +1,7 @@
 """What a study is, and what it hands back; the table of studies is in `table`."""
 
 import dataclasses
+import enum
 import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
@@ -120,6 +121,14 @@ class Task:
     data: Mapping[str, "Dataset"]
 
 
+class Size(enum.StrEnum):
+    """How much of a study is trained."""
+
+    QUICK = "quick"  # shows that it runs
+    USUAL = "usual"  # what is published
+    FULL = "full"  # as the source did it, where the usual size is smaller
+
+
 # What is computed beside the grids: a table of one fact a line. Only in here may a
 # study import jax or lossjax, inside the function, so that stored rows need neither.
 Step = Callable[[Task], pd.DataFrame]
@@ -141,13 +150,14 @@ class Study:
       conclude: counts and draws from the stored rows.
       grids: the sweeps to train, by name, small ones where it is told True. A dataset
         of `needs` goes by that name, wherever it lies.
+      full: the sweeps at the source's own size, where `grids` are smaller.
       columns: what is kept of every run beside its own validation loss and the
         judge's test score: `val_METRIC`, `test_METRIC`, or a whole curve
         `curve_step`, `curve_train_loss`, `curve_validation_loss`,
         `curve_validation_mse`.
       steps: what is computed beside the grids, by name.
       needs: datasets that must be there, by name; steps are given them.
-      wishes: datasets that steps are given where they are there; full-size rows are
+      wishes: datasets that steps are given where they are there; usual-size rows are
         published with all of them.
     """
 
@@ -160,6 +170,13 @@ class Study:
     steps: Mapping[str, Step] = dataclasses.field(default_factory=dict)
     needs: tuple[str, ...] = ()
     wishes: tuple[str, ...] = ()
+    full: Callable[[], Mapping[str, Sweep]] | None = None
+
+    def sweeps(self, size: Size) -> Mapping[str, Sweep]:
+        """The sweeps to train at a size, by name."""
+        if size == Size.FULL and self.full is not None:
+            return self.full()
+        return self.grids(size == Size.QUICK)
 
     @property
     def module(self) -> types.ModuleType:
