@@ -31,6 +31,7 @@ from lossjax.settings import OPTIMISERS, SCHEDULES, Settings
 # No weight of a useful network here comes near; a run beyond it has diverged even where
 # a saturated read-out keeps its loss finite.
 WEIGHT_LIMIT = 1e4
+_SMALL = 50_000  # weights: digits have 20,000, a 28x28 network 270,000
 PROBE_BLOCKS = 2  # blocks of the validation split that a learning curve looks at
 
 
@@ -82,7 +83,8 @@ class Program:
         self._mesh = mesh
         self._network = network
         self._one = advance = functools.partial(_advance, network, settings)
-        options = platform.compiler_options(mesh.devices.flat[0], seldom=False)
+        small = unravelling(network)[0] <= _SMALL
+        options = platform.compiler_options(mesh.devices.flat[0], small=small)
         self._advance = spread(
             advance, mesh, layout, shared=6, donated=True, options=options
         )

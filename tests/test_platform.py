@@ -84,7 +84,8 @@ def test_compilers_are_told_only_what_they_know() -> None:
     """An option of LLVM is an error to any other compiler."""
     tpu = SimpleNamespace(platform="tpu")
     assert platform.compiler_options(tpu, seldom=True) == {}
-    cpu = platform.compiler_options(jax.devices("cpu")[0], seldom=False)
+    cpu = platform.compiler_options(jax.devices("cpu")[0], small=True)
+    assert not platform.compiler_options(jax.devices("cpu")[0])
     doubled = jax.jit(lambda x: 2 * x, compiler_options=cpu)
     assert cpu and doubled(3) == 6
     assert (
