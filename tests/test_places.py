@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -165,14 +164,17 @@ def test_a_sweep_in_a_store_killed_and_resumed_equals_the_plain_one(
         cwd=ROOT,
         env=environment(**server),
     )
-    count = (
+    # One process that watches: a sweep ends within the time that python takes to start.
+    watch = (
+        "import time\n"
         "from experiments import places\n"
         "out = places.parse('s3://bucket/sweep')\n"
-        "print(sum(k.endswith('result.json') for k in out.fs.find(out.path)))\n"
+        "found = lambda: [k for k in out.fs.find(out.path) if 'result.json' in k]\n"
+        "while len(found()) < 3: time.sleep(0.01); out.fs.invalidate_cache()\n"
     )
-    while int(python("-c", count, **server).stdout or 0) < 3:
-        assert process.poll() is None, "it ended before it was killed"
-        time.sleep(0.05)
+    watched = python("-c", watch, **server)
+    assert watched.returncode == 0, watched.stderr
+    assert process.poll() is None, "it ended before it was killed"
     process.send_signal(signal.SIGKILL)
     process.wait()
     done = python(*remote, **server)
