@@ -10,6 +10,7 @@ from pathlib import Path
 
 from absl import flags
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 
 from experiments import store
@@ -249,26 +250,31 @@ def _places(
 
 
 def _list(console: Console) -> None:
-    table = Table()
+    table = Table(box=None, pad_edge=False)
     table.add_column("study", no_wrap=True)
-    columns = ("what", "source", "data", "minutes", "memory", "rows stored")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for column in ("minutes", "memory"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("rows stored", no_wrap=True)
+    table.add_column("data")
     for study in STUDIES.values():
         summary = folder.summary_of(study)
         made = {} if summary is None else summary["made"]
-        memory = made.get("memory_mb")
+        minutes, memory = made.get("minutes"), made.get("memory_mb")
         table.add_row(
             study.name,
-            study.what,
-            study.source,
-            _data(study),
-            str(made.get("minutes", "not measured")),
-            "not measured" if memory is None else f"{memory} MB",
+            "unknown" if minutes is None else f"{minutes:.2g}",
+            "unknown" if memory is None else f"{memory} MB",
             "yes" if folder.stored(study) else "no",
+            _data(study),
         )
     console.print(table)
-    console.print("minutes and peak memory: measured on 2 CPU cores")
+    console.print(
+        "minutes and peak memory: measured on 2 CPU cores; unknown: not measured\n"
+    )
+    for study in STUDIES.values():
+        console.print(f"{study.name}: {study.what}", highlight=False, markup=False)
+        source = Padding(f"source: {study.source}", (0, 0, 0, 4))
+        console.print(source, highlight=False, markup=False)
 
 
 def _data(study: Study) -> str:
