@@ -18,17 +18,13 @@ from absl import flags
 from jax.experimental import topologies
 from jax.sharding import Mesh
 
-from experiments import data, layouts
+from experiments import layouts
 from experiments import sweep as verb
 from experiments.commandline import Exit, parse_sweep, run
-from experiments.config import Sweep, UserError
-from experiments.data import Outline
+from experiments.config import UserError
 from experiments.programs import Planned, programs
 from lossjax import platform
-from lossjax.replicas import (
-    MEMORY_SHARE,
-    REPLICA,
-)
+from lossjax.replicas import MEMORY_SHARE, REPLICA
 from lossjax.training import Program
 
 _AT_ONCE = 2  # compilations: one keeps about a core busy and takes up to 3 GB
@@ -45,7 +41,7 @@ def main(arguments: list[str]) -> int:
     if topology == "none":  # only what `launch` must know before it asks an engine
         print(json.dumps({"cells": cells}))
         return Exit.DONE
-    outlines = outlines_of(sweep)
+    outlines = verb.outlines(sweep)
     platform.prepare()
     devices = devices_of(topology)
     plan = layouts.plan(sweep, outlines, "tpu", devices, int(gib) * 2**30)
@@ -86,21 +82,6 @@ def main(arguments: list[str]) -> int:
         }
     )
     return Exit.DONE
-
-
-def outlines_of(sweep: Sweep) -> dict[str, Outline]:
-    """The outline of every dataset, checked against the batch size."""
-    fields = {
-        name: getattr(sweep, name)
-        for name in ("image_size", "channels", "max_examples", "group_by")
-    }
-    try:
-        outlines = {name: data.outline(name, **fields) for name in sweep.datasets}
-    except data.DataError as error:
-        raise UserError(str(error)) from None
-    for name, outline in outlines.items():
-        verb.check_batch(sweep, name, outline.counts["train"])
-    return outlines
 
 
 def devices_of(topology: str) -> list[Any]:

@@ -5,9 +5,9 @@ import glob
 import os
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from absl import flags
 from rich.console import Console
@@ -56,6 +56,7 @@ Run it again and nothing is trained twice; stop it at any time, run it again to 
   ./run.sh sweep --config.losses="bce,huber(delta=0.1)" --config.seeds=0,1,2
 """
 DEFAULT = "configs/digits.py"
+_Found = TypeVar("_Found", data.Dataset, data.Outline)
 _PLATFORMS = ("cpu", "gpu", "tpu")
 _ACCELERATORS = {
     "gpu": ("/dev/nvidia[0-9]*",),
@@ -208,32 +209,42 @@ def _shard(text: str | None) -> tuple[int, int]:
 
 def load(sweep: Sweep) -> dict[str, data.Dataset]:
     """Every dataset, checked against the batch size."""
-    loaded = {}
     try:
         for name in sweep.datasets:
             data.check(name)
-        for name in sweep.datasets:
-            loaded[name] = data.load(
-                name,
-                image_size=sweep.image_size,
-                channels=sweep.channels,
-                max_examples=sweep.max_examples,
-                group_by=sweep.group_by,
-            )
     except data.DataError as error:
         raise UserError(str(error)) from None
-    for name, dataset in loaded.items():
-        check_batch(sweep, name, len(dataset.train))
-    return loaded
+    return _each(sweep, data.load, lambda dataset: len(dataset.train))
 
 
-def check_batch(sweep: Sweep, name: str, images: int) -> None:
-    """UserError where a dataset has fewer training images than a batch."""
-    if sweep.batch_size > images:
-        raise UserError(
-            f"config.batch_size = {sweep.batch_size}: {name} has {images} training "
-            f"images; at most that many fit a batch"
-        )
+def outlines(sweep: Sweep) -> dict[str, data.Outline]:
+    """The outline of every dataset, checked alike; images are read where they must."""
+    return _each(sweep, data.outline, lambda outline: outline.counts["train"])
+
+
+def _each(
+    sweep: Sweep, find: Callable[..., _Found], trains: Callable[[_Found], int]
+) -> dict[str, _Found]:
+    """What `find` makes of every dataset of the sweep, by name.
+
+    Raises:
+      UserError: it cannot, or there are fewer training images than a batch takes.
+    """
+    fields = {
+        name: getattr(sweep, name)
+        for name in ("image_size", "channels", "max_examples", "group_by")
+    }
+    try:
+        found = {name: find(name, **fields) for name in sweep.datasets}
+    except data.DataError as error:
+        raise UserError(str(error)) from None
+    for name, one in found.items():
+        if sweep.batch_size > (images := trains(one)):
+            raise UserError(
+                f"config.batch_size = {sweep.batch_size}: {name} has {images} training "
+                f"images; at most that many fit a batch"
+            )
+    return found
 
 
 def start_platform(sweep: Sweep, wanted: str | None, console: Console) -> None:

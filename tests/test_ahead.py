@@ -47,7 +47,7 @@ def exported(sweep: Sweep, alike: list[Planned]) -> str:
 
 def groups(sweep: Sweep) -> list[list[Planned]]:
     """Programs whose losses one trace can hold, so that a network is traced once."""
-    outlines = ahead.outlines_of(sweep)
+    outlines = verb.outlines(sweep)
     found: dict[object, list[Planned]] = {}
     for planned in programs(sweep, outlines):
         loss, (dataset, model, family) = resolve(planned.loss), planned.names
@@ -83,7 +83,7 @@ def test_every_config_has_been_compiled_for_tpus(config: Path) -> None:
         f"{config.name} --to={PROOFS.relative_to(ROOT)}"
     )
     sweep = sweep_of(f"--config={config}")
-    names = [list(one.names) for one in programs(sweep, ahead.outlines_of(sweep))]
+    names = [list(one.names) for one in programs(sweep, verb.outlines(sweep))]
     for chip, found in chips.items():
         assert [one["program"] for one in found["programs"]] == names, chip
         each = found["layout"]["replicas"] / found["layout"]["devices"]
