@@ -16,11 +16,10 @@ import jax
 import numpy as np
 from scipy.special import expit
 
-from experiments import layouts
 from experiments.chunk import Chunk, Saved, Tick
 from experiments.commandline import ROOT, Interrupted
 from experiments.config import Sweep
-from experiments.data import Dataset, Outline
+from experiments.data import Dataset
 from experiments.data.dataset import Noise
 from experiments.kept import Kept
 from experiments.latent import Latent
@@ -78,11 +77,10 @@ class Executor:
         datasets: dict[str, Dataset],
         out: Path,
         say: Callable[[str], None],
-        layout: Layout | None = None,
+        layout: Layout,
     ) -> None:
         self._sweep, self._datasets = sweep, datasets
-        outlines = {name: Outline.of(dataset) for name, dataset in datasets.items()}
-        self.layout = layout or layouts.here(sweep, outlines)[0].layout
+        self.layout = layout
         self._mesh = make_mesh(self.layout)
         self._resident: dict[str, Resident] = {}
         self._networks: dict[
@@ -188,7 +186,7 @@ class Executor:
 
         diverged = np.asarray(chunk.state.diverged_step)
         provenance = self._provenance | {
-            "sharing": self._kind(family).losses,
+            "sharing": kind.losses,
             "steps_per_call": chunk.steps_per_call,
             "seconds": round((time.monotonic() - began) / len(runs), 4),
         }

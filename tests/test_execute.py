@@ -12,6 +12,7 @@ from jax import monitoring
 from experiments import data, protocol, store
 from experiments.config import Sweep
 from experiments.execute import Executor, family_of
+from lossjax.replicas import plan_layout
 from lossjax.training import Program
 
 NAMES = tuple(f"linear_decoder(count=120, noise='gaussian', seed={i})" for i in (0, 1))
@@ -29,6 +30,7 @@ SWEEP = Sweep(
     latent_dim=2,
     curve_points=1,
 )
+LAYOUT = plan_layout("cpu", 2, SWEEP.at_once)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,7 @@ def test_datasets_of_the_same_shapes_and_noise_share_a_program(
     (tmp_path / "runs").mkdir()
     grid = runs_of(loaded)
     families = [family_of(runs[0]) for runs in grid]
-    together = Executor(SWEEP, loaded, tmp_path, print)
+    together = Executor(SWEEP, loaded, tmp_path, print, LAYOUT)
     for family in families:
         together.prepare(family)
     scores = []
@@ -69,7 +71,7 @@ def test_datasets_of_the_same_shapes_and_noise_share_a_program(
     assert len(compiled) == 2, "one for each law of noise"
     assert scores[0] != scores[1], "the program holds no images"
 
-    alone = Executor(SWEEP, loaded, tmp_path, print)
+    alone = Executor(SWEEP, loaded, tmp_path, print, LAYOUT)
     alone.prepare(families[1])
     results = list(alone.train(grid[1], lambda steps: None))
     assert [r.metrics["test_mse"] for r in results] == scores[1]
@@ -77,7 +79,7 @@ def test_datasets_of_the_same_shapes_and_noise_share_a_program(
 
 def test_what_no_family_needs_is_forgotten(loaded, tmp_path: Path) -> None:
     families = [family_of(runs[0]) for runs in runs_of(loaded)]
-    made = Executor(SWEEP, loaded, tmp_path, print)
+    made = Executor(SWEEP, loaded, tmp_path, print, LAYOUT)
     for family in families:
         made.prepare(family)
     made.keep(families[1:2])
@@ -97,7 +99,7 @@ def test_nothing_is_compiled_where_runs_are_trained(tmp_path: Path) -> None:
     runs = list(
         protocol.plan(sweep, next(iter(protocol.cells(sweep, fixed))), {}).pending
     )
-    executor = Executor(sweep, digits, tmp_path, print)
+    executor = Executor(sweep, digits, tmp_path, print, LAYOUT)
     executor.prepare(family_of(runs[0]))
     compiled: dict[str, list[str]] = defaultdict(list)
 

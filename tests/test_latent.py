@@ -19,6 +19,7 @@ from experiments.store import Result
 from experiments.sweep import checked
 from experiments.sweep import describe as described
 from lossjax import LATENT_METRICS
+from lossjax.replicas import plan_layout
 
 SWEEP = checked(
     Sweep(
@@ -41,7 +42,8 @@ SWEEP = checked(
 def results() -> list[Result]:
     loaded = {"digits": data.load("digits", max_examples=120)}
     facts = described(SWEEP, loaded)["datasets"]
-    made = Executor(SWEEP, loaded, Path("unused"), print)
+    layout = plan_layout("cpu", 2, SWEEP.at_once)
+    made = Executor(SWEEP, loaded, Path("unused"), print, layout)
     found = []
     for cell in protocol.cells(SWEEP, protocol.fixed_values(SWEEP, facts, 1)):
         runs = protocol.plan(SWEEP, cell, {}).pending

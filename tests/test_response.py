@@ -10,6 +10,7 @@ from experiments import data, execute
 from experiments.commandline import parse_sweep
 from experiments.store import Run
 from lossjax import resolve
+from lossjax.replicas import plan_layout
 
 
 @pytest.mark.slow
@@ -40,7 +41,8 @@ def test_the_response_curve_is_one_compiled_program(
 
     monkeypatch.setattr(execute.Program, "compile", count)
     digits = data.load("digits", max_examples=sweep.max_examples)
-    executor = execute.Executor(sweep, {"digits": digits}, tmp_path, print)
+    layout = plan_layout("cpu", 2, sweep.at_once)
+    executor = execute.Executor(sweep, {"digits": digits}, tmp_path, print, layout)
     scores = set()
     for name in sweep.losses[::10]:
         run = Run("digits", "conv_ae", name, 0.01, 0, "tune", {})

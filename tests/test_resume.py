@@ -10,7 +10,7 @@ from experiments import checkpoint, data, protocol, store
 from experiments.commandline import Interrupted
 from experiments.config import Sweep
 from experiments.execute import Executor, family_of
-from lossjax.replicas import Layout
+from lossjax.replicas import Layout, plan_layout
 
 SNR = "diag_gradient_snr"
 SWEEP = Sweep(
@@ -23,6 +23,7 @@ SWEEP = Sweep(
     width=(4,),
     latent_dim=2,
 )
+PLANNED = plan_layout("cpu", 2, SWEEP.at_once)
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +36,7 @@ def grid() -> tuple[dict[str, data.Dataset], list[store.Run]]:
     return {"digits": digits}, list(protocol.plan(SWEEP, cell, {}).pending)
 
 
-def executor(
-    grid, out: Path, said: list[str], layout: Layout | None = None
-) -> Executor:
+def executor(grid, out: Path, said: list[str], layout: Layout = PLANNED) -> Executor:
     (out / "runs").mkdir(exist_ok=True)
     made = Executor(SWEEP, grid[0], out, said.append, layout)
     made.prepare(family_of(grid[1][0]))
