@@ -190,9 +190,9 @@ class Resident:
                 continue
             mine = {split: own[turn::each] for split, own in codes.items()}
             for name, values in self._judge(active[turn::each], mine).items():
-                scores[name][turn::each] = values
+                scores[name][turn::each] = np.where(active[turn::each], values, np.nan)
             tick(0)
-        return {n: np.where(active, values, np.nan) for n, values in scores.items()}
+        return scores
 
 
 def _whole(parts: list[np.ndarray], blocks: Blocks) -> np.ndarray:

@@ -32,6 +32,10 @@ from lossjax.settings import OPTIMISERS, SCHEDULES, Settings
 # a saturated read-out keeps its loss finite.
 WEIGHT_LIMIT = 1e4
 _SMALL = 50_000  # weights: digits have 20,000, a 28x28 network 270,000
+_CALL = (  # shapes of start, stop, blocks and fresh of Program.advance
+    *[jax.ShapeDtypeStruct((), jnp.int32)] * 3,
+    jax.ShapeDtypeStruct((), jnp.bool_),
+)
 PROBE_BLOCKS = 2  # blocks of the validation split that a learning curve looks at
 
 
@@ -97,11 +101,9 @@ class Program:
         Returns:
           The compiled step, for those who ask what it costs.
         """
-        step = jax.ShapeDtypeStruct((), jnp.int32)
         state = jax.eval_shape(self.init, replicas)
-        flag = jax.ShapeDtypeStruct((), jnp.bool_)
         self._compiled = self._advance.lower(
-            replicas, state, train_u8, validation, step, step, step, flag
+            replicas, state, train_u8, validation, *_CALL
         ).compile()
         return self._compiled
 
@@ -112,13 +114,11 @@ class Program:
 
         Takes the arguments of `compile`, and compiles nothing.
         """
-        step = jax.ShapeDtypeStruct((), jnp.int32)
-        flag = jax.ShapeDtypeStruct((), jnp.bool_)
         replica, state = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype),
             (replicas, jax.eval_shape(self.init, replicas)),
         )
-        shared = train_u8, validation, step, step, step, flag
+        shared = train_u8, validation, *_CALL
         backend = self._mesh.devices.flat[0].platform
         working = peak_bytes(self._one, replica, state, *shared, backend=backend)
         return nbytes(state) + working

@@ -33,12 +33,10 @@ def main(name: str, *options: str) -> None:
         losses,
     )
     _say(trainer.facts)
+    rates = {"gemm": _gemm, "products": trainer.products}
     for line in sys.stdin:
-        if line.strip() == "gemm":
-            _say({"gemm": _gemm()})
-            continue
-        if line.strip() == "products":
-            _say({"products": trainer.products()})
+        if measure := rates.get(asked := line.strip()):
+            _say({asked: measure()})
             continue
         *loss, steps = line.split()
         seconds = trainer.go(int(steps), loss[0] if loss else losses[0])
