@@ -155,8 +155,9 @@ clean_pip_variables() {
 
 pip_install() { # what: into the environment, wherever a pip.conf would put it
     "$venv/bin/python" -I -m pip --python= install --no-user --target= --root=/ \
-        --prefix="$venv" --no-binary=:none: --only-binary=:none: --no-build-isolation \
-        --no-compile --no-input --disable-pip-version-check "$@" >&2 || fail 1 \
+        --prefix="$venv" --no-binary=:none: --only-binary=:none: \
+        --no-build-isolation --use-pep517 --no-compile --no-input \
+        --disable-pip-version-check "$@" >&2 || fail 1 \
         "the install stopped (see above): it needs a package index (PyPI) and about 2 GB of disk; start again to resume it"
 }
 

@@ -159,6 +159,7 @@ def test_no_setting_and_no_foreign_module_leads_the_install_astray(
         XDG_CONFIG_HOME=str(tmp_path),
         PYTHONPATH=str(here),
         PYTHONHOME="/no/such/home",
+        PYTHONSAFEPATH=None,
         PIP_USER="1",
         PIP_DRY_RUN="1",
         PIP_NO_INDEX="1",
