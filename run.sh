@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # The one command: ./run.sh VERB [ARGUMENTS]. Builds its environment on first use.
+# Started as `sh run.sh`: go on in bash.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@"
 set -euo pipefail
 root=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 
@@ -9,21 +11,6 @@ verbs() { sed -n 's/^    \([a-z]*\)) .* # \(.*\)$/\1 \2/p' "$root/run.sh"; }
 usage() {
     echo "usage: ./run.sh VERB [ARGUMENTS]     (./run.sh VERB --help tells more)"
     verbs | while read -r name words; do printf '  %-10s %s\n' "$name" "$words"; done
-}
-
-# The verb of least edit distance, if it is at most 2.
-nearest() {
-    verbs | awk -v word="$1" '
-        { m = length(word); n = length($1)
-          for (j = 0; j <= n; j++) d[0, j] = j
-          for (i = 1; i <= m; i++) { d[i, 0] = i
-              for (j = 1; j <= n; j++) {
-                  x = d[i-1, j-1] + (substr(word, i, 1) != substr($1, j, 1))
-                  if (d[i-1, j] + 1 < x) x = d[i-1, j] + 1
-                  if (d[i, j-1] + 1 < x) x = d[i, j-1] + 1
-                  d[i, j] = x } }
-          if (d[m, n] < 3 && (best == "" || d[m, n] < least)) { best = $1; least = d[m, n] } }
-        END { if (best != "") print "; did you mean " best "?" }'
 }
 
 verb=${1:-}
@@ -43,7 +30,7 @@ case $verb in
     -h | --help | help) usage && exit ;;
     *)
         {
-            [[ -z $verb ]] || echo "run.sh: unknown verb '$verb'$(nearest "$verb")"
+            [[ -z $verb ]] || echo "run.sh: unknown verb '$verb'"
             usage
         } >&2
         exit 2

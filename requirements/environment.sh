@@ -40,7 +40,7 @@ choose_extras() { # locks that the verb wants
 
 # Prints 3.11, 3.12 or 3.13, or fails where $1 is no Python or another version.
 python_version() {
-    "$1" -c 'import sys
+    "$1" -I -c 'import sys
 version = sys.version_info[:2]
 print("%d.%d" % version)
 sys.exit(not (3, 11) <= version <= (3, 13))' 2>/dev/null
@@ -64,16 +64,46 @@ choose_python() {
     fail 2 "needs Python 3.11, 3.12 or 3.13, found ${version:-none}: install one and name it with LOSSJAX_PYTHON=PATH"
 }
 
-lock_stamp() { # lock: its name and sha256, as recorded in the environment
-    local sum
-    sum=$(sha256sum "$root/requirements/$1.lock")
-    echo "$1 ${sum%% *}"
+# $python becomes one that can build an environment: not of a virtual environment that is
+# active and may be the very one to be built.
+choose_base_python() {
+    local version
+    choose_python
+    version=$(python_version "$python")
+    python=$("$python" -I -c 'import ensurepip, sys, venv
+print(getattr(sys, "_base_executable", None) or sys.executable)' 2>/dev/null) || fail 2 \
+        "Python $version lacks its venv module: run 'sudo apt-get install python3-venv' (python$version-venv for a Python beside the system's) and start again"
 }
 
-installed() { # lock: is the environment whole, and made from this very lock?
-    local name=$1 version
-    [[ -x $venv/bin/python && -f $venv/lossjax-locks ]] || return 1
-    grep -qxF "$(lock_stamp "$name")" "$venv/lossjax-locks" || return 1
+lock_stamp() { # lock: $stamp becomes its name and sha256, as the environment records it
+    local sum
+    sum=$(sha256sum <"$root/requirements/$1.lock")
+    stamp="$1 ${sum%% *}"
+}
+
+starts() { # is there a Python, and does it start?
+    [[ -x $venv/bin/python ]] && "$venv/bin/python" -I -S -c '' 2>/dev/null
+}
+
+# Is the environment whole, as far as can be seen in milliseconds: the modules that its
+# install found are still there, and its Python starts?
+whole() {
+    local line
+    [[ -r $venv/lossjax-locks ]] || return 1
+    while read -r line; do
+        [[ $line != lib* || -f $venv/$line ]] || return 1
+    done <"$venv/lossjax-locks"
+    starts
+}
+
+installed() { # lock: was the environment made from this very lock?
+    local line stamp version
+    [[ -r $venv/lossjax-locks ]] || return 1
+    lock_stamp "$1"
+    while read -r line; do
+        [[ $line != "$stamp" ]] || break
+    done <"$venv/lossjax-locks"
+    [[ $line == "$stamp" ]] || return 1
     if [[ -n ${LOSSJAX_PYTHON:-} ]]; then
         choose_python
         version=$(python_version "$python")
@@ -81,46 +111,98 @@ installed() { # lock: is the environment whole, and made from this very lock?
     fi
 }
 
-create_environment() {
-    local version
-    if [[ -e $venv && ! -f $venv/lossjax-locks && -n $(ls -A "$venv") ]]; then
+# Makes $venv ours to write in, or says in one line why it cannot be.
+claim_place() {
+    local device
+    if [[ ! -f $venv/lossjax-locks && -n $(ls -A "$venv" 2>/dev/null) ]]; then
         fail 2 "$venv exists and was not made by run.sh: move it away, or name another place with LOSSJAX_VENV=PATH"
     fi
-    choose_python
-    version=$(python_version "$python")
-    "$python" -c 'import ensurepip, venv' 2>/dev/null || fail 2 \
-        "Python $version lacks its venv module: run 'sudo apt-get install python3-venv' (python$version-venv for a Python beside the system's) and start again"
-    rm -rf "$venv"
-    mkdir -p "$venv"
-    : >"$venv/lossjax-locks" # empty: ours, but not finished
-    "$python" -m venv "$venv" || fail 1 "cannot create $venv"
+    for device in cpu cuda tpu; do
+        if [[ $device != "$LOSSJAX_DEVICE" ]] && starts &&
+            grep -q "^$device " "$venv/lossjax-locks"; then
+            fail 2 "$venv is an environment for $device and stays one: name another place for $LOSSJAX_DEVICE with LOSSJAX_VENV=PATH"
+        fi
+    done
+    # Appending, not -w: it asks what the file system says, and makes the lock file.
+    { mkdir -p "$venv" && : >>"$venv/lossjax-locks"; } 2>/dev/null ||
+        fail 2 "cannot write to $venv: name a place of your own with LOSSJAX_VENV=PATH"
 }
 
-install_lock() { # lock, words
-    local hashes=--require-hashes
-    [[ $1 != bench ]] || hashes= # PyTorch is another build on every index
-    echo "run.sh: installing $2 into $venv" >&2
-    "$venv/bin/python" -m pip install $hashes --no-compile --no-input \
-        --disable-pip-version-check -r "$root/requirements/$1.lock" >&2 || fail 1 \
+create_environment() {
+    : >"$venv/lossjax-locks" # empty: ours, but not finished
+    find "$venv/" -mindepth 1 ! -name lossjax-locks -delete 2>/dev/null || fail 1 \
+        "cannot empty $venv (in use, or files of another user): name a place of your own with LOSSJAX_VENV=PATH"
+    "$python" -I -m venv "$venv" >&2 || fail 1 "cannot create $venv"
+    # What pip builds from source (a lock may hold such a package) is built with this.
+    pip_install --require-hashes -r "$root/requirements/build.lock"
+}
+
+# pip hears of the user's settings only how to reach an index and what to keep off.
+clean_pip_variables() {
+    local name
+    for name in "${!PIP_@}"; do
+        case ${name#PIP_} in
+            INDEX_URL | EXTRA_INDEX_URL | FIND_LINKS | NO_INDEX | CONSTRAINT) ;;
+            TRUSTED_HOST | CERT | CLIENT_CERT | PROXY | KEYRING_PROVIDER) ;;
+            TIMEOUT | DEFAULT_TIMEOUT | RETRIES | RESUME_RETRIES) ;;
+            CACHE_DIR | NO_CACHE_DIR | CONFIG_FILE) ;;
+            *) unset "$name" ;;
+        esac
+    done
+    # These overrule a pip.conf; pip_install does so where no variable can.
+    export PIP_USER=0 PIP_DRY_RUN=0 PIP_NO_DEPS=0 PIP_IGNORE_INSTALLED=0
+}
+
+pip_install() { # what: into the environment, wherever a pip.conf would put it
+    "$venv/bin/python" -I -m pip --python= install --no-user --target= --root=/ \
+        --prefix="$venv" --no-binary=:none: --only-binary=:none: \
+        --no-build-isolation --use-pep517 --no-compile --no-input \
+        --disable-pip-version-check "$@" >&2 || fail 1 \
         "the install stopped (see above): it needs a package index (PyPI) and about 2 GB of disk; start again to resume it"
+}
+
+install_lock() { # lock
+    local hashes=--require-hashes modules line stamp
+    [[ $1 != bench ]] || hashes= # PyTorch is another build on every index
+    pip_install $hashes -r "$root/requirements/$1.lock"
     # Compiled here, on all cores, so that the first start is as fast as the others.
     echo "run.sh: compiling bytecode" >&2
-    "$venv/bin/python" -m compileall -qq -j 0 -x '/tests?/' "$venv"/lib >&2 || true
-    lock_stamp "$1" >>"$venv/lossjax-locks"
+    "$venv/bin/python" -I -m compileall -qq -j 0 -x '/tests?/' "$venv"/lib >&2 || true
+    echo "run.sh: importing the packages" >&2
+    modules=$("$venv/bin/python" -I "$root/requirements/check.py" \
+        "$root/requirements/$1.lock") || fail 1 \
+        "the packages in $venv cannot be imported (see above): look for a pip.conf that sends them elsewhere, and start again"
+    lock_stamp "$1"
+    {
+        while read -r line; do
+            [[ ! -f $venv/$line ]] || echo "$line"
+        done <<<"$modules"
+        echo "$stamp"
+    } >>"$venv/lossjax-locks"
 }
 
 # Builds or mends the environment; returns in milliseconds when there is nothing to do.
 prepare_environment() { # locks besides the device's
     local name missing=
-    venv=${LOSSJAX_VENV:-$root/.venv}
-    [[ $venv == /* ]] || venv=$PWD/$venv
+    # Whatever would lead a Python to other modules than its own; run.sh sets its own path.
+    unset PYTHONPATH PYTHONHOME PYTHONPLATLIBDIR PYTHONEXECUTABLE PYTHONSTARTUP \
+        PYTHONUSERBASE PYTHONINSPECT
     choose_device
     choose_extras "$@"
+    venv=${LOSSJAX_VENV:-$root/.venv-$LOSSJAX_DEVICE}
+    [[ $venv == /* ]] || venv=$PWD/$venv
+    for name in "$root" "$venv"; do
+        [[ $name != *:* ]] ||
+            fail 2 "$name: Python takes no path with a colon: move the clone, or the environment with LOSSJAX_VENV=PATH"
+    done
     for name in "$LOSSJAX_DEVICE" ${extras[@]+"${extras[@]}"}; do
         installed "$name" || missing=1
     done
+    whole || missing=1
     [[ -n $missing ]] || return 0
-    mkdir -p "$(dirname "$venv")"
+    # Before anything is written; again below, where another install may have failed.
+    { whole && installed "$LOSSJAX_DEVICE"; } || choose_base_python
+    claim_place
     trap 'exit 75' INT TERM
     # A second run.sh waits here; the descriptor closes with this subshell.
     (
@@ -129,14 +211,19 @@ prepare_environment() { # locks besides the device's
             echo "run.sh: waiting for another install into $venv" >&2
             flock 9
         fi
-        if ! installed "$LOSSJAX_DEVICE"; then
+        clean_pip_variables
+        if ! whole || ! installed "$LOSSJAX_DEVICE"; then
+            echo "run.sh: installing the $LOSSJAX_DEVICE packages (once, $(install_time)) into $venv" >&2
+            choose_base_python
             create_environment
-            install_lock "$LOSSJAX_DEVICE" "the $LOSSJAX_DEVICE packages (once, $(install_time))"
+            install_lock "$LOSSJAX_DEVICE"
         fi
         for name in ${extras[@]+"${extras[@]}"}; do
-            installed "$name" || install_lock "$name" "the $name packages (once, about a minute)"
+            installed "$name" && continue
+            echo "run.sh: installing the $name packages (once, about a minute) into $venv" >&2
+            install_lock "$name"
         done
-    ) 9<"$(dirname "$venv")"
+    ) 9>>"$venv/lossjax-locks"
     trap - INT TERM
 }
 

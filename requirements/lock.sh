@@ -13,6 +13,8 @@ compile() { # lock, source, options
     echo "$lock: $(grep -c '==' "$lock") packages"
 }
 
+# For what comes as source only: promise, which tensorflow-datasets needs.
+compile build - "$@" <<<setuptools
 core=(pyproject.toml --constraints requirements/constraints.txt)
 compile cpu "${core[@]}" "$@"
 # The others may add packages but never move one that a CPU run is published with.

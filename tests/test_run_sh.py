@@ -1,10 +1,14 @@
 """run.sh: verbs, the choice of Python and lock, and an environment made once."""
 
+import hashlib
+import io
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -20,8 +24,9 @@ def clone(tmp_path: Path) -> Path:
     (root / "requirements").mkdir(parents=True)
     (root / "experiments").mkdir()
     shutil.copy(ROOT / "run.sh", root)
-    shutil.copy(ROOT / "requirements/environment.sh", root / "requirements")
-    for lock in ("cpu", "cuda", "tpu", "dev", "store"):
+    for name in ("environment.sh", "check.py"):
+        shutil.copy(ROOT / "requirements" / name, root / "requirements")
+    for lock in ("build", "cpu", "cuda", "tpu", "dev", "store"):
         (root / f"requirements/{lock}.lock").write_text(f"# {lock}\n")
     (root / "experiments/losses.py").write_text(
         "import os, sys; print('ran', os.getcwd(), sys.version_info[:2], sys.argv[1:])"
@@ -30,12 +35,14 @@ def clone(tmp_path: Path) -> Path:
 
 
 def run(
-    root: Path, *words: str, cwd: Path | None = None, **environment: str
+    root: Path, *words: str, cwd: Path | None = None, **environment: str | None
 ) -> subprocess.CompletedProcess[str]:
+    """run.sh with these variables besides the usual ones; None takes one away."""
     settings = {"LOSSJAX_DEVICE": "cpu", "LOSSJAX_PYTHON": sys.executable}
+    variables = {**os.environ, "LOSSJAX_VENV": "", **settings, **environment}
     return subprocess.run(
-        ["bash", str(root / "run.sh"), *words],
-        env={**os.environ, "LOSSJAX_VENV": "", **settings, **environment},
+        ["sh", str(root / "run.sh"), *words],
+        env={name: value for name, value in variables.items() if value is not None},
         cwd=cwd,
         capture_output=True,
         text=True,
@@ -62,6 +69,161 @@ def fake_python(folder: Path, name: str, body: str) -> Path:
     return path
 
 
+def wheel(folder: Path, name: str, version: str, module: str) -> Path:
+    """A wheel of one module, as any index would offer it."""
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    record = f"{name}-{version}.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{name}.py", module)
+        archive.writestr(
+            f"{record}/METADATA",
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        )
+        archive.writestr(
+            f"{record}/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
+        archive.writestr(
+            f"{record}/RECORD", f"{name}.py,,\n{record}/METADATA,,\n{record}/RECORD,,\n"
+        )
+    return path
+
+
+def source(folder: Path, name: str, backend: str) -> Path:
+    """A source archive that the named backend builds."""
+    path = folder / f"{name}-1.tar.gz"
+    files = {
+        "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n",
+        "pyproject.toml": "[build-system]\n"
+        f'requires = ["{backend}"]\nbuild-backend = "{backend}"\n',
+    }
+    with tarfile.open(path, "w:gz") as archive:
+        for file, text in files.items():
+            entry = tarfile.TarInfo(f"{name}-1/{file}")
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    return path
+
+
+def lock(root: Path, name: str, package: Path) -> None:
+    """A lock that holds this package alone, with its hash."""
+    package_name, version, *_ = package.name.removesuffix(".tar.gz").split("-")
+    digest = hashlib.sha256(package.read_bytes()).hexdigest()
+    (root / f"requirements/{name}.lock").write_text(
+        f"{package_name}=={version} \\\n    --hash=sha256:{digest}\n"
+        "    # via lossjax (pyproject.toml)\n"
+    )
+
+
+POISON = """
+[global]
+python = /no/such/python
+[install]
+user = true
+dry-run = true
+no-deps = true
+only-binary = :all:
+target = {elsewhere}
+prefix = {elsewhere}
+root = {elsewhere}
+"""
+
+
+def test_no_setting_and_no_foreign_module_leads_the_install_astray(
+    clone: Path, tmp_path: Path
+) -> None:
+    index, here, elsewhere = (tmp_path / x for x in ("index", "here", "elsewhere"))
+    for folder in (index, here, elsewhere, tmp_path / "pip"):
+        folder.mkdir()
+    # The build is pinned too: a newer backend is on the index and must not be taken.
+    for version in ("2", "1"):
+        (tmp_path / version).mkdir()
+        built = wheel(tmp_path / version, "probe", "1", f"built_with = {version}")
+        backend = "import os, shutil\ndef build_wheel(folder, *_):\n"
+        backend += f"    return os.path.basename(shutil.copy({str(built)!r}, folder))"
+        lock(clone, "build", wheel(index, "backend", version, backend))
+    lock(clone, "cpu", source(index, "probe", "backend"))
+    (clone / "experiments/losses.py").write_text(
+        "import probe; print('built with', probe.built_with)"
+    )
+    for module in ("venv", "pip", "ensurepip", "compileall", "probe", "sysconfig"):
+        (here / f"{module}.py").write_text(f"open({str(elsewhere / 'ran')!r}, 'w')\n")
+    (tmp_path / "pip/pip.conf").write_text(POISON.format(elsewhere=elsewhere))
+    names = ("TARGET", "PREFIX", "ROOT", "SRC", "REPORT", "LOG")
+    astray = {f"PIP_{name}": f"{elsewhere}/{name}" for name in names}
+    done = run(
+        clone,
+        "losses",
+        cwd=here,
+        HOME=None,
+        XDG_CONFIG_HOME=str(tmp_path),
+        PYTHONPATH=str(here),
+        PYTHONHOME="/no/such/home",
+        PYTHONSAFEPATH=None,
+        PIP_USER="1",
+        PIP_DRY_RUN="1",
+        PIP_NO_INDEX="1",
+        PIP_FIND_LINKS=str(index),
+        **astray,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "built with 1\n"
+    assert not list(elsewhere.iterdir())
+
+
+@pytest.mark.slow
+def test_a_broken_environment_mends_itself(clone: Path, tmp_path: Path) -> None:
+    lock(clone, "cpu", wheel(tmp_path, "probe", "1", ""))
+    found = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}
+    assert run(clone, "losses", **found).returncode == 0
+    venv = clone / ".venv-cpu"
+    python = venv / "bin/python"
+    (module,) = venv.glob("lib/python*/site-packages/probe.py")
+    breaks = (
+        python.unlink,
+        lambda: (python.unlink(), fake_python(venv / "bin", "python", "exit 127")),
+        module.unlink,
+    )
+    # Active, so that the Python found first is that of the environment to be mended.
+    active = {"PATH": f"{venv}/bin:{os.environ['PATH']}", "LOSSJAX_PYTHON": ""}
+    for damage in breaks:
+        damage()
+        mended = run(clone, "losses", **found, **active)
+        assert mended.returncode == 0, mended.stderr
+        assert "installing the cpu packages" in mended.stderr
+        assert module.exists()
+        assert run(clone, "losses", **active).stderr == ""
+
+
+@pytest.mark.slow
+def test_packages_that_do_not_import_are_not_recorded(
+    clone: Path, tmp_path: Path
+) -> None:
+    lock(clone, "cpu", wheel(tmp_path, "probe", "1", "import no_such_module"))
+    found = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}
+    done = run(clone, "losses", **found)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.splitlines()[-2].endswith("No module named 'no_such_module'")
+    assert "cannot be imported" in done.stderr.splitlines()[-1]
+    assert (clone / ".venv-cpu/lossjax-locks").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("/proc/lossjax", "cannot write to /proc/lossjax: name a place of your own"),
+        ("/dev/null/venv", "cannot write to /dev/null/venv"),
+        ("a:b", "Python takes no path with a colon"),
+    ],
+)
+def test_a_place_that_cannot_be_is_named_in_one_line(
+    clone: Path, place: str, words: str
+) -> None:
+    done = run(clone, "losses", LOSSJAX_VENV=place, cwd=clone)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert words in done.stderr and "LOSSJAX_VENV=PATH" in done.stderr
+
+
 def test_verbs_run_and_are_listed() -> None:
     listed = run(ROOT, "--help")
     assert listed.returncode == 0
@@ -79,8 +241,7 @@ def test_verbs_run_and_are_listed() -> None:
     ("words", "hint"),
     [
         ([], "usage"),
-        (["swep"], "unknown verb 'swep'; did you mean sweep?"),
-        (["losess"], "did you mean losses?"),
+        (["swep"], "unknown verb 'swep'"),
         (["--out=x"], "unknown verb '--out=x'"),
         (["zzz"], "unknown verb 'zzz'"),
         (["sweep report"], "unknown verb"),
@@ -93,9 +254,7 @@ def test_unknown_verbs_list_the_verbs_and_never_install(
     done = run(clone, *words)
     assert done.returncode == 2
     assert hint in done.stderr and "  sweep " in done.stderr
-    assert done.stdout == "" and not (clone / ".venv").exists()
-    if "zzz" in words:
-        assert "did you mean" not in done.stderr
+    assert done.stdout == "" and not list(clone.glob(".venv*"))
 
 
 def test_installs_once_and_keeps_the_users_folder(clone: Path, tmp_path: Path) -> None:
@@ -119,20 +278,35 @@ def test_a_changed_lock_rebuilds(clone: Path) -> None:
     (clone / "requirements/dev.lock").write_text("# another\n")
     assert run(clone, "losses").stderr == ""
     (clone / "requirements/cpu.lock").write_text("# another\n")
-    stale = clone / ".venv/stale"
+    stale = clone / ".venv-cpu/stale"
     stale.touch()
     changed = run(clone, "losses")
     assert "installing" in changed.stderr and not stale.exists()
 
 
-@pytest.mark.slow
-def test_another_device_rebuilds(clone: Path) -> None:
-    assert run(clone, "losses").returncode == 0
-    assert "installing the tpu packages" in (
-        run(clone, "losses", LOSSJAX_DEVICE="tpu").stderr
-    )
+def test_an_environment_for_another_device_is_never_touched(
+    clone: Path, tmp_path: Path
+) -> None:
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    fake_python(venv / "bin", "python", "exit 0")
+    (venv / "lossjax-locks").write_text("cuda 0\n")
+    refused = run(clone, "losses", LOSSJAX_VENV=str(venv))
+    assert refused.returncode == 2 and len(refused.stderr.splitlines()) == 1
+    assert f"{venv} is an environment for cuda and stays one" in refused.stderr
+    assert (venv / "bin/python").exists()
+    assert (venv / "lossjax-locks").read_text() == "cuda 0\n"
     wrong = run(clone, "losses", LOSSJAX_DEVICE="gpu")
     assert wrong.returncode == 2 and "valid are cpu, cuda, tpu" in wrong.stderr
+
+
+@pytest.mark.slow
+def test_every_device_has_an_environment_of_its_own(clone: Path) -> None:
+    for device in ("cpu", "tpu"):
+        installed = run(clone, "losses", LOSSJAX_DEVICE=device)
+        assert f"installing the {device} packages" in installed.stderr
+    assert {path.name for path in clone.glob(".venv*")} == {".venv-cpu", ".venv-tpu"}
+    assert run(clone, "losses").stderr == ""
 
 
 def test_an_extra_is_installed_beside_and_a_wrong_one_named(clone: Path) -> None:
@@ -148,7 +322,7 @@ def test_an_extra_is_installed_beside_and_a_wrong_one_named(clone: Path) -> None
 def test_an_interrupted_install_is_redone(clone: Path) -> None:
     # What a kill leaves: an environment without the record of a finished lock.
     assert run(clone, "losses").returncode == 0
-    (clone / ".venv/lossjax-locks").write_text("")
+    (clone / ".venv-cpu/lossjax-locks").write_text("")
     assert "installing" in run(clone, "losses").stderr
     assert run(clone, "losses").stderr == ""
 
@@ -225,7 +399,7 @@ def test_an_unfit_python_is_named(
     done = run(clone, "losses", LOSSJAX_PYTHON=str(python))
     assert done.returncode == 2
     assert words in done.stderr and len(done.stderr.splitlines()) == 1
-    assert not (clone / ".venv").exists()
+    assert not list(clone.glob(".venv*"))
 
 
 def test_an_old_python3_gives_way_to_a_fitting_one(tmp_path: Path) -> None:
@@ -247,17 +421,17 @@ def test_a_python_without_venv_gets_the_apt_command(
     python = fake_python(
         tmp_path,
         "debians-python",
-        f'[[ $2 == *ensurepip* ]] && exit 1; exec "{sys.executable}" "$@"',
+        f'[[ $* == *ensurepip* ]] && exit 1; exec "{sys.executable}" "$@"',
     )
     done = run(clone, "losses", LOSSJAX_PYTHON=str(python))
     assert done.returncode == 2
     assert "sudo apt-get install python3-venv" in done.stderr
-    assert len(done.stderr.splitlines()) == 1 and not (clone / ".venv").exists()
+    assert len(done.stderr.splitlines()) == 1 and not list(clone.glob(".venv*"))
 
 
 def test_locks_are_hashed_and_name_no_place() -> None:
     versions = {}
-    for name in ("cpu", "cuda", "tpu", "dev", "store", "cluster", "launch"):
+    for name in ("build", "cpu", "cuda", "tpu", "dev", "store", "cluster", "launch"):
         text = (ROOT / f"requirements/{name}.lock").read_text()
         lines = [line for line in text.splitlines() if not line.startswith(" ")]
         pins = [line for line in lines if not line.startswith("#")]
