@@ -19,6 +19,8 @@ import numpy as np
 
 from experiments import places, store
 
+FILE = "state.npz"
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -35,7 +37,7 @@ class Checkpoint:
 
 
 def _path(out: Path, run: store.Run) -> Path:
-    return out / "runs" / run.run_id / "state.npz"
+    return out / "runs" / run.run_id / FILE
 
 
 def save(out: Path, run: store.Run, checkpoint: Checkpoint) -> None:

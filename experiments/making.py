@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from experiments import data, grid, store
+from experiments import data, grid, ownership, store
 from experiments import sweep as program
 from experiments.commandline import Interrupts
 from experiments.config import Sweep, UserError
@@ -130,6 +130,7 @@ class Maker:
         described = program.describe(sweep, datasets)
         self._console.print(f"{title}, {len(datasets)} datasets", highlight=False)
         directory.mkdir(parents=True, exist_ok=True)
+        ownership.check(directory)
         store.write_sweep(directory, described)
         with self._interrupts.held():
             failed = grid.train(

@@ -8,6 +8,8 @@ nobody ever reads half of one; nothing is renamed, and no listing is remembered.
 import contextlib
 import importlib.util
 import logging
+import os
+import re
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +21,7 @@ from experiments.config import UserError, unknown
 
 # Which package speaks to which store.
 CLIENTS: Mapping[str, str] = {"gs": "gcsfs", "s3": "s3fs"}
+PROBE = "writable"  # kind of the object by which permissions are tried
 _BATCH = 1000  # objects in memory at a time
 _AT_ONCE = 32  # requests on their way
 _PATIENCE = 15.0  # seconds for the first answer; clients try far longer by themselves
@@ -86,7 +89,7 @@ def check(path: Path, *, writing: bool) -> None:
 
     A tiny object is put and removed again: permissions cannot be asked for otherwise.
     """
-    probe = path / f".writable.{uuid.uuid4().hex}"
+    probe = path / f".{PROBE}.{uuid.uuid4().hex}"
     try:
         if writing:
             _first(probe, "_pipe_file", b"")
@@ -157,41 +160,55 @@ def read_all(paths: Iterable[Path]) -> dict[Path, bytes]:
     return {p: c for p, c in zip(paths, contents, strict=True) if c is not None}
 
 
-def fetch(remote: Path, directory: Path, names: Iterable[str]) -> int:
-    """Bring the objects of these names, at any depth, into a directory.
+def names(path: Path) -> set[str]:
+    """What a directory or prefix holds, one level deep; nothing where there is none."""
+    try:
+        if not is_remote(path):
+            return set(os.listdir(path))
+        with _named(path):
+            keys = _fs(path).ls(_key(path), detail=False, refresh=True)
+    except FileNotFoundError:
+        return set()
+    prefix = _key(path).rstrip("/") + "/"
+    inside = {key.removeprefix(prefix) for key in keys if key.startswith(prefix)}
+    return {name.strip("/") for name in inside} - {""}
+
+
+def keys(remote: Path) -> list[str]:
+    """Every object under a prefix, by the rest of its key."""
+    prefix = _key(remote).rstrip("/") + "/"
+    with _named(remote):
+        found = _fs(remote).find(_key(remote))
+    return [key.removeprefix(prefix) for key in found if key.startswith(prefix)]
+
+
+def fetch(remote: Path, directory: Path, wanted: re.Pattern[str]) -> int:
+    """Bring the objects whose key, below the prefix, is wanted into a directory.
 
     Returns:
       How many there were.
     """
-    wanted = set(names)
-    with _named(remote):
-        keys = _fs(remote).find(_key(remote))
-    # Keys are anybody's text: one that would leave the directory is none of ours.
-    keys = [k for k in keys if k.rpartition("/")[2] in wanted and ".." not in k]
+    found = [key for key in keys(remote) if wanted.fullmatch(key)]
     prefix = _key(remote).rstrip("/") + "/"
-    for start in range(0, len(keys), _BATCH):
-        paths = [remote / key.removeprefix(prefix) for key in keys[start:][:_BATCH]]
+    for start in range(0, len(found), _BATCH):
+        paths = [remote / key for key in found[start:][:_BATCH]]
         for path, content in read_all(paths).items():
             target = directory / _key(path).removeprefix(prefix)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
-    return len(keys)
+    return len(found)
 
 
-def send(directory: Path, remote: Path) -> None:
-    """Make the remote prefix hold what a directory holds, object by object."""
-    files = sorted(path for path in directory.rglob("*") if path.is_file())
-    new = {f"{_key(remote)}/{path.relative_to(directory)}": path for path in files}
+def send(directory: Path, remote: Path, files: Iterable[str]) -> None:
+    """Put these files of a directory under a remote prefix, object by object."""
+    contents = {f"{_key(remote)}/{f}": (directory / f).read_bytes() for f in files}
     with _named(remote):
-        old = set(_fs(remote).find(_key(remote)))
-        _fs(remote).pipe({key: path.read_bytes() for key, path in new.items()})
-        for key in old - set(new):
-            _fs(remote).rm_file(key)
+        _fs(remote).pipe(contents)
 
 
 @contextlib.contextmanager
-def nearby(path: Path, names: Iterable[str]) -> Iterator[Path]:
-    """A local directory with the path's files of these names, for as long as it takes.
+def nearby(path: Path, wanted: re.Pattern[str]) -> Iterator[Path]:
+    """A local directory with what is wanted of the path, for as long as it takes.
 
     A directory stands for itself, with all it holds.
     """
@@ -199,7 +216,7 @@ def nearby(path: Path, names: Iterable[str]) -> Iterator[Path]:
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="lossjax.") as folder:
-        fetch(path, Path(folder), names)
+        fetch(path, Path(folder), wanted)
         yield Path(folder)
 
 

@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from experiments import store
+from experiments import ownership, store
 from experiments.commandline import ROOT, Exit, Interrupted, parse, run
 from experiments.config import UserError, unknown
+from experiments.report import files
 from experiments.studies import folder, ledger, page
 from experiments.studies.finding import Verdict
 from experiments.studies.study import Outcome, Size, Study
@@ -90,12 +91,13 @@ def main(arguments: list[str]) -> int:
     if size == Size.FULL:
         _check_full(studies)
     places = _places(values.data, studies, size == Size.QUICK)
+    if size != Size.USUAL:
+        out = out / size
+    _check_own(out, studies)
     if from_stored:
         failed = [_from_stored(study, out / study.name, console) for study in studies]
         _page(out, console)
         return Exit.FAILED if any(failed) else Exit.DONE
-    if size != Size.USUAL:
-        out = out / size
     again = shlex.join(["./run.sh", "reproduce", *arguments])
     lost = _make(studies, out, places, size, chosen["publish"], again, console)
     for study in studies:
@@ -125,12 +127,22 @@ def _check_full(studies: Sequence[Study]) -> None:
 
 def _claims(out: Path, console: Console) -> int:
     """Print the ledger, and write it as Markdown and as a part of the page."""
+    _check_own(out, ())
+    ownership.check_file(out / "claims.md", ledger.TITLE)
     entries = ledger.settled()
     ledger.show(entries, console)
     _made(out)
     store.publish(out / "claims.md", ledger.markdown(entries))
     _page(out, console)
     return Exit.DONE
+
+
+def _check_own(out: Path, studies: Sequence[Study]) -> None:
+    """Nobody else's page or summary is replaced."""
+    ownership.check_file(out / "index.html", files.SIGN)
+    for study in studies:
+        summary = out / study.name / folder.SUMMARY
+        ownership.check_file(summary, f'"study": "{study.name}"')
 
 
 def _page(out: Path, console: Console) -> None:

@@ -6,15 +6,13 @@ jax, so a laptop rebuilds every table.
 """
 
 import base64
-import contextlib
 import dataclasses
 import functools
 import hashlib
 import json
 import math
 import os
-import shutil
-import time
+import re
 import uuid
 import zlib
 from collections.abc import Iterable, Mapping
@@ -27,7 +25,8 @@ from experiments import places
 from experiments.kept import Drawn, Kept, Worst
 
 SCHEMA = 1
-FILES = ("sweep.json", "result.json")  # what a report is made from
+# What a report is made from. The keys of a store are anybody's text: exactly these.
+EVIDENCE = re.compile(r"sweep\.json|runs/[0-9a-f]{16}/result\.json")
 STATUSES = ("ok", "diverged", "failed")
 
 
@@ -220,17 +219,6 @@ def publish(path: Path, content: str | bytes) -> None:
         raise
 
 
-def discard_temporaries(out: Path, older_than_s: float = 3600) -> None:
-    """Remove what writers that were killed left behind; a live writer's is younger."""
-    if places.is_remote(out):  # one put commits; there are none
-        return
-    oldest = time.time() - older_than_s
-    for path in (*out.glob(".*.*"), *(out / "runs").glob("*/.*.*")):
-        with contextlib.suppress(OSError):
-            if path.lstat().st_mtime < oldest:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
 def _sealed(payload: Any) -> str:
     payload = _finite(payload)
     sealed = {"schema": SCHEMA, "sha256": digest(payload), "payload": payload}
@@ -283,7 +271,7 @@ def read_sweep(out: Path) -> dict[str, Any]:
 def load(out: Path) -> Stored:
     """Every stored run, in run_id order; what cannot be trusted is listed, not used."""
     if places.is_remote(out):
-        with places.nearby(out, ["result.json"]) as near:
+        with places.nearby(out, EVIDENCE) as near:
             return load(near)
     results: dict[str, Result] = {}
     damaged: dict[str, str] = {}

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from absl import flags
 from rich.console import Console
 
-from experiments import data, grid, layouts, places, protocol, store
+from experiments import data, grid, layouts, ownership, places, protocol, store
 from experiments.commandline import (
     ROOT,
     Exit,
@@ -85,6 +85,7 @@ def main(arguments: list[str]) -> int:
     sweep = checked(sweep)
     out = places.parse(values.out or str(ROOT / "results" / "local" / name))
     check_out(out, writing=not values.dry_run)
+    ownership.check(out)
     shard = _shard(values.shard)
     console = Console()
     datasets = load(sweep)
@@ -104,7 +105,7 @@ def main(arguments: list[str]) -> int:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     interrupts = Interrupts()
     try:
-        store.discard_temporaries(out)
+        ownership.discard_temporaries(out)
         store.write_sweep(out, description)
         with interrupts.held():
             failed = grid.train(

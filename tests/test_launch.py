@@ -187,6 +187,7 @@ def fake(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(actions, "_cells", lambda request: None)
     monkeypatch.setattr(actions, "_folder", lambda request: tmp_path / "files")
     monkeypatch.setattr(actions.places, "check", lambda out, writing: None)
+    monkeypatch.setattr(actions.ownership, "check", lambda out: None)
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
     monkeypatch.setenv("STATE", str(tmp_path))
 

@@ -25,27 +25,104 @@ SMALL = (
 )
 # Runs in a process of its own: the tests themselves may not open a connection.
 CLIENT = """
-import sys
 from experiments import places, store
 out = places.parse("s3://bucket/direct")
-places.put(out / "runs" / "a" / "result.json", b"one")
-places.put(out / "runs" / "a" / "result.json", b"two")
-assert places.read(out / "runs" / "a" / "result.json") == b"two"
+a, b = (out / "runs" / (16 * name) / "result.json" for name in "ab")
+places.put(a, b"one")
+places.put(a, b"two")
+assert places.read(a) == b"two"
 try:
-    places.read(out / "runs" / "b" / "result.json")
+    places.read(b)
 except FileNotFoundError:
     pass
 else:
     raise AssertionError("read what is not there")
-names = [out / "runs" / name / "result.json" for name in "ab"]
-assert places.read_all(names) == {names[0]: b"two"}
-with places.nearby(out, ["result.json"]) as near:
-    assert (near / "runs" / "a" / "result.json").read_bytes() == b"two"
-places.remove(names[0])
-places.remove(names[0])
-assert places.read_all(names) == {}
+assert places.read_all([a, b]) == {a: b"two"}
+assert places.names(out) == {"runs"} and places.names(out / "none") == set()
+with places.nearby(out, store.EVIDENCE) as near:
+    assert (near / "runs" / (16 * "a") / "result.json").read_bytes() == b"two"
+places.remove(a)
+places.remove(a)
+assert places.read_all([a, b]) == {}
 places.check(out, writing=True)
 assert list(out.fs.find("bucket/direct")) == [], "the probe was left behind"
+"""
+# Keys that only a store can have; a path would take them for other places.
+ODD = """
+import sys
+from pathlib import Path
+from experiments import places, store
+from experiments.launch import actions
+home = Path(sys.argv[1])
+out = places.parse("s3://bucket/odd")
+run = f"runs/{16 * 'a'}/result.json"
+stored = [
+    "sweep.json", run, f"/{home}/sweep.json", f"{home}/{run}", "/sweep.json",
+    "../sweep.json", "runs/../../sweep.json", "runs/..../result.json",
+    "runs/backup/result.json", "deep/sweep.json", f"deep/{run}", f"{run}.old",
+]
+described = store._sealed({"losses": []}).encode()
+for key in stored:
+    out.fs.call_s3("put_object", Bucket="bucket", Key=f"odd/{key}", Body=described)
+assert actions.bring(out, home / "to") == 2
+found = {str(p.relative_to(home)) for p in home.rglob("*") if p.is_file()}
+assert found == {"to/sweep.json", f"to/{run}"}, found
+"""
+# What stands at a prefix before a sweep, and the words with which it is refused.
+FOREIGN = """
+import sys
+from pathlib import Path
+from experiments import ownership, places, store
+from experiments.config import UserError
+from experiments.report import files
+def refused(check, *arguments):
+    try:
+        check(*arguments)
+    except UserError as error:
+        return str(error)
+    return ""
+out, place = (places.parse(f"s3://bucket/foreign{end}") for end in ("", "/report"))
+ownership.check(out)
+places.put(out / ".writable.0123456789abcdef0123456789abcdef", b"")
+places.put(out / "runs" / (16 * "a") / "result.json", b"")
+ownership.check(out)
+places.put(out / "mine.csv", b"mine")
+assert "holds mine.csv and no sweep.json" in refused(ownership.check, out)
+places.put(out / "sweep.json", b"program: train.py")
+assert "sweep.json" in refused(ownership.check, out)
+store.write_sweep(out, {"losses": []})
+ownership.check(out)
+def send(*names):
+    fresh = Path(sys.argv[1], "-".join(names))
+    for name in names:
+        (fresh / name).parent.mkdir(parents=True, exist_ok=True)
+        (fresh / name).write_bytes(b"ours")
+    files.record(fresh)
+    return refused(files.send, fresh, place)
+def there():
+    return set(places.keys(place))
+assert not send("index.html", "tables/a.csv")
+assert there() == {"index.html", "tables/a.csv", "files.json"}
+# Killed while it was sent: what is there is listed, so the next one replaces it.
+put, places.put = places.put, lambda path, content: put(path, content) or sys.exit()
+try:
+    send("index.html", "tables/b.csv")
+except SystemExit:
+    pass
+places.put = put
+assert not send("index.html", "tables/c.csv")
+assert there() == {"index.html", "tables/c.csv", "files.json"}
+ownership.check(out)
+places.put(place / "tables" / "mine.csv", b"mine")
+assert "report/tables/mine.csv was not written" in refused(ownership.check, out)
+assert "report/tables/mine.csv was not written" in send("index.html")
+assert there() == {"index.html", "tables/c.csv", "tables/mine.csv", "files.json"}
+# A list that names what lies elsewhere removes nothing there.
+places.remove(place / "tables" / "mine.csv")
+names = '["../mine.csv", "files.json", "index.html", "tables/c.csv"]'
+places.put(place / "files.json", f'{{"made_by": "lossjax", "files": {names}}}'.encode())
+assert not send("index.html", "d.csv")
+assert places.read(out / "mine.csv") == b"mine"
 """
 
 
@@ -129,8 +206,11 @@ def test_report_and_verify_say_how_to_read_a_store() -> None:
 
 
 @pytest.mark.slow
-def test_what_the_client_does(server: dict[str, str]) -> None:
-    ended = python("-c", CLIENT, **server)
+@pytest.mark.parametrize("code", [CLIENT, ODD, FOREIGN], ids=("client", "odd", "own"))
+def test_what_the_client_does(
+    server: dict[str, str], tmp_path: Path, code: str
+) -> None:
+    ended = python("-c", code, str(tmp_path), **server)
     assert ended.returncode == 0, ended.stderr
 
 

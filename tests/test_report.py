@@ -3,6 +3,7 @@
 import base64
 import csv
 import dataclasses
+import errno
 import html.parser
 import io
 import json
@@ -12,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from rich.console import Console
 from experiments import store
 from experiments.config import Sweep, UserError
 from experiments.report import console, markup, style
+from experiments.report import files as report_files
 from experiments.report.__main__ import main
 from experiments.report.build import build, swap
 from experiments.report.evidence import Evidence, read
@@ -290,6 +293,107 @@ def test_a_build_that_breaks_leaves_the_old_report(
         "runs",
         "sweep.json",
     ]
+
+
+def test_a_report_that_cannot_take_its_place_leaves_the_old_one(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk fails between the two renames."""
+    out = tmp_path / "broken"
+    shutil.copytree(whole, out)
+    replace = os.replace
+
+    failed: list[Path] = []
+
+    def fail(source: Path, target: Path) -> None:
+        if target == out / "report" and not failed:
+            failed.append(source)
+            raise OSError(errno.EIO, "Input/output error")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="cannot write the report"):
+        build(out)
+    assert files(out / "report") == files(whole / "report")
+    assert sorted(path.name for path in out.iterdir()) == [
+        "report",
+        "runs",
+        "sweep.json",
+    ]
+
+
+def test_a_damaged_report_is_made_again(whole: Path, tmp_path: Path) -> None:
+    """One byte of the old one's rows, which are read before it goes."""
+    out = tmp_path / "damaged"
+    shutil.copytree(whole, out)
+    rows = out / "report" / "rows.csv"
+    rows.write_bytes(b"\xff" + rows.read_bytes()[1:])
+    assert main([f"--out={out}"]) == 0
+    fresh, before = files(out / "report"), files(whole / "report")
+    assert fresh["rows.csv"] == before["rows.csv"] and fresh.keys() == before.keys()
+
+
+def earlier(report: Path) -> None:
+    """As it was before reports had a list of their files."""
+    (report / "files.json").unlink()
+
+
+@pytest.mark.parametrize("change", [None, earlier])
+@pytest.mark.parametrize(
+    "name", ["thesis.tex", "tables/mine.csv", "figures/mine.svg", "chapters/", "tables"]
+)
+def test_a_file_of_the_users_is_never_replaced(
+    whole: Path, tmp_path: Path, name: str, change: Callable[[Path], None] | None
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(whole, out)
+    if change:
+        change(out / "report")
+    mine = out / "report" / name
+    if name == "tables":
+        mine.rename(tmp_path / "elsewhere")
+        mine.symlink_to(tmp_path / "elsewhere")
+    elif name.endswith("/"):
+        mine.mkdir()
+    else:
+        mine.write_text("mine")
+    before = files(out)
+    with pytest.raises(UserError) as refusal:
+        main([f"--out={out}"])
+    assert f"{mine} was not written by this suite" in str(refusal.value)
+    assert files(out) == before
+    assert sorted(path.name for path in out.iterdir()) == [
+        "report",
+        "runs",
+        "sweep.json",
+    ]
+
+
+def test_a_users_file_that_comes_while_it_is_built_is_not_replaced(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(whole, out)
+    write = report_files.record
+
+    def late(directory: Path) -> None:
+        write(directory)
+        (out / "report" / "thesis.tex").write_text("mine")
+
+    monkeypatch.setattr("experiments.report.files.record", late)
+    with pytest.raises(UserError, match="thesis.tex"):
+        build(out)
+    assert (out / "report" / "thesis.tex").read_text() == "mine"
+
+
+def test_a_report_of_an_earlier_version_is_replaced(
+    whole: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(whole, out)
+    earlier(out / "report")
+    assert main([f"--out={out}"]) == 0
+    assert files(out / "report").keys() == files(whole / "report").keys()
 
 
 class Page(html.parser.HTMLParser):
@@ -576,7 +680,10 @@ def test_reports_that_are_put_in_place_at_once_are_whole(tmp_path: Path) -> None
         for turn in range(60):
             fresh = tmp_path / f".report.{writer}.{turn}"
             fresh.mkdir()
-            (fresh / "index.html").write_text(f"{writer} {turn}")
+            names = ["index.html", f"figure{writer}"]  # not all have the same files
+            for name in names:
+                (fresh / name).write_text(f"{writer} {turn}")
+            report_files.record(fresh)
             swap(fresh, tmp_path / "report")
 
     with ThreadPoolExecutor(8) as pool:

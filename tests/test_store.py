@@ -140,24 +140,5 @@ def test_not_a_number_in_a_file_is_damage(tmp_path: Path) -> None:
     assert list(store.load(tmp_path).damaged) == [str(file.relative_to(tmp_path))]
 
 
-def test_what_killed_writers_left_is_removed_when_it_is_old(tmp_path: Path) -> None:
-    store.write_result(tmp_path, RESULT)
-    store.publish(tmp_path / "sweep.json", "{}")
-    whole = sorted(tmp_path.rglob("*"))
-    left = [
-        file_of(tmp_path).with_name(store.temporary_name("result.json")),
-        tmp_path / store.temporary_name("report") / "index.html",
-    ]
-    left[1].parent.mkdir()
-    for path in left:
-        path.write_text("half")
-    store.discard_temporaries(tmp_path)
-    assert all(path.exists() for path in left), "their writers may be alive"
-    for path in (*left, left[1].parent):
-        os.utime(path, (0, 0))
-    store.discard_temporaries(tmp_path)
-    assert sorted(tmp_path.rglob("*")) == whole
-
-
 def test_no_two_writers_share_a_temporary_name() -> None:
     assert len({store.temporary_name("result.json") for _ in range(1000)}) == 1000

@@ -259,6 +259,26 @@ def test_out_that_is_a_file_or_not_writable_is_refused(tmp_path: Path) -> None:
     assert ended.returncode == 2 and "cannot be made" in ended.stderr
 
 
+def test_out_of_other_things_is_refused_before_anything_is_trained(
+    tmp_path: Path, done: Path
+) -> None:
+    """A repository, and a report that somebody writes a thesis in."""
+    repository, results = tmp_path / "repository", tmp_path / "results"
+    repository.mkdir()
+    (repository / ".env.local").write_text("mine")
+    shutil.copytree(done, results)
+    (results / "report" / "thesis.tex").write_text("mine")
+    for out, said in (
+        (repository, "holds .env.local and no sweep.json"),
+        (results, "report/thesis.tex was not written by this suite"),
+    ):
+        before = {f: f.stat().st_mtime_ns for f in out.rglob("*")}
+        for more in ([], ["--dry_run"]):
+            with pytest.raises(UserError, match=said):
+                program.main([*SMALL, f"--out={out}", *more])
+        assert {f: f.stat().st_mtime_ns for f in out.rglob("*")} == before
+
+
 @pytest.mark.slow
 def test_a_platform_that_computes_wrong_numbers_is_exit_70(tmp_path: Path) -> None:
     out = tmp_path / "out"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from experiments import places, store
+from experiments import ownership, places, store
 from experiments.commandline import ROOT, Exit
 from experiments.config import UserError
 from experiments.launch import accelerators, commands
@@ -51,6 +51,7 @@ def submit(request: Request) -> int:
     out = places.parse(request.out)
     if places.is_remote(out):
         places.check(out, writing=True)
+    ownership.check(out)
     engine.admit(request)
     there, gone = engine.found(request), engine.gone(request)
     plan = engine.render(request, folder)
@@ -126,7 +127,8 @@ def bring(source: Path, target: Path) -> int:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--to={target}: cannot be made: {error.strerror}") from None
-    return places.fetch(source, target, store.FILES)
+    ownership.check(target, "--to")
+    return places.fetch(source, target, store.EVIDENCE)
 
 
 def child(

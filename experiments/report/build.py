@@ -18,7 +18,7 @@ from typing import Any
 from markupsafe import Markup
 
 from experiments import places, store
-from experiments.report import commands, markup, style, tables, verdict
+from experiments.report import commands, files, markup, style, tables, verdict
 from experiments.report.album import Album
 from experiments.report.evidence import Evidence, read
 from experiments.report.sections import SECTIONS
@@ -44,15 +44,16 @@ def build(out: Path) -> Summary:
     """Rebuild `out`/report from `out`/sweep.json and the stored runs.
 
     Raises:
-      UserError: there is no readable sweep.
+      UserError: there is no readable sweep, or the report's folder is not ours alone.
       OSError: the report cannot be written.
     """
     if places.is_remote(out):
-        with places.nearby(out, store.FILES) as near:
+        with places.nearby(out, store.EVIDENCE) as near:
             summary = build(near)
-            places.send(near / "report", out / "report")
+            files.send(near / "report", out / "report")
         return dataclasses.replace(summary, out=out)
     evidence = read(out)
+    files.check(out / "report")
     try:
         while True:
             summary, newer = _build(out, evidence)
@@ -121,6 +122,7 @@ def write(evidence: Evidence, directory: Path) -> dict[str, Any]:
     store.publish(directory / "summary.json", text + "\n")
     with style.applied():
         store.publish(directory / "index.html", _page(evidence, album))
+    files.record(directory)
     return summary
 
 
@@ -141,30 +143,38 @@ def _runs(report: Path) -> set[tuple[str, ...]]:
     try:
         with open(report / "rows.csv", encoding="utf-8", newline="") as file:
             return {tuple(row[: tables.IDENTITY]) for row in csv.reader(file)}
-    except OSError:
+    except (OSError, ValueError, csv.Error):  # absent, or damaged: it is replaced
         return set()
 
 
 def swap(fresh: Path, place: Path) -> set[tuple[str, ...]]:
     """Put a whole report in the place of another, whoever else does the same.
 
+    Where that fails the other report is there again.
+
     Returns:
       The runs of every report that was replaced.
+
+    Raises:
+      UserError: something there is not a report's.
     """
-    old = fresh.with_name(f"{fresh.name}.old")
+    old = fresh.with_name(store.temporary_name(place.name))
     replaced: set[tuple[str, ...]] = set()
     while fresh.exists():
+        files.check(place)
         try:
             with contextlib.suppress(FileNotFoundError):
                 os.replace(place, old)
-                replaced |= _runs(old)
             os.replace(fresh, place)
-        except OSError as error:
+        except BaseException as error:
             # Another process was quicker: its directory goes the same way.
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            full = (errno.ENOTEMPTY, errno.EEXIST)
+            if not (isinstance(error, OSError) and error.errno in full):
+                with contextlib.suppress(OSError):
+                    os.replace(old, place)
                 raise
-        finally:
-            shutil.rmtree(old, ignore_errors=True)
+        replaced |= _runs(old)
+        shutil.rmtree(old, ignore_errors=True)
     return replaced
 
 

@@ -11,6 +11,8 @@ from experiments.report.published import PUBLISHED
 from experiments.studies.claim import Settled, settle
 from experiments.studies.claims import CLAIMS
 
+TITLE = "# The claims ledger"
+
 
 def settled(folder: Path = PUBLISHED) -> list[Settled]:
     """Every claim with its answer."""
@@ -40,7 +42,7 @@ def show(entries: Sequence[Settled], console: Console) -> None:
 
 def markdown(entries: Sequence[Settled]) -> str:
     """The whole ledger as a document; figures relative to the project's folder."""
-    parts = ["# The claims ledger\n"]
+    parts = [f"{TITLE}\n"]
     for entry in entries:
         claim, answer = entry.claim, entry.answer
         parts.append(f"## {claim.key}. {claim.says}\n")
