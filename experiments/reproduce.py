@@ -161,7 +161,9 @@ def _from_stored(study: Study, out: Path, console: Console) -> bool:
     for part in ("counts", "findings"):
         if difference := agreement.values(again[part], published[part], f"/{part}"):
             text = f"{study.name}: what is published differs: {difference}"
-            console.print(text, style="red", highlight=False, markup=False)
+            console.print(
+                text, style="red", highlight=False, markup=False, soft_wrap=True
+            )
             return True
     return False
 

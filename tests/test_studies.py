@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import json
 import math
+import shutil
 import signal
 import subprocess
 import sys
@@ -106,6 +107,24 @@ def test_from_stored_needs_no_jax(tmp_path: Path) -> None:
                 part = "figures" if published.suffix == ".svg" else ""
                 made = tmp_path / name / part / published.name
                 assert agreement.files(made, published) is None, made
+
+
+@pytest.mark.parametrize(("by", "code"), [(1e-14, 0), (1e-8, 1)])
+def test_a_published_number_that_the_rows_do_not_give_is_named(
+    by: float, code: int, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    name, place = "planted_variance", tmp_path / "published"
+    shutil.copytree(folder.PUBLISHED / name, place / name)
+    path = place / name / folder.SUMMARY
+    summary = json.loads(path.read_text())
+    summary["counts"]["laws"]["a = 0"]["center"] *= 1 + by
+    path.write_text(json.dumps(summary))
+    monkeypatch.setattr(folder, "PUBLISHED", place)
+    arguments = [name, "--from-stored", f"--out={tmp_path / 'out'}"]
+    assert reproduce.main(arguments) == code
+    printed = capsys.readouterr().out
+    named = f"{name}: what is published differs: /counts/laws/a = 0/center is 1.046"
+    assert (named in printed) == bool(code)
 
 
 @pytest.mark.parametrize(
