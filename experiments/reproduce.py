@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from experiments import ownership, store
+from experiments import agreement, ownership, store
 from experiments.commandline import ROOT, Exit, Interrupted, parse, run
 from experiments.config import UserError, unknown
 from experiments.report import files
@@ -23,7 +23,7 @@ from experiments.studies.study import Outcome, Size, Study
 from experiments.studies.table import STUDIES
 
 LEDGER = "claims"
-USAGE = """
+USAGE = f"""
 ./run.sh reproduce [STUDY ...] [--list] [--all] [--quick] [--full]
                    [--from-stored] [--data=NAME=DATASET] [--out=DIR]
 
@@ -39,6 +39,9 @@ again to go on.
   ./run.sh reproduce cb_warp --full          at the source's size, where ours is less
   ./run.sh reproduce --all --from-stored     from results/published; no jax, no data
   ./run.sh reproduce keras_blog --data=mnist=idx:DIR     where the data lies
+
+--from-stored ends with 1 where a study says something else than what is published:
+{agreement.STATED}.
 """
 
 
@@ -165,12 +168,16 @@ def _from_stored(study: Study, out: Path, console: Console) -> bool:
     _conclude(study, place, out, console)
     published = folder.summary_of(study)
     again = json.loads((out / folder.SUMMARY).read_text(encoding="utf-8"))
-    same = published is None or all(
-        published[part] == again[part] for part in ("counts", "findings")
-    )
-    if not same:
-        console.print(f"{study.name}: what is published differs", style="red")
-    return not same
+    if published is None:
+        return False
+    for part in ("counts", "findings"):
+        if difference := agreement.values(again[part], published[part], f"/{part}"):
+            text = f"{study.name}: what is published differs: {difference}"
+            console.print(
+                text, style="red", highlight=False, markup=False, soft_wrap=True
+            )
+            return True
+    return False
 
 
 def _conclude(study: Study, source: Path, out: Path, console: Console) -> None:

@@ -1,8 +1,14 @@
 """`verify` passes a true report and names each planted corruption."""
 
+import csv
 import dataclasses
 import json
+import os
+import platform
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +16,8 @@ import numpy as np
 import pytest
 import stored_sweeps
 
-from experiments import statistics, store, verify
+from experiments import agreement, statistics, store, verify
+from experiments.commandline import ROOT
 from experiments.config import Sweep, UserError
 from experiments.report.build import build
 from experiments.store import Result
@@ -159,6 +166,103 @@ def test_a_true_report_is_verified(
     said = capsys.readouterr().out
     assert said.startswith("verified: 12 stored runs and every number of ")
     assert sorted(true.rglob("*")) == before
+
+
+def nudged(value: object, by: float) -> object:
+    """What another processor could have written, where `by` is a few last bits."""
+    if isinstance(value, float):
+        return value * (1 + by)
+    if isinstance(value, dict):
+        return {key: nudged(item, by) for key, item in value.items()}
+    return [nudged(item, by) for item in value] if isinstance(value, list) else value
+
+
+def nudge_summary(out: Path, by: float) -> None:
+    path = out / "report/summary.json"
+    path.write_text(json.dumps(nudged(json.loads(path.read_text()), by)))
+
+
+def nudge_table(out: Path, by: float) -> None:
+    path = out / "report/tables/ranking.csv"
+    table = list(csv.reader(path.read_text().splitlines()))
+    place = table[0].index("behind_images_low")
+    for row in table[1:]:
+        row[place] = str(nudged(float(row[place]), by)) if row[place] else ""
+    path.write_text("".join(",".join(row) + "\n" for row in table))
+
+
+def nudge_drawings(out: Path, by: float) -> None:
+    """The last of the digits that coordinates are written with."""
+    step = 1e-6 if by < 1e-12 else 1e-3
+    for path in (
+        out / "report/index.html",
+        out / "report/figures/learning-digits-conv_ae.svg",
+    ):
+        text, count = re.subn(
+            r"L (\d+\.\d+) ",
+            lambda match: f"L {float(match[1]) + step:.6f} ",
+            path.read_text(encoding="utf-8"),
+        )
+        assert count
+        path.write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize("nudge", [nudge_summary, nudge_table, nudge_drawings])
+def test_last_bits_of_another_processor_are_no_mismatch(
+    copy: Path, nudge: Callable[[Path, float], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    nudge(copy, 4e-15)
+    assert verify.main([f"--out={copy}"]) == 0
+    assert "computed numbers agree to a relative 1e-09" in capsys.readouterr().out
+    nudge(copy, 1e-8)
+    assert verify.main([f"--out={copy}"]) == 1
+    assert "the stored runs give" in capsys.readouterr().out
+
+
+def test_stored_scores_and_rates_are_equal_to_the_last_bit(copy: Path) -> None:
+    edit("report/rows.csv", ",0.003,", ",0.0030000000000000005,")(copy)
+    (found,) = verify.problems(copy)
+    assert "learning_rate: '0.0030000000000000005', the stored runs give" in found
+
+
+@pytest.mark.parametrize(
+    ("expected", "found"),
+    [(3, 3.0), (True, 1), ("3", 3), ([1], [1, 2]), ({}, {"a": 1})],
+)
+def test_what_is_no_computed_number_must_be_equal(
+    expected: object, found: object
+) -> None:
+    assert agreement.values(expected, expected) is None
+    assert agreement.values(expected, found) is not None
+    assert agreement.values(found, expected) is not None
+
+
+INTERVALS = """
+import numpy as np
+from experiments.kept import sizes
+from experiments.report.imagewise import half_width
+random = np.random.default_rng(0)
+for images in range(280, 320):
+    counts = sizes(images)
+    print(half_width(random.uniform(size=len(counts)), counts).hex())
+"""
+
+
+def test_intervals_over_images_have_the_same_bits_on_every_processor() -> None:
+    """OpenBLAS takes its kernels from the processor, or from this variable."""
+    kernels = ("Prescott", "Haswell") if platform.machine() == "x86_64" else ("",)
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", INTERVALS],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+            env=os.environ | {"OPENBLAS_CORETYPE": kernel},
+        ).stdout
+        for kernel in kernels
+    }
+    assert len(printed) == 1
 
 
 def test_mixed_sources_only_warn(

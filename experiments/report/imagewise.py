@@ -28,14 +28,15 @@ def half_width(means: np.ndarray, counts: np.ndarray) -> float:
     """Half the 95 % interval of the mean over images, from means (g,) of groups.
 
     `counts` says how many images are in each group. Student's t over the groups: with
-    one image a group it is the interval of the plain mean.
+    one image a group it is the interval of the plain mean. No matrix products: their
+    last bits depend on the processor.
     """
     groups = len(means)
     if groups < 2:
         return math.nan
     share = counts / counts.sum()
-    away = share * (means - share @ means)
-    error = math.sqrt(float(away @ away) * groups / (groups - 1))
+    away = share * (means - np.sum(share * means))
+    error = math.sqrt(float(np.sum(away**2)) * groups / (groups - 1))
     return float(stats.t.ppf(1 - LEVEL / 2, groups - 1)) * error
 
 
