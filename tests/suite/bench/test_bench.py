@@ -1,0 +1,85 @@
+"""The bench: what is timed, and what is said of it."""
+
+import json
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from lossjax.models import autoencoders
+from lossjax.suite.bench import __main__ as program
+from lossjax.suite.bench import pairs, table, whole
+from lossjax.suite.bench.works import WORKS
+from lossjax.suite.cli.commandline import ROOT
+
+PUBLISHED = ROOT / "results" / "published" / "bench" / "bench.json"
+
+
+@pytest.mark.parametrize("name", WORKS)
+def test_a_work_counts_the_network_that_is_trained(name: str) -> None:
+    work = WORKS[name]
+    shape = autoencoders.Shape(work.image, 1, work.latent_dim, work.width)
+    network = autoencoders.build("conv_ae", shape)
+    start = jnp.zeros(work.image[2])
+    weights = jax.eval_shape(network.init, jax.random.key(0), start)
+    sizes = [np.prod(leaf.shape) for leaf in jax.tree.leaves(weights)]
+    assert sum(sizes) == work.parameters
+
+    def total(weights, images):
+        return jnp.sum(network.apply(weights, images).raw)
+
+    images = jax.ShapeDtypeStruct((4, *work.image), jnp.float32)
+    lowered = jax.jit(jax.grad(total)).trace(weights, images).lower()
+    counted = lowered.cost_analysis()["flops"] / 4
+    # The compiler also counts what is no product, and the rims that folding drops.
+    assert 0.95 < counted / work.flops < 1.35
+
+
+def test_the_page_has_every_part_that_was_measured() -> None:
+    found = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    assert set(found["nets"]) | set(found) >= set(program.PARTS)
+    page = table.markdown(found)
+    for name in WORKS:
+        assert f"| {name}, batch {WORKS[name].batch}" in page
+    part = {"nets": {}, "replicas": found["replicas"]}
+    assert table.markdown(part).startswith("A run at 64 replicas takes")
+
+
+def test_ratios_keep_their_pairs_and_their_range() -> None:
+    assert pairs.spread([3.0, 1.0, 2.0]) == {"median": 2.0, "low": 1.0, "high": 3.0}
+
+
+def test_scores_are_in_the_order_of_seeds(tmp_path) -> None:
+    rows = "loss,seed,stage,val_mse,test_mse\nbce,0,tune,1,\nbce,0,final,1,2\n"
+    (tmp_path / "rows.csv").write_text(rows + "mse,0,final,1,5\nbce,1,final,1,3\n")
+    scores = whole._scores(tmp_path / "rows.csv")
+    assert scores["bce", "mse"].tolist() == [2, 3] and set(scores) == {
+        ("bce", "mse"),
+        ("mse", "mse"),
+    }
+
+
+def test_both_sides_are_the_same_network() -> None:
+    pytest.importorskip("torch", reason="the bench lock is not installed")
+    assert program.same("32 digits")["parameters"] == WORKS["32 digits"].parameters
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--only=sweeps"], "did you mean 'sweep'"),
+        (["--out=nowhere/bench.json"], "its folder does not exist"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: list[str], words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lossjax.suite.cli", "bench", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2 and words in done.stderr
+    assert len(done.stderr.splitlines()) == 1

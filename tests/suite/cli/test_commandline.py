@@ -1,0 +1,79 @@
+"""How a program is stopped: at once, or where long work looks."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from lossjax.suite.cli.commandline import ROOT, Interrupted, Interrupts
+
+BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    held = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in held.items():
+        signal.signal(number, handler)
+
+
+@BOTH
+def test_a_signal_stops_at_once(number: signal.Signals) -> None:
+    Interrupts()
+    with pytest.raises(Interrupted):
+        signal.raise_signal(number)
+
+
+@BOTH
+def test_a_signal_waits_until_long_work_looks(number: signal.Signals) -> None:
+    interrupts, steps = Interrupts(), []
+    with pytest.raises(Interrupted), interrupts.held():
+        signal.raise_signal(number)
+        steps.append("the step is finished")
+        interrupts.check()
+        steps.append("not another one")
+    assert steps == ["the step is finished"]
+
+
+def test_a_signal_at_the_end_of_long_work_is_not_forgotten() -> None:
+    interrupts = Interrupts()
+    with pytest.raises(Interrupted), interrupts.held():
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_second_ctrl_c_does_not_wait() -> None:
+    with pytest.raises(Interrupted), Interrupts().held():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("went on")
+
+
+@BOTH
+def test_whatever_a_program_does_it_ends_with_75_and_one_line(
+    number: signal.Signals,
+) -> None:
+    code = (
+        "import time\n"
+        "from lossjax.suite.cli.commandline import run\n"
+        "def main(_):\n"
+        "    print('begun', flush=True)\n"
+        "    time.sleep(60)\n"
+        "run(main, [])\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert process.stdout is not None and process.stdout.readline() == "begun\n"
+    began = time.monotonic()
+    process.send_signal(number)
+    _, error = process.communicate(timeout=50)
+    assert (process.returncode, error) == (75, "lossjax: stopped\n")
+    assert time.monotonic() - began < 10

@@ -1,0 +1,483 @@
+"""Launching through engines that answer as the real ones do, well or badly."""
+
+import copy
+import dataclasses
+import json
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lossjax.suite.cli.commandline import ROOT
+from lossjax.suite.config import UserError
+from lossjax.suite.launch import accelerators, actions, commands, libtpu
+from lossjax.suite.launch import check as check_of_tpu
+from lossjax.suite.launch.__main__ import main
+from lossjax.suite.launch.commands import EngineFailed
+from lossjax.suite.launch.engines import ENGINES
+from lossjax.suite.launch.request import Request, check, config_arguments
+
+NAMES = {
+    "sky": "tpu-v6e-8",
+    "gcloud": "ct6e-standard-8t",
+    "slurm": "gpu:a100:1",
+    "ray": "CPU:1",
+}
+HOSTILE = '--config.losses=bce\'; touch /tmp/owned; echo $(id) `id` "${HOME}" \n& #'
+
+
+def request(engine: str = "sky", **fields: object) -> Request:
+    values: dict[str, object] = {
+        "name": "digits",
+        "engine": engine,
+        "accelerator": NAMES[engine],
+        "spot": True,
+        "shards": 1 if engine == "gcloud" else 3,
+        "out": "s3://bucket/x",
+        "arguments": ("--config=configs/digits.py",),
+        "zone": "us-east5-b",
+        "hours": 6,
+    }
+    return Request(**values | fields)  # type: ignore[arg-type]
+
+
+every_engine = pytest.mark.parametrize("engine", ENGINES)
+
+
+@every_engine
+def test_dry_run_shows_files_commands_cost_and_clean_up(
+    engine: str, capsys, monkeypatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(actions, "_cells", lambda request: None)
+    folder = tmp_path / "files"
+    monkeypatch.setattr(actions, "_folder", lambda request: folder)
+    # Nor does it need the client of the store.
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    check(request(engine))
+    assert actions.dry_run(request(engine)) == 0
+    shown = capsys.readouterr().out
+    for word in ("--- commands", "cost: ", "launch clean", "launch fetch", "./run.sh"):
+        assert word in shown, word
+    assert shown.rstrip().endswith("nothing was submitted")
+    if engine == "sky":
+        assert "not validated: " in shown and "pip install" in shown
+        assert "8.64" not in shown and "12.96 to 32.40 dollars" in shown
+    assert not folder.exists()
+
+
+@every_engine
+def test_a_hostile_value_stays_one_argument(engine: str, tmp_path: Path) -> None:
+    """What a shell makes of the rendered script is the very argument list."""
+    asked = request(engine, arguments=(HOSTILE,), out="s3://bucket/a b;$(id)'")
+    plan = ENGINES[engine].render(asked, tmp_path)
+    expected = ["sweep", HOSTILE, "--shard=1/3", "--out=s3://bucket/a b;$(id)'"]
+    if engine == "ray":
+        facts = json.loads(plan.files["runtime.json"])["env_vars"]["LOSSJAX_LAUNCH"]
+        words = json.loads(facts)["command"]
+        assert words[1:2] + words[2:3] + words[4:] == [
+            "sweep",
+            HOSTILE,
+            "--out=s3://bucket/a b;$(id)'",
+        ]
+        assert not any(HOSTILE in word for word in plan.commands[0])
+        return
+    text = next(iter(plan.files.values()))
+    if engine == "sky":
+        text = yaml.safe_load(text)["run"]
+    line = text[text.index("./run.sh sweep") :]
+    line = line[: line.index("s3://bucket/a b;") + len("s3://bucket/a b;$(id)'\"'\"''")]
+    shown = subprocess.run(
+        ["bash", "-c", "printf '%s\\0' " + line],
+        capture_output=True,
+        text=True,
+        env={"LOSSJAX_SHARD": "1/3", "HOME": "/nowhere"},
+    )
+    assert shown.stdout.split("\0")[1:-1] == expected
+    for command in plan.commands:
+        assert not any(HOSTILE in word for word in command)
+
+
+def test_sky_recovers_what_was_preempted(tmp_path: Path) -> None:
+    plan = ENGINES["sky"].render(request(), tmp_path)
+    task = yaml.safe_load(plan.files["task.yaml"])
+    recovery = task["resources"]["job_recovery"]
+    assert recovery["recover_on_exit_codes"] == [75]
+    assert task["resources"]["use_spot"] is True
+    assert [c[c.index("--env") + 1] for c in plan.commands] == [
+        f"LOSSJAX_SHARD={index}/3" for index in range(3)
+    ]
+    assert "--python 3.12" in task["setup"]
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "group"),
+    [("ct6e-standard-8t", "instances"), ("v6e-8", "tpu-vm"), ("v5litepod-4", "tpu-vm")],
+)
+def test_gcloud_takes_the_path_that_the_name_belongs_to(
+    accelerator: str, group: str, tmp_path: Path
+) -> None:
+    plan = ENGINES["gcloud"].render(
+        request("gcloud", accelerator=accelerator), tmp_path
+    )
+    ended = subprocess.run(["bash", "-n"], input=plan.files["start.sh"], text=True)
+    assert ended.returncode == 0, "not a script"
+    create = plan.commands[1]
+    assert group in create and "--labels=lossjax=digits" in create
+    assert "--max-run-duration=6h" in create or group == "tpu-vm"
+    # A TPU VM that was taken away keeps its name, so it has to be deleted first.
+    assert any("stays listed" in note for note in plan.notes) is (group == "tpu-vm")
+
+
+BAD = {
+    ("--engine=skyy",): ["--engine", "did you mean 'sky'"],
+    ("--accelerator=tpu-v6e-9",): ["did you mean 'tpu-v6e-8'", "tpu-v5p-8"],
+    ("--accelerator=A100:x",): ["count"],
+    ("--accelerator=tpu-v6e-8:2",): ["tpu-v6e-8"],
+    ("--engine=gcloud", "--accelerator=tpu-v6e-8"): ["ct6e-standard-8t"],
+    ("--engine=gcloud", "--accelerator=v6e-8"): ["--zone=", "us-east5-b"],
+    ("--engine=slurm", "--accelerator=a100"): ["gpu:TYPE:COUNT"],
+    ("--engine=ray", "--accelerator=CPUS:1"): ["did you mean 'CPU'"],
+    ("--engine=ray", "--accelerator=tpu-v6e-8"): ["did you mean 'TPU-V6E'"],
+    ("status", "--engine=gcloud", "--accelerator="): ["--accelerator is missing"],
+    ("clean", "--engine=gcloud", "--accelerator=v6e-8"): ["--zone=", "us-east5-b"],
+    ("--engine=ray", "--accelerator=A100-80GB:1"): ["did you mean 'A100-80G'"],
+    ("--name=Digits",): ["--name=Digits", "a-z"],
+    ("--name=a;b",): ["--name=a;b"],
+    ("--shards=0",): ["--shards=0"],
+    ("--hours=0",): ["--hours=0"],
+    ("--out=results",): ["--out=results", "gs://"],
+    ("--out=s4://b",): ["did you mean 's3://'"],
+    ("--config=configs/nothing.py",): ["configs/digits.py"],
+    ("--config.los=bce",): ["config field 'los'"],
+    ("stauts",): ["did you mean 'status'"],
+    ("--accelerato=x",): ["--accelerator"],
+    ("--check", "--accelerator=A100"): ["TPU in --accelerator", "tpu-v6e-8"],
+}
+
+
+@pytest.mark.parametrize("arguments", BAD, ids=str)
+def test_bad_usage_is_one_line(arguments: tuple[str, ...]) -> None:
+    given = {word.partition("=")[0] for word in arguments}
+    rest = {"--accelerator": "tpu-v6e-8", "--out": "s3://bucket/x"}
+    more = [f"{name}={value}" for name, value in rest.items() if name not in given]
+    with pytest.raises(UserError) as refusal:
+        main([*arguments, *more])
+    for word in BAD[arguments]:
+        assert word in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_config_outside_the_project_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("")
+    with pytest.raises(UserError, match="what is sent"):
+        config_arguments([f"--config={tmp_path / 'mine.py'}"])
+    ours, others = config_arguments(["--config", "configs/digits.py", "status", "--x"])
+    assert ours == ("--config=configs/digits.py",) and others == ["status", "--x"]
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch):
+    """Puts an engine's program on PATH: a shell script with a state folder."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setattr(commands, "BACKOFF", 0.01)
+    monkeypatch.setattr(actions, "_cells", lambda request: None)
+    monkeypatch.setattr(actions, "_folder", lambda request: tmp_path / "files")
+    monkeypatch.setattr(actions.places, "check", lambda out, writing: None)
+    monkeypatch.setattr(actions.ownership, "check", lambda out: None)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setenv("STATE", str(tmp_path))
+
+    def make(program: str, body: str) -> Path:
+        path = folder / program
+        path.write_text(f'#!/bin/bash\necho "$*" >> "$STATE/calls"\n{body}\n')
+        path.chmod(0o755)
+        return tmp_path / "calls"
+
+    return make
+
+
+# A cloud of one VM: list shows it, create makes it and then does what FAULT says.
+CLOUD = """
+case "$*" in
+  *" list "*)
+    [ -e "$STATE/vm" ] && echo '[{"name": "lossjax-digits-0"}]' || echo '[]' ;;
+  *" create "*) %s ;;
+  *" delete "*) rm "$STATE/vm" ;;
+  *) ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "words", "creates"),
+    [
+        ('touch "$STATE/vm"', None, "", 1),
+        ("echo 'Quota TPUS_PER_PROJECT exceeded' >&2; exit 1", OSError, "no quota", 1),
+        ("echo 'HTTP 429 rate limit' >&2; exit 1", OSError, "4 attempts", 4),
+        (
+            'touch "$STATE/vm"; echo "ZONE_RESOURCE_POOL_EXHAUSTED" >&2; exit 1',
+            OSError,
+            "no quota or capacity",
+            1,
+        ),
+        ('touch "$STATE/vm"; sleep 30', OSError, "no answer in", 1),
+        ("echo 'no active account; gcloud auth login' >&2; exit 1", UserError, "", 1),
+    ],
+    ids=["well", "quota", "429", "half", "hang", "credentials"],
+)
+def test_a_failing_cloud_leaves_nothing(
+    fake, tmp_path: Path, monkeypatch, fault: str, error, words: str, creates: int
+) -> None:
+    calls = fake("gcloud", CLOUD % fault)
+    fake("git", "")
+    monkeypatch.setattr(commands, "TIMEOUT", 1.0)
+    if error is None:
+        assert actions.submit(request("gcloud")) == 0
+        assert (tmp_path / "vm").exists()
+        assert actions.submit(request("gcloud")) == 0, "launched twice"
+    else:
+        with pytest.raises(error) as failure:
+            actions.submit(request("gcloud"))
+        assert words in str(failure.value)
+        assert not (tmp_path / "vm").exists(), "a machine was left behind"
+    assert calls.read_text().count(" create ") == creates
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "field", "state", "again"),
+    [
+        ("v6e-8", "state", "PREEMPTED", True),
+        ("v6e-8", "state", "READY", False),
+        ("ct6e-standard-8t", "status", "TERMINATED", True),
+        ("ct6e-standard-8t", "status", "RUNNING", False),
+    ],
+)
+def test_a_vm_that_was_taken_away_is_made_again(
+    fake, tmp_path: Path, capsys, accelerator: str, field: str, state: str, again: bool
+) -> None:
+    vm = json.dumps([{"name": "p/nodes/lossjax-digits-0", field: state}])
+    create = f'[ -e "$STATE/vm" ] && exit 1; echo {shlex.quote(vm)} > "$STATE/vm"'
+    calls = fake(
+        "gcloud",
+        'case "$*" in *" list "*) cat "$STATE/vm" ;;\n'
+        f'*" create "*) {create} ;;\n*" delete "*) rm "$STATE/vm" ;; esac',
+    )
+    fake("git", "")
+    (tmp_path / "vm").write_text(vm)
+    assert actions.submit(request("gcloud", accelerator=accelerator)) == 0
+    shown = capsys.readouterr().out
+    assert ("deleted, to be made again" in shown) is again
+    assert ("already there" in shown) is not again
+    called = calls.read_text()
+    assert called.count(" create ") == called.count(" delete ") == int(again)
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        ("HTTPError 403: Required permission is missing", UserError),
+        ("ResponseError: code=401, message=Unauthorized", UserError),
+        ("403 Client Error: Forbidden for url", UserError),
+        ("your credentials are not valid", UserError),
+        (
+            "Failed to find attribute [project]; set the property `core/project`",
+            UserError,
+        ),
+        ("image sha 403fa1 not built", EngineFailed),
+        ("wrote 401 files, then job lossjax-403 crashed", EngineFailed),
+        ("credentials ok; node crashed", EngineFailed),
+        ("HTTP 403: rate limit exceeded", EngineFailed),
+    ],
+)
+def test_only_a_refusal_is_called_one(fake, said: str, error: type[Exception]) -> None:
+    fake("sky", f"echo {shlex.quote(said)} >&2; exit 1")
+    with pytest.raises(error):
+        commands.run(("sky",))
+
+
+def test_status_and_clean_touch_only_the_label(fake, tmp_path: Path, capsys) -> None:
+    calls = fake("gcloud", CLOUD % "")
+    (tmp_path / "vm").touch()
+    assert actions.status(request("gcloud")) == 0
+    assert actions.clean(request("gcloud"), dry=True) == 0
+    assert (tmp_path / "vm").exists()
+    assert actions.clean(request("gcloud"), dry=False) == 0
+    assert not (tmp_path / "vm").exists()
+    lines = [line for line in calls.read_text().splitlines() if " list " in line]
+    assert lines and all("labels.lossjax=digits" in line for line in lines)
+    assert "1 deleted" in capsys.readouterr().out
+
+
+QUEUE = [
+    {"job_name": "lossjax-digits-1", "status": "RUNNING"},
+    {"job_name": "lossjax-digits-2", "status": "PREEMPTED"},
+    {"job_name": "somebody-else", "status": "RUNNING"},
+]
+
+
+def test_sky_launches_only_the_shards_that_are_not_there(fake, monkeypatch) -> None:
+    queue = shlex.quote(json.dumps(QUEUE))
+    calls = fake("sky", f'case "$*" in "jobs queue"*) echo {queue} ;; esac')
+    row = dataclasses.replace(actions.ENGINES["sky"], validate=lambda text: "")
+    monkeypatch.setattr(actions, "ENGINES", {"sky": row})
+    assert actions.submit(request("sky")) == 0
+    launched = [line for line in calls.read_text().splitlines() if "launch" in line]
+    assert ["digits-0" in launched[0], "digits-2" in launched[1]] == [True, True]
+    assert len(launched) == 2
+
+
+def test_sky_without_an_account_is_given_no_job(fake) -> None:
+    calls = fake("sky", 'echo "  GCP: disabled [compute, storage]"')
+    with pytest.raises(UserError, match="application-default login"):
+        actions.submit(request("sky"))
+    assert calls.read_text().splitlines() == ["check gcp"]
+
+
+@every_engine
+def test_an_engine_that_is_not_installed_is_named(
+    engine: str, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for act in (actions.submit, actions.status):
+        with pytest.raises(UserError, match="is not installed: "):
+            act(request(engine))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unreachable_engine_is_tried_a_few_times(fake) -> None:
+    calls = fake("squeue", "echo 'temporarily unavailable' >&2; exit 1")
+    with pytest.raises(EngineFailed, match="4 attempts"):
+        commands.run(("squeue",))
+    assert len(calls.read_text().splitlines()) == 4
+
+
+def test_prices_say_where_they_come_from() -> None:
+    assert "estimate; SkyPilot's catalog" in accelerators.cost("v6e-8", False, 1)
+    assert "unknown" in accelerators.cost("tpu7x-standard-4t", False, 1)
+
+
+SAID = [
+    {
+        "programs": 1,
+        "devices": 1,
+        "limit": int(0.8 * 32 * 2**30),
+        "layout": {"devices": 1, "replicas": 2, "mapping": "vmap"},
+        "plan": "a program trains up to 2 runs, side by side",
+        "versions": {"jax": "0.10.2"},
+    },
+    {
+        "program": ["digits", "conv_ae", "bce"],
+        "memory": 2**30,
+        "flops": 1e9,
+        "bytes": 1e6,
+        "collectives": [],
+        "seconds": 12.3,
+    },
+    {"runs": 20, "chunks": 2, "steps": 200},
+]
+SMALL = accelerators.tpu("tpu-v6e-1")
+assert SMALL is not None
+
+
+def test_check_says_what_fits_and_where_its_figures_come_from() -> None:
+    first, plan, program, estimate = check_of_tpu.lines("tpu-v6e-1", SMALL, SAID)
+    assert first == "tpu-v6e-1: 1 devices of 32 GiB (v6e:1x1), 1 program to compile"
+    assert plan == SAID[0]["plan"]
+    assert program.startswith("1/1 digits / conv_ae / bce: 1024.0 MiB a device, 3.12%")
+    assert "1 Gflop and 1 MB a step; no collective; compiled in 12 s" in program
+    assert estimate.startswith("estimate, nothing measured: ")
+    assert "Google's pages" in estimate
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"memory": 26 * 2**30}, UserError, "does not fit 25.6 of 32 GiB: 26.0 GiB"),
+        ({"failed": "RESOURCE_EXHAUSTED"}, UserError, "of 32 GiB: RESOURCE_EXHAUSTED"),
+        ({"collectives": ["all-reduce"]}, EngineFailed, "all-reduce"),
+    ],
+    ids=["memory", "compiler", "collective"],
+)
+def test_check_refuses_what_does_not_fit(
+    change: dict, error: type[Exception], words: str, monkeypatch, capsys, tmp_path
+) -> None:
+    said = [SAID[0], SAID[1] | change, SAID[2]]
+    monkeypatch.setattr(check_of_tpu, "child", lambda *a, **k: said)
+    monkeypatch.setattr(check_of_tpu.libtpu, "library", lambda: Path("libtpu.so"))
+    proofs = tmp_path / "proofs.json"
+    with pytest.raises(error) as failure:
+        main(["--check", "--accelerator=tpu-v6e-1", f"--to={proofs}"])
+    assert words in str(failure.value) and "\n" not in str(failure.value)
+    assert "compiled in" not in capsys.readouterr().out
+    assert not proofs.exists()
+
+
+def test_check_keeps_what_the_compiler_said(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(check_of_tpu, "child", lambda *a, **k: copy.deepcopy(SAID))
+    monkeypatch.setattr(check_of_tpu.libtpu, "library", lambda: Path("x/y/libtpu.so"))
+    proofs = tmp_path / "proofs.json"
+    for name in ("tpu-v6e-1", "tpu-v6e-4"):
+        assert main(["--check", f"--accelerator={name}", f"--to={proofs}"]) == 0
+    kept = json.loads(proofs.read_text())["digits"]
+    assert set(kept) == {"tpu-v6e-1", "tpu-v6e-4"}
+    assert kept["tpu-v6e-1"]["programs"] == SAID[1:2]
+    assert kept["tpu-v6e-1"]["limit"] == SAID[0]["limit"]
+    with pytest.raises(UserError, match="must be a local file"):
+        main(["--check", "--accelerator=tpu-v6e-1", f"--to={tmp_path}"])
+    proofs.write_text("nonsense")
+    with pytest.raises(UserError, match="cannot be read"):
+        main(["--check", "--accelerator=tpu-v6e-1", f"--to={proofs}"])
+
+
+@pytest.mark.slow
+def test_a_child_is_heard_while_it_runs() -> None:
+    said = actions.child("lossjax.suite.sweep.ahead_of_time", ["none", "0"])
+    assert list(said) == [{"cells": 10}]
+    with pytest.raises(UserError, match="unknown config field 'bogus'"):
+        list(
+            actions.child(
+                "lossjax.suite.sweep.ahead_of_time", ["none", "0", "--config.bogus=1"]
+            )
+        )
+
+
+UNTRIED = [
+    ("sky", "tpu-v6e-8", "no such job has ever run"),
+    ("gcloud", "ct6e-standard-8t", "ubuntu-accel-2204-amd64-tpu-v5e-v5p-v6e"),
+    ("gcloud", "tpu7x-standard-4t", "ubuntu-accel-2404-amd64-tpu-tpu7x"),
+    ("gcloud", "v6e-8", "--version=v2-alpha-tpuv6e"),
+    ("gcloud", "v5p-8", "--version=v2-alpha-tpuv5 "),
+    ("gcloud", "v5litepod-4", "--version=v2-alpha-tpuv5-lite"),
+    ("slurm", "gpu:1", "no Slurm has run them"),
+    ("ray", "TPU-V6E:8", "only CPU nodes ran"),
+]
+
+
+@pytest.mark.parametrize(("engine", "accelerator", "words"), UNTRIED)
+def test_what_nobody_tried_is_called_unverified(
+    engine: str, accelerator: str, words: str, capsys, monkeypatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(actions, "_cells", lambda request: None)
+    asked = request(engine, accelerator=accelerator)
+    check(asked)
+    assert actions.dry_run(asked) == 0
+    shown = capsys.readouterr().out
+    assert "\nunverified: " in shown and words in shown
+
+
+def test_every_tpu_has_what_its_path_needs() -> None:
+    for row in accelerators.TPUS:
+        assert row.generation.image or not row.machine, row
+        assert row.generation.runtime or not row.tpu_vm, row
+
+
+def test_libtpu_comes_from_the_lock() -> None:
+    pins = libtpu.pinned((ROOT / "requirements/tpu.lock").read_text())
+    assert pins.count("libtpu==") == 2 and pins.count("--hash=sha256:") > 4
+    assert all(
+        line.startswith(("libtpu==", "    --hash")) for line in pins.splitlines()
+    )

@@ -1,0 +1,465 @@
+"""Studies: stored rows say again what is published, and a wrong harness is seen."""
+
+import dataclasses
+import gzip
+import json
+import math
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from experiments import aa, planted_noise, planted_variance
+from lossjax.suite import data, statistics
+from lossjax.suite.cli.commandline import ROOT
+from lossjax.suite.config import Sweep, UserError
+from lossjax.suite.reproduce import __main__ as reproduce
+from lossjax.suite.reproduce import finding, folder, rows
+from lossjax.suite.reproduce.catalogue import STUDIES
+from lossjax.suite.reproduce.finding import Published, Tag, Verdict
+from lossjax.suite.reproduce.study import (
+    Drawing,
+    Evidence,
+    Judge,
+    Outcome,
+    Size,
+    Study,
+    Task,
+    Trial,
+)
+from lossjax.suite.statistics import Arm
+from lossjax.suite.store.results import Result, Run
+from lossjax.suite.verify import agreement
+
+JUDGE = Judge("mse", "lower", 0.01, True)
+every_study = pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
+
+
+@every_study
+def test_published_rows_give_what_is_published_and_a_reason_for_what_differs(
+    study,
+) -> None:
+    outcome, made = folder.conclude(study, folder.PUBLISHED / study.name)
+    published = folder.summary_of(study)
+    assert published is not None and not made["quick"]
+    findings = [f.to_json() for f in outcome.findings]
+    again = json.loads(json.dumps({"counts": outcome.counts, "findings": findings}))
+    said = {part: published[part] for part in again}
+    assert agreement.values(again, said) is None
+    assert [f.what for f in outcome.findings if f.decides]
+    for found in outcome.findings:
+        if found.verdict in (Verdict.DIFFERS, Verdict.CANNOT):
+            assert found.reason, found.what
+
+
+@every_study
+def test_published_rows_are_small(study) -> None:
+    size = sum(f.stat().st_size for f in (folder.PUBLISHED / study.name).iterdir())
+    assert size < 1_000_000
+
+
+def test_from_stored_needs_no_jax(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "absent = {'jax', 'jaxlib', 'flax', 'optax'}\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name.split('.')[0] in absent:\n"
+        "            raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+        "from lossjax.suite.reproduce import __main__ as reproduce\n"
+        "sys.exit(reproduce.main(sys.argv[1:]))\n"
+    )
+    # The two that take seconds to count import nothing that the others do not.
+    names = [name for name in STUDIES if name not in ("aa", "planted_noise")]
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *names, "--from-stored", f"--out={tmp_path}"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert ended.returncode == 0, ended.stderr
+    name = "planted_variance"
+    place = tmp_path / name
+    found = {str(f.relative_to(place)) for f in place.rglob("*.*")}
+    assert found == {
+        "summary.json",
+        *(f"figures/{name}.{kind}" for kind in ("svg", "png", "pdf")),
+        *(f"tables/{name}.{kind}" for kind in ("md", "tex", "csv")),
+        *(f"tables/{name}-findings.{kind}" for kind in ("md", "tex", "csv")),
+    }
+    assert (tmp_path / "index.html").is_file()
+    for name in names:
+        for published in (folder.PUBLISHED / name).iterdir():
+            if published.suffix == ".svg" or published.name == "summary.json":
+                part = "figures" if published.suffix == ".svg" else ""
+                made = tmp_path / name / part / published.name
+                assert agreement.files(made, published) is None, made
+
+
+@pytest.mark.parametrize(("by", "code"), [(1e-14, 0), (1e-8, 1)])
+def test_a_published_number_that_the_rows_do_not_give_is_named(
+    by: float, code: int, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    name, place = "planted_variance", tmp_path / "published"
+    shutil.copytree(folder.PUBLISHED / name, place / name)
+    path = place / name / folder.SUMMARY
+    summary = json.loads(path.read_text())
+    summary["counts"]["laws"]["a = 0"]["center"] *= 1 + by
+    path.write_text(json.dumps(summary))
+    monkeypatch.setattr(folder, "PUBLISHED", place)
+    arguments = [name, "--from-stored", f"--out={tmp_path / 'out'}"]
+    assert reproduce.main(arguments) == code
+    printed = capsys.readouterr().out
+    named = f"{name}: what is published differs: /counts/laws/a = 0/center is 1.046"
+    assert (named in printed) == bool(code)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["planted_nose"], "did you mean 'planted_noise'?"),
+        ([], "no study named"),
+        (["aa", "--all"], "name studies or take them all"),
+        (["aa", "--quick", "--from-stored"], "are those of the usual size"),
+        (["cb_warp", "--full", "--from-stored"], "--full: stored and published"),
+        (["cb_warp", "--full", "--publish"], "--full: stored and published"),
+        (["cb_warp", "--full", "--quick"], "a study has one size at a time"),
+        (["cb_warp", "aa", "--full"], "study aa has no larger size; valid: cb_warp"),
+        (["aa", "--publish", "--from-stored"], "published already"),
+        (["aa", "claims"], "name claims alone"),
+        (["aa", "--data=mnist"], "must be NAME=DATASET"),
+        (["aa", "--data=mnist=idx:D"], "unknown name in --data 'mnist'"),
+    ],
+)
+def test_bad_usage_is_one_line(arguments: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message.replace("?", r"\?")):
+        reproduce.main(arguments)
+
+
+def test_list_names_every_study(capsys: pytest.CaptureFixture[str]) -> None:
+    assert reproduce.main(["--list"]) == 0
+    printed = capsys.readouterr().out
+    for name in STUDIES:
+        assert name in printed
+
+
+def test_rows_that_are_not_there_are_named(tmp_path: Path) -> None:
+    study = STUDIES["aa"]
+    with pytest.raises(UserError, match="no stored rows"):
+        folder.conclude(study, tmp_path)
+    for name in (folder.ROWS, folder.MADE):
+        (tmp_path / name).write_bytes((folder.PUBLISHED / "aa" / name).read_bytes())
+    content = (tmp_path / folder.ROWS).read_bytes()
+    (tmp_path / folder.ROWS).write_bytes(content[:-100])
+    with pytest.raises(UserError, match="is damaged"):
+        folder.conclude(study, tmp_path)
+    found, columns = rows.unpacked(content)
+    assert columns == ("test_mse",)
+    fewer = [row for row in found if row[1].run.seed != 3]
+    (tmp_path / folder.ROWS).write_bytes(rows.packed(fewer, columns))
+    with pytest.raises(UserError, match="rows lack 1 runs of one rate, block 0"):
+        folder.conclude(study, tmp_path)
+
+
+def published_trials(name: str, quick: bool = False):
+    content = (folder.PUBLISHED / name / folder.ROWS).read_bytes()
+    grids = STUDIES[name].grids(quick)
+    return rows.trials(grids, *rows.unpacked(content), "mse")
+
+
+def evidence(trials, judge: Judge) -> Evidence:
+    return Evidence(trials, {}, judge, {"quick": False})
+
+
+SHIPPED = ("digits", "patches")
+analytic = [s for s in STUDIES.values() if s.steps and set(s.needs) <= set(SHIPPED)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("study", analytic, ids=[s.name for s in analytic])
+def test_steps_without_data_give_the_stored_tables_again(study) -> None:
+    """Computed anew by the library of today; what is wished for is left out."""
+    given = Task(False, {name: data.load(name) for name in study.needs})
+    for name, step in study.steps.items():
+        stored = folder.read_step(folder.PUBLISHED / study.name, name)
+        table = step(given).reset_index(drop=True)
+        if "dataset" in stored:
+            stored = stored[stored["dataset"].isin(study.needs)]
+        pd.testing.assert_frame_equal(
+            table,
+            stored.reset_index(drop=True),
+            check_dtype=False,
+            rtol=1e-6,
+            atol=1e-9,
+        )
+
+
+def test_a_harness_that_reads_the_metric_the_wrong_way_finds_the_foil() -> None:
+    trials = published_trials("planted_noise")
+    wrong = Judge("mse", "higher", 0.01, True)
+    outcome = planted_noise.conclude(evidence(trials, wrong))
+    decided = [f for f in outcome.findings if f.decides]
+    assert not any(f.holds for f in decided)
+
+
+def test_seeds_that_are_not_paired_lose_the_power(monkeypatch) -> None:
+    """Pairing is a part of the harness: the study sees when it is gone."""
+    trials = published_trials("planted_noise")
+    law = planted_noise.LAWS["cauchy"]
+    random = np.random.default_rng(0)
+
+    def shuffled(trial: Trial) -> Trial:
+        arms = {k: Arm(random.permutation(a.values)) for k, a in trial.arms.items()}
+        return Trial(trial.dataset, arms, trial.rates)
+
+    def told(found) -> int:
+        pairs = [{k: t.arms[k] for k in (law.matched, "mae")} for t in found]
+        return sum(len(JUDGE.rank(pair).best_set) == 1 for pair in pairs)
+
+    paired = told(trials["cauchy"])
+    assert told([shuffled(t) for t in trials["cauchy"]]) < paired
+
+
+def test_the_careless_harness_without_its_faults_is_the_ranking() -> None:
+    random = np.random.default_rng(1)
+    for _ in range(50):
+        arms = {
+            f"block {k}": Arm(random.normal(0.3 * k, 1, 10)) for k in range(aa.BLOCKS)
+        }
+        ranked = JUDGE.rank(arms, margin=0)
+        worse = {s.loss for s in ranked.standings if not s.best_set}
+        p = aa.against_best(JUDGE, arms)
+        assert aa.careless(p, one_sided=False, holm=True) == worse
+
+
+@pytest.mark.slow
+def test_a_fault_in_the_statistics_breaks_the_limit(monkeypatch) -> None:
+    """The same rows, counted by a damaged `statistics.rank` itself."""
+    exact = statistics.sign_flip
+    monkeypatch.setattr(statistics, "sign_flip", lambda gaps: exact(gaps) / 2)
+    monkeypatch.setattr(statistics, "holm", np.asarray)
+    outcome = aa.conclude(evidence(published_trials("aa"), JUDGE))
+    broken = [f.what for f in outcome.findings if f.decides and not f.holds]
+    assert "all rates together: a given arm is left out" in broken
+
+
+def test_the_parabola_finds_a_planted_optimum() -> None:
+    values = np.array(planted_variance.VALUES)
+    for planted in (-0.1, 0.0, 0.47, 1.3):
+        found = planted_variance.optimum((values - planted) ** 2)
+        assert found == pytest.approx(planted, abs=1e-9)
+
+
+SMALL = """
+import sys
+from lossjax.suite.reproduce.catalogue import STUDIES
+planted_noise = STUDIES['planted_noise'].module
+planted_noise.LAWS = {k: planted_noise.LAWS[k] for k in ("gaussian", "bernoulli")}
+from lossjax.suite.cli import commandline
+from lossjax.suite.reproduce import __main__ as reproduce
+commandline.run(reproduce.main, sys.argv[1:])
+"""
+
+
+SMALL_STUDIES = ("aa", "planted_noise", "planted_variance")
+
+
+def small(out: Path) -> subprocess.Popen:
+    """The small version of the studies on known truth, of two laws of noise."""
+    return subprocess.Popen(
+        [sys.executable, "-c", SMALL, *SMALL_STUDIES, "--quick", f"--out={out}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+
+
+@pytest.mark.slow
+def test_the_small_version_is_stopped_goes_on_and_trains_nothing_twice(
+    tmp_path: Path,
+) -> None:
+    place = tmp_path / "quick"
+    process = small(tmp_path)
+    while not list((place / "planted_noise").glob("grids/*/runs/*/result.json")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 75, said
+    assert "to go on: ./run.sh reproduce aa planted_noise planted" in said
+    before = {f: f.stat().st_mtime_ns for f in place.rglob("result.json")}
+    assert before and not (place / "planted_variance").exists()
+
+    process = small(tmp_path)
+    _, said = process.communicate(timeout=600)
+    assert process.returncode == 0, said
+    assert before == {f: f.stat().st_mtime_ns for f in before}
+
+    def summary(name: str) -> dict:
+        return json.loads((place / name / "summary.json").read_text())["counts"]
+
+    for law in summary("planted_noise")["laws"].values():
+        assert law["best_set"] == law["strictly"] == planted_noise.QUICK
+    found = summary("planted_variance")["laws"]
+    assert found["a = 0"]["center"] > found["a = 1"]["center"] + 0.3
+    twins = summary("aa")["twins"]
+    assert twins["identical"] == twins["trials"] and twins["largest"] <= 1e-3
+
+
+def test_a_published_number_is_set_beside_ours_and_judged() -> None:
+    published = Published(13.87, "Science 313, 2006, figure 2B", Tag.SEEN)
+    near = finding.compared("error", published, 13.874, (13.86, 13.88), digits=4)
+    assert near.verdict == Verdict.REPRODUCED
+    assert near.expected == "13.87 (accepted: 13.86 to 13.88)"
+    told = near.to_json()
+    assert told["difference"] == 0.004 and told["number"] == {"center": 13.874}
+    assert told["published"]["source"] == "Science 313, 2006, figure 2B"
+    seeds = statistics.interval([8.0, 8.2, 8.4])
+    far = finding.compared("row", published, seeds, (-math.inf, 8), reason="why")
+    assert far.verdict == Verdict.DIFFERS and far.reason == "why"
+    assert far.ours == "8.2 [7.7, 8.7]"
+    assert finding.cannot("FID", "59.9", "no network for it").verdict == Verdict.CANNOT
+    assert finding.told("epochs", 1234.0).ours == "1234"
+
+
+def test_rows_keep_every_column_and_curve_of_every_model() -> None:
+    grids = {
+        "small": Sweep(
+            datasets=("mnist",),
+            models=("mlp_ae", "linear_ae"),
+            losses=("bce",),
+            learning_rates=(1e-3,),
+            seeds=(0, 1),
+        )
+    }
+
+    def result(model: str, seed: int) -> Result:
+        score = seed + (0.5 if model == "mlp_ae" else 0.25)
+        return Result(
+            Run("idx:somewhere", model, "bce", 1e-3, seed, "final", {}),
+            "ok" if seed == 0 or model == "mlp_ae" else "diverged",
+            validation_loss=score / 3,
+            metrics={"test_ssim": score, "val_mse": 2 * score},
+            curve={"step": [0.0, 5.0], "train_loss": [math.nan, score]},
+        )
+
+    models = ("mlp_ae", "linear_ae")
+    names = {"idx:somewhere": "mnist"}
+    made = [
+        ("small", rows.renamed(result(model, seed), names))
+        for model in models
+        for seed in (0, 1)
+    ]
+    columns = ("test_ssim", "val_mse", "curve_train_loss")
+    found, kept = rows.unpacked(rows.packed(made, columns))
+    assert kept == columns
+    assert b"somewhere" not in gzip.decompress(rows.packed(made, columns))
+    trials = rows.trials(grids, found, kept, "ssim")
+    book = Evidence(trials, {}, None, {"quick": False})
+    dense = book.trial("small", "mlp_ae")
+    assert dense.arms["bce"].values.tolist() == [0.5, 1.5]
+    assert dense.mean("bce", "val_mse").center == 2.0
+    assert dense.columns["validation_loss"]["bce"].values[1] == pytest.approx(0.5)
+    assert [curve[1] for curve in dense.curves["curve_train_loss"]["bce"]] == [0.5, 1.5]
+    linear = book.trial("small", "linear_ae")
+    assert linear.arms["bce"].diverged == 1
+    assert math.isnan(linear.mean("bce", "test_ssim").center)
+    with pytest.raises(ValueError, match="no run has the column 'test_sim'"):
+        rows.packed(made, ("test_sim",))
+
+
+def test_a_full_size_is_trained_and_read_back_as_such(tmp_path: Path) -> None:
+    """What is asked for, what the rows say that they are, and what they must hold."""
+    from lossjax.suite.reproduce import maker as making
+
+    small = Sweep(
+        models=("linear_ae",),
+        losses=("bce",),
+        learning_rates=(1e-3,),
+        tuning_seeds=(),
+        seeds=(0,),
+        train_steps=1,
+        curve_points=1,
+    )
+
+    def seeds(book: Evidence) -> Outcome:
+        count = len(book.trial("own").arms["bce"].values)
+        table = pd.DataFrame({"seeds": [count]})
+        return Outcome([], table, [], {"seeds": count})
+
+    larger = dataclasses.replace(small, seeds=(0, 1, 2))
+    study = Study(
+        "sized",
+        "?",
+        "none",
+        seeds,
+        lambda _: {"own": small},
+        full=lambda: {"own": larger},
+    )
+    for size, count in ((Size.FULL, 3), (Size.USUAL, 1)):
+        out = tmp_path / size
+        maker = making.Maker([study], out, {}, size, Console(quiet=True))
+        assert maker.make(study) == 0
+        outcome, made = folder.conclude(study, out / "sized")
+        assert outcome.counts["seeds"] == made["runs"] == count
+        assert folder.size_of(made) == size
+    # Rows of one size are none of another.
+    path = tmp_path / "usual" / "sized" / folder.MADE
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"full": True}))
+    with pytest.raises(UserError, match="rows lack 2 runs of own"):
+        folder.conclude(study, tmp_path / "usual" / "sized")
+
+
+def test_the_command_for_data_that_is_not_there_comes_first(tmp_path: Path) -> None:
+    from lossjax.suite.reproduce import maker as making
+
+    study = dataclasses.replace(STUDIES["aa"], needs=("mnist",))
+    with pytest.raises(UserError, match=r"data prepare mnist.*--data=mnist"):
+        making.check_data([study], {})
+    with pytest.raises(UserError, match=r"no IDX files|does not exist|no such folder"):
+        making.check_data([study], {"mnist": f"idx:{tmp_path / 'none'}"})
+    making.check_data([study], {"mnist": "digits"})
+
+
+def computed(task: Task) -> pd.DataFrame:
+    """A step: what it was given, and when."""
+    images = task.data["mnist"].train.images
+    return pd.DataFrame({"images": [len(images)], "third": 1 / 3, "at": time.time()})
+
+
+def concluded(book: Evidence) -> Outcome:
+    (line,) = book.tables["count"].to_dict("records")
+    findings = [finding.told("images", line["images"])]
+    figures = [Drawing(Figure(), "empty"), Drawing(Figure(), "too", "second")]
+    return Outcome(findings, book.tables["count"], figures, {"at": line["at"]})
+
+
+def test_a_step_is_stored_as_rows_and_not_run_twice(tmp_path: Path) -> None:
+    from lossjax.suite.reproduce import maker as making
+
+    study = Study(
+        "stepped", "?", "none", concluded, steps={"count": computed}, needs=("mnist",)
+    )
+    counts = []
+    for size in (Size.QUICK, Size.QUICK, Size.USUAL):
+        places = {"mnist": "digits"}
+        maker = making.Maker([study], tmp_path, places, size, Console(quiet=True))
+        assert maker.make(study) == 0
+        outcome, made = folder.conclude(study, tmp_path / "stepped")
+        folder.write(study, outcome, made, tmp_path / "stepped")
+        counts.append(outcome.counts["at"])
+        assert made["data"]["mnist"]["train"] == outcome.table["images"][0] == 1197
+        assert outcome.table["third"][0] == pytest.approx(1 / 3, abs=1e-12)
+    assert counts[0] == counts[1] < counts[2]
+    figures = {f.name for f in (tmp_path / "stepped" / "figures").glob("*.svg")}
+    assert figures == {"stepped.svg", "stepped-second.svg"}

@@ -1,0 +1,232 @@
+"""Studies of variational models: what they conclude from rows that are known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import integrate
+
+from experiments import cb_poster, cb_warp, matched_scale, vae_pytorch
+from experiments.matched_scale import MEAN, OTHERS, SIGMAS, SUM, gaussian
+from lossjax.suite.cli.commandline import ROOT
+from lossjax.suite.reproduce import folder
+from lossjax.suite.reproduce.catalogue import STUDIES
+from lossjax.suite.reproduce.finding import Verdict
+from lossjax.suite.reproduce.study import Evidence, Trial
+from lossjax.suite.statistics import Arm
+
+SEEDS = np.linspace(-1, 1, 6)
+MADE = {"quick": False}
+
+
+def told_by_scale(sigma: float) -> dict[str, float]:
+    """Scores that a Gaussian's scale alone decides, straight lines in its logarithm."""
+    x = float(np.log(sigma))
+    names = (*matched_scale.METRICS, "implied_sigma", "active_units", "bits_per_dim")
+    scores = {name: 1.0 + 0.2 * x for name in names}
+    return scores | {"kl": 4.0 - 10 * x, "implied_sigma": sigma}
+
+
+def trial(model: str, scores: dict[str, dict[str, float]]) -> Trial:
+    """Every loss's columns: the score, and a little of the seed."""
+    columns = {
+        f"test_{metric}": {
+            loss: Arm(own[metric] * (1 + 1e-3 * SEEDS)) for loss, own in scores.items()
+        }
+        for metric in next(iter(scores.values()))
+    }
+    rates = dict.fromkeys(scores, 1e-3)
+    return Trial("mnist", columns["test_bits_gaussian"], rates, model, columns)
+
+
+def evidence(bce: dict[str, float], kl_mean: float = 0.01) -> Evidence:
+    scores = {gaussian(sigma): told_by_scale(sigma) for sigma in SIGMAS}
+    scores |= {loss: told_by_scale(0.15) for loss in OTHERS}
+    scores |= {"mse": told_by_scale(0.7), "bce": bce}
+    flat = {loss: told_by_scale(0.7) | {"kl": kl_mean} for loss in ("bce", "mse")}
+    pixels = "00" * 16
+    pictures = pd.DataFrame(
+        [("", "", "original", 0, pixels), (SUM, "bce", "sample", 0, pixels)],
+        columns=["model", "loss", "kind", "place", "pixels"],
+    )
+    return Evidence(
+        {"sum": [trial(SUM, scores)], "mean": [trial(MEAN, flat)]},
+        {"pictures": pictures},
+        None,
+        MADE,
+    )
+
+
+def verdicts(found: Evidence) -> dict[str, Verdict]:
+    return {f.what: f.verdict for f in matched_scale.conclude(found).findings}
+
+
+def test_a_difference_that_is_only_the_scale_goes_to_the_last_percent() -> None:
+    outcome = matched_scale.conclude(evidence(told_by_scale(0.2)))
+    assert outcome.counts["matched_sigma"] == pytest.approx(0.2, rel=1e-3)
+    for metric, removed in outcome.counts["removed"].items():
+        assert removed == pytest.approx(1, abs=0.01), metric
+    assert outcome.counts["removed_by_pull"] == pytest.approx(1, abs=0.01)
+    assert outcome.holds and len(outcome.table) == len(OTHERS) + len(SIGMAS) + 2
+
+
+def test_a_difference_that_is_the_loss_itself_stays() -> None:
+    """Of bce's KL at sigma 0.2, but of pictures as far from there as mse's are."""
+    own = told_by_scale(0.2)
+    far = told_by_scale(0.7)
+    bce = own | {"mse": 2 * own["mse"] - far["mse"], "ssim": own["ssim"]}
+    outcome = matched_scale.conclude(evidence(bce))
+    assert outcome.counts["removed"]["mse"] == pytest.approx(0.5, abs=0.01)
+    bce |= {"mse": 3 * own["mse"] - 2 * far["mse"]}
+    found = evidence(bce)
+    assert matched_scale.conclude(found).counts["removed"]["mse"] < 0.4
+    what = "share of the difference in mse that the matched scale removes"
+    assert verdicts(found)[what] == Verdict.DIFFERS
+    assert verdicts(evidence(own))[what] == Verdict.REPRODUCED
+
+
+def test_a_scale_beyond_the_expected_is_seen() -> None:
+    what = "variance of the Gaussian whose code costs the KL of bce"
+    assert verdicts(evidence(told_by_scale(0.12)))[what] == Verdict.DIFFERS
+    assert verdicts(evidence(told_by_scale(0.45)))[what] == Verdict.DIFFERS
+
+
+def test_a_mean_that_does_not_collapse_is_seen() -> None:
+    what = "mse: KL with a mean over pixels"
+    alive = evidence(told_by_scale(0.2), kl_mean=3.0)
+    assert verdicts(alive)[what] == Verdict.DIFFERS
+    assert verdicts(evidence(told_by_scale(0.2)))[what] == Verdict.REPRODUCED
+
+
+def test_pictures_come_back_as_they_were() -> None:
+    image = np.arange(16, dtype=np.uint8).reshape(4, 4, 1)
+    ((_, _, _, place, text),) = matched_scale._lines("m", "bce", "sample", image[None])
+    assert place == 0
+    np.testing.assert_array_equal(matched_scale._picture(text), image[..., 0])
+
+
+@pytest.mark.parametrize("loss, verdict", [(105.2, "reproduced"), (107.0, "differs")])
+def test_the_test_loss_of_the_example_within_a_nat(loss: float, verdict: str) -> None:
+    def one(value: float) -> Trial:
+        scores = {"test_elbo": -value, "test_kl": 25.0, "test_iw_bound": -101.0}
+        columns = {
+            name: {"bce": Arm(score * (1 + 1e-4 * SEEDS[:2]))}
+            for name, score in (scores | {"test_active_units": 20.0}).items()
+        }
+        return Trial("mnist", {}, {}, vae_pytorch.MODEL, columns)
+
+    trials = {"epoch 4": [one(109.6)], "epoch 10": [one(loss)]}
+    steps = {"floor": pd.DataFrame({"floor": [45.53]})}
+    outcome = vae_pytorch.conclude(Evidence(trials, steps, None, MADE))
+    found = {f.what: f.verdict for f in outcome.findings}
+    assert found["test loss, epoch 4"] == "reproduced"
+    assert found["test loss, epoch 10"] == verdict
+    assert outcome.holds == (verdict == "reproduced")
+
+
+def test_the_words_of_the_readme_are_the_published_numbers() -> None:
+    summary = folder.summary_of(STUDIES["matched_scale"])
+    assert summary is not None
+    counts = summary["counts"]
+    text = " ".join((ROOT / "README.md").read_text().split())
+    removed = counts["removed"]
+    for words in (
+        f"(sigma {counts['matched_sigma']:.2f}) has {removed['mse']:.0%}".replace(
+            "%", " %"
+        ),
+        f"{removed['ssim']:.0%}".replace("%", " %") + " of that in SSIM",
+        f"removes {counts['removed_by_pull']:.0%}".replace("%", " %"),
+    ):
+        assert words in text, words
+    assert round(removed["bits_gaussian"], 2) == 1
+    assert max(counts[f"kl_mean_{loss}"] for loss in ("bce", "mse")) < 5e-4
+
+
+def warped_scores(
+    closed: float = 0.8, lead: float = 0.0, kl: dict[str, float] | None = None
+) -> Evidence:
+    """Rows on the poster's curves but for what is given."""
+    fall = kl or cb_poster.COLLAPSE
+    trials = []
+    for gamma in cb_warp.GAMMAS:
+        top, low = cb_poster.ELBOS["p"].at(gamma), cb_poster.ELBOS["lambda"].at(gamma)
+        near = cb_poster.ACCURACIES["lambda"].at(gamma)
+        scores = {
+            "test_elbo_cb": {cb_poster.CB: top, cb_poster.BCE: low},
+            "test_elbo_cb_mean": {
+                cb_poster.CB: top,
+                cb_poster.BCE: low + closed * (top - low),
+            },
+            cb_poster.KNN: {cb_poster.CB: near + lead, cb_poster.BCE: near},
+            "test_kl": {loss: 0.01 if gamma >= fall[loss] else 20.0 for loss in fall},
+        }
+        columns = {
+            name: {
+                loss: Arm(own * (1 + 1e-6 * SEEDS[:3])) for loss, own in each.items()
+            }
+            for name, each in scores.items()
+        }
+        trials.append(Trial("mnist", {}, {}, cb_warp.model(gamma), columns))
+    return Evidence({"warp": trials}, {}, None, MADE)
+
+
+def warp_verdicts(found: Evidence) -> list[str]:
+    """Of order, gap, neighbours, and the three of the collapse."""
+    return [str(f.verdict) for f in cb_warp.conclude(found).findings[:6]]
+
+
+@pytest.mark.parametrize(
+    "given, differs",
+    [
+        ({}, ()),
+        ({"closed": 1.1}, (0,)),
+        ({"closed": 0.5}, (1,)),
+        ({"lead": -0.02}, (2,)),
+        ({"kl": {cb_poster.BCE: 0.4, cb_poster.CB: 0.4}}, (3,)),
+        ({"kl": {cb_poster.BCE: 0.15, cb_poster.CB: 0.5}}, (4,)),
+        ({"kl": {cb_poster.BCE: 0.3, cb_poster.CB: 0.35}}, (5,)),
+    ],
+)
+def test_the_warp_sweep_is_judged_as_it_was_said_to_be(
+    given: dict, differs: tuple[int, ...]
+) -> None:
+    found = warp_verdicts(warped_scores(**given))
+    assert found == ["differs" if k in differs else "reproduced" for k in range(6)]
+
+
+def test_what_an_empty_code_explains_is_said() -> None:
+    """Only where the codes are empty is that the reason."""
+    empty = {cb_poster.BCE: 0.3, cb_poster.CB: 0.3}
+    order, _, near, *_ = cb_warp.conclude(
+        warped_scores(closed=1.1, lead=-0.02, kl=empty)
+    ).findings
+    assert "draw one picture" not in order.reason  # full codes are out of order too
+    assert "collapsed there" not in near.reason  # the least is at a full code
+    found = warped_scores(kl=empty)
+    for trial in found.trials["warp"]:
+        if trial.model == cb_warp.model(0.45):
+            for column, worse in (("test_elbo_cb", -100), (cb_poster.KNN, 0.05)):
+                trial.columns[column][cb_poster.CB] = Arm(np.full(3, worse))
+    order, _, near, *_ = cb_warp.conclude(found).findings
+    assert order.verdict == near.verdict == Verdict.DIFFERS
+    assert "not at gamma = 0.45" in order.reason and "one picture" in order.reason
+    assert "collapsed there, to 0.01 nats" in near.reason
+    assert "least difference is +0.0000" in near.reason
+
+
+def test_the_posters_gap_and_ceiling() -> None:
+    outcome = cb_warp.conclude(warped_scores())
+    gap = outcome.findings[1].published
+    assert gap is not None and gap.value == pytest.approx(0.837, abs=5e-4)
+    area, _ = integrate.quad(lambda x: 1e-4**x * 0.9999 ** (1 - x), 0, 1)
+    assert cb_warp.ceiling() == pytest.approx(784 * np.log(0.9999 / area), rel=1e-9)
+    assert cb_poster.POSTER.shape == (20, 5) and not cb_poster.POSTER.isna().any().any()
+    assert cb_poster.ALL_GAMMAS[0] == -0.5 and cb_poster.ALL_GAMMAS[-1] == 0.45
+    assert "1470 / 1470.0" in outcome.table.loc[2].tolist()[1]
+
+
+def test_the_warps_models_go_by_their_canonical_names() -> None:
+    from lossjax.models import autoencoders
+
+    for gamma in cb_poster.ALL_GAMMAS:
+        assert autoencoders.resolve(cb_warp.model(gamma)).name == cb_warp.model(gamma)
+    assert len(cb_warp.full()["warp"].models) == 20

@@ -1,0 +1,51 @@
+"""The verb `soak` injects every fault once, and finds what is planted."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lossjax.suite.cli.commandline import ROOT
+from lossjax.suite.soak.bench import Outcome
+from lossjax.suite.soak.faults import FAULTS
+
+
+def soak(*arguments: str) -> subprocess.CompletedProcess:
+    environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
+    return subprocess.run(
+        [sys.executable, "-m", "lossjax.suite.cli", "soak", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        timeout=1100,
+    )
+
+
+@pytest.mark.slow
+def test_quick_form_loses_nothing(tmp_path: Path) -> None:
+    log = tmp_path / "soak.json"
+    ended = soak("--quick", f"--log={log}")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "0 not noticed, 0 results lost" in ended.stdout
+    rows = json.loads(log.read_text())
+    assert [row["fault"] for row in rows] == list(FAULTS)
+    assert all(row["injected"] == FAULTS[row["fault"]].quick for row in rows)
+
+
+def test_a_loss_and_a_fault_that_goes_unnoticed_are_counted() -> None:
+    outcome = Outcome()
+    outcome.add(True, False, 2.0, "fine")
+    outcome.add(False, True, 4.0, "bad")
+    assert (outcome.injected, outcome.detected, outcome.lost) == (2, 1, 1)
+    assert outcome.seconds == 3.0
+    assert outcome.trouble == ["detected False, lost True: bad"]
+
+
+def test_unknown_fault_is_one_line() -> None:
+    ended = soak("--only=kiled")
+    assert ended.returncode == 2
+    assert "kiled" in ended.stderr and "killed" in ended.stderr

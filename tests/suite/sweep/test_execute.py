@@ -1,0 +1,120 @@
+"""The executor: what is compiled, and for whom."""
+
+import dataclasses
+import threading
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jax import monitoring
+
+from lossjax.suite import data, protocol
+from lossjax.suite.config import Sweep
+from lossjax.suite.store import results as store
+from lossjax.suite.sweep.executor import Executor, family_of
+from lossjax.training.program import Program
+from lossjax.training.replicas import plan_layout
+
+NAMES = tuple(f"linear_decoder(count=120, noise='gaussian', seed={i})" for i in (0, 1))
+MAIN, PROGRAM = threading.current_thread().name, "jit(sharded)"
+OTHER = "linear_decoder(count=120, noise='laplace')"
+SWEEP = Sweep(
+    datasets=(*NAMES, OTHER),
+    models=("linear_ae",),
+    losses=("mse",),
+    learning_rates=(1e-2,),
+    tuning_seeds=(),
+    seeds=(0, 1),
+    train_steps=5,
+    batch_size=20,
+    latent_dim=2,
+    curve_points=1,
+)
+LAYOUT = plan_layout("cpu", 2, SWEEP.at_once)
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dict[str, data.Dataset]:
+    return {name: data.load(name) for name in SWEEP.datasets}
+
+
+def runs_of(loaded: dict[str, data.Dataset]) -> list[list[store.Run]]:
+    facts = {name: {"fingerprint": d.fingerprint} for name, d in loaded.items()}
+    fixed = protocol.fixed_values(SWEEP, facts, 1)
+    return [
+        list(protocol.plan(SWEEP, cell, {}).pending)
+        for cell in protocol.cells(SWEEP, fixed)
+    ]
+
+
+def test_datasets_of_the_same_shapes_and_noise_share_a_program(
+    loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[Program] = []
+    compile_ = Program.compile
+
+    def counted(self: Program, *arguments: object) -> None:
+        compiled.append(self)
+        compile_(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Program, "compile", counted)
+    (tmp_path / "runs").mkdir()
+    grid = runs_of(loaded)
+    families = [family_of(runs[0]) for runs in grid]
+    together = Executor(SWEEP, loaded, tmp_path, print, LAYOUT)
+    for family in families:
+        together.prepare(family)
+    scores = []
+    for runs in grid:
+        results = list(together.train(runs, lambda steps: None))
+        scores.append([r.metrics["test_mse"] for r in results])
+    assert len(compiled) == 2, "one for each law of noise"
+    assert scores[0] != scores[1], "the program holds no images"
+
+    alone = Executor(SWEEP, loaded, tmp_path, print, LAYOUT)
+    alone.prepare(families[1])
+    results = list(alone.train(grid[1], lambda steps: None))
+    assert [r.metrics["test_mse"] for r in results] == scores[1]
+
+
+def test_what_no_family_needs_is_forgotten(loaded, tmp_path: Path) -> None:
+    families = [family_of(runs[0]) for runs in runs_of(loaded)]
+    made = Executor(SWEEP, loaded, tmp_path, print, LAYOUT)
+    for family in families:
+        made.prepare(family)
+    made.keep(families[1:2])
+    assert set(made._resident) == {NAMES[1]} and len(made._programs) == 1
+    assert made.ready(families[0]) == made.ready(families[1])
+    with pytest.raises(KeyError):
+        made.ready(families[2])
+
+
+def test_nothing_is_compiled_where_runs_are_trained(tmp_path: Path) -> None:
+    """All programs are compiled ahead, in other threads, and each of them once."""
+    sweep = dataclasses.replace(SWEEP, datasets=("digits",), losses=("bce", "mse"))
+    digits = {"digits": data.load("digits")}
+    (tmp_path / "runs").mkdir()
+    facts = {"digits": {"fingerprint": digits["digits"].fingerprint}}
+    fixed = protocol.fixed_values(sweep, facts, 1)
+    runs = list(
+        protocol.plan(sweep, next(iter(protocol.cells(sweep, fixed))), {}).pending
+    )
+    executor = Executor(sweep, digits, tmp_path, print, LAYOUT)
+    executor.prepare(family_of(runs[0]))
+    compiled: dict[str, list[str]] = defaultdict(list)
+
+    def listen(event: str, duration: float, **about: Any) -> None:
+        if event.endswith("backend_compile_duration"):
+            compiled[threading.current_thread().name].append(about["fun_name"])
+
+    monitoring.register_event_duration_secs_listener(listen)
+    try:
+        results = list(executor.train(runs, lambda steps: None))
+    finally:
+        monitoring.unregister_event_duration_listener(listen)
+    assert {result.status for result in results} == {"ok"}
+    assert all(result.metrics["test_knn_accuracy"] > 0 for result in results)
+    # Not of interest: what jax compiles to move or cut an array, a millisecond each.
+    mine = [name for name in compiled.pop(MAIN, ()) if name == PROGRAM]
+    assert any(PROGRAM in names for names in compiled.values()) and not mine

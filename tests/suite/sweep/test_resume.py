@@ -1,0 +1,144 @@
+"""Interrupted in the middle of a run: it goes on where it was, bit by bit."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lossjax.suite import data, protocol
+from lossjax.suite.cli.commandline import Interrupted
+from lossjax.suite.config import Sweep
+from lossjax.suite.store import checkpoint
+from lossjax.suite.store import results as store
+from lossjax.suite.sweep.executor import Executor, family_of
+from lossjax.training.replicas import Layout, plan_layout
+
+SNR = "diag_gradient_snr"
+SWEEP = Sweep(
+    losses=("bce",),
+    learning_rates=(3e-3,),
+    tuning_seeds=(),
+    seeds=(0, 1),
+    train_steps=9,
+    curve_points=3,
+    width=(4,),
+    latent_dim=2,
+)
+PLANNED = plan_layout("cpu", 2, SWEEP.at_once)
+
+
+@pytest.fixture(scope="module")
+def grid() -> tuple[dict[str, data.Dataset], list[store.Run]]:
+    digits = data.load("digits")
+    fixed = protocol.fixed_values(
+        SWEEP, {"digits": {"fingerprint": digits.fingerprint}}, 1
+    )
+    cell = next(protocol.cells(SWEEP, fixed))
+    return {"digits": digits}, list(protocol.plan(SWEEP, cell, {}).pending)
+
+
+def executor(grid, out: Path, said: list[str], layout: Layout = PLANNED) -> Executor:
+    (out / "runs").mkdir(exist_ok=True)
+    made = Executor(SWEEP, grid[0], out, said.append, layout)
+    made.prepare(family_of(grid[1][0]))
+    return made
+
+
+def outcome(results: list[store.Result]) -> list[str]:
+    """Everything but provenance, as canonical text."""
+    return [store.canonical(r.to_json() | {"provenance": {}}) for r in results]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(grid, tmp_path_factory) -> list[str]:
+    made = executor(grid, tmp_path_factory.mktemp("whole"), [])
+    return outcome(list(made.train(grid[1], lambda steps: None)))
+
+
+@pytest.mark.slow
+def test_smaller_programs_give_the_same_bits(grid, undisturbed, tmp_path: Path) -> None:
+    """Where runs are mapped one after the other, however few a program takes."""
+    made = executor(grid, tmp_path, [], Layout(1, 1, "map"))
+    found = [r for run in grid[1] for r in made.train([run], lambda steps: None)]
+    for text, result in zip(undisturbed, found, strict=True):
+        # The host sums it over all slots' gradients at once.
+        snr = json.loads(text)["metrics"].get(SNR)
+        assert result.metrics[SNR] == pytest.approx(snr, rel=1e-12)
+        result.metrics[SNR] = snr
+    assert outcome(found) == undisturbed
+
+
+class StopAt:
+    """A tick that interrupts once so many steps of one run are done."""
+
+    def __init__(self, step: int, runs: int) -> None:
+        self.left = step * runs
+
+    def __call__(self, steps: int) -> None:
+        self.left -= steps
+        if self.left <= 0:
+            raise Interrupted("test")
+
+
+@pytest.mark.parametrize("step", [1, 4, 9])
+def test_resumed_is_bitwise_the_undisturbed_run(
+    grid, undisturbed, tmp_path: Path, step: int
+) -> None:
+    first, said = executor(grid, tmp_path, []), []
+    with pytest.raises(Interrupted):
+        list(first.train(grid[1], StopAt(step, 2)))
+    again = executor(grid, tmp_path, said)
+    at = [again.step_of(run) for run in grid[1]]
+    assert at[0] == at[1] and step <= at[0] <= 9
+    assert outcome(list(again.train(grid[1], lambda steps: None))) == undisturbed
+    assert said == []
+
+
+def test_a_damaged_state_is_named_and_begun_again(
+    grid, undisturbed, tmp_path: Path
+) -> None:
+    made = executor(grid, tmp_path, [])
+    with pytest.raises(Interrupted):
+        list(made.train(grid[1], StopAt(4, 2)))
+    generator = np.random.default_rng(0)
+    path = tmp_path / "runs" / grid[1][0].run_id / "state.npz"
+    whole = path.read_bytes()
+    for _ in range(50):
+        bad = bytearray(whole)
+        place = generator.integers(len(bad) * 8)
+        bad[place // 8] ^= 1 << (place % 8)
+        path.write_bytes(bad)
+        with pytest.raises(ValueError, match="state.npz"):
+            checkpoint.read(tmp_path, grid[1][0], made._saved.made_by)
+    for cut in np.linspace(0, len(whole) - 1, 20, dtype=int):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(ValueError, match="state.npz"):
+            checkpoint.read(tmp_path, grid[1][0], made._saved.made_by)
+    said: list[str] = []
+    again = executor(grid, tmp_path, said)
+    assert [again.step_of(run) for run in grid[1]][0] == 0
+    assert len(said) == 1 and "state.npz" in said[0] and "begun again" in said[0]
+    assert outcome(list(again.train(grid[1][:1], lambda _: None))) == undisturbed[:1]
+
+
+def test_a_state_made_by_other_software_is_not_gone_on_with(
+    grid, tmp_path: Path
+) -> None:
+    made = executor(grid, tmp_path, [])
+    with pytest.raises(Interrupted):
+        list(made.train(grid[1], StopAt(4, 2)))
+    run = grid[1][0]
+    assert checkpoint.read(tmp_path, run, made._saved.made_by) is not None
+    other = made._saved.made_by | {"numerics": 0}
+    assert checkpoint.read(tmp_path, run, other) is None
+
+
+def test_a_state_of_another_run_is_refused(grid, tmp_path: Path) -> None:
+    made = executor(grid, tmp_path, [])
+    with pytest.raises(Interrupted):
+        list(made.train(grid[1], StopAt(4, 2)))
+    one, two = (tmp_path / "runs" / run.run_id / "state.npz" for run in grid[1])
+    one.write_bytes(two.read_bytes())
+    with pytest.raises(ValueError, match="is of run"):
+        checkpoint.read(tmp_path, grid[1][0], made._saved.made_by)

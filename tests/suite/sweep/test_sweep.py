@@ -1,0 +1,321 @@
+"""The verb `sweep`, as a user types it."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lossjax import NUMERICS
+from lossjax.suite.cli.commandline import ROOT
+from lossjax.suite.config import UserError
+from lossjax.suite.store import results as store
+from lossjax.suite.sweep import setup as program
+
+SMALL = (
+    "--config.losses=bce,mse",
+    "--config.learning_rates=1e-3,1e-2,1e-1",
+    "--config.tuning_seeds=100",
+    "--config.seeds=0,1,2",
+    "--config.train_steps=6",
+    "--config.curve_points=2",
+    "--config.width=4,4",
+    "--config.latent_dim=2",
+)
+
+
+def sweep(*arguments: str, **more: str) -> subprocess.CompletedProcess:
+    """Run the program; stdout and stderr as text."""
+    return subprocess.run(
+        [sys.executable, "-m", "lossjax.suite.cli", "sweep", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment(**more),
+        timeout=600,
+    )
+
+
+def environment(**more: str) -> dict[str, str]:
+    base = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
+    return base | {"PYTHONPATH": str(ROOT), "COLUMNS": "100", **more}
+
+
+def tables(out: Path) -> dict[str, str]:
+    """Name -> sha256 of every table of a report."""
+    return {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted((out / "report" / "tables").iterdir())
+    }
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory) -> Path:
+    """A small sweep, finished."""
+    out = tmp_path_factory.mktemp("sweep") / "out"
+    ended = sweep(*SMALL, f"--out={out}")
+    assert ended.returncode == 0, ended.stderr + ended.stdout
+    first, *_, last = ended.stdout.strip().splitlines()
+    assert first.startswith("cpu: ")
+    assert last == f"report: {out / 'report' / 'index.html'}"
+    assert "a program trains up to " in ended.stdout
+    assert "digits / conv_ae / bce: rate" in ended.stdout
+    assert "ssim on test images" in ended.stdout
+    return out
+
+
+def test_what_a_sweep_leaves(done: Path) -> None:
+    results = store.load(done)
+    assert results.damaged == {}
+    described = store.read_sweep(done)
+    assert described["losses"] == ["bce", "mse"]
+    final = [r for r in results.results.values() if r.run.stage == "final"]
+    assert len(final) == 6
+    for result in final:
+        assert result.status == "ok"
+        for metric in described["metrics"]:
+            assert 0 <= abs(result.metrics[f"test_{metric}"]) < 100, metric
+        for name in described["diagnostics"]:
+            value = result.metrics[f"diag_{name}"]
+            assert 0 <= value < 1e4 or name == "steps_to_quarter", name
+        assert result.gallery is not None and result.gallery.shape == (8, 8, 8, 1)
+        assert result.curve["step"] == [3.0, 6.0]
+        assert result.provenance["numerics"] == NUMERICS
+        assert result.provenance["layout"]["mapping"] == "map"
+        assert result.provenance["sharing"] == ["bce", "mse"]
+        assert result.provenance["steps_per_call"] >= 1
+    tuning = [r for r in results.results.values() if r.run.stage == "tune"]
+    assert len(tuning) >= 6
+    assert all(name.startswith("val_") for r in tuning for name in r.metrics)
+    summary = json.loads((done / "report" / "summary.json").read_text())
+    assert summary["schema"] == 1
+
+
+def test_again_trains_nothing(done: Path) -> None:
+    before = {f: f.stat().st_mtime_ns for f in done.glob("runs/*/result.json")}
+    held = tables(done)
+    ended = sweep(*SMALL, f"--out={done}")
+    assert ended.returncode == 0
+    assert "are stored; nothing to train" in ended.stdout
+    assert {f: f.stat().st_mtime_ns for f in done.glob("runs/*/result.json")} == before
+    assert tables(done) == held
+
+
+@pytest.mark.slow
+def test_a_changed_config_trains_what_is_new_and_never_reuses(done: Path) -> None:
+    ended = sweep(*SMALL, "--config.train_steps=7", "--dry_run", f"--out={done}")
+    assert "12 runs of 7 steps, 12 to train" in ended.stdout
+    ended = sweep(*SMALL, "--config.seeds=0,1,2,3", "--dry_run", f"--out={done}")
+    assert "14 runs of 6 steps, 2 to train" in ended.stdout
+
+
+def test_dry_run_trains_nothing(tmp_path: Path) -> None:
+    ended = sweep(*SMALL, "--dry_run", f"--out={tmp_path / 'out'}")
+    assert ended.returncode == 0 and not (tmp_path / "out").exists()
+    assert "digits / conv_ae / bce: 3 tuning runs, 3 final runs" in ended.stdout
+    assert "nothing was trained" in ended.stdout
+
+
+@pytest.mark.slow
+def test_shards_in_any_order_equal_the_whole(done: Path, tmp_path: Path) -> None:
+    ended = sweep(*SMALL, "--shard=1/2", f"--out={tmp_path}")
+    assert ended.returncode == 0
+    assert "bce" in ended.stdout and "missing" in ended.stdout
+    ended = sweep(*SMALL, "--shard=0/2", f"--out={tmp_path}")
+    assert ended.returncode == 0
+    assert tables(tmp_path) == tables(done)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_says_how_to_go_on_and_loses_nothing(
+    tmp_path: Path, done: Path, number: signal.Signals
+) -> None:
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "lossjax.suite.cli",
+            "sweep",
+            *SMALL,
+            f"--out={tmp_path}",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment(),
+    )
+    while not list(tmp_path.glob("runs/*/result.json")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(number)
+    began = time.monotonic()
+    out, error = process.communicate(timeout=60)
+    assert process.returncode == 75, (out, error)
+    assert time.monotonic() - began < 30
+    line = error.strip().splitlines()[-1]
+    assert "to go on: ./run.sh sweep" in line and str(tmp_path) in line
+    kept = {f: f.stat().st_mtime_ns for f in tmp_path.glob("runs/*/result.json")}
+    assert sweep(*SMALL, f"--out={tmp_path}").returncode == 0
+    for file, stamp in kept.items():
+        assert file.stat().st_mtime_ns == stamp, "a finished run was trained twice"
+    assert tables(tmp_path) == tables(done)
+
+
+@pytest.mark.slow
+def test_a_damaged_result_is_trained_again(done: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(done, out)
+    victim = sorted(out.glob("runs/*/result.json"))[3]
+    victim.write_text(victim.read_text().replace("0", "1", 5))
+    ended = sweep(*SMALL, f"--out={out}")
+    assert ended.returncode == 0
+    assert "runs are stored and kept" in ended.stdout
+    assert f"damaged, not used: {victim.relative_to(out)}: " in ended.stdout
+    assert store.load(out).damaged == {}
+    assert tables(out) == tables(done)
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_is_a_row_and_the_others_go_on(tmp_path: Path) -> None:
+    """What cannot be computed, here for want of memory, fails its own runs only."""
+    code = (
+        "import sys\n"
+        "from lossjax.suite.sweep import executor, setup\n"
+        "whole = executor.Executor.train\n"
+        "def train(self, runs, tick):\n"
+        "    if runs[0].loss == 'mse': raise RuntimeError('RESOURCE_EXHAUSTED: 9 GB')\n"
+        "    return whole(self, runs, tick)\n"
+        "executor.Executor.train = train\n"
+        "sys.exit(setup.main(sys.argv[1:]))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *SMALL, f"--out={tmp_path}"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment(),
+        timeout=600,
+    )
+    assert ended.returncode == 1, ended.stderr
+    assert "failed: RuntimeError: RESOURCE_EXHAUSTED" in ended.stdout
+    statuses = {(r.run.loss, r.status) for r in store.load(tmp_path).results.values()}
+    assert statuses == {("bce", "ok"), ("mse", "failed")}
+
+
+BAD = {
+    "--config.losses=bce,hubber": ["unknown loss 'hubber'", "huber"],
+    "--config.losses=huber(delta=-1)": ["huber", "delta=-1", "between"],
+    "--config.losses=huber(delta=__import__('os'))": ["huber", "delta"],
+    "--config.losses=huber(delta=0.1),huber": ["'huber'", "twice"],
+    "--config.datasets=digts": ["digts", "digits"],
+    "--config.datasets=idx:/nowhere/at/all": ["/nowhere/at/all"],
+    "--config.models=conv": ["model", "'conv'", "conv_ae"],
+    "--config.primary_metric=sim": ["primary_metric", "'sim'", "ssim"],
+    "--config.los=bce": ["config field 'los'", "losses"],
+    "--config=configs/nothing.py": ["config file", "configs/digits.py"],
+    "--config.learning_rates=0": ["learning_rates = 0"],
+    "--config.learning_rates=fast": ["learning_rates = 'fast'"],
+    "--config.seeds=()": ["config.seeds", "not be empty"],
+    "--config.tuning_seeds=0": ["config.tuning_seeds", "config.seeds"],
+    "--config.batch_size=2000": ["config.batch_size = 2000", "1197"],
+    "--shard=3/3": ["--shard=3/3", "0/3"],
+    "--platform=gpx": ["--platform", "gpu"],
+    "--outt=x": ["--outt", "--out"],
+    "stray": ["stray argument 'stray'"],
+}
+
+
+@pytest.mark.parametrize("argument", BAD, ids=str)
+def test_bad_input_is_refused_before_anything_is_written(
+    tmp_path: Path, argument: str
+) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(UserError) as refusal:
+        program.main([argument, f"--out={out}"])
+    for word in BAD[argument]:
+        assert word in str(refusal.value)
+    assert not out.exists()
+
+
+def test_bad_input_is_one_line_and_exit_2(tmp_path: Path) -> None:
+    (tmp_path / "empty.py").write_text("x = 1")
+    for argument in ("--config.losses=bcd", f"--config={tmp_path / 'empty.py'}"):
+        ended = sweep(argument, f"--out={tmp_path / 'out'}")
+        assert ended.returncode == 2, ended.stderr
+        assert len(ended.stderr.strip().splitlines()) == 1, ended.stderr
+        assert ended.stderr.startswith("lossjax: ") and ended.stdout == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_out_that_is_a_file_or_not_writable_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    for out in (file, file / "deeper"):
+        with pytest.raises(UserError, match=f"{file} is a file"):
+            program.main([*SMALL, f"--out={out}"])
+    assert file.read_text() == "mine"
+    ended = sweep(*SMALL, "--out=/proc/lossjax")
+    assert ended.returncode == 2 and "cannot be made" in ended.stderr
+
+
+def test_out_of_other_things_is_refused_before_anything_is_trained(
+    tmp_path: Path, done: Path
+) -> None:
+    """A repository, and a report that somebody writes a thesis in."""
+    repository, results = tmp_path / "repository", tmp_path / "results"
+    repository.mkdir()
+    (repository / ".env.local").write_text("mine")
+    shutil.copytree(done, results)
+    (results / "report" / "thesis.tex").write_text("mine")
+    for out, said in (
+        (repository, "holds .env.local and no sweep.json"),
+        (results, "report/thesis.tex was not written by this suite"),
+    ):
+        before = {f: f.stat().st_mtime_ns for f in out.rglob("*")}
+        for more in ([], ["--dry_run"]):
+            with pytest.raises(UserError, match=said):
+                program.main([*SMALL, f"--out={out}", *more])
+        assert {f: f.stat().st_mtime_ns for f in out.rglob("*")} == before
+
+
+@pytest.mark.slow
+def test_a_platform_that_computes_wrong_numbers_is_exit_70(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    off = "--xla_cpu_experimental_ynn_fusion_type=dot"
+    ended = sweep(*SMALL, f"--out={out}", XLA_FLAGS=off)
+    if ended.returncode == 0:
+        pytest.skip("this XLA is right even so")
+    assert ended.returncode == 70, ended.stderr
+    assert "self-test" in ended.stderr and len(ended.stderr.splitlines()) == 1
+    assert not out.exists()
+
+
+def test_ctrl_c_while_it_starts_is_one_line() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lossjax.suite.cli", "sweep", *SMALL],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment(),
+    )
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert error.strip() == "lossjax: stopped; nothing had begun"
+
+
+def test_help_helps() -> None:
+    ended = sweep("--help")
+    assert ended.returncode == 0
+    for word in ("./run.sh sweep", "--out", "--shard", "--dry_run", "--config.FIELD"):
+        assert word in ended.stdout

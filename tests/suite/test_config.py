@@ -1,0 +1,200 @@
+"""Config fields: what is taken, what is refused, and in which words."""
+
+import dataclasses
+import runpy
+
+import pytest
+from absl import flags
+
+from lossjax.suite import config
+from lossjax.suite.cli.commandline import ROOT, parse_sweep
+from lossjax.suite.config import Sweep, UserError
+from lossjax.suite.sweep import setup as program
+
+CONFIGS = sorted(ROOT.glob("configs/*.py"))
+
+
+def parse(*arguments: str) -> Sweep:
+    values = flags.FlagValues()
+    return parse_sweep(values, list(arguments), "configs/digits.py", "usage")[1]
+
+
+def test_defaults_are_those_of_the_dataclass() -> None:
+    assert config.resolve(config.sweep()) == Sweep()
+
+
+def test_json_round_trip() -> None:
+    sweep = Sweep(losses=("bce", "huber(delta=0.05)"), image_size=16)
+    assert Sweep.from_json(sweep.to_json()) == sweep
+
+
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
+def test_shipped_config_loads_and_says_what_it_is(file) -> None:
+    config.resolve(runpy.run_path(str(file))["get_config"]())
+    text = file.read_text()
+    for word in ("Command: ./run.sh sweep", "Device and time:", "Data:"):
+        assert word in text, f"{file.name} lacks {word!r}"
+
+
+@pytest.mark.parametrize(
+    "text, axis",
+    [
+        ("bce,huber(delta=0.1)", ("bce", "huber(delta=0.1)")),
+        ("barron(alpha=1, scale=0.1),mse", ("barron(alpha=1, scale=0.1)", "mse")),
+        ("('bce', 'mse')", ("bce", "mse")),
+        ("(bce, mse)", ("bce", "mse")),
+        ("['a']", ("a",)),
+        ("1e-3,3e-3", (1e-3, 3e-3)),
+        ("(0, 1, 2)", (0, 1, 2)),
+        ("7", (7,)),
+        ("idx:/a b/c,digits", ("idx:/a b/c", "digits")),
+        ("bce,", ("bce", "")),
+    ],
+)
+def test_axis_is_read(text: str, axis: tuple) -> None:
+    assert config.parse_axis(text) == axis
+
+
+def test_every_field_can_be_overridden() -> None:
+    sweep = parse(
+        "--config=configs/digits.py",
+        "--config.datasets=idx:DIR",
+        "--config.models=mlp_ae,linear_ae",
+        "--config.losses=bce,huber(delta=0.1)",
+        "--config.learning_rates=1e-3,1",
+        "--config.seeds=5",
+        "--config.tuning_seeds=(7, 8)",
+        "--config.train_steps=3",
+        "--config.batch_size=4",
+        "--config.latent_dim=2",
+        "--config.width=4,8",
+        "--config.hidden=9",
+        "--config.image_size=32",
+        "--config.channels=3",
+        "--config.max_examples=100",
+        "--config.group_by=parent",
+        "--config.optimiser=sgd",
+        "--config.head_scale=3",
+        "--config.start_logit=-8",
+        "--config.schedule=constant",
+        "--config.precision=float32",
+        "--config.primary_metric=mse",
+        "--config.curve_points=2",
+    )
+    assert sweep == Sweep(
+        datasets=("idx:DIR",),
+        models=("mlp_ae", "linear_ae"),
+        losses=("bce", "huber(delta=0.1)"),
+        learning_rates=(1e-3, 1.0),
+        seeds=(5,),
+        tuning_seeds=(7, 8),
+        train_steps=3,
+        batch_size=4,
+        latent_dim=2,
+        width=(4, 8),
+        hidden=(9,),
+        image_size=32,
+        channels=3,
+        max_examples=100,
+        group_by="parent",
+        optimiser="sgd",
+        head_scale=3.0,
+        start_logit=-8.0,
+        schedule="constant",
+        primary_metric="mse",
+        curve_points=2,
+    )
+    changed = [
+        field.name
+        for field in dataclasses.fields(Sweep)
+        if getattr(sweep, field.name) != getattr(Sweep(), field.name)
+    ]
+    assert set(changed) == {f.name for f in dataclasses.fields(Sweep)} - {"precision"}
+
+
+@pytest.mark.parametrize(
+    "argument, words",
+    [
+        ("--config.los=bce", ["config field 'los'", "did you mean 'losses'"]),
+        ("--config=configs/digit.py", ["config file", "configs/digits.py"]),
+        ("--config=configs", ["config file 'configs'", "configs/digits.py"]),
+        ("--cofnig=x", ["--cofnig", "--config"]),
+        ("stray", ["stray argument 'stray'"]),
+        ("--config.train_steps=abc", ["train_steps", "abc"]),
+        ("--config.train_steps=0", ["config.train_steps = 0", "from 1"]),
+        ("--config.train_steps=1.5", ["train_steps", "1.5"]),
+        ("--config.learning_rates=0", ["config.learning_rates = 0", "(0, 1e9]"]),
+        ("--config.learning_rates=-1", ["config.learning_rates = -1"]),
+        ("--config.learning_rates=nan", ["config.learning_rates", "nan"]),
+        ("--config.learning_rates=inf", ["config.learning_rates", "inf"]),
+        ("--config.learning_rates=fast", ["config.learning_rates = 'fast'"]),
+        ("--config.learning_rates=True", ["config.learning_rates = True"]),
+        ("--config.learning_rates=()", ["config.learning_rates", "not be empty"]),
+        ("--config.learning_rates=1e-3,0.001", ["config.learning_rates", "twice"]),
+        ("--config.losses=", ["config.losses", "must be names"]),
+        ("--config.losses=bce,bce", ["config.losses", "'bce' twice"]),
+        ("--config.losses=bce,,mse", ["config.losses", "must be names"]),
+        ("--config.seeds=-1", ["config.seeds = -1", "whole number"]),
+        ("--config.seeds=0,1.5", ["config.seeds = 1.5"]),
+        ("--config.seeds=1,1", ["config.seeds", "1 twice"]),
+        ("--config.seeds=2147483648", ["config.seeds"]),
+        ("--config.tuning_seeds=0,99", ["config.tuning_seeds", "config.seeds"]),
+        ("--config.batch_size=0", ["config.batch_size = 0"]),
+        ("--config.latent_dim=-3", ["config.latent_dim = -3"]),
+        ("--config.width=()", ["config.width"]),
+        ("--config.width=0", ["config.width"]),
+        ("--config.hidden=a", ["config.hidden"]),
+        ("--config.channels=2", ["config.channels = 2", "1 or 3"]),
+        ("--config.image_size=1", ["config.image_size = 1"]),
+        ("--config.max_examples=5", ["config.max_examples = 5", "12"]),
+        ("--config.group_by=day", ["config.group_by = 'day'", "'parent'"]),
+    ],
+)
+def test_bad_input_is_one_line_that_names_it(argument: str, words: list[str]) -> None:
+    with pytest.raises(UserError) as refusal:
+        parse(argument)
+    text = " ".join(str(refusal.value).split())
+    for word in words:
+        assert word in text
+
+
+@pytest.mark.parametrize(
+    "body, word",
+    [
+        ("import nothing_there", "nothing_there"),
+        ("def get_config():\n    return 1 / 0", "ZeroDivisionError"),
+        ("def get_config(", "SyntaxError"),
+    ],
+)
+def test_broken_config_file_is_one_line(tmp_path, body: str, word: str) -> None:
+    file = tmp_path / "broken.py"
+    file.write_text(body)
+    with pytest.raises(UserError, match=word):
+        parse(f"--config={file}")
+
+
+def test_config_with_an_unknown_field_is_refused(tmp_path) -> None:
+    file = tmp_path / "odd.py"
+    file.write_text(
+        "from ml_collections import ConfigDict\n"
+        "def get_config():\n    return ConfigDict({'steps': 3})\n"
+    )
+    with pytest.raises(UserError, match="config field 'steps'.*train_steps"):
+        parse(f"--config={file}")
+
+
+def test_a_field_that_says_nothing_is_not_part_of_what_a_run_is() -> None:
+    assert "max_examples" not in Sweep().fixed()
+    assert Sweep(max_examples=50).fixed()["max_examples"] == 50
+
+
+def test_one_rate_needs_no_tuning_seeds() -> None:
+    assert Sweep(learning_rates=(1e-3,), tuning_seeds=()).tuning_seeds == ()
+    with pytest.raises(UserError, match="tuning_seeds"):
+        Sweep(learning_rates=(1e-3, 1e-2), tuning_seeds=())
+
+
+def test_a_precision_that_is_not_known_is_named() -> None:
+    with pytest.raises(UserError, match="config.precision 'float23': did you mean"):
+        program.checked(Sweep(precision="float23"))
+    assert program.checked(Sweep(precision="bfloat16")).precision == "bfloat16"

@@ -1,0 +1,321 @@
+"""`verify` passes a true report and names each planted corruption."""
+
+import csv
+import dataclasses
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import stored_sweeps
+
+from lossjax.suite import statistics
+from lossjax.suite.cli.commandline import ROOT
+from lossjax.suite.config import Sweep, UserError
+from lossjax.suite.report.build import build
+from lossjax.suite.store import results as store
+from lossjax.suite.store.results import Result
+from lossjax.suite.verify import agreement, recomputation
+
+SWEEP = Sweep(
+    losses=("bce", "mae"),
+    learning_rates=(3e-3,),
+    seeds=tuple(range(6)),
+    tuning_seeds=(1000,),
+)
+
+
+@pytest.fixture(scope="module")
+def true(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("true")
+    stored_sweeps.write(out, SWEEP)
+    build(out)
+    return out
+
+
+@pytest.fixture
+def copy(true: Path, tmp_path: Path) -> Path:
+    out = tmp_path / "out"
+    shutil.copytree(true, out)
+    return out
+
+
+def edit(path: str, old: str, new: str) -> Callable[[Path], None]:
+    def change(out: Path) -> None:
+        text = (out / path).read_text(encoding="utf-8")
+        assert old in text
+        (out / path).write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    return change
+
+
+def first(out: Path) -> Result:
+    """mae's run of seed 2."""
+    results = store.load(out).results.values()
+    return next(r for r in results if (r.run.loss, r.run.seed) == ("mae", 2))
+
+
+def forge(**changes: object) -> Callable[[Path], None]:
+    """A result replaced by another one with a valid sha256."""
+
+    def change(out: Path) -> None:
+        store.write_result(out, dataclasses.replace(first(out), **changes))  # type: ignore[arg-type]
+
+    return change
+
+
+def flip_a_bit(out: Path) -> None:
+    path = out / "runs" / first(out).run.run_id / "result.json"
+    data = bytearray(path.read_bytes())
+    data[data.index(b"0.0") + 2] ^= 1
+    path.write_bytes(data)
+
+
+def lose_a_run(out: Path) -> None:
+    shutil.rmtree(out / "runs" / first(out).run.run_id)
+
+
+def lose_a_file(out: Path) -> None:
+    (out / "runs" / first(out).run.run_id / "result.json").unlink()
+
+
+def other_numerics(out: Path) -> None:
+    result = first(out)
+    fixed = dict(result.run.fixed) | {"numerics": 2}
+    run = dataclasses.replace(result.run, fixed=fixed)
+    store.write_result(out, dataclasses.replace(result, run=run))
+
+
+def other_precision(out: Path) -> None:
+    result = first(out)
+    fixed = dict(result.run.fixed) | {"precision": "bfloat16"}
+    run = dataclasses.replace(result.run, fixed=fixed)
+    store.write_result(out, dataclasses.replace(result, run=run))
+
+
+def cut_a_picture(out: Path) -> None:
+    path = out / "report/figures/ranking-digits-conv_ae.png"
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def drop_a_table(out: Path) -> None:
+    (out / "report/tables/ranking.tex").unlink()
+
+
+def add_a_table(out: Path) -> None:
+    (out / "report/tables/better.md").write_text("| bce wins |\n")
+
+
+def raise_a_score(out: Path) -> None:
+    path = out / "report/summary.json"
+    summary = json.loads(path.read_text())
+    metrics = summary["datasets"]["digits"]["models"]["conv_ae"]["metrics"]
+    metrics["mse"]["ranking"][1]["center"] *= 1.001
+    path.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("corrupt", "named"),
+    [
+        (flip_a_bit, "its sha256 does not match its content"),
+        (lose_a_run, "digits / conv_ae / mae: 1 run missing"),
+        (lose_a_file, "holds no result.json"),
+        (other_numerics, "mixed NUMERICS: the sweep has 1"),
+        (forge(provenance={"layout": "1 device"}), "mixed layout in one comparison"),
+        (forge(kept=None, metrics={"test_mse": 0.5}), "report/rows.csv: line"),
+        (forge(metrics={"test_mse": 0.5}), "its groups of test images give mse 0.01"),
+        (other_precision, "mixed precision: the sweep has float32"),
+        (edit("sweep.json", '"value": 0.01', '"value": 0.1'), "sweep.json: its sha256"),
+        (raise_a_score, "metrics/mse/ranking/mae/center is 0.0139"),
+        (edit("report/rows.csv", ",0.0137,", ",0.0138,"), "val_mse: '0.0138', the"),
+        (edit("report/tables/ranking.csv", ",6,", ",7,"), "n: '7', the stored runs"),
+        (edit("report/tables/ranking.md", "best ", "beat "), "ranking.md: line"),
+        (edit("report/index.html", "best", "worst"), "report/index.html: line"),
+        (
+            edit("report/figures/learning-digits-conv_ae.svg", "L ", "M "),
+            "learning-digits-conv_ae.svg: line",
+        ),
+        (cut_a_picture, "ranking-digits-conv_ae.png: not the picture"),
+        (drop_a_table, "report/tables/ranking.tex: missing"),
+        (add_a_table, "report/tables/better.md: no part of this report"),
+    ],
+)
+def test_a_corruption_is_named(
+    copy: Path,
+    corrupt: Callable[[Path], None],
+    named: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    corrupt(copy)
+    assert recomputation.main([f"--out={copy}"]) == 1
+    said = capsys.readouterr().out
+    assert named in said, said
+    assert said.splitlines()[-1].endswith(("mismatch", "mismatches"))
+
+
+def test_a_true_report_is_verified(
+    true: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(true.rglob("*"))
+    assert recomputation.main([f"--out={true}"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("verified: 12 stored runs and every number of ")
+    assert sorted(true.rglob("*")) == before
+
+
+def nudged(value: object, by: float) -> object:
+    """What another processor could have written, where `by` is a few last bits."""
+    if isinstance(value, float):
+        return value * (1 + by)
+    if isinstance(value, dict):
+        return {key: nudged(item, by) for key, item in value.items()}
+    return [nudged(item, by) for item in value] if isinstance(value, list) else value
+
+
+def nudge_summary(out: Path, by: float) -> None:
+    path = out / "report/summary.json"
+    path.write_text(json.dumps(nudged(json.loads(path.read_text()), by)))
+
+
+def nudge_table(out: Path, by: float) -> None:
+    path = out / "report/tables/ranking.csv"
+    table = list(csv.reader(path.read_text().splitlines()))
+    place = table[0].index("behind_images_low")
+    for row in table[1:]:
+        row[place] = str(nudged(float(row[place]), by)) if row[place] else ""
+    path.write_text("".join(",".join(row) + "\n" for row in table))
+
+
+def nudge_drawings(out: Path, by: float) -> None:
+    """The last of the digits that coordinates are written with."""
+    step = 1e-6 if by < 1e-12 else 1e-3
+    for path in (
+        out / "report/index.html",
+        out / "report/figures/learning-digits-conv_ae.svg",
+    ):
+        text, count = re.subn(
+            r"L (\d+\.\d+) ",
+            lambda match: f"L {float(match[1]) + step:.6f} ",
+            path.read_text(encoding="utf-8"),
+        )
+        assert count
+        path.write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize("nudge", [nudge_summary, nudge_table, nudge_drawings])
+def test_last_bits_of_another_processor_are_no_mismatch(
+    copy: Path, nudge: Callable[[Path, float], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    nudge(copy, 4e-15)
+    assert recomputation.main([f"--out={copy}"]) == 0
+    assert "computed numbers agree to a relative 1e-09" in capsys.readouterr().out
+    nudge(copy, 1e-8)
+    assert recomputation.main([f"--out={copy}"]) == 1
+    assert "the stored runs give" in capsys.readouterr().out
+
+
+def test_stored_scores_and_rates_are_equal_to_the_last_bit(copy: Path) -> None:
+    edit("report/rows.csv", ",0.003,", ",0.0030000000000000005,")(copy)
+    (found,) = recomputation.problems(copy)
+    assert "learning_rate: '0.0030000000000000005', the stored runs give" in found
+
+
+@pytest.mark.parametrize(
+    ("expected", "found"),
+    [(3, 3.0), (True, 1), ("3", 3), ([1], [1, 2]), ({}, {"a": 1})],
+)
+def test_what_is_no_computed_number_must_be_equal(
+    expected: object, found: object
+) -> None:
+    assert agreement.values(expected, expected) is None
+    assert agreement.values(expected, found) is not None
+    assert agreement.values(found, expected) is not None
+
+
+INTERVALS = """
+import numpy as np
+from lossjax.suite.store.test_images import sizes
+from lossjax.suite.report.imagewise import half_width
+random = np.random.default_rng(0)
+for images in range(280, 320):
+    counts = sizes(images)
+    print(half_width(random.uniform(size=len(counts)), counts).hex())
+"""
+
+
+def test_intervals_over_images_have_the_same_bits_on_every_processor() -> None:
+    """OpenBLAS takes its kernels from the processor, or from this variable."""
+    kernels = ("Prescott", "Haswell") if platform.machine() == "x86_64" else ("",)
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", INTERVALS],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+            env=os.environ | {"OPENBLAS_CORETYPE": kernel},
+        ).stdout
+        for kernel in kernels
+    }
+    assert len(printed) == 1
+
+
+def test_mixed_sources_only_warn(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = first(copy)
+    changed = dict(result.provenance) | {"source": "another"}
+    store.write_result(copy, dataclasses.replace(result, provenance=changed))
+    build(copy)
+    assert recomputation.main([f"--out={copy}"]) == 0
+    assert "2 versions of the source are mixed" in capsys.readouterr().out
+
+
+def test_means_are_recomputed_by_a_second_way(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault in the statistics themselves is in both reports; rows.csv tells."""
+    right = statistics.interval
+
+    def wrong(values: np.ndarray) -> statistics.Interval:
+        found = right(values)
+        return dataclasses.replace(found, center=found.center * 1.001)
+
+    monkeypatch.setattr(statistics, "interval", wrong)
+    build(copy)
+    found = list(recomputation.problems(copy))
+    assert len(found) == 6  # two losses by three metrics
+    assert "digits / conv_ae / bce: ssim is 0.90" in found[0]
+    assert "in rows.csv" in found[0]
+
+
+def test_nothing_to_verify_is_bad_usage(true: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such directory"):
+        recomputation.main([f"--out={tmp_path / 'absent'}"])
+    with pytest.raises(UserError, match="holds no sweep.json"):
+        recomputation.main([f"--out={tmp_path}"])
+    shutil.copy(true / "sweep.json", tmp_path)
+    with pytest.raises(UserError, match="holds no report"):
+        recomputation.main([f"--out={tmp_path}"])
+
+
+@pytest.mark.parametrize(("mapping", "mixed"), [("map", False), ("vmap", True)])
+def test_more_seeds_later_are_no_other_layout(
+    copy: Path, mapping: str, mixed: bool
+) -> None:
+    """Runs mapped one after the other have the bits of runs alone, however many."""
+    for result in store.load(copy).results.values():
+        replicas = 4 + 2 * (result.run.seed % 2)
+        layout = {"devices": 2, "mapping": mapping, "replicas": replicas}
+        provenance = dict(result.provenance) | {"layout": layout}
+        store.write_result(copy, dataclasses.replace(result, provenance=provenance))
+    build(copy)
+    found = [line for line in recomputation.problems(copy) if "mixed layout" in line]
+    assert bool(found) == mixed
