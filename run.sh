@@ -27,7 +27,7 @@ nearest() {
 }
 
 verb=${1:-}
-module=experiments.$verb
+module="lossjax.suite.cli $verb"
 extra=
 case $verb in
     sweep) ;; # trains the grid of --config, writes the report, prints the comparison
@@ -56,4 +56,5 @@ source "$root/requirements/environment.sh"
 prepare_environment $extra
 # Only this clone's modules: neither the user's PYTHONPATH nor the current folder.
 export PYTHONPATH=$root PYTHONSAFEPATH=1
-exec "$venv/bin/python" -m "$module" "$@"
+# shellcheck disable=SC2086
+exec "$venv/bin/python" -m $module "$@"

@@ -13,8 +13,8 @@ Expected: at every warp the test elbo_cb of continuous_bernoulli above the elbo_
 
 from ml_collections import ConfigDict
 
-from experiments.config import sweep
-from experiments.studies import cb_warp
+from experiments import cb_warp
+from lossjax.suite.config import sweep
 
 
 def get_config() -> ConfigDict:

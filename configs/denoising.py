@@ -13,7 +13,7 @@ pixels and with black or white ones; with Gaussian noise mse is best.
 
 from ml_collections import ConfigDict
 
-from experiments.config import sweep
+from lossjax.suite.config import sweep
 
 
 def get_config() -> ConfigDict:

@@ -7,7 +7,7 @@ Data: 1,797 real 8x8 scans of digits that come with scikit-learn; no download.
 
 from ml_collections import ConfigDict
 
-from experiments.config import sweep
+from lossjax.suite.config import sweep
 
 
 def get_config() -> ConfigDict:

@@ -14,8 +14,8 @@ Expected: KL 15.1 nats with bce, 8.6 with mse; a Gaussian of sigma 0.41 has bce'
 
 from ml_collections import ConfigDict
 
-from experiments.config import sweep
-from experiments.studies import matched_scale
+from experiments import matched_scale
+from lossjax.suite.config import sweep
 
 
 def get_config(part: str = "sum") -> ConfigDict:

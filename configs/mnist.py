@@ -9,7 +9,7 @@ Data: MNIST, 55,000 / 5,000 / 10,000 images of 28x28.
 
 from ml_collections import ConfigDict
 
-from experiments.config import sweep
+from lossjax.suite.config import sweep
 
 
 def get_config() -> ConfigDict:

@@ -13,7 +13,7 @@ squared error neither BCE nor half-MSE is shown worse.
 
 from ml_collections import ConfigDict
 
-from experiments.config import sweep
+from lossjax.suite.config import sweep
 
 
 def get_config() -> ConfigDict:

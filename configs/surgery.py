@@ -17,8 +17,8 @@ import dataclasses
 
 from ml_collections import ConfigDict
 
-from experiments.config import sweep, unknown
-from experiments.studies import surgery
+from experiments import surgery
+from lossjax.suite.config import sweep, unknown
 
 
 def get_config(condition: str = "adam-white-tuned") -> ConfigDict:

@@ -11,8 +11,8 @@ Expected: a test elbo of -105.6 +- 1 nats per image (published: 105.59).
 
 from ml_collections import ConfigDict
 
-from experiments.config import sweep
-from experiments.studies import vae_pytorch
+from experiments import vae_pytorch
+from lossjax.suite.config import sweep
 
 
 def get_config() -> ConfigDict:

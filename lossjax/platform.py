@@ -19,8 +19,8 @@ import jax.numpy as jnp
 import jaxlib
 import numpy as np
 
-from lossjax.convolution import convolve
 from lossjax.losses import LOSSES
+from lossjax.models.convolution import convolve
 
 _GUARD = "--xla_cpu_experimental_ynn_fusion_type=-reduce"
 _GUARD_JAXLIB = ((0, 10), (0, 13))  # an XLA that does not know the flag aborts on it

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from experiments import protocol, store
-from experiments.config import Sweep
-from experiments.kept import GROUPS, Kept, Worst
-from experiments.store import Result, Run
+from lossjax.suite import protocol
+from lossjax.suite.config import Sweep
+from lossjax.suite.store import results
+from lossjax.suite.store.results import Result, Run
+from lossjax.suite.store.test_images import GROUPS, Kept, Worst
 
 METRICS = {
     "mse": {
@@ -72,7 +73,7 @@ def describe(sweep: Sweep, images: int = 4, side: int = 8) -> dict[str, Any]:
                 "train": 1197,
                 "validation": 300,
                 "test": 300,
-                "gallery": store.pack(gallery),
+                "gallery": results.pack(gallery),
             }
             for i, name in enumerate(sweep.datasets)
         },
@@ -143,7 +144,7 @@ def write(
     `change` may alter a result, or withhold it (None): that run stays missing.
     """
     described = dict(description or describe(sweep))
-    store.write_sweep(out, described)
+    results.write_sweep(out, described)
     fixed = protocol.fixed_values(sweep, described["datasets"], 1)
     for cell in protocol.cells(sweep, fixed):
         done: dict[str, Result] = {}
@@ -162,4 +163,4 @@ def write(
                     withheld.add(run.run_id)
                 else:
                     done[run.run_id] = changed
-                    store.write_result(out, changed)
+                    results.write_result(out, changed)

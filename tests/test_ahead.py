@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 from absl import flags
 
-from experiments import ahead
-from experiments import sweep as verb
-from experiments.commandline import parse_sweep
-from experiments.config import Sweep
-from experiments.programs import CODE, SLACK, Planned, programs
-from experiments.readme import PROOFS
-from lossjax import models, resolve
-from lossjax.one_of import OneOf
-from lossjax.replicas import Layout, Replica, make_mesh, stack
+from lossjax import resolve
+from lossjax.losses.one_of import OneOf
+from lossjax.models import autoencoders
+from lossjax.suite.cli.commandline import parse_sweep
+from lossjax.suite.config import Sweep
+from lossjax.suite.docs.tables import PROOFS
+from lossjax.suite.sweep import ahead_of_time
+from lossjax.suite.sweep import setup as verb
+from lossjax.suite.sweep.programs import CODE, SLACK, Planned, programs
+from lossjax.training.replicas import Layout, Replica, make_mesh, stack
 from tests.test_run_sh import ROOT
 
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
@@ -51,7 +52,7 @@ def groups(sweep: Sweep) -> list[list[Planned]]:
     found: dict[object, list[Planned]] = {}
     for planned in programs(sweep, outlines):
         loss, (dataset, model, family) = resolve(planned.loss), planned.names
-        alone = loss.scalars or models.resolve(model).variational
+        alone = loss.scalars or autoencoders.resolve(model).variational
         key = dataset, model, loss.channels, family if alone else ""
         found.setdefault(key, []).append(planned)
     return list(found.values())
@@ -97,7 +98,7 @@ def test_every_config_has_been_compiled_for_tpus(config: Path) -> None:
 
 def test_check_compiles_each_program_once(capsys, monkeypatch) -> None:
     """On this machine's devices in place of a TPU's; what is compiled is the same."""
-    monkeypatch.setattr(ahead, "devices_of", lambda topology: jax.devices()[:2])
+    monkeypatch.setattr(ahead_of_time, "devices_of", lambda topology: jax.devices()[:2])
     names = [f"linear_decoder(count=120, seed={seed})" for seed in (0, 1)]
     arguments = (
         f"--config.datasets={','.join(names)}",
@@ -107,7 +108,7 @@ def test_check_compiles_each_program_once(capsys, monkeypatch) -> None:
         "--config.optimiser=sgd",
         "--config.schedule=constant",
     )
-    assert ahead.main(["v6e:1x2", "1", *arguments]) == 0
+    assert ahead_of_time.main(["v6e:1x2", "1", *arguments]) == 0
     head, *compiled, total = map(json.loads, capsys.readouterr().out.splitlines())
     assert head["programs"] == len(compiled) == 2, "seeds and deltas share theirs"
     assert head["layout"] == {"devices": 2, "replicas": 10, "mapping": "vmap"}

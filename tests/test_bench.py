@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.bench import __main__ as program
-from experiments.bench import pairs, table, whole
-from experiments.bench.works import WORKS
-from experiments.commandline import ROOT
-from lossjax import models
+from lossjax.models import autoencoders
+from lossjax.suite.bench import __main__ as program
+from lossjax.suite.bench import pairs, table, whole
+from lossjax.suite.bench.works import WORKS
+from lossjax.suite.cli.commandline import ROOT
 
 PUBLISHED = ROOT / "results" / "published" / "bench" / "bench.json"
 
@@ -21,8 +21,8 @@ PUBLISHED = ROOT / "results" / "published" / "bench" / "bench.json"
 @pytest.mark.parametrize("name", WORKS)
 def test_a_work_counts_the_network_that_is_trained(name: str) -> None:
     work = WORKS[name]
-    shape = models.Shape(work.image, 1, work.latent_dim, work.width)
-    network = models.build("conv_ae", shape)
+    shape = autoencoders.Shape(work.image, 1, work.latent_dim, work.width)
+    network = autoencoders.build("conv_ae", shape)
     start = jnp.zeros(work.image[2])
     weights = jax.eval_shape(network.init, jax.random.key(0), start)
     sizes = [np.prod(leaf.shape) for leaf in jax.tree.leaves(weights)]
@@ -76,7 +76,7 @@ def test_both_sides_are_the_same_network() -> None:
 )
 def test_bad_input_is_one_line(arguments: list[str], words: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "experiments.bench", *arguments],
+        [sys.executable, "-m", "lossjax.suite.cli", "bench", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -5,10 +5,10 @@ import json
 import re
 from pathlib import Path
 
-from experiments import reproduce
-from experiments.studies import answers, answers_asked, claims, folder, ledger
-from experiments.studies.claim import settle
-from experiments.studies.table import STUDIES
+from lossjax.suite.reproduce import __main__ as reproduce
+from lossjax.suite.reproduce import answers, answers_asked, claims, folder, ledger
+from lossjax.suite.reproduce.catalogue import STUDIES
+from lossjax.suite.reproduce.claim import settle
 
 
 def literals(node: ast.AST) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from experiments.commandline import ROOT, Interrupted, Interrupts
+from lossjax.suite.cli.commandline import ROOT, Interrupted, Interrupts
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
@@ -58,11 +58,11 @@ def test_whatever_a_program_does_it_ends_with_75_and_one_line(
 ) -> None:
     code = (
         "import time\n"
-        "from experiments.commandline import run\n"
+        "from lossjax.suite.cli.commandline import run\n"
         "def main(_):\n"
         "    print('begun', flush=True)\n"
         "    time.sleep(60)\n"
-        "run(main)\n"
+        "run(main, [])\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code],

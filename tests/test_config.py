@@ -6,10 +6,10 @@ import runpy
 import pytest
 from absl import flags
 
-from experiments import config
-from experiments import sweep as program
-from experiments.commandline import ROOT, parse_sweep
-from experiments.config import Sweep, UserError
+from lossjax.suite import config
+from lossjax.suite.cli.commandline import ROOT, parse_sweep
+from lossjax.suite.config import Sweep, UserError
+from lossjax.suite.sweep import setup as program
 
 CONFIGS = sorted(ROOT.glob("configs/*.py"))
 

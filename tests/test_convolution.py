@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lossjax.convolution import BatchLast, Native, convolve
+from lossjax.models.convolution import BatchLast, Native, convolve
 
 CASES = [
     (4, 2, (1, 1), 1, 28),

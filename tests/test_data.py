@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import data
-from experiments.data.fitting import fit_images
+from lossjax.suite import data
+from lossjax.suite.data.fitting import fit_images
 
 TRAIN, TEST = 60, 20
 # The identity of every published digits number; it must not follow numpy.
@@ -251,7 +251,7 @@ def test_splits_hold_only_uint8_nhwc(images, labels, error) -> None:
 
 def test_loading_needs_neither_jax_nor_tensorflow() -> None:
     code = (
-        "import sys; from experiments import data; data.load('digits'); "
+        "import sys; from lossjax.suite import data; data.load('digits'); "
         "print(sorted({'jax', 'tensorflow', 'tensorflow_datasets', 'flax'} "
         "& set(sys.modules)))"
     )

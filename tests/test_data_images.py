@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import data
-from experiments.data import images as images_module
-from experiments.data.pictures import PictureError, quiet_decoders, read_picture
+from lossjax.suite import data
+from lossjax.suite.data import images as images_module
+from lossjax.suite.data.pictures import PictureError, quiet_decoders, read_picture
 
 
 @pytest.fixture(autouse=True)

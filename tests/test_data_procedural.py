@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import data
-from experiments.data.dataset import Noise, check_memory
-from experiments.data.noise import LAWS, noisy_targets
-from experiments.data.patches import bands
-from experiments.data.procedural import LAWS as LAW_NAMES
+from lossjax.suite import data
+from lossjax.suite.data.dataset import Noise, check_memory
+from lossjax.suite.data.noise import LAWS, noisy_targets
+from lossjax.suite.data.patches import bands
+from lossjax.suite.data.procedural import LAWS as LAW_NAMES
 
 
 def pixels(name: str, **keywords: int) -> np.ndarray:

@@ -22,11 +22,11 @@ import tensorflow_datasets as tfds
 from scipy.io import savemat
 from tensorflow_datasets.core.download import checksums
 
-from experiments import data
-from experiments.data import tfds as tfds_module
-from experiments.data.__main__ import main
-from experiments.data.tfds_prepare import prepare_tfds
-from experiments.data.tfds_sets import LAYOUTS, OWN, tfds_sets
+from lossjax.suite import data
+from lossjax.suite.data import tfds as tfds_module
+from lossjax.suite.data.__main__ import main
+from lossjax.suite.data.tfds_prepare import prepare_tfds
+from lossjax.suite.data.tfds_sets import LAYOUTS, OWN, tfds_sets
 
 TRAIN, TEST = 30, 12
 
@@ -349,7 +349,7 @@ def test_an_interrupted_preparation_leaves_nothing_and_resumes(
 
         return {"train": half()}
 
-    from experiments.data import tfds_prepare
+    from lossjax.suite.data import tfds_prepare
 
     with monkeypatch.context() as patch:
         broken = {**LAYOUTS, "mnist": type(layout)(layout.files, stops, 12, {})}

@@ -5,14 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.config import Sweep, UserError
-from experiments.sweep import checked, notes
-from lossjax import LOSSES, METRICS, models
-from lossjax.corruption import CORRUPTIONS
-from lossjax.models import Shape, build
-from lossjax.objective import objective, probe_key, seen
-from lossjax.replicas import Layout, as_intensity, make_mesh
-from lossjax.scoring import Scorer
+from lossjax import LOSSES, METRICS
+from lossjax.models import autoencoders
+from lossjax.models.autoencoders import Shape, build
+from lossjax.models.corruption import CORRUPTIONS
+from lossjax.suite.config import Sweep, UserError
+from lossjax.suite.sweep.setup import checked, notes
+from lossjax.training.objective import objective, probe_key, seen
+from lossjax.training.replicas import Layout, as_intensity, make_mesh
+from lossjax.training.scoring import Scorer
 
 IMAGES = jnp.full((40, 20, 20, 1), 0.4)
 
@@ -79,10 +80,10 @@ def test_scores_are_of_noisy_input_against_the_clean_image() -> None:
 
 def test_old_names_stay_and_defaults_are_not_said() -> None:
     for name in ("conv_ae", "mlp_ae", "linear_ae"):
-        assert models.resolve(name).name == name
-    assert models.resolve("conv_ae(noise=none)").name == "conv_ae"
+        assert autoencoders.resolve(name).name == name
+    assert autoencoders.resolve("conv_ae(noise=none)").name == "conv_ae"
     named = "conv_ae(noise='gaussian', amount=0.30)"
-    assert models.resolve(named).name == 'conv_ae(noise="gaussian")'
+    assert autoencoders.resolve(named).name == 'conv_ae(noise="gaussian")'
 
 
 @pytest.mark.parametrize(

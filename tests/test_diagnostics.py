@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from experiments.config import Sweep
-from experiments.report import build
-from lossjax import diagnostics, resolve
-from lossjax.diagnoser import Diagnoser
-from lossjax.diagnostics import DIAGNOSTICS
-from lossjax.models import Network, Output
-from lossjax.replicas import Layout, Replica, make_mesh, stack
-from lossjax.settings import Settings
+from lossjax import resolve
+from lossjax.metrics import diagnostics
+from lossjax.metrics.diagnostics import DIAGNOSTICS
+from lossjax.models.autoencoders import Network, Output
+from lossjax.suite.config import Sweep
+from lossjax.suite.report import build
+from lossjax.training.diagnoser import Diagnoser
+from lossjax.training.replicas import Layout, Replica, make_mesh, stack
+from lossjax.training.settings import Settings
 from tests import stored_sweeps
 
 SIDE = 8

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from jax import monitoring
 
-from experiments import data, protocol, store
-from experiments.config import Sweep
-from experiments.execute import Executor, family_of
-from lossjax.replicas import plan_layout
-from lossjax.training import Program
+from lossjax.suite import data, protocol
+from lossjax.suite.config import Sweep
+from lossjax.suite.store import results as store
+from lossjax.suite.sweep.executor import Executor, family_of
+from lossjax.training.program import Program
+from lossjax.training.replicas import plan_layout
 
 NAMES = tuple(f"linear_decoder(count=120, noise='gaussian', seed={i})" for i in (0, 1))
 MAIN, PROGRAM = threading.current_thread().name, "jit(sharded)"

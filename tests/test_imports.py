@@ -38,7 +38,7 @@ def imported(code: str) -> set[str]:
 
 def test_results_are_read_without_jax() -> None:
     modules = LAPTOP["source_modules"]
-    assert {"experiments.report", "experiments.store"} <= set(modules)
+    assert {"lossjax.suite.report", "lossjax.suite.store"} <= set(modules)
     found = imported("\n".join(f"import {module}" for module in modules))
     assert "numpy" in found
     assert not found & set(LAPTOP["forbidden_modules"])
@@ -53,11 +53,21 @@ def test_the_import_rules_hold() -> None:
 @pytest.mark.parametrize(
     ("package", "line", "contract"),
     [
-        ("lossjax", "import experiments.store", "knows nothing of the programs"),
+        (
+            "lossjax.losses.loss",
+            "import lossjax.suite.config",
+            "knows nothing of the programs",
+        ),
+        ("lossjax.losses.loss", "import lossjax.metrics.images", "of the programs"),
+        ("lossjax.suite.config", "import experiments", "nothing of the experiments"),
         ("lossjax", "def f():\n    import tensorflow", "TensorFlow is never needed"),
-        ("experiments.data", "import tensorflow as tf", "TensorFlow is never needed"),
-        ("experiments.store", "import lossjax.loss", "without jax"),
-        ("experiments.store", "import tensorflow_datasets", "tensorflow-datasets"),
+        ("lossjax.suite.data", "import tensorflow as tf", "TensorFlow is never needed"),
+        ("lossjax.suite.store.results", "import lossjax.losses.loss", "without jax"),
+        (
+            "lossjax.suite.store.results",
+            "import tensorflow_datasets",
+            "tensorflow-datasets",
+        ),
     ],
 )
 def test_the_import_rules_catch(

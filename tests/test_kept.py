@@ -7,9 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import store
-from experiments.kept import GROUPS, WORST, Hunt, Kept, Worst, group_means, sizes
-from experiments.store import Result, Run
+from lossjax.suite.store import results
+from lossjax.suite.store.results import Result, Run
+from lossjax.suite.store.test_images import (
+    GROUPS,
+    WORST,
+    Hunt,
+    Kept,
+    Worst,
+    group_means,
+    sizes,
+)
 
 
 @pytest.mark.parametrize("images", [3, 50, 300, 1456])
@@ -67,8 +75,8 @@ KEPT = Kept(
 
 def test_kept_survives_the_store(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
-    store.write_result(tmp_path, Result(RUN, "ok", kept=KEPT))
-    kept = store.load(tmp_path).results[RUN.run_id].kept
+    results.write_result(tmp_path, Result(RUN, "ok", kept=KEPT))
+    kept = results.load(tmp_path).results[RUN.run_id].kept
     assert kept is not None and kept.worst is not None and KEPT.worst is not None
     np.testing.assert_array_equal(kept.groups, KEPT.groups)
     np.testing.assert_array_equal(kept.worst.originals, PICTURES)
@@ -80,11 +88,11 @@ def test_kept_survives_the_store(tmp_path: Path) -> None:
 
 def test_a_result_of_before_reads(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
-    store.write_result(tmp_path, Result(RUN, "ok"))
+    results.write_result(tmp_path, Result(RUN, "ok"))
     path = tmp_path / "runs" / RUN.run_id / "result.json"
     sealed = json.loads(path.read_text())
     del sealed["payload"]["kept"]
-    sealed["sha256"] = store.digest(sealed["payload"])
+    sealed["sha256"] = results.digest(sealed["payload"])
     path.write_text(json.dumps(sealed))
-    stored = store.load(tmp_path)
+    stored = results.load(tmp_path)
     assert stored.damaged == {} and stored.results[RUN.run_id].kept is None

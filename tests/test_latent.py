@@ -8,18 +8,19 @@ import numpy as np
 import pytest
 from stored_sweeps import describe, write
 
-from experiments import data, protocol, store
-from experiments.config import Sweep
-from experiments.execute import Executor, family_of
-from experiments.kept import Drawn
-from experiments.latent import _flat
-from experiments.report import build, verdict
-from experiments.report.evidence import read
-from experiments.store import Result
-from experiments.sweep import checked
-from experiments.sweep import describe as described
 from lossjax import LATENT_METRICS
-from lossjax.replicas import plan_layout
+from lossjax.suite import data, protocol
+from lossjax.suite.config import Sweep
+from lossjax.suite.report import build, verdict
+from lossjax.suite.report.evidence import read
+from lossjax.suite.store import results as store
+from lossjax.suite.store.results import Result
+from lossjax.suite.store.test_images import Drawn
+from lossjax.suite.sweep.executor import Executor, family_of
+from lossjax.suite.sweep.latent import _flat
+from lossjax.suite.sweep.setup import checked
+from lossjax.suite.sweep.setup import describe as described
+from lossjax.training.replicas import plan_layout
 
 SWEEP = checked(
     Sweep(

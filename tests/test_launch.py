@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from experiments.config import UserError
-from experiments.launch import accelerators, actions, commands, libtpu
-from experiments.launch import check as check_of_tpu
-from experiments.launch.__main__ import main
-from experiments.launch.commands import EngineFailed
-from experiments.launch.engines import ENGINES
-from experiments.launch.request import Request, check, config_arguments
+from lossjax.suite.config import UserError
+from lossjax.suite.launch import accelerators, actions, commands, libtpu
+from lossjax.suite.launch import check as check_of_tpu
+from lossjax.suite.launch.__main__ import main
+from lossjax.suite.launch.commands import EngineFailed
+from lossjax.suite.launch.engines import ENGINES
+from lossjax.suite.launch.request import Request, check, config_arguments
 from tests.test_run_sh import ROOT
 
 NAMES = {
@@ -434,10 +434,14 @@ def test_check_keeps_what_the_compiler_said(monkeypatch, tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_a_child_is_heard_while_it_runs() -> None:
-    said = actions.child("experiments.ahead", ["none", "0"])
+    said = actions.child("lossjax.suite.sweep.ahead_of_time", ["none", "0"])
     assert list(said) == [{"cells": 10}]
     with pytest.raises(UserError, match="unknown config field 'bogus'"):
-        list(actions.child("experiments.ahead", ["none", "0", "--config.bogus=1"]))
+        list(
+            actions.child(
+                "lossjax.suite.sweep.ahead_of_time", ["none", "0", "--config.bogus=1"]
+            )
+        )
 
 
 UNTRIED = [

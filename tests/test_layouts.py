@@ -7,11 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import data, layouts, store
-from experiments.config import Sweep
-from experiments.programs import CODE, SLACK, Planned, programs
-from lossjax.memory import nbytes, peak_bytes
-from lossjax.replicas import Layout, Room, plan_layout
+from lossjax.suite import data
+from lossjax.suite.config import Sweep
+from lossjax.suite.store import results as store
+from lossjax.suite.sweep import layouts
+from lossjax.suite.sweep.programs import CODE, SLACK, Planned, programs
+from lossjax.training.memory import nbytes, peak_bytes
+from lossjax.training.replicas import Layout, Room, plan_layout
 
 MIB = 2**20
 SWEEP = Sweep(

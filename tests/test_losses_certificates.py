@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lossjax import LOSSES, resolve
-from lossjax.certificates import FAILS, HOLDS, Certificate, certify
+from lossjax.certificates.certify import FAILS, HOLDS, Certificate, certify
 
 ALSO = (
     "power(g=-0.5)",

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from lossjax import LOSSES, Loss
-from lossjax.certificates import FAILS, certify
-from lossjax.claims import MEAN
-from lossjax.links import residual, sigmoid, with_derivative
-from lossjax.loss import image_mean
+from lossjax.certificates.certify import FAILS, certify
+from lossjax.losses.claims import MEAN
+from lossjax.losses.links import residual, sigmoid, with_derivative
+from lossjax.losses.loss import image_mean
 from tests import loss_contract as contract
 from tests.test_losses_precision import CLOSED, LOGITS, TARGETS, shares_of_bound
 

@@ -13,7 +13,7 @@ from sklearn.metrics import log_loss
 from sklearn.neighbors import KNeighborsClassifier
 
 from lossjax import CODE_METRICS, METRICS, CodeMetric, Metric
-from lossjax.structural import scale_count, window_size
+from lossjax.losses.structural import scale_count, window_size
 
 every_metric = pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS.keys())
 every_code_metric = pytest.mark.parametrize(

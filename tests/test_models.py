@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lossjax.models import MODELS, PRECISIONS, Shape, build
+from lossjax.models.autoencoders import MODELS, PRECISIONS, Shape, build
 
 every_model = pytest.mark.parametrize("name", MODELS)
 IMAGES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (7, 9, 1), (5, 2, 3)]

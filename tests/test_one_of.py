@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from lossjax import resolve
-from lossjax.models import Shape, build
-from lossjax.one_of import OneOf
-from lossjax.replicas import Layout, Replica, blocks_of, make_mesh, stack
-from lossjax.settings import Settings
-from lossjax.training import Program
+from lossjax.losses.one_of import OneOf
+from lossjax.models.autoencoders import Shape, build
+from lossjax.training.program import Program
+from lossjax.training.replicas import Layout, Replica, blocks_of, make_mesh, stack
+from lossjax.training.settings import Settings
 
 LAYOUT = Layout(1, 2, "map")
 NAMES = ("bce", "mse_linear", "huber", "ssim")

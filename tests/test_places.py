@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments import places
-from experiments.commandline import ROOT
-from experiments.config import UserError
+from lossjax.suite.cli.commandline import ROOT
+from lossjax.suite.config import UserError
+from lossjax.suite.store import places
 
 SMALL = (
     "--config.losses=bce,mse",
@@ -26,7 +26,8 @@ SMALL = (
 # Runs in a process of its own: the tests themselves may not open a connection.
 CLIENT = """
 import sys
-from experiments import places, store
+from lossjax.suite.store import places
+from lossjax.suite.store import results as store
 out = places.parse("s3://bucket/direct")
 places.put(out / "runs" / "a" / "result.json", b"one")
 places.put(out / "runs" / "a" / "result.json", b"two")
@@ -145,7 +146,9 @@ def test_what_the_client_does(server: dict[str, str]) -> None:
 def test_a_store_that_cannot_be_used_is_exit_2(
     server: dict[str, str], out: str, more: dict[str, str], words: str
 ) -> None:
-    ended = python("-m", "experiments.sweep", *SMALL, f"--out={out}", **server | more)
+    ended = python(
+        "-m", "lossjax.suite.cli", "sweep", *SMALL, f"--out={out}", **server | more
+    )
     assert ended.returncode == 2, ended.stderr
     assert words in ended.stderr and len(ended.stderr.strip().splitlines()) == 1
 
@@ -154,7 +157,7 @@ def test_a_store_that_cannot_be_used_is_exit_2(
 def test_a_sweep_in_a_store_killed_and_resumed_equals_the_plain_one(
     server: dict[str, str], tmp_path: Path
 ) -> None:
-    command = ["-m", "experiments.sweep", *SMALL]
+    command = ["-m", "lossjax.suite.cli", "sweep", *SMALL]
     plain = python(*command, f"--out={tmp_path / 'plain'}")
     assert plain.returncode == 0, plain.stderr
     remote = [*command, "--out=s3://bucket/sweep"]
@@ -167,7 +170,7 @@ def test_a_sweep_in_a_store_killed_and_resumed_equals_the_plain_one(
     # One process that watches: a sweep ends within the time that python takes to start.
     watch = (
         "import time\n"
-        "from experiments import places\n"
+        "from lossjax.suite.store import places\n"
         "out = places.parse('s3://bucket/sweep')\n"
         "found = lambda: [k for k in out.fs.find(out.path) if 'result.json' in k]\n"
         "while len(found()) < 3: time.sleep(0.01); out.fs.invalidate_cache()\n"
@@ -183,7 +186,8 @@ def test_a_sweep_in_a_store_killed_and_resumed_equals_the_plain_one(
     assert done.stdout.strip().splitlines()[-1].startswith("report: s3://bucket/sweep")
     far = f"--to={tmp_path / 'far'}"
     fetched = python(
-        *("-m", "experiments.launch", "fetch", "--out=s3://bucket/sweep", far), **server
+        *("-m", "lossjax.suite.cli", "launch", "fetch", "--out=s3://bucket/sweep", far),
+        **server,
     )
     assert fetched.returncode == 0, fetched.stderr
     assert "ssim on test images" in fetched.stdout

@@ -9,8 +9,8 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.commandline import ROOT
 from lossjax import platform
+from lossjax.suite.cli.commandline import ROOT
 
 
 def run(code: str, **environment: str) -> subprocess.CompletedProcess:
@@ -54,7 +54,7 @@ def test_the_users_flags_are_kept() -> None:
 
 def test_a_wrong_convolution_is_caught(monkeypatch) -> None:
     def shifted(images, kernel, strides, padding):
-        from lossjax.convolution import convolve
+        from lossjax.models.convolution import convolve
 
         return convolve(images, kernel[::-1], strides, padding)
 

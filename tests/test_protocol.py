@@ -3,9 +3,9 @@
 import math
 from collections.abc import Callable
 
-from experiments import protocol
-from experiments.config import Sweep
-from experiments.store import Result, Run
+from lossjax.suite import protocol
+from lossjax.suite.config import Sweep
+from lossjax.suite.store.results import Result, Run
 
 SWEEP = Sweep(
     losses=("bce",),

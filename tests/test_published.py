@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import stored_sweeps
 
-from experiments.config import Sweep, UserError
-from experiments.report import published
-from experiments.report.build import build
-from experiments.store import Result
+from lossjax.suite.config import Sweep, UserError
+from lossjax.suite.report import published
+from lossjax.suite.report.build import build
+from lossjax.suite.store.results import Result
 
 SWEEP = Sweep(
     losses=("bce", "mae"),

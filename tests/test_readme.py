@@ -6,16 +6,16 @@ import sys
 
 import pytest
 
-from experiments import readme
-from experiments.commandline import ROOT
-from experiments.data import DATASETS
 from lossjax import LOSSES
+from lossjax.suite.cli.commandline import ROOT
+from lossjax.suite.data import DATASETS
+from lossjax.suite.docs import tables
 
 TEXT = (ROOT / "README.md").read_text()
 
 
 def test_tables_are_fresh() -> None:
-    assert readme.made(TEXT) == TEXT, "run: python -m experiments.readme"
+    assert tables.made(TEXT) == TEXT, "run: python -m lossjax.suite.docs.tables"
 
 
 def test_every_loss_and_dataset_is_there() -> None:

@@ -21,14 +21,14 @@ import stored_sweeps
 from PIL import Image
 from rich.console import Console
 
-from experiments import store
-from experiments.config import Sweep, UserError
-from experiments.report import console, markup, style
-from experiments.report.__main__ import main
-from experiments.report.build import build, swap
-from experiments.report.evidence import Evidence, read
-from experiments.report.sections import SECTIONS, response
-from experiments.store import Result
+from lossjax.suite.config import Sweep, UserError
+from lossjax.suite.report import console, markup, style
+from lossjax.suite.report.__main__ import main
+from lossjax.suite.report.build import build, swap
+from lossjax.suite.report.evidence import Evidence, read
+from lossjax.suite.report.sections import SECTIONS, response
+from lossjax.suite.store import results
+from lossjax.suite.store.results import Result
 
 ROOT = Path(__file__).parent.parent
 SWEEP = Sweep(
@@ -226,9 +226,9 @@ def test_runs_outside_the_grid_change_nothing_but_their_count(
 ) -> None:
     out = tmp_path / "more"
     shutil.copytree(whole, out)
-    stored = next(iter(store.load(whole).results.values()))
+    stored = next(iter(results.load(whole).results.values()))
     other = dataclasses.replace(stored.run, seed=77)
-    store.write_result(out, dataclasses.replace(stored, run=other))
+    results.write_result(out, dataclasses.replace(stored, run=other))
     assert build(out).evidence.foreign == (other,)
     ours, theirs = files(out / "report"), files(whole / "report")
     assert {name for name in ours if ours[name] != theirs[name]} == {"index.html"}
@@ -244,7 +244,7 @@ def test_two_builds_are_equal_bytes(whole: Path, tmp_path: Path) -> None:
     shutil.rmtree(out / "report")
     (tmp_path / "matplotlibrc").write_text("lines.linewidth: 9\nfont.size: 20\n")
     code = (
-        "import sys; from experiments.report.__main__ import main;"
+        "import sys; from lossjax.suite.report.__main__ import main;"
         f"status = main(['--out={out}']);"
         "assert not {'jax', 'lossjax', 'tensorflow'} & set(sys.modules);"
         "sys.exit(status)"
@@ -281,7 +281,7 @@ def test_a_build_that_breaks_leaves_the_old_report(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("experiments.report.build._page", interrupt)
+    monkeypatch.setattr("lossjax.suite.report.build._page", interrupt)
     with pytest.raises(KeyboardInterrupt):
         build(out)
     assert files(out / "report") == files(whole / "report")
@@ -508,7 +508,7 @@ def test_bad_usage_names_what_to_mend(
     (tmp_path / "file").write_text("")
     (tmp_path / "garbage").mkdir()
     (tmp_path / "garbage/sweep.json").write_text("{")
-    store.write_sweep(tmp_path / "old", {"config": {"lossses": []}})
+    results.write_sweep(tmp_path / "old", {"config": {"lossses": []}})
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(UserError) as caught:
         main([word.replace("DIR", str(tmp_path)) for word in arguments])
@@ -518,7 +518,7 @@ def test_bad_usage_names_what_to_mend(
 
 def test_bad_usage_is_one_line_and_exit_2(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "experiments.report", f"--out={tmp_path}"],
+        [sys.executable, "-m", "lossjax.suite.cli", "report", f"--out={tmp_path}"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -603,7 +603,7 @@ def test_the_last_of_two_reports_knows_every_run(
     def slow(place: Path) -> Evidence:
         return answers.pop() if answers else read(place)
 
-    monkeypatch.setattr("experiments.report.build.read", slow)
+    monkeypatch.setattr("lossjax.suite.report.build.read", slow)
     summary = build(out)
     assert not summary.evidence.missing
     for part in ("rows.csv", "summary.json"):

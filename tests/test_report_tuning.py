@@ -15,13 +15,13 @@ import stored_sweeps
 from absl import flags
 from scipy import stats
 
-from experiments import verify
-from experiments.commandline import ROOT, parse_sweep
-from experiments.config import Sweep
-from experiments.report import commands, imagewise, untuned
-from experiments.report.build import build
-from experiments.report.evidence import Evidence, Group, named, read
-from experiments.store import Result
+from lossjax.suite.cli.commandline import ROOT, parse_sweep
+from lossjax.suite.config import Sweep
+from lossjax.suite.report import commands, imagewise, untuned
+from lossjax.suite.report.build import build
+from lossjax.suite.report.evidence import Evidence, Group, named, read
+from lossjax.suite.store.results import Result
+from lossjax.suite.verify import recomputation
 
 SWEEP = Sweep(
     losses=("bce", "mse", "mae"),
@@ -146,7 +146,7 @@ def test_groups_of_unequal_size_weigh_by_their_images() -> None:
 
 def test_interval_over_images_covers() -> None:
     """1,456 images in 50 groups: the mean is covered in 95 of 100 draws."""
-    from experiments.kept import group_means, sizes
+    from lossjax.suite.store.test_images import group_means, sizes
 
     random = np.random.default_rng(1)
     covered = 0
@@ -261,9 +261,9 @@ def test_a_directory_in_the_clone_is_named_from_there() -> None:
 def test_a_moved_directory_still_verifies(out: Path, tmp_path: Path) -> None:
     moved = tmp_path / "a & b"
     shutil.copytree(out, moved)
-    assert list(verify.problems(moved)) == []
+    assert list(recomputation.problems(moved)) == []
     build(moved)
-    assert list(verify.problems(moved)) == []
+    assert list(recomputation.problems(moved)) == []
 
 
 def test_verdicts_as_a_table(out: Path) -> None:

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from absl import flags
 
-from experiments import data, execute
-from experiments.commandline import parse_sweep
-from experiments.store import Run
 from lossjax import resolve
-from lossjax.replicas import plan_layout
+from lossjax.suite import data
+from lossjax.suite.cli.commandline import parse_sweep
+from lossjax.suite.store.results import Run
+from lossjax.suite.sweep import executor as execute
+from lossjax.training.replicas import plan_layout
 
 
 @pytest.mark.slow

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import checkpoint, data, protocol, store
-from experiments.commandline import Interrupted
-from experiments.config import Sweep
-from experiments.execute import Executor, family_of
-from lossjax.replicas import Layout, plan_layout
+from lossjax.suite import data, protocol
+from lossjax.suite.cli.commandline import Interrupted
+from lossjax.suite.config import Sweep
+from lossjax.suite.store import checkpoint
+from lossjax.suite.store import results as store
+from lossjax.suite.sweep.executor import Executor, family_of
+from lossjax.training.replicas import Layout, plan_layout
 
 SNR = "diag_gradient_snr"
 SWEEP = Sweep(

@@ -1,5 +1,6 @@
 """run.sh: verbs, the choice of Python and lock, and an environment made once."""
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -8,6 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from lossjax.suite.cli.__main__ import VERBS
 
 ROOT = Path(__file__).parent.parent
 VERSION = "{}.{}".format(*sys.version_info[:2])
@@ -18,12 +21,12 @@ def clone(tmp_path: Path) -> Path:
     """A clone whose locks hold nothing, so that an install takes a second."""
     root = tmp_path / "a clone"
     (root / "requirements").mkdir(parents=True)
-    (root / "experiments").mkdir()
+    (root / "lossjax/suite/cli").mkdir(parents=True)
     shutil.copy(ROOT / "run.sh", root)
     shutil.copy(ROOT / "requirements/environment.sh", root / "requirements")
     for lock in ("cpu", "cuda", "tpu", "dev", "store"):
         (root / f"requirements/{lock}.lock").write_text(f"# {lock}\n")
-    (root / "experiments/losses.py").write_text(
+    (root / "lossjax/suite/cli/__main__.py").write_text(
         "import os, sys; print('ran', os.getcwd(), sys.version_info[:2], sys.argv[1:])"
     )
     return root
@@ -67,11 +70,9 @@ def test_verbs_run_and_are_listed() -> None:
     assert listed.returncode == 0
     verbs = [line.split()[0] for line in listed.stdout.splitlines()[1:]]
     assert {"sweep", "report", "losses", "data", "test"} <= set(verbs)
-    for verb in set(verbs) - {"test"}:
-        program = ROOT / "experiments" / verb
-        assert (
-            program.with_suffix(".py").is_file() or (program / "__main__.py").is_file()
-        )
+    assert set(verbs) - {"test"} == set(VERBS)
+    for module, _ in VERBS.values():
+        assert callable(importlib.import_module(module).main)
     assert all(len(line.split()) > 3 for line in listed.stdout.splitlines()[1:])
 
 
@@ -102,10 +103,10 @@ def test_installs_once_and_keeps_the_users_folder(clone: Path, tmp_path: Path) -
     here = tmp_path / "here"
     here.mkdir()
     # A module of the user's must not shadow one of ours or of a library.
-    (here / "experiments.py").write_text("raise SystemExit('shadowed')")
+    (here / "lossjax.py").write_text("raise SystemExit('shadowed')")
     first = run(clone, "losses", "a b", "--c=*", cwd=here)
     assert first.returncode == 0, first.stderr
-    assert f"ran {here} {sys.version_info[:2]} ['a b', '--c=*']" in first.stdout
+    assert f"ran {here} {sys.version_info[:2]} ['losses', 'a b', '--c=*']" in first.stdout
     assert "installing the cpu packages" in first.stderr
     start = time.perf_counter()
     again = run(clone, "losses", cwd=here)

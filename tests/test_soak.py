@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from experiments.commandline import ROOT
-from experiments.soak.bench import Outcome
-from experiments.soak.faults import FAULTS
+from lossjax.suite.cli.commandline import ROOT
+from lossjax.suite.soak.bench import Outcome
+from lossjax.suite.soak.faults import FAULTS
 
 
 def soak(*arguments: str) -> subprocess.CompletedProcess:
     environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
     return subprocess.run(
-        [sys.executable, "-m", "experiments.soak", *arguments],
+        [sys.executable, "-m", "lossjax.suite.cli", "soak", *arguments],
         capture_output=True,
         text=True,
         cwd=ROOT,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments import statistics
-from experiments.statistics import Arm, rank
+from lossjax.suite import statistics
+from lossjax.suite.statistics import Arm, rank
 
 # Darwin's maize, cross- minus self-fertilised, eighths of an inch; Fisher (1935, The
 # Design of Experiments, section 21) counts 863 of 32,768 sign flips in one tail.

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import store
-from experiments.store import Result, Run
+from lossjax.suite.store import results
+from lossjax.suite.store.results import Result, Run
 
 RUN = Run("digits", "conv_ae", "bce", 0.003, 1, "final", {"width": [4, 8], "x": None})
 RESULT = Result(
@@ -35,8 +35,8 @@ def file_of(out: Path) -> Path:
 
 
 def test_round_trip(tmp_path: Path) -> None:
-    store.write_result(tmp_path, RESULT)
-    stored = store.load(tmp_path)
+    results.write_result(tmp_path, RESULT)
+    stored = results.load(tmp_path)
     assert stored.damaged == {}
     read = stored.results[RUN.run_id]
     assert read.run == RUN and read.validation_loss == 0.25
@@ -45,7 +45,7 @@ def test_round_trip(tmp_path: Path) -> None:
 
 
 def test_nan_is_null_and_the_file_is_plain_json(tmp_path: Path) -> None:
-    store.write_result(tmp_path, RESULT)
+    results.write_result(tmp_path, RESULT)
 
     def refuse(name: str) -> None:
         raise AssertionError(f"{name} is not JSON")
@@ -63,12 +63,12 @@ def test_run_id_is_stable() -> None:
 def test_a_flipped_bit_never_changes_a_number_in_silence(
     tmp_path: Path, seed: int
 ) -> None:
-    store.write_result(tmp_path, RESULT)
+    results.write_result(tmp_path, RESULT)
     content = bytearray(file_of(tmp_path).read_bytes())
     place = np.random.default_rng(seed).integers(len(content) * 8)
     content[place // 8] ^= 1 << (place % 8)
     file_of(tmp_path).write_bytes(content)
-    stored = store.load(tmp_path)
+    stored = results.load(tmp_path)
     assert list(stored.damaged) == [f"runs/{RUN.run_id}/result.json"]
     assert stored.results == {}
 
@@ -76,39 +76,39 @@ def test_a_flipped_bit_never_changes_a_number_in_silence(
 def test_a_number_written_otherwise_is_damage(tmp_path: Path) -> None:
     """One bit makes e-05 E-05: found by the soak, and read as the same number."""
     small = dataclasses.replace(RESULT, metrics={"val_mse": 1e-05})
-    store.write_result(tmp_path, small)
-    assert store.load(tmp_path).damaged == {}
+    results.write_result(tmp_path, small)
+    assert results.load(tmp_path).damaged == {}
     text = file_of(tmp_path).read_text()
     file_of(tmp_path).write_text(text.replace("1e-05", "1E-05"))
-    assert len(store.load(tmp_path).damaged) == 1
+    assert len(results.load(tmp_path).damaged) == 1
 
 
 @pytest.mark.parametrize("keep", [0, 1, 10, 100, 500])
 def test_a_cut_file_is_damaged(tmp_path: Path, keep: int) -> None:
-    store.write_result(tmp_path, RESULT)
+    results.write_result(tmp_path, RESULT)
     file_of(tmp_path).write_bytes(file_of(tmp_path).read_bytes()[:keep])
-    assert len(store.load(tmp_path).damaged) == 1
+    assert len(results.load(tmp_path).damaged) == 1
 
 
 def test_a_result_under_another_name_is_damaged(tmp_path: Path) -> None:
-    store.write_result(tmp_path, RESULT)
+    results.write_result(tmp_path, RESULT)
     file_of(tmp_path).parent.rename(tmp_path / "runs" / "feedfacefeedface")
-    assert store.load(tmp_path).results == {}
+    assert results.load(tmp_path).results == {}
 
 
 def test_what_is_not_ours_is_left_alone(tmp_path: Path) -> None:
-    store.write_result(tmp_path, RESULT)
+    results.write_result(tmp_path, RESULT)
     (tmp_path / "runs" / "notes").mkdir()
     (tmp_path / "runs" / "notes" / "mine.txt").write_text("hello")
     (tmp_path / "runs" / "result.json").write_text("{}")
-    stored = store.load(tmp_path)
+    stored = results.load(tmp_path)
     assert list(stored.results) == [RUN.run_id] and not stored.damaged
 
 
 def test_a_directory_that_vanished_is_not_made_again(tmp_path: Path) -> None:
     (tmp_path / "runs").rename(tmp_path / "away")
     with pytest.raises(FileNotFoundError):
-        store.write_result(tmp_path, RESULT)
+        results.write_result(tmp_path, RESULT)
     assert not (tmp_path / "runs").exists()
 
 
@@ -118,46 +118,46 @@ def test_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch) -> None:
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(KeyboardInterrupt):
-        store.write_result(tmp_path, RESULT)
+        results.write_result(tmp_path, RESULT)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_sweep_description_is_checked(tmp_path: Path) -> None:
-    store.write_sweep(tmp_path, {"config": {}, "losses": ["bce"]})
-    assert store.read_sweep(tmp_path)["losses"] == ["bce"]
+    results.write_sweep(tmp_path, {"config": {}, "losses": ["bce"]})
+    assert results.read_sweep(tmp_path)["losses"] == ["bce"]
     path = tmp_path / "sweep.json"
     path.write_text(path.read_text().replace("bce", "mse"))
     with pytest.raises(ValueError, match="sha256"):
-        store.read_sweep(tmp_path)
+        results.read_sweep(tmp_path)
 
 
 def test_not_a_number_in_a_file_is_damage(tmp_path: Path) -> None:
     """Python's json reads NaN; a file that holds it was not written by the store."""
-    store.write_result(tmp_path, RESULT)
+    results.write_result(tmp_path, RESULT)
     file = file_of(tmp_path)
     file.write_text(file.read_text().replace('"test_mse": null', '"test_mse": NaN'))
-    assert store.load(tmp_path).results == {}
-    assert list(store.load(tmp_path).damaged) == [str(file.relative_to(tmp_path))]
+    assert results.load(tmp_path).results == {}
+    assert list(results.load(tmp_path).damaged) == [str(file.relative_to(tmp_path))]
 
 
 def test_what_killed_writers_left_is_removed_when_it_is_old(tmp_path: Path) -> None:
-    store.write_result(tmp_path, RESULT)
-    store.publish(tmp_path / "sweep.json", "{}")
+    results.write_result(tmp_path, RESULT)
+    results.publish(tmp_path / "sweep.json", "{}")
     whole = sorted(tmp_path.rglob("*"))
     left = [
-        file_of(tmp_path).with_name(store.temporary_name("result.json")),
-        tmp_path / store.temporary_name("report") / "index.html",
+        file_of(tmp_path).with_name(results.temporary_name("result.json")),
+        tmp_path / results.temporary_name("report") / "index.html",
     ]
     left[1].parent.mkdir()
     for path in left:
         path.write_text("half")
-    store.discard_temporaries(tmp_path)
+    results.discard_temporaries(tmp_path)
     assert all(path.exists() for path in left), "their writers may be alive"
     for path in (*left, left[1].parent):
         os.utime(path, (0, 0))
-    store.discard_temporaries(tmp_path)
+    results.discard_temporaries(tmp_path)
     assert sorted(tmp_path.rglob("*")) == whole
 
 
 def test_no_two_writers_share_a_temporary_name() -> None:
-    assert len({store.temporary_name("result.json") for _ in range(1000)}) == 1000
+    assert len({results.temporary_name("result.json") for _ in range(1000)}) == 1000

@@ -16,21 +16,15 @@ import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from experiments import data, reproduce, statistics
-from experiments.commandline import ROOT
-from experiments.config import Sweep, UserError
-from experiments.statistics import Arm
-from experiments.store import Result, Run
-from experiments.studies import (
-    aa,
-    finding,
-    folder,
-    planted_noise,
-    planted_variance,
-    rows,
-)
-from experiments.studies.finding import Published, Tag, Verdict
-from experiments.studies.study import (
+from experiments import aa, planted_noise, planted_variance
+from lossjax.suite import data, statistics
+from lossjax.suite.cli.commandline import ROOT
+from lossjax.suite.config import Sweep, UserError
+from lossjax.suite.reproduce import __main__ as reproduce
+from lossjax.suite.reproduce import finding, folder, rows
+from lossjax.suite.reproduce.catalogue import STUDIES
+from lossjax.suite.reproduce.finding import Published, Tag, Verdict
+from lossjax.suite.reproduce.study import (
     Drawing,
     Evidence,
     Judge,
@@ -40,7 +34,8 @@ from experiments.studies.study import (
     Task,
     Trial,
 )
-from experiments.studies.table import STUDIES
+from lossjax.suite.statistics import Arm
+from lossjax.suite.store.results import Result, Run
 
 JUDGE = Judge("mse", "lower", 0.01, True)
 every_study = pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
@@ -71,13 +66,13 @@ def test_published_rows_are_small(study) -> None:
 def test_from_stored_needs_no_jax(tmp_path: Path) -> None:
     code = (
         "import sys\n"
-        "absent = {'jax', 'jaxlib', 'flax', 'optax', 'lossjax'}\n"
+        "absent = {'jax', 'jaxlib', 'flax', 'optax'}\n"
         "class Absent:\n"
         "    def find_spec(self, name, *_):\n"
         "        if name.split('.')[0] in absent:\n"
         "            raise ImportError(name)\n"
         "sys.meta_path.insert(0, Absent())\n"
-        "from experiments import reproduce\n"
+        "from lossjax.suite.reproduce import __main__ as reproduce\n"
         "sys.exit(reproduce.main(sys.argv[1:]))\n"
     )
     # The two that take seconds to count import nothing that the others do not.
@@ -362,7 +357,7 @@ def test_rows_keep_every_column_and_curve_of_every_model() -> None:
 
 def test_a_full_size_is_trained_and_read_back_as_such(tmp_path: Path) -> None:
     """What is asked for, what the rows say that they are, and what they must hold."""
-    from experiments import making
+    from lossjax.suite.reproduce import maker as making
 
     small = Sweep(
         models=("linear_ae",),
@@ -403,7 +398,7 @@ def test_a_full_size_is_trained_and_read_back_as_such(tmp_path: Path) -> None:
 
 
 def test_the_command_for_data_that_is_not_there_comes_first(tmp_path: Path) -> None:
-    from experiments import making
+    from lossjax.suite.reproduce import maker as making
 
     study = dataclasses.replace(STUDIES["aa"], needs=("mnist",))
     with pytest.raises(UserError, match=r"data prepare mnist.*--data=mnist"):
@@ -427,7 +422,7 @@ def concluded(book: Evidence) -> Outcome:
 
 
 def test_a_step_is_stored_as_rows_and_not_run_twice(tmp_path: Path) -> None:
-    from experiments import making
+    from lossjax.suite.reproduce import maker as making
 
     study = Study(
         "stepped", "?", "none", concluded, steps={"count": computed}, needs=("mnist",)

@@ -6,10 +6,11 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from experiments.studies import folder, link_and_start, surgery
-from experiments.studies.finding import Verdict
-from experiments.studies.study import Evidence, Outcome
-from experiments.studies.table import STUDIES
+from experiments import link_and_start, surgery
+from lossjax.suite.reproduce import folder
+from lossjax.suite.reproduce.catalogue import STUDIES
+from lossjax.suite.reproduce.finding import Verdict
+from lossjax.suite.reproduce.study import Evidence, Outcome
 
 
 def evidence(name: str) -> Evidence:

@@ -5,13 +5,14 @@ import pandas as pd
 import pytest
 from scipy import integrate
 
-from experiments.commandline import ROOT
-from experiments.statistics import Arm
-from experiments.studies import cb_poster, cb_warp, folder, matched_scale, vae_pytorch
-from experiments.studies.finding import Verdict
-from experiments.studies.matched_scale import MEAN, OTHERS, SIGMAS, SUM, gaussian
-from experiments.studies.study import Evidence, Trial
-from experiments.studies.table import STUDIES
+from experiments import cb_poster, cb_warp, matched_scale, vae_pytorch
+from experiments.matched_scale import MEAN, OTHERS, SIGMAS, SUM, gaussian
+from lossjax.suite.cli.commandline import ROOT
+from lossjax.suite.reproduce import folder
+from lossjax.suite.reproduce.catalogue import STUDIES
+from lossjax.suite.reproduce.finding import Verdict
+from lossjax.suite.reproduce.study import Evidence, Trial
+from lossjax.suite.statistics import Arm
 
 SEEDS = np.linspace(-1, 1, 6)
 MADE = {"quick": False}
@@ -224,8 +225,8 @@ def test_the_posters_gap_and_ceiling() -> None:
 
 
 def test_the_warps_models_go_by_their_canonical_names() -> None:
-    from lossjax import models
+    from lossjax.models import autoencoders
 
     for gamma in cb_poster.ALL_GAMMAS:
-        assert models.resolve(cb_warp.model(gamma)).name == cb_warp.model(gamma)
+        assert autoencoders.resolve(cb_warp.model(gamma)).name == cb_warp.model(gamma)
     assert len(cb_warp.full()["warp"].models) == 20

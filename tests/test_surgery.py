@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from experiments import sweep as program
-from experiments.config import Sweep, UserError, sweep
-from experiments.config import resolve as resolved
-from experiments.execute import start_of
-from experiments.studies import surgery
+from experiments import surgery
 from lossjax import resolve
-from lossjax.models import Shape, build
-from lossjax.replicas import Layout, Replica, blocks_of, make_mesh, stack
-from lossjax.settings import Settings
-from lossjax.surgery import CUTS
-from lossjax.training import Program, unravelling
+from lossjax.losses.gradient_cuts import CUTS
+from lossjax.models.autoencoders import Shape, build
+from lossjax.suite.config import Sweep, UserError, sweep
+from lossjax.suite.config import resolve as resolved
+from lossjax.suite.sweep import setup as program
+from lossjax.suite.sweep.executor import start_of
+from lossjax.training.program import Program, unravelling
+from lossjax.training.replicas import Layout, Replica, blocks_of, make_mesh, stack
+from lossjax.training.settings import Settings
 
 SIDE = (4, 5)
 LAYOUT = Layout(1, 1, "map")

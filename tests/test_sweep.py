@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from experiments import store
-from experiments import sweep as program
-from experiments.commandline import ROOT
-from experiments.config import UserError
 from lossjax import NUMERICS
+from lossjax.suite.cli.commandline import ROOT
+from lossjax.suite.config import UserError
+from lossjax.suite.store import results as store
+from lossjax.suite.sweep import setup as program
 
 SMALL = (
     "--config.losses=bce,mse",
@@ -33,7 +33,7 @@ SMALL = (
 def sweep(*arguments: str, **more: str) -> subprocess.CompletedProcess:
     """Run the program; stdout and stderr as text."""
     return subprocess.run(
-        [sys.executable, "-m", "experiments.sweep", *arguments],
+        [sys.executable, "-m", "lossjax.suite.cli", "sweep", *arguments],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -138,7 +138,14 @@ def test_interrupted_says_how_to_go_on_and_loses_nothing(
     tmp_path: Path, done: Path, number: signal.Signals
 ) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "experiments.sweep", *SMALL, f"--out={tmp_path}"],
+        [
+            sys.executable,
+            "-m",
+            "lossjax.suite.cli",
+            "sweep",
+            *SMALL,
+            f"--out={tmp_path}",
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -181,13 +188,13 @@ def test_a_run_that_fails_is_a_row_and_the_others_go_on(tmp_path: Path) -> None:
     """What cannot be computed, here for want of memory, fails its own runs only."""
     code = (
         "import sys\n"
-        "from experiments import execute, sweep\n"
-        "whole = execute.Executor.train\n"
+        "from lossjax.suite.sweep import executor, setup\n"
+        "whole = executor.Executor.train\n"
         "def train(self, runs, tick):\n"
         "    if runs[0].loss == 'mse': raise RuntimeError('RESOURCE_EXHAUSTED: 9 GB')\n"
         "    return whole(self, runs, tick)\n"
-        "execute.Executor.train = train\n"
-        "sys.exit(sweep.main(sys.argv[1:]))\n"
+        "executor.Executor.train = train\n"
+        "sys.exit(setup.main(sys.argv[1:]))\n"
     )
     ended = subprocess.run(
         [sys.executable, "-c", code, *SMALL, f"--out={tmp_path}"],
@@ -273,7 +280,7 @@ def test_a_platform_that_computes_wrong_numbers_is_exit_70(tmp_path: Path) -> No
 
 def test_ctrl_c_while_it_starts_is_one_line() -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "experiments.sweep", *SMALL],
+        [sys.executable, "-m", "lossjax.suite.cli", "sweep", *SMALL],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -11,8 +11,9 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 from lossjax import LOSSES, METRICS, Loss, resolve
-from lossjax.models import Shape, build
-from lossjax.replicas import (
+from lossjax.models.autoencoders import Shape, build
+from lossjax.training.program import Program, Progress, State
+from lossjax.training.replicas import (
     Layout,
     Replica,
     as_intensity,
@@ -22,9 +23,8 @@ from lossjax.replicas import (
     slot,
     stack,
 )
-from lossjax.scoring import Scorer
-from lossjax.settings import Settings
-from lossjax.training import Program, Progress, State
+from lossjax.training.scoring import Scorer
+from lossjax.training.settings import Settings
 
 STEPS, BATCH = 12, 8
 IMAGE = (8, 8, 1)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from lossjax import LATENT_METRICS, LOSSES, Loss, models, resolve
-from lossjax.latent_metrics import IW_SAMPLES, Facts, Terms
-from lossjax.models import Network, Shape, build
-from lossjax.objective import (
+from lossjax import LATENT_METRICS, LOSSES, Loss, resolve
+from lossjax.metrics.latent_variables import IW_SAMPLES, Facts, Terms
+from lossjax.models import autoencoders
+from lossjax.models.autoencoders import Network, Shape, build
+from lossjax.training.objective import (
     dequantised,
     dequantises,
     divergence,
@@ -22,10 +23,10 @@ from lossjax.objective import (
     unbounded,
     warped,
 )
-from lossjax.replicas import Layout, Replica, blocks_of, make_mesh, stack
-from lossjax.settings import Settings
-from lossjax.training import Program
-from lossjax.variational import VariationalScorer, _scored
+from lossjax.training.program import Program
+from lossjax.training.replicas import Layout, Replica, blocks_of, make_mesh, stack
+from lossjax.training.settings import Settings
+from lossjax.training.variational import VariationalScorer, _scored
 
 IMAGE, UNITS = (4, 4, 1), 3
 ONE = Layout(1, 1, "map")
@@ -53,7 +54,7 @@ def weights(net: Network, loss: Loss, scale: float = 1.0) -> jax.Array:
 
 
 def parameters(net: Network, loss: Loss, scale: float = 1.0):
-    from lossjax.training import unravelling
+    from lossjax.training.program import unravelling
 
     size, unravel = unravelling(net)
     return unravel(weights(net, loss, scale)[:size])
@@ -303,7 +304,7 @@ WARPS = (-0.5, -0.3, 0.0, 0.25, 0.5)
 
 @pytest.mark.parametrize("gamma", WARPS)
 def test_the_warp_is_the_one_of_the_study(gamma: float) -> None:
-    from experiments.studies.cb_panels import warp
+    from experiments.cb_panels import warp
 
     x = np.linspace(0, 1, 201)
     found = np.asarray(warped(jnp.asarray(x, jnp.float32), gamma))
@@ -333,8 +334,8 @@ def test_a_warp_is_of_input_and_target_after_dequantisation(
 
 def test_every_score_is_of_warped_images() -> None:
     """Metrics, codes, the curve's error and the terms, as of images warped before."""
-    from lossjax.scoring import _code, _score
-    from lossjax.training import _validate
+    from lossjax.training.program import _validate
+    from lossjax.training.scoring import _code, _score
 
     # At -0.5 the warp of grey levels is one of grey levels: black and white.
     loss = LOSSES["bce"]
@@ -398,8 +399,8 @@ def test_clip_holds_raw_output_and_the_gradient() -> None:
 
 
 def test_the_logit_of_a_matched_mean_is_that_of_a_search() -> None:
-    from lossjax.bernoulli import matched_logit
-    from lossjax.claims import langevin_inverse
+    from lossjax.losses.bernoulli import matched_logit
+    from lossjax.losses.claims import langevin_inverse
 
     near = np.array([0.0, 1e-6, 1e-3, 0.03])
     z = np.concatenate([-near, near, np.linspace(-18, 18, 901)]).astype(np.float32)
@@ -426,7 +427,7 @@ def test_bounds_of_the_continuous_law_by_hand() -> None:
     log_c = np.log(2 * np.arctanh(1 - 2 * p) / (1 - 2 * p)).sum((1, 2, 3))
     np.testing.assert_allclose(elbo_cb - elbo, log_c, rtol=1e-4)
 
-    from lossjax.claims import langevin_inverse
+    from lossjax.losses.claims import langevin_inverse
 
     assert net.latent is not None
     bound = net.latent.bound
@@ -487,7 +488,7 @@ def test_split_calls_are_bitwise_one_call_and_the_seed_draws_the_codes() -> None
     other, _ = run(1, (6,))
     assert not np.array_equal(whole, other)
     # The tuning criterion is the objective, not the reconstruction.
-    from lossjax.training import unravelling
+    from lossjax.training.program import unravelling
 
     size, unravel = unravelling(net)
     images = jnp.asarray(images_u8(), jnp.float32) / 255
@@ -542,5 +543,7 @@ def test_a_variational_program_lowers_for_accelerators(platform: str) -> None:
 )
 def test_names_of_variational_models(text: str, name: str | None) -> None:
     whole = 'vae(body="mlp", noise="masking", amount=0.5)'
-    assert models.resolve(text).name == (name or whole)
-    assert models.resolve(models.resolve(text).name) == models.resolve(text)
+    assert autoencoders.resolve(text).name == (name or whole)
+    assert autoencoders.resolve(
+        autoencoders.resolve(text).name
+    ) == autoencoders.resolve(text)

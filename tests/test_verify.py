@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import stored_sweeps
 
-from experiments import statistics, store, verify
-from experiments.config import Sweep, UserError
-from experiments.report.build import build
-from experiments.store import Result
+from lossjax.suite import statistics
+from lossjax.suite.config import Sweep, UserError
+from lossjax.suite.report.build import build
+from lossjax.suite.store import results as store
+from lossjax.suite.store.results import Result
+from lossjax.suite.verify import recomputation
 
 SWEEP = Sweep(
     losses=("bce", "mae"),
@@ -145,7 +147,7 @@ def test_a_corruption_is_named(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     corrupt(copy)
-    assert verify.main([f"--out={copy}"]) == 1
+    assert recomputation.main([f"--out={copy}"]) == 1
     said = capsys.readouterr().out
     assert named in said, said
     assert said.splitlines()[-1].endswith(("mismatch", "mismatches"))
@@ -155,7 +157,7 @@ def test_a_true_report_is_verified(
     true: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(true.rglob("*"))
-    assert verify.main([f"--out={true}"]) == 0
+    assert recomputation.main([f"--out={true}"]) == 0
     said = capsys.readouterr().out
     assert said.startswith("verified: 12 stored runs and every number of ")
     assert sorted(true.rglob("*")) == before
@@ -168,7 +170,7 @@ def test_mixed_sources_only_warn(
     changed = dict(result.provenance) | {"source": "another"}
     store.write_result(copy, dataclasses.replace(result, provenance=changed))
     build(copy)
-    assert verify.main([f"--out={copy}"]) == 0
+    assert recomputation.main([f"--out={copy}"]) == 0
     assert "2 versions of the source are mixed" in capsys.readouterr().out
 
 
@@ -184,7 +186,7 @@ def test_means_are_recomputed_by_a_second_way(
 
     monkeypatch.setattr(statistics, "interval", wrong)
     build(copy)
-    found = list(verify.problems(copy))
+    found = list(recomputation.problems(copy))
     assert len(found) == 6  # two losses by three metrics
     assert "digits / conv_ae / bce: ssim is 0.90" in found[0]
     assert "in rows.csv" in found[0]
@@ -192,12 +194,12 @@ def test_means_are_recomputed_by_a_second_way(
 
 def test_nothing_to_verify_is_bad_usage(true: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such directory"):
-        verify.main([f"--out={tmp_path / 'absent'}"])
+        recomputation.main([f"--out={tmp_path / 'absent'}"])
     with pytest.raises(UserError, match="holds no sweep.json"):
-        verify.main([f"--out={tmp_path}"])
+        recomputation.main([f"--out={tmp_path}"])
     shutil.copy(true / "sweep.json", tmp_path)
     with pytest.raises(UserError, match="holds no report"):
-        verify.main([f"--out={tmp_path}"])
+        recomputation.main([f"--out={tmp_path}"])
 
 
 @pytest.mark.parametrize(("mapping", "mixed"), [("map", False), ("vmap", True)])
@@ -211,5 +213,5 @@ def test_more_seeds_later_are_no_other_layout(
         provenance = dict(result.provenance) | {"layout": layout}
         store.write_result(copy, dataclasses.replace(result, provenance=provenance))
     build(copy)
-    found = [line for line in verify.problems(copy) if "mixed layout" in line]
+    found = [line for line in recomputation.problems(copy) if "mixed layout" in line]
     assert bool(found) == mixed

@@ -1,0 +1,209 @@
+"""PCA, its logistic cousin and a deep autoencoder, by squared error.
+
+Question: with a code of 30 numbers, what does a sigmoid with cross-entropy gain over
+PCA in *squared* error, which PCA itself minimises?
+
+Source: Hinton and Salakhutdinov, Reducing the dimensionality of data with neural
+networks, Science 313, 2006, figure 2B: average squared error per image of MNIST 3.00
+(deep autoencoder 784-1000-500-250-30), 8.01 (logistic PCA), 13.87 (PCA).
+
+Protocol: the error is the sum over the 784 pixels of (p - y)^2, mean over the 10,000
+test images. PCA is exact: the eigenvectors of the covariance of all 60,000 training
+images, float64. Logistic PCA is a linear bottleneck of 30 with sigmoid output, trained
+with `bce`; the same network with `mse` behind the sigmoid and with `mse_linear`, no
+sigmoid, says what is the loss and what the output. All on 55,000 training images, two
+seeds; rates of the linear ones are tuned.
+
+What to know: `mse_linear` is scored on pictures clipped to [0, 1], as the suite scores
+every linear output; that takes it below PCA, whose pictures are not clipped and which
+is the best that a linear output can do unclipped.
+
+Deviations: Adam with cosine decay from random weights (the deep one at a single rate)
+for pretraining with restricted Boltzmann machines and fine-tuning; rectifiers for
+logistic units in the deep one, whose code is linear as theirs; minutes of training.
+Their logistic PCA may fit the code of each test image by search; ours is computed by
+the encoder.
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lossjax.suite.config import Sweep
+from lossjax.suite.report.style import COLOURS
+from lossjax.suite.reproduce.finding import (
+    Published,
+    Tag,
+    cannot,
+    compared,
+    shown,
+    told,
+)
+from lossjax.suite.reproduce.study import Drawing, Evidence, Outcome, Study, Task
+from lossjax.suite.statistics import Interval
+
+SOURCE = "Hinton and Salakhutdinov 2006, figure 2B"
+CODE = 30
+PIXELS = 784
+SHOWN = (  # row, grid, loss, published, the most that is accepted
+    ("deep autoencoder, sigmoid + bce", "deep", "bce", 3.00, 5.0),
+    ("linear code, sigmoid + bce (logistic PCA)", "linear", "bce", 8.01, 10.0),
+    ("linear code, sigmoid + mse", "linear", "mse", None, None),
+    ("linear code, no sigmoid, mse, clipped", "linear", "mse_linear", None, None),
+)
+PCA = "PCA, exact"
+
+
+def components(task: Task) -> pd.DataFrame:
+    """Squared error per image of PCA with so many components, float64."""
+    images = task.data["mnist"]
+    train = np.concatenate(
+        [np.asarray(images.train.images), np.asarray(images.validation.images)]
+    )
+    pixels = int(np.prod(train.shape[1:]))
+    mean = train.reshape(-1, pixels).mean(0, dtype=np.float64) / 255
+    second = np.zeros((pixels, pixels))
+    for part in np.array_split(train, max(1, len(train) // 5000)):
+        centred = part.reshape(-1, pixels) / 255 - mean
+        second += centred.T @ centred
+    _, vectors = np.linalg.eigh(second)
+    test = np.asarray(images.test.images).reshape(-1, pixels) / 255 - mean
+    found = np.square(test @ vectors[:, ::-1]).mean(0)
+    left = np.square(test).sum(1).mean() - np.cumsum(found)
+    count = min(64, pixels)
+    return pd.DataFrame({"components": np.arange(1, count + 1), "error": left[:count]})
+
+
+STEPS = {"components": components}
+
+
+def grids(quick: bool) -> dict[str, Sweep]:
+    """The linear bottlenecks, and the deep autoencoder."""
+    linear = Sweep(
+        datasets=("mnist",),
+        models=("linear_ae",),
+        losses=("bce", "mse", "mse_linear"),
+        latent_dim=CODE,
+        batch_size=256,
+        train_steps=3000,
+        learning_rates=(3e-3, 1e-2),
+        tuning_seeds=(1000,),
+        seeds=(0, 1),
+        primary_metric="mse",
+    )
+    deep = dataclasses.replace(
+        linear,
+        models=("mlp_ae",),
+        hidden=(1000, 500, 250),
+        losses=("bce",),
+        batch_size=128,
+        train_steps=4500,
+        learning_rates=(1e-3,),
+    )
+    both = {"linear": linear, "deep": deep}
+    small: dict[str, Any] = {"train_steps": 20, "batch_size": 64} if quick else {}
+    return {name: dataclasses.replace(s, **small) for name, s in both.items()}
+
+
+def conclude(evidence: Evidence) -> Outcome:
+    """Every row's squared error per image beside the published one."""
+    exact = evidence.tables["components"].set_index("components")["error"]
+    pca = float(exact[CODE])
+    findings = [
+        compared(
+            "PCA, 30 components: squared error per image",
+            Published(13.87, SOURCE, Tag.SEEN),
+            pca,
+            0.01,
+            digits=4,
+        )
+    ]
+    rows: list[tuple[str, float | None, Interval]] = []
+    for words, grid, loss, published, most in SHOWN:
+        scores = evidence.trial(grid).mean(loss, "test_mse")
+        error = Interval(*(PIXELS * x for x in vars(scores).values()))
+        rows.append((words, published, error))
+        what = f"{words}: squared error per image"
+        if published is None or most is None:
+            findings.append(told(what, error))
+            continue
+        source = Published(published, SOURCE, Tag.SEEN)
+        findings.append(compared(what, source, error, (-math.inf, most)))
+    rows.append((PCA, 13.87, Interval(pca, pca, pca)))
+    for part, value, what in (
+        ("A", 1.44, "curves, deep autoencoder with a code of 6"),
+        ("C", 126.0, "faces, deep autoencoder with a code of 30"),
+    ):
+        number = Published(value, SOURCE.replace("2B", f"2{part}"), Tag.SEEN)
+        reason = "the source's images are not among the datasets"
+        findings.append(cannot(f"{what}: squared error per image", number, reason))
+    table = pd.DataFrame(
+        [
+            {
+                "model": words,
+                "published": "" if published is None else f"{published:.2f}",
+                "ours": shown(error, 4) if words != PCA else f"{error.center:.3f}",
+                "over PCA": f"{error.center / pca:.2f} x",
+            }
+            for words, published, error in rows
+        ],
+        dtype=object,
+    )
+    counts = {words: round(error.center, 6) for words, _, error in rows}
+    return Outcome(findings, table, [_draw(rows)], counts)
+
+
+def _draw(rows: list[tuple[str, float | None, Interval]]) -> Drawing:
+    """Squared error per image, in the source's order, published points overlaid."""
+    figure = Figure(figsize=(6.8, 3.0), layout="constrained")
+    axes = figure.subplots()
+    words = []
+    for place, (name, published, error) in enumerate(rows):
+        axes.barh(
+            place,
+            error.center,
+            0.55,
+            color=COLOURS[0],
+            label="" if place else "ours",
+        )
+        axes.plot([error.low, error.high], [place, place], color=COLOURS[6])
+        right = max(error.high, published or 0)
+        axes.annotate(
+            f"{error.center:.2f}",
+            (right, place),
+            (7, 0),
+            textcoords="offset points",
+            va="center",
+        )
+        words.append(f"{name} {error.center:.2f}")
+        if published is not None:
+            axes.plot(
+                published,
+                place,
+                "D",
+                color=COLOURS[1],
+                label="" if place else "published",
+            )
+            words[-1] += f" (published {published:.2f})"
+    axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlim(0, 1.12 * max(error.center for *_, error in rows))
+    axes.set_xlabel("squared error per test image, code of 30")
+    axes.grid(axis="y", visible=False)
+    axes.legend(loc="upper right")
+    return Drawing(figure, "Squared error per image: " + "; ".join(words) + ".")
+
+
+STUDY = Study(
+    "hinton_pca",
+    "PCA, logistic PCA and a deep autoencoder by squared error",
+    "Hinton and Salakhutdinov 2006, figure 2B",
+    conclude,
+    grids,
+    steps=STEPS,
+    needs=("mnist",),
+)

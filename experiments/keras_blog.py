@@ -1,0 +1,279 @@
+"""Four autoencoders of the Keras tutorial, with the floor drawn under their losses.
+
+Question: the tutorial compares autoencoders of MNIST by their binary cross-entropy:
+0.11, 0.10, 0.097, 0.094. How much of that can any network take away?
+
+Source: F. Chollet, Building Autoencoders in Keras, The Keras Blog, 2016. Dense 784-32-
+784, 0.11 after 50 epochs; the same with an L1 penalty on the code, 0.10 after 100; deep
+784-128-64-32 and back, 0.097 after 100; convolutional with a code of 8x4x4, 0.094 after
+50. Adadelta, batches of 256 (128 for the convolutional one).
+
+Protocol: MNIST, losses of held-out images that neither trained nor tuned anything, mean
+of four seeds (convolutional: two). The number to compare is the loss itself, exact, on
+the 5,000 validation images; beside it `bce` of the 10,000 test images, whose pictures
+are clipped half a grey level away from 0 and 1. The floor is counted from the levels of
+the same images.
+
+Deviations: Adam with cosine decay for Adadelta, rates tuned on one seed (the
+convolutional one has a single rate); the tutorial's test images are our validation
+images; the dense code has no rectifier (`linear_ae`), which the tutorial's has; the
+deep code has none either; stride-2 convolutions of 4x4 and a linear layer to a code of
+128 for its 3x3 with pooling; 15 epochs for 50 (dense) and 100 (deep), 5 for the
+convolutional one's 50, for want of time. The L1 penalty on the code cannot be run: the
+suite has none. The tutorial gives no number for its denoising model.
+
+What is quoted and corrected: the page was edited to 0.09 for the dense model and kept
+"0.094, significantly better than our previous models" for the convolutional one.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from experiments.bce_floor import floors
+from lossjax.suite import statistics
+from lossjax.suite.config import Sweep
+from lossjax.suite.report.style import COLOURS, INK
+from lossjax.suite.reproduce.finding import (
+    Finding,
+    Published,
+    Tag,
+    cannot,
+    compared,
+    shown,
+    told,
+)
+from lossjax.suite.reproduce.study import Drawing, Evidence, Outcome, Study
+from lossjax.suite.statistics import Interval
+
+BLOG = "Building Autoencoders in Keras, 2016"
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A row of the tutorial: what it is, its published loss, what is accepted."""
+
+    words: str
+    published: float
+    accepted: tuple[float, float] | None = None
+    sweep: Sweep | None = None  # None: cannot be run here
+
+
+def _sweep(seeds: int, **fields: object) -> Sweep:
+    values: dict = {
+        "datasets": ("mnist",),
+        "losses": ("bce",),
+        "seeds": tuple(range(seeds)),
+        "primary_metric": "bce",
+    }
+    return Sweep(**values | fields)
+
+
+MODELS = {
+    "dense": Model(
+        "dense 784-32-784",
+        0.11,
+        (0.088, 0.112),
+        _sweep(
+            4,
+            models=("linear_ae",),
+            latent_dim=32,
+            batch_size=256,
+            train_steps=15 * 215,
+            learning_rates=(3e-3, 1e-2),
+            tuning_seeds=(1000,),
+        ),
+    ),
+    "sparse": Model("dense with an L1 penalty", 0.10),
+    "deep": Model(
+        "deep 784-128-64-32",
+        0.097,
+        None,
+        _sweep(
+            4,
+            models=("mlp_ae",),
+            hidden=(128, 64),
+            latent_dim=32,
+            batch_size=256,
+            train_steps=15 * 215,
+            learning_rates=(1e-3, 3e-3),
+            tuning_seeds=(1000,),
+        ),
+    ),
+    "conv": Model(
+        "convolutional, code 128",
+        0.094,
+        (0.070, 0.096),
+        _sweep(
+            2,
+            models=("conv_ae",),
+            width=(16, 8, 8),
+            latent_dim=128,
+            batch_size=128,
+            train_steps=5 * 430,
+            learning_rates=(3e-3,),
+        ),
+    ),
+}
+STEPS = {"floors": floors}
+COLUMNS = ("test_psnr", "test_mse")
+
+
+def grids(quick: bool) -> dict[str, Sweep]:
+    """One sweep for each model that can be run."""
+    small: dict[str, Any] = {}
+    if quick:
+        small = {"train_steps": 20, "batch_size": 64, "seeds": (0, 1)}
+    return {
+        name: dataclasses.replace(model.sweep, **small)
+        for name, model in MODELS.items()
+        if model.sweep is not None
+    }
+
+
+def conclude(evidence: Evidence) -> Outcome:
+    """Each model's loss beside the published one, and what is left above the floor."""
+    data = evidence.tables["floors"].set_index("split")
+    floor = float(data.loc["validation", "floor"])
+    losses: dict[str, Interval] = {}
+    findings: list[Finding] = []
+    lines = []
+    for name, model in MODELS.items():
+        published = Published(model.published, BLOG, Tag.SEEN)
+        what = f"{model.words}: BCE of held-out images, nats a pixel"
+        line = {
+            "model": model.words,
+            "published": f"{model.published:g}",
+            "above the floor": f"{model.published - floor:.3f}",
+        }
+        if model.sweep is None:
+            reason = "the suite has no penalty on the code"
+            findings.append(cannot(what, published, reason))
+            lines.append(line | {"ours": "cannot be run here"})
+            continue
+        trial = evidence.trial(name)
+        own = trial.mean("bce", "validation_loss")
+        losses[name] = own
+        findings.append(
+            compared(
+                what,
+                published,
+                own,
+                model.accepted or (0, 0),
+                decides=model.accepted is not None,
+                reason="" if model.accepted else "no range was set before the runs",
+            )
+        )
+        lines.append(
+            line
+            | {
+                "ours": shown(own),
+                "ours above the floor": f"{own.center - floor:.4f}",
+                "bce of test images": f"{trial.mean('bce', 'test_bce').center:.4f}",
+                "psnr (dB)": f"{trial.mean('bce', 'test_psnr').center:.2f}",
+                "epochs": str(_epochs(model.sweep)),
+            }
+        )
+    excess = [own.center - floor for own in losses.values()]
+    falling = bool(np.all(np.diff(excess) < 0)) and excess[-1] > 0
+    findings += [
+        Finding(
+            "what is left above the floor: dense, deep, convolutional",
+            "above 0 and falling, as published (0.052, 0.039, 0.036)",
+            ", ".join(f"{value:.4f}" for value in excess),
+            falling,
+            "" if falling else REASON,
+        ),
+        told("floor of the held-out images, nats a pixel", floor, digits=4),
+        told(
+            "share of the dense model's loss that no network can take away, per cent",
+            100 * floor / losses["dense"].center,
+            digits=2,
+        ),
+    ]
+    for name, own in losses.items():
+        above = statistics.Interval(
+            own.center - floor, own.low - floor, own.high - floor
+        )
+        findings.append(told(f"{MODELS[name].words}: above the floor", above))
+    table = pd.DataFrame(lines, dtype=object).fillna("")
+    counts = {"floor": float(f"{floor:.9g}"), "excess": [round(x, 9) for x in excess]}
+    return Outcome(findings, table, [_draw(floor, losses)], counts)
+
+
+REASON = "fewer epochs than the tutorial, unequal between models: see Deviations"
+
+
+def _epochs(sweep: Sweep) -> int:
+    return round(sweep.train_steps * sweep.batch_size / 55_000)
+
+
+def _draw(floor: float, losses: dict[str, Interval]) -> Drawing:
+    """The tutorial's numbers and ours, above the floor."""
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.axhline(floor, color=INK, linestyle="--", lw=1)
+    axes.annotate(
+        f"floor {floor:.4f}: a perfect picture",
+        (0.99, floor),
+        (0, 4),
+        xycoords=axes.get_yaxis_transform(),
+        textcoords="offset points",
+        ha="right",
+        fontsize=8.5,
+    )
+    words = []
+    for place, (name, model) in enumerate(MODELS.items()):
+        axes.plot(
+            place - 0.12,
+            model.published,
+            "s",
+            color=COLOURS[1],
+            markerfacecolor="none",
+            label="" if place else "published",
+        )
+        own = losses.get(name)
+        if own is None:
+            words.append(f"{model.words}: published {model.published:g}")
+            continue
+        axes.plot([place + 0.12] * 2, [own.low, own.high], color=COLOURS[0])
+        axes.plot(
+            place + 0.12,
+            own.center,
+            "o",
+            color=COLOURS[0],
+            label="" if place else "ours, mean and 95 % interval",
+        )
+        words.append(
+            f"{model.words}: published {model.published:g}, ours {own.center:.4f}"
+        )
+    axes.set_xticks(
+        range(len(MODELS)), [m.words.replace(" ", "\n", 1) for m in MODELS.values()]
+    )
+    axes.set_xlim(-0.5, len(MODELS) - 0.5)
+    top = max([0.12, *(1.05 * own.center for own in losses.values())])
+    axes.set_ylim(floor - 0.12 * (top - floor), top)
+    axes.set_ylabel("BCE of held-out images (nats a pixel)")
+    axes.grid(axis="x", visible=False)
+    axes.legend(loc="upper right")
+    return Drawing(
+        figure,
+        f"BCE of the tutorial's autoencoders above a floor of {floor:.4f}. "
+        + "; ".join(words)
+        + ".",
+    )
+
+
+STUDY = Study(
+    "keras_blog",
+    "the Keras tutorial's autoencoders, with the floor drawn",
+    "Chollet, Building Autoencoders in Keras, 2016",
+    conclude,
+    grids,
+    COLUMNS,
+    STEPS,
+    needs=("mnist",),
+)

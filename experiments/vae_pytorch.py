@@ -1,0 +1,161 @@
+"""The VAE of PyTorch's examples: does the whole variational path give its number?
+
+Published: `pytorch/examples/vae` (784-400-20-400-784, relu, sigmoid, binary
+cross-entropy summed over pixels plus KL, Adam at a constant 1e-3, batches of 128) logs
+a test loss of 109.64 to 109.66 nats per image after epoch 4, 105.59 after epoch 10.
+
+Protocol: the same network, loss, rate and batches on MNIST; `-elbo` on the 10,000 test
+images with one draw of each code, as there. The floor is what no decoder can go below:
+the entropy of the grey test pixels.
+
+Deviations: 55,000 training images instead of 60,000, because every sweep keeps 5,000
+for validation; the number of steps is theirs (10 epochs of 469, 4 of 469), so that each
+image is seen 10.9 and 4.4 times. Kernels start at LeCun's normal law and biases at
+zero, the last bias at the mean training image, theirs uniform; Adam's epsilon is 1e-15,
+not 1e-8.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lossjax.suite.config import Sweep
+from lossjax.suite.report.style import COLOURS, INK
+from lossjax.suite.reproduce.finding import Finding, Published, Tag, compared, told
+from lossjax.suite.reproduce.study import Drawing, Evidence, Outcome, Study, Task
+from lossjax.suite.statistics import Interval, interval
+
+MODEL = 'vae(body="mlp")'
+EPOCH = 469  # batches of 128 in 60,000 images
+SOURCE = "pytorch/examples/vae, logged test set loss, nats per image"
+PUBLISHED: Mapping[str, tuple[int, Published]] = {
+    "epoch 4": (4, Published(109.65, SOURCE, Tag.SEEN)),
+    "epoch 10": (10, Published(105.59, SOURCE, Tag.SEEN)),
+}
+TOLERANCE = 1.0
+COLUMNS = ("test_elbo", "test_kl", "test_iw_bound", "test_active_units")
+
+
+def grids(quick: bool) -> dict[str, Sweep]:
+    """A sweep for each epoch that was logged."""
+    whole = Sweep(
+        datasets=("mnist",),
+        models=(MODEL,),
+        losses=("bce",),
+        learning_rates=(1e-3,),
+        tuning_seeds=(),
+        seeds=(0,) if quick else (0, 1),
+        batch_size=128,
+        latent_dim=20,
+        hidden=(400,),
+        schedule="constant",
+        curve_points=1,
+        primary_metric="bits_gaussian",
+    )
+    return {
+        name: dataclasses.replace(whole, train_steps=20 if quick else epochs * EPOCH)
+        for name, (epochs, _) in PUBLISHED.items()
+    }
+
+
+def floor(task: Task) -> pd.DataFrame:
+    """Entropy of the test images' grey pixels, nats per image."""
+    images = np.asarray(task.data["mnist"].test.images)
+    share = np.arange(1, 255) / 255
+    entropy = np.zeros(256)
+    entropy[1:-1] = -share * np.log(share) - (1 - share) * np.log1p(-share)
+    total = np.bincount(images.ravel(), minlength=256) @ entropy / len(images)
+    return pd.DataFrame({"floor": [total]})
+
+
+def conclude(evidence: Evidence) -> Outcome:
+    """The test loss beside the logged one, and what it is made of."""
+    least = float(evidence.tables["floor"]["floor"][0])
+    findings: list[Finding] = []
+    lines, found = [], {}
+    for name, (_, published) in PUBLISHED.items():
+        trial = evidence.trial(name)
+        own = {column: trial.columns[column]["bce"].values for column in COLUMNS}
+        loss = interval(-own["test_elbo"])
+        accepted = (published.value - TOLERANCE, published.value + TOLERANCE)
+        findings.append(
+            compared(f"test loss, {name}", published, loss, accepted, digits=5)
+        )
+        found[name] = loss.center
+        lines.append(
+            {
+                "after": name,
+                "published": f"{published.value:.2f}",
+                "test loss, nats": _shown(loss),
+                "KL": _shown(interval(own["test_kl"])),
+                "reconstruction above its floor": _shown(
+                    interval(-own["test_elbo"] - own["test_kl"] - least)
+                ),
+                "importance-weighted": _shown(interval(-own["test_iw_bound"])),
+                "active units": f"{own['test_active_units'].mean():.1f} of 20",
+                "seeds": str(len(own["test_elbo"])),
+            }
+        )
+    findings.append(
+        told(
+            "floor: entropy of the grey test pixels, nats per image",
+            least,
+            digits=4,
+            reason="part of every such test loss, whatever the decoder",
+        )
+    )
+    table = pd.DataFrame(lines, dtype=object)
+    return Outcome(findings, table, [_draw(evidence, least)], found | {"floor": least})
+
+
+def _shown(mean: Interval) -> str:
+    if not np.isfinite(mean.low):
+        return f"{mean.center:.2f}"
+    return f"{mean.center:.2f} ± {(mean.high - mean.low) / 2:.2f}"
+
+
+def _draw(evidence: Evidence, least: float) -> Drawing:
+    """What the test loss is made of, bars, with the published number across each."""
+    figure = Figure(figsize=(4.6, 2.6))
+    axes = figure.add_axes((0.2, 0.36, 0.76, 0.6))
+    told_in_words = []
+    for row, (name, (_, published)) in enumerate(PUBLISHED.items()):
+        own = evidence.trial(name).columns
+        total = -float(own["test_elbo"]["bce"].values.mean())
+        code = float(own["test_kl"]["bce"].values.mean())
+        parts = {"floor": least, "reconstruction": total - code - least, "KL": code}
+        left = 0.0
+        for place, (part, width) in enumerate(parts.items()):
+            label = part if row == 0 else None
+            axes.barh(row, width, 0.5, left, color=COLOURS[place], label=label)
+            left += width
+        mark = "published" if row == 0 else None
+        axes.plot(
+            [published.value] * 2, [row - 0.4, row + 0.4], color=INK, lw=2, label=mark
+        )
+        told_in_words.append(
+            f"{name}: {total:.2f} nats against {published.value:.2f}, of which "
+            f"{least:.2f} floor and {code:.2f} KL"
+        )
+    axes.set_yticks(range(len(PUBLISHED)), list(PUBLISHED))
+    axes.set_ylim(len(PUBLISHED) - 0.5, -0.5)
+    axes.set_xlabel("nats per test image")
+    axes.grid(axis="y", visible=False)
+    figure.legend(loc="lower center", ncols=4)
+    words = "Test loss of the PyTorch example, taken apart. " + "; ".join(told_in_words)
+    return Drawing(figure, words + ".")
+
+
+STUDY = Study(
+    "vae_pytorch",
+    "does the whole variational path give the number of a known VAE?",
+    "pytorch/examples/vae: 105.59 nats on MNIST test after 10 epochs",
+    conclude,
+    grids,
+    columns=COLUMNS,
+    steps={"floor": floor},
+    needs=("mnist",),
+)

@@ -1,0 +1,1 @@
+"""What a loss claims, checked numerically on its compiled function."""

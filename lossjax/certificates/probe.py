@@ -1,0 +1,114 @@
+"""Measuring a compiled loss on constant images and on random laws of a pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lossjax.losses.claims import own_names
+from lossjax.losses.loss import Loss
+
+GRID = np.linspace(-60, 60, 1201)
+LAWS = 6
+
+
+class Probe:
+    """Value, gradient and curvature in the first raw output of a constant image."""
+
+    def __init__(self, loss: Loss) -> None:
+        self.loss = loss
+        self.names = own_names(loss.hyper, loss.scalars)
+        self._both = jax.jit(self.measure)
+        self._expected = jax.jit(jax.vmap(jax.value_and_grad(self._mean_over_law)))
+
+    def one(self, z: jax.Array, y: jax.Array, **scalars: float) -> jax.Array:
+        """Score of one constant image."""
+        side, loss = self.loss.smallest, self.loss
+        raw = jnp.zeros((1, side, side, loss.channels), z.dtype).at[..., 0].set(z)
+        target = jnp.full((1, side, side, 1), y, z.dtype)
+        return loss.fn(raw, target, scalars or None)[0]
+
+    def measure(self, z: jax.Array, y: jax.Array) -> tuple[jax.Array, ...]:
+        slope = jax.grad(self.one)
+
+        def each(z: jax.Array, y: jax.Array) -> tuple[jax.Array, ...]:
+            gradient, bend = jax.jvp(lambda x: slope(x, y), (z,), (jnp.ones_like(z),))
+            return self.one(z, y), gradient, bend
+
+        return jax.vmap(each)(z, y)
+
+    def __call__(self, z: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Value, gradient and curvature wherever z and y broadcast to."""
+        z, y = np.broadcast_arrays(np.asarray(z, float), np.asarray(y, float))
+        # Two sizes of batch, so that two programs serve.
+        size = 64 if z.size <= 64 else 2048
+        flat = [np.resize(x.ravel(), -(-x.size // size) * size) for x in (z, y)]
+        parts = [
+            self._both(flat[0][i : i + size], flat[1][i : i + size])
+            for i in range(0, flat[0].size, size)
+        ]
+        joined = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return tuple(each[: z.size].reshape(z.shape) for each in joined)
+
+    def minimum(self, y: np.ndarray) -> np.ndarray:
+        """z of the smallest value at each target: a grid, then the gradient's root."""
+        values = self(GRID[:, None], y[None])[0]
+        best = np.clip(np.argmin(values, axis=0), 1, GRID.size - 2)
+        return bisect(lambda z: self(z, y)[1], GRID[best - 1], GRID[best + 1])
+
+    def _mean_over_law(
+        self, z: jax.Array, atoms: jax.Array, chance: jax.Array
+    ) -> jax.Array:
+        side, loss = self.loss.smallest, self.loss
+        shape = (atoms.size, side, side)
+        raw = jnp.zeros((*shape, loss.channels)).at[..., 0].set(z)
+        spread = lambda x: jnp.broadcast_to(x[:, None, None, None], (*shape, 1))  # noqa: E731
+        # As weights too: a scale that is fitted to the batch must see the law.
+        each = loss.fn(raw, spread(atoms), weights=spread(chance))
+        return jnp.sum(chance * each)
+
+    def elicited(self, atoms: np.ndarray, chance: np.ndarray) -> np.ndarray:
+        """Read-out that minimises the expected loss under each law (laws, atoms)."""
+        shape = (GRID.size, *atoms.shape)
+        wide = [
+            np.broadcast_to(x, shape).reshape(-1, shape[2]) for x in (atoms, chance)
+        ]
+        grid = np.repeat(GRID, len(atoms))
+        values = np.asarray(self._expected(grid, *wide)[0]).reshape(shape[:2])
+        best = np.clip(np.argmin(values, axis=0), 1, GRID.size - 2)
+        slope = lambda z: np.asarray(self._expected(z, atoms, chance)[1])  # noqa: E731
+        return self.read_out(bisect(slope, GRID[best - 1], GRID[best + 1]))
+
+    def read_out(self, z: np.ndarray) -> np.ndarray:
+        raw = jnp.zeros((z.size, 1, 1, self.loss.channels)).at[:, 0, 0, 0].set(z)
+        return np.asarray(self.loss.read_out(raw)).reshape(z.shape)
+
+
+def bisect(
+    slope: Callable[[np.ndarray], np.ndarray], low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
+    """Root of an increasing function in each bracket."""
+    for _ in range(60):
+        middle = (low + high) / 2
+        below = slope(middle) < 0
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return (low + high) / 2
+
+
+def laws() -> tuple[np.ndarray, np.ndarray]:
+    """Random discrete target laws: atoms in (0, 1) and their chances."""
+    rng = np.random.default_rng(20)
+    return rng.uniform(0.05, 0.95, (LAWS, 5)), rng.dirichlet(np.ones(5), LAWS)
+
+
+def median(atoms: np.ndarray, chance: np.ndarray) -> np.ndarray:
+    """Weighted median of each law."""
+    order = np.argsort(atoms, axis=1)
+    mass = np.cumsum(np.take_along_axis(chance, order, 1), axis=1)
+    first = np.argmax(mass > 0.5, axis=1)
+    return np.take_along_axis(np.take_along_axis(atoms, order, 1), first[:, None], 1)[
+        :, 0
+    ]

@@ -1,0 +1,275 @@
+"""The Loss: one row of the table, a pytree whose hyperparameters are traced."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lossjax.losses.checks import Parameter, check_floating, literal, working_dtype
+from lossjax.losses.claims import Claims
+from lossjax.losses.links import sigmoid
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Loss:
+    """A reconstruction loss with its read-out, floor, start and claims.
+
+    A registered pytree: `hyper` and `scalars` are its leaves, everything else is
+    static. Two losses of one family therefore share a treedef, can be stacked with
+    `jax.tree.map`, and are served by one compiled program. The target and `hyper` are
+    data: no derivative flows into them. What is to be trained is in `scalars`.
+
+    Attributes:
+      family: name of the row in LOSSES.
+      kernel: `(raw, target, **hyper, **scalars) -> values`, one value per pixel; with
+        `channels > 1` raw has a leading axis of blocks. A `whole` kernel also takes
+        `weights` (an array or None) and returns one value per image, (batch,).
+      link: raw to image in [0, 1].
+      least: `(target, **hyper) -> infimum over raw` (and scalars), per pixel.
+      begin: `(mean, **hyper) -> raw` in numpy, (blocks, C), where a constant image
+        reads out as `mean`.
+      unit: unit of the value.
+      formula: the value of a pixel in plain text.
+      source: publication, and every deviation from it.
+      claims: what `lossjax.certificates.certify` checks and the loss card prints.
+      channels: blocks of C channels in raw.
+      parameters: the hyperparameters with their ranges, in keyword order.
+      whole: the kernel reduces over pixels itself.
+      per_image: images of a batch are scored one by one.
+      tile_invariant: an image and its tiling score the same.
+      smallest: smallest height and width that can be scored.
+      law: what exp(-value) of a pixel is: "density" of a grey value, "levels" (the
+        probability of one of 256 grey levels), "binary" (the probability of black or
+        white, a grey counting as its share of both), "" where it is none.
+      stretch: dt/dy where the density is that of another variable t(y).
+      hyper: value of each hyperparameter.
+      scalars: initial value of each trainable scalar.
+    """
+
+    family: str
+    kernel: Callable[..., jax.Array]
+    link: Callable[[jax.Array], jax.Array]
+    least: Callable[..., jax.Array]
+    begin: Callable[..., np.ndarray]
+    unit: str
+    formula: str
+    source: str
+    claims: Claims
+    channels: int = 1
+    parameters: tuple[Parameter, ...] = ()
+    whole: bool = False
+    per_image: bool = True
+    tile_invariant: bool = True
+    smallest: int = 1
+    law: str = ""
+    stretch: float = 1.0
+    hyper: dict[str, Any] = dataclasses.field(default_factory=dict)
+    scalars: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Canonical name: the family and the arguments that differ from the default."""
+        changed = [
+            f"{p.name}={literal(float(self.hyper[p.name]))}"
+            for p in self.parameters
+            if float(self.hyper[p.name]) != p.default
+        ]
+        return f"{self.family}({', '.join(changed)})" if changed else self.family
+
+    def fn(
+        self,
+        raw: jax.Array,
+        target: jax.Array,
+        scalars: Mapping[str, Any] | None = None,
+        *,
+        weights: jax.Array | None = None,
+    ) -> jax.Array:
+        """Score each image: the mean over pixels and channels.
+
+        Args:
+          raw: decoder output before any link, float (batch, height, width,
+            C * channels); blocks of C channels follow one another.
+          target: image, float (batch, height, width, C), intensity in [0, 1]
+            (`check_targets` checks that once, outside jit).
+          scalars: value of each trainable scalar, default `self.scalars`.
+          weights: optional, of the target's shape, non-negative: the mean becomes
+            sum(weights * value) / sum(weights) over each image, and 0 where an image
+            has no weight. A mask is a weight of 0 and 1.
+
+        Returns:
+          Score of each image, (batch,), in raw's dtype. Computed in float32 at least.
+
+        Raises:
+          TypeError: an array is not floating.
+          ValueError: shapes do not fit (losses never broadcast), an image is too
+            small, a hyperparameter is out of its range, or `scalars` has other names
+            than the row.
+
+        >>> import jax.numpy as jnp
+        >>> from lossjax import resolve
+        >>> grey = jnp.full((1, 8, 8, 1), 0.25)
+        >>> score = resolve("bce").fn(jnp.zeros((1, 8, 8, 1)), grey)
+        >>> print(f"{score[0]:.4f}")
+        0.6931
+        """
+        wide = self._checked(raw, target, weights)
+        target = jax.lax.stop_gradient(target.astype(wide))
+        arguments = self._arguments(wide) | self._trained(scalars, wide)
+        if self.whole:
+            weights = None if weights is None else weights.astype(wide)
+            value = self.kernel(
+                self._blocks(raw, wide), target, weights=weights, **arguments
+            )
+        else:
+            values = self.kernel(self._blocks(raw, wide), target, **arguments)
+            value = image_mean(values, weights)
+        return value.astype(raw.dtype)
+
+    def read_out(self, raw: jax.Array) -> jax.Array:
+        """Image in [0, 1], shape (batch, height, width, C) and dtype of raw."""
+        self._check_raw(raw)
+        wide = working_dtype(raw)
+        return self.link(self._blocks(raw, wide)).astype(raw.dtype)
+
+    def floor(self, target: jax.Array) -> jax.Array:
+        """Smallest value fn can take on each target, (batch,); -inf where unbounded."""
+        check_floating(self.family, "target", target)
+        if target.ndim != 4:
+            raise ValueError(
+                f"{self.family}: target {target.shape} must be (batch, height, width, "
+                "channels)"
+            )
+        wide = working_dtype(target)
+        least = self.least(target.astype(wide), **self._arguments(wide))
+        return image_mean(least, None).astype(target.dtype)
+
+    def start(self, mean: np.ndarray) -> np.ndarray:
+        """Raw (C * channels,) whose read-out is the constant image `mean` (C,).
+
+        The mean is kept half a grey level away from 0 and 1, where a link may need
+        an infinite raw output.
+        """
+        inside = np.clip(
+            np.atleast_1d(np.asarray(mean, np.float64)), 1 / 510, 509 / 510
+        )
+        hyper = {name: np.asarray(value) for name, value in self.hyper.items()}
+        return np.asarray(self.begin(inside, **hyper), np.float64).reshape(-1)
+
+    def _blocks(self, raw: jax.Array, dtype: jnp.dtype) -> jax.Array:
+        raw = raw.astype(dtype)
+        if self.channels == 1:
+            return raw
+        blocks = raw.reshape(*raw.shape[:-1], self.channels, -1)
+        return jnp.moveaxis(blocks, -2, 0)
+
+    def _checked(
+        self, raw: jax.Array, target: jax.Array, weights: jax.Array | None
+    ) -> jnp.dtype:
+        self._check_raw(raw)
+        check_floating(self.family, "target", target)
+        shape = target.shape
+        if target.ndim != 4 or raw.shape != (*shape[:-1], shape[-1] * self.channels):
+            blocks = "" if self.channels == 1 else f" with {self.channels} blocks of C"
+            raise ValueError(
+                f"{self.family}: raw {raw.shape} does not fit target {shape}{blocks} "
+                "(batch, height, width, channels); losses never broadcast"
+            )
+        if min(shape[1:3]) < self.smallest:
+            raise ValueError(
+                f"{self.family}: target {shape} is smaller than the structural window "
+                f"allows; height and width must be at least {self.smallest}"
+            )
+        if weights is not None:
+            check_floating(self.family, "weights", weights)
+            if weights.shape != shape:
+                raise ValueError(
+                    f"{self.family}: weights {weights.shape} must have the shape of "
+                    f"target {shape}"
+                )
+        return working_dtype(raw, target)
+
+    def _check_raw(self, raw: jax.Array) -> None:
+        check_floating(self.family, "raw", raw)
+        if raw.ndim != 4 or raw.shape[-1] % self.channels:
+            raise ValueError(
+                f"{self.family}: raw {raw.shape} must be (batch, height, width, "
+                f"{self.channels} x C)"
+            )
+
+    def _arguments(self, dtype: jnp.dtype) -> dict[str, jax.Array]:
+        for p in self.parameters:
+            value = self.hyper[p.name]
+            # Traced and stacked values come from losses that were checked when made.
+            if isinstance(value, int | float):
+                p.check(self.family, value)
+        constant = jax.lax.stop_gradient(dict(self.hyper))
+        return {name: jnp.asarray(value, dtype) for name, value in constant.items()}
+
+    def _trained(
+        self, scalars: Mapping[str, Any] | None, dtype: jnp.dtype
+    ) -> dict[str, jax.Array]:
+        given = self.scalars if scalars is None else scalars
+        if set(given) != set(self.scalars):
+            raise ValueError(
+                f"{self.family}: scalars {sorted(given)} must be {sorted(self.scalars)}"
+            )
+        return {name: jnp.asarray(value).astype(dtype) for name, value in given.items()}
+
+
+jax.tree_util.register_dataclass(
+    Loss,
+    data_fields=["hyper", "scalars"],
+    meta_fields=[
+        field.name
+        for field in dataclasses.fields(Loss)
+        if field.name not in ("hyper", "scalars")
+    ],
+)
+
+
+def row(
+    family: str,
+    kernel: Callable[..., jax.Array],
+    *parameters: Parameter,
+    link: Callable[[jax.Array], jax.Array] = sigmoid,
+    least: Callable[..., jax.Array] | None = None,
+    begin: Callable[..., np.ndarray] | None = None,
+    **fields: Any,
+) -> Loss:
+    """A Loss with sigmoid link and floor 0 unless said otherwise, hyper at default."""
+    return Loss(
+        family,
+        kernel,
+        link,
+        least or _zero,
+        begin or logit,
+        parameters=parameters,
+        hyper={p.name: p.default for p in parameters},
+        **fields,
+    )
+
+
+def _zero(target: jax.Array, **_: jax.Array) -> jax.Array:
+    return jnp.zeros_like(target)
+
+
+def logit(mean: np.ndarray, **_: Any) -> np.ndarray:
+    """Start of a sigmoid read-out."""
+    return np.log(mean) - np.log1p(-mean)
+
+
+def image_mean(values: jax.Array, weights: jax.Array | None) -> jax.Array:
+    """Mean over all axes but the first, weighted where weights are given."""
+    axes = tuple(range(1, values.ndim))
+    if weights is None:
+        return jnp.mean(values, axis=axes)
+    share = weights.astype(values.dtype)
+    # where, not 0 * value: a masked pixel may hold anything, nan and inf included.
+    counted = jnp.where(share > 0, values, 0) * share
+    total = jnp.sum(share, axis=axes)
+    return jnp.sum(counted, axis=axes) / jnp.where(total > 0, total, 1)

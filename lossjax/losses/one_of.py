@@ -1,0 +1,76 @@
+"""One loss of several by a traced index: losses that share one compiled program."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lossjax.losses.loss import Loss
+
+
+@dataclasses.dataclass(frozen=True)
+class OneOf:
+    """Like the one Loss that `which` points to; a registered pytree, all of it traced.
+
+    A network is compiled once for all of them: only the branch that is chosen runs
+    where replicas are mapped one after the other, every branch where they lie side by
+    side. There are always two branches or more, so that the network around them is
+    compiled alike however many losses a sweep has.
+
+    Attributes:
+      which: int32, index into `losses`.
+      losses: of equal `channels`, none with trained scalars.
+    """
+
+    which: Any
+    losses: tuple[Loss, ...]
+
+    @classmethod
+    def of(cls, loss: Loss, among: Sequence[Loss]) -> OneOf:
+        """The choice of `loss`, with its hyperparameters, among others' families.
+
+        Args:
+          loss: the one that is chosen.
+          among: one loss of each family, that of `loss` too, in any fixed order.
+
+        Raises:
+          ValueError: the family is not among them, or they cannot share a program.
+        """
+        families = [other.family for other in among]
+        if loss.family not in families:
+            raise ValueError(f"OneOf: {loss.family} is not among {families}")
+        if {other.channels for other in among} != {loss.channels} or any(
+            other.scalars for other in among
+        ):
+            raise ValueError(f"OneOf: {families} differ in channels, or have scalars")
+        at = families.index(loss.family)
+        losses = [loss if k == at else other for k, other in enumerate(among)]
+        if len(losses) == 1:
+            losses *= 2
+        return cls(np.int32(at), tuple(losses))
+
+    @property
+    def scalars(self) -> dict[str, Any]:
+        """None is trained."""
+        return {}
+
+    def fn(self, raw: jax.Array, target: jax.Array, scalars: Any = None) -> jax.Array:
+        """As Loss.fn: (batch,), in the unit of the loss that is chosen."""
+        branches = [lambda r, t, one=one: one.fn(r, t) for one in self.losses]
+        return jax.lax.switch(jnp.asarray(self.which), branches, raw, target)
+
+    def read_out(self, raw: jax.Array) -> jax.Array:
+        """As Loss.read_out: an image in [0, 1]."""
+        links = {one.link: one for one in self.losses}
+        place = {link: index for index, link in enumerate(links)}
+        table = jnp.array([place[one.link] for one in self.losses])
+        branches = [one.read_out for one in links.values()]
+        return jax.lax.switch(table[self.which], branches, raw)
+
+
+jax.tree_util.register_dataclass(OneOf, data_fields=["which", "losses"], meta_fields=[])

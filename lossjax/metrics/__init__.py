@@ -1,0 +1,1 @@
+"""Fixed yardsticks of images, codes and latent variables, and diagnostics."""

@@ -1,0 +1,1 @@
+"""Autoencoders, their variants, corruption, and how convolutions are computed."""

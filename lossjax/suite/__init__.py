@@ -1,0 +1,1 @@
+"""The programs: configs, data, sweeps, stored results, statistics, reports."""

@@ -1,0 +1,101 @@
+"""The verb `bench`: measures speed against a PyTorch twin, in pairs."""
+
+import json
+import os
+import platform
+import re
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from rich.console import Console
+
+from lossjax.suite.bench import nets, table, whole
+from lossjax.suite.bench.pairs import timed
+from lossjax.suite.bench.works import WORKS
+from lossjax.suite.cli.commandline import Exit, parse
+from lossjax.suite.config import UserError, unknown
+from lossjax.suite.store import results
+
+USAGE = """
+./run.sh bench [--quick] [--only=PART,...] [--out=FILE]
+
+Trains the same networks with this suite and with PyTorch, turn by turn in one run, and
+prints medians with least and largest; above 1 means that this suite is faster. "As
+installed" is PyTorch as people write it, "its best" the fastest of all its forms
+(channels_last, torch.compile, vmap, pinned processes, a tuned malloc). Use a quiet
+machine. FILE is JSON; the same as Markdown lies beside it. About 10 minutes on 2 cores,
+6 with --quick.
+"""
+PARTS = (*WORKS, "sweep", "replicas", "bfloat16", "losses")
+_LOSSES = ("bce", "mae", "huber", "power", "continuous_bernoulli", "ssim")
+
+
+def main(arguments: list[str]) -> int:
+    values = flags.FlagValues()
+    flags.DEFINE_bool("quick", False, "fewer rounds and forms", flag_values=values)
+    flags.DEFINE_list("only", [], "these parts only", flag_values=values)
+    flags.DEFINE_string("out", None, "also write JSON and Markdown", flag_values=values)
+    parse(values, arguments, USAGE)
+    for name in values.only:
+        if name not in PARTS:
+            raise unknown("part in --only", name, PARTS)
+    path = Path(values.out) if values.out else None
+    if path and not path.absolute().parent.is_dir():
+        raise UserError(f"--out={path}: its folder does not exist")
+    console = Console()
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    rounds = 3 if values.quick else 5
+    found: dict[str, Any] = {"hardware": hardware(), "quick": values.quick, "nets": {}}
+    say(found["hardware"]["processor"])
+    for part in values.only or PARTS:
+        say(f"{part} ...")
+        if part in WORKS:
+            found["nets"][part] = {
+                "same": same(part),
+                **nets.measure(part, rounds, values.quick, say),
+            }
+        elif part == "sweep":
+            found[part] = whole.sweeps(1 if values.quick else 2)
+        elif part == "replicas":
+            found[part] = nets.replicas(rounds)
+        elif part == "bfloat16":
+            seeds, steps = (6, 60) if values.quick else (10, 200)
+            effect = whole.effect_of_bfloat16(seeds, steps)
+            found[part] = nets.precisions(rounds) | {"metrics": effect}
+        else:
+            found[part] = nets.overheads(_LOSSES, rounds)
+        if path:
+            results.publish(path, json.dumps(found, indent=1) + "\n")
+            results.publish(path.with_suffix(".md"), table.markdown(found))
+    say("\n" + table.markdown(found))
+    return Exit.DONE
+
+
+def same(work: str) -> dict[str, Any]:
+    """The loss after one step from the same weights, on both sides.
+
+    Raises:
+      RuntimeError: they differ by more than 1e-4 of it, or one failed.
+    """
+    _, facts = timed("same", [work])
+    for ours, twin in zip(facts["ours"], facts["twin"], strict=True):
+        if not abs(ours - twin) <= 1e-4 * abs(ours):
+            raise RuntimeError(f"bench: {work}: not the same network: {facts}")
+    return facts
+
+
+def hardware() -> dict[str, Any]:
+    """What the numbers were measured on."""
+    text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    name = re.search(r"model name\s*: (.*)", text)
+    cores = len(os.sched_getaffinity(0))
+    processor = name[1] if name else platform.processor() or platform.machine()
+    return {
+        "processor": f"{processor}, {cores} cores",
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,102 @@
+"""A whole digits sweep against the same runs as a plain PyTorch script."""
+
+import csv
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lossjax.suite.bench.pairs import spread, timed
+
+
+def sweeps(rounds: int, options: Sequence[str] = ()) -> dict[str, Any]:
+    """Seconds from process start to the end: cold, with a warm cache, and the twin.
+
+    `compile_share` is tracing and compiling, added up over threads, of the time that
+    all cores had; `compile_spared` what a warm cache spares of the wall clock.
+    """
+    seconds: dict[str, list[float]] = {"cold": [], "warm": [], "twin": []}
+    compiled: dict[str, list[float]] = {"cold": [], "warm": []}
+    cores = len(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory(prefix="lossjax-bench-") as folder:
+        for index in range(rounds):
+            # A cache of its own each time: a sweep that nobody has run here before.
+            environment = {"XDG_CACHE_HOME": f"{folder}/cache{index}"}
+            for kind in ("cold", "warm"):
+                out = Path(folder) / f"{kind}{index}"
+                took, said = timed(
+                    "timed_sweep", [f"--out={out}", *options], environment
+                )
+                seconds[kind].append(took)
+                compiled[kind].append(said.get("compile", 0.0))
+            rows = out / "report" / "rows.csv"
+            took, said = timed("whole_twin", [str(rows)], {})
+            seconds["twin"].append(took)
+    return {
+        "runs": said["runs"],
+        "seconds": {kind: spread(values) for kind, values in seconds.items()},
+        "against_twin": {
+            kind: spread(np.divide(seconds["twin"], seconds[kind]).tolist())
+            for kind in ("cold", "warm")
+        },
+        "compile_seconds": {kind: spread(v) for kind, v in compiled.items()},
+        "compile_share": spread(
+            (np.divide(compiled["cold"], seconds["cold"]) / cores).tolist()
+        ),
+        "compile_spared": spread(
+            (1 - np.divide(seconds["warm"], seconds["cold"])).tolist()
+        ),
+        "warm_of_cold_compile": spread(
+            np.divide(compiled["warm"], compiled["cold"]).tolist()
+        ),
+    }
+
+
+def effect_of_bfloat16(seeds: int, steps: int) -> dict[str, dict[str, float]]:
+    """Every metric of digits runs in bfloat16 against the same in float32.
+
+    Returns:
+      metric -> mean difference, and that over the spread of float32 runs over seeds
+      (their standard deviation), the larger of bce's and mse's.
+    """
+    found: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory(prefix="lossjax-bench-") as folder:
+        scores = {}
+        for precision in ("float32", "bfloat16"):
+            out = Path(folder) / precision
+            options = [
+                f"--out={out}",
+                "--config.losses=bce,mse",
+                "--config.learning_rates=0.01",
+                f"--config.seeds={','.join(map(str, range(seeds)))}",
+                f"--config.train_steps={steps}",
+                f"--config.precision={precision}",
+            ]
+            timed("timed_sweep", options, {})
+            scores[precision] = _scores(out / "report" / "rows.csv")
+    for key, plain in scores["float32"].items():
+        _, metric = key
+        change = scores["bfloat16"][key] - plain
+        deviation = float(plain.std(ddof=1))
+        ratio = abs(float(change.mean())) / deviation if deviation else float("nan")
+        held = found.get(metric)
+        if held is None or not ratio <= held["of_spread"]:
+            found[metric] = {"change": float(change.mean()), "of_spread": ratio}
+    return found
+
+
+def _scores(path: Path) -> dict[tuple[str, str], np.ndarray]:
+    """(loss, metric) -> test scores in the order of seeds."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["stage"] == "final"]
+    metrics = [name for name in rows[0] if name.startswith("test_")]
+    return {
+        (loss, metric.removeprefix("test_")): np.array(
+            [float(row[metric]) for row in rows if row["loss"] == loss]
+        )
+        for loss in {row["loss"] for row in rows}
+        for metric in metrics
+    }

@@ -1,0 +1,1 @@
+"""Loss cards and the tables of losses: the verb `losses`."""

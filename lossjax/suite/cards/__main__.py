@@ -1,0 +1,108 @@
+"""The verb `losses`: the table, one loss card, all cards as a page, accuracy, speed."""
+
+import sys
+from pathlib import Path
+
+from absl import flags
+from rich.console import Console
+from rich.table import Table
+
+from lossjax import LOSSES, platform, resolve
+from lossjax.certificates.certify import FAILS
+from lossjax.suite.cards import accuracy, card
+from lossjax.suite.cli.commandline import Exit, parse
+from lossjax.suite.config import UserError
+
+USAGE = """
+./run.sh losses [NAME] [--html=FILE | --markdown | --accuracy | --speed]
+
+Without a name prints the table of losses; with one, its card: what it is, what it aims
+at, and its certificates, measured on the compiled function.
+
+  ./run.sh losses
+  ./run.sh losses "huber(delta=0.05)"
+  ./run.sh losses --html=losses.html
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Print what was asked for; 1 if a certificate fails."""
+    values = flags.FlagValues()
+    string, switch = flags.DEFINE_string, flags.DEFINE_bool
+    string("html", "", "write the cards to this file", flag_values=values)
+    switch("markdown", False, "print the table as Markdown", flag_values=values)
+    switch("accuracy", False, "print errors, ours and others'", flag_values=values)
+    switch("speed", False, "print time relative to bce", flag_values=values)
+    names = parse(values, arguments, USAGE, operands=1)
+    _check(values, names)
+    platform.prepare()
+    if values.html:
+        return _page(values.html, names or list(LOSSES))
+    if values.markdown:
+        print(card.markdown())
+    elif values.accuracy:
+        _show(accuracy.accuracy_table())
+    elif values.speed:
+        _show(accuracy.speed_table(names or list(LOSSES)))
+    elif names:
+        one = card.card(names[0])
+        print(card.text(one))
+        return _code([one])
+    else:
+        _show(_table())
+    return Exit.DONE
+
+
+def _check(values: flags.FlagValues, names: list[str]) -> None:
+    chosen = [name for name in ("markdown", "accuracy", "speed") if values[name].value]
+    chosen += ["html"] if values["html"].present else []
+    if len(chosen) > 1:
+        raise UserError(f"--{chosen[0]} and --{chosen[1]} exclude each other")
+    if names and chosen and chosen[0] in ("markdown", "accuracy"):
+        raise UserError(f"--{chosen[0]} takes no name, found {names[0]!r}")
+    if "html" in chosen:
+        path = Path(values.html)
+        if not values.html or path.is_dir() or not path.absolute().parent.is_dir():
+            raise UserError(
+                f"--html={values.html!r}: must be a file in a folder that is"
+            )
+    for name in names:
+        try:
+            loss = resolve(name)
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        if loss.family not in LOSSES:
+            raise UserError(
+                f"loss {name!r}: a card is of a loss, not of one whose gradient is "
+                f"cut; ./run.sh losses {loss.family.partition('[')[0]}"
+            )
+
+
+def _page(file: str, names: list[str]) -> int:
+    def tell(name: str) -> None:
+        print(f"certifying {name}", file=sys.stderr)
+
+    made, html = card.page(names, tell)
+    Path(file).write_text(html)
+    print(f"wrote {len(made)} cards to {file}")
+    return _code(made)
+
+
+def _code(made: list[card.Card]) -> int:
+    failed = any(c.verdict == FAILS for one in made for c in one.certificates)
+    return Exit.FAILED if failed else Exit.DONE
+
+
+def _table() -> Table:
+    table = Table(title="Losses (./run.sh losses NAME prints a card)", box=None)
+    for heading in ("loss", "elicits", "unit", "value of a pixel"):
+        table.add_column(heading, overflow="fold")
+    for row in card.table():
+        table.add_row(*row)
+    return table
+
+
+def _show(table: Table) -> None:
+    # A pipe has no width; lines must not break there.
+    width = None if sys.stdout.isatty() else 160
+    Console(width=width, highlight=False, markup=False).print(table)

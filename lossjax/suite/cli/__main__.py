@@ -1,0 +1,77 @@
+"""`lossjax VERB [ARGUMENTS]`, also as `python -m lossjax.suite.cli VERB ...`."""
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Mapping
+
+# Where the main of a verb is, and what the verb does.
+VERBS: Mapping[str, tuple[str, str]] = {
+    "sweep": (
+        "lossjax.suite.sweep.setup",
+        "trains the grid of --config, writes the report, prints the comparison",
+    ),
+    "report": (
+        "lossjax.suite.report.__main__",
+        "rebuilds tables, figures and report from stored runs",
+    ),
+    "reproduce": (
+        "lossjax.suite.reproduce.__main__",
+        "rebuilds studies: what was expected, beside what is found here",
+    ),
+    "verify": (
+        "lossjax.suite.verify.recomputation",
+        "recomputes every number of a report from the stored runs",
+    ),
+    "losses": (
+        "lossjax.suite.cards.__main__",
+        "prints the loss table, or one loss card",
+    ),
+    "data": (
+        "lossjax.suite.data.__main__",
+        "data list, data prepare NAME: datasets and their state",
+    ),
+    "launch": (
+        "lossjax.suite.launch.__main__",
+        "runs a sweep on cloud TPU or any rented accelerator",
+    ),
+    "soak": (
+        "lossjax.suite.soak.__main__",
+        "injects faults into real sweeps and counts what was lost",
+    ),
+    "bench": (
+        "lossjax.suite.bench.__main__",
+        "measures speed against a PyTorch twin, in pairs",
+    ),
+}
+
+
+def _stop(number: int, _: object) -> None:
+    os.write(2, b"\nlossjax: stopped; nothing had begun\n")
+    os._exit(75)
+
+
+def main() -> None:
+    """Run the verb that the command line names; ends the process."""
+    # Imports take seconds: a Ctrl-C in them is one line, not a traceback.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    verb, *arguments = sys.argv[1:] or [""]
+    if verb not in VERBS:
+        wanted = verb in ("-h", "--help", "help")
+        stream = sys.stdout if wanted else sys.stderr
+        if verb and not wanted:
+            print(f"lossjax: unknown verb {verb!r}", file=stream)
+        print("usage: lossjax VERB [ARGUMENTS]     (lossjax VERB --help tells more)")
+        for name, (_, what) in VERBS.items():
+            print(f"  {name:<10} {what}", file=stream)
+        sys.exit(0 if wanted else 2)
+    program = importlib.import_module(VERBS[verb][0])
+    from lossjax.suite.cli.commandline import run
+
+    run(program.main, arguments)
+
+
+if __name__ == "__main__":
+    main()

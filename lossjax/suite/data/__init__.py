@@ -1,0 +1,18 @@
+"""Datasets: uint8 NHWC images with disjoint train, validation and test splits."""
+
+from lossjax.suite.data.dataset import DataError, Dataset, Split, check_memory
+from lossjax.suite.data.outline import Outline, outline
+from lossjax.suite.data.sources import DATASETS, Source, check, load
+
+__all__ = [
+    "DATASETS",
+    "DataError",
+    "Dataset",
+    "Outline",
+    "Source",
+    "Split",
+    "check",
+    "check_memory",
+    "load",
+    "outline",
+]

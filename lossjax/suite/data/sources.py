@@ -1,0 +1,206 @@
+"""The table of datasets, and the two ways in: `load` and `check`."""
+
+import dataclasses
+import difflib
+import re
+import types
+from collections.abc import Callable, Mapping
+
+from lossjax.suite.data.dataset import (
+    Content,
+    DataError,
+    Dataset,
+    Options,
+    Split,
+    make_dataset,
+    three_splits,
+)
+from lossjax.suite.data.dials import Dial, read_dials
+from lossjax.suite.data.digits import digits
+from lossjax.suite.data.fitting import fit_images
+from lossjax.suite.data.idx import check_idx_folder, idx_folder
+from lossjax.suite.data.images import check_images_folder, images_folder
+from lossjax.suite.data.patches import patches
+from lossjax.suite.data.procedural import (
+    DECODER_DIALS,
+    TEXTURE_DIALS,
+    linear_decoder,
+    textures,
+)
+from lossjax.suite.data.tfds import check_tfds, known_set, state, tfds_content
+from lossjax.suite.data.tfds_sets import LAYOUTS, OWN, tfds_sets
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One row of DATASETS: a named set, or a prefix that takes a folder.
+
+    `content` takes what follows the prefix, or stands in the parentheses, and the
+    options; `check` raises DataError cheaply when the data is not there. `shape` and
+    `sizes` are words for a reader. `fitted`: the source obeys image_size and channels
+    itself.
+    """
+
+    name: str
+    content: Callable[[str, Options], Content]
+    description: str
+    shape: str
+    sizes: str
+    check: Callable[[str], object] = lambda argument: None
+    folder: str = ""
+    dials: Mapping[str, Dial] | None = None
+    fitted: bool = False
+    state: Callable[[], str] = lambda: "ready"
+
+    @property
+    def usage(self) -> str:
+        """What a user types: `digits`, `idx:DIR` or `textures(binary=0.0, ...)`."""
+        if self.dials:
+            first, dial = next(iter(self.dials.items()))
+            return f"{self.name}({first}={dial.default}, ...)"
+        return self.name + self.folder
+
+
+def _tfds(name: str) -> Source:
+    """The row of a tensorflow-datasets image set."""
+    known = known_set(name)
+    assert known is not None
+    layout = LAYOUTS.get(known.name)
+    return Source(
+        name,
+        lambda argument, options: tfds_content(name, options),
+        f"tensorflow-datasets {known.version}",
+        shape="x".join("?" if side is None else str(side) for side in known.shape),
+        sizes=layout.sizes if layout else "",
+        check=lambda argument: check_tfds(name),
+        state=lambda: state(name),
+        fitted=True,
+    )
+
+
+DATASETS: Mapping[str, Source] = types.MappingProxyType(
+    {
+        "digits": Source(
+            "digits",
+            lambda argument, options: digits(),
+            "handwritten digits, shipped with scikit-learn",
+            shape="8x8x1",
+            sizes="1,197 / 300 / 300",
+        ),
+        "patches": Source(
+            "patches",
+            patches,
+            "natural-image patches of scikit-learn's two photographs",
+            shape="16x16x3, or image_size up to 64",
+            sizes="4,576 / 1,456 / 1,456",
+            fitted=True,
+        ),
+        "textures": Source(
+            "textures",
+            textures,
+            "random textures: share of binary pixels, grey levels, spectrum, noise",
+            shape="8x8x1, or image_size",
+            sizes="2,000 / 500 / 500, or count",
+            check=lambda text: read_dials("textures", text, TEXTURE_DIALS),
+            dials=TEXTURE_DIALS,
+            fitted=True,
+        ),
+        "linear_decoder": Source(
+            "linear_decoder",
+            linear_decoder,
+            "images that a linear decoder can draw exactly, with planted noise",
+            shape="8x8x1, or image_size",
+            sizes="2,000 / 500 / 500, or count",
+            check=lambda text: read_dials("linear_decoder", text, DECODER_DIALS),
+            dials=DECODER_DIALS,
+            fitted=True,
+        ),
+        "idx:": Source(
+            "idx:",
+            lambda folder, options: idx_folder(folder),
+            "a folder of IDX files (MNIST and relatives), gzipped or not",
+            shape="any, 1 or 3 channels",
+            sizes="5,000 of the training images become validation",
+            check=check_idx_folder,
+            state=lambda: "your folder",
+            folder="DIR",
+        ),
+        "images:": Source(
+            "images:",
+            images_folder,
+            "your own pictures (png, jpeg, webp, gif, bmp, tiff) by sub-folder",
+            shape="32x32x3, or image_size and channels",
+            sizes="2/3, 1/6, 1/6 by content",
+            check=check_images_folder,
+            state=lambda: "your folder",
+            folder="DIR",
+            fitted=True,
+        ),
+        **{name: _tfds(name) for name in (*LAYOUTS, *OWN)},
+    }
+)
+
+
+def load(
+    name: str,
+    *,
+    image_size: int | None = None,
+    channels: int | None = None,
+    max_examples: int | None = None,
+    group_by: str | None = None,
+) -> Dataset:
+    """The dataset of that name, its images fitted to `image_size` and `channels`.
+
+    Args:
+      name: a name, prefix or call that DATASETS lists.
+      image_size: pixels a side, 4 to 1024; None keeps the images as they come.
+      channels: 1 or 3; None keeps them.
+      max_examples: at most that many images, every split in proportion.
+      group_by: "parent" keeps the pictures of one folder of `images:` in one split.
+
+    Raises:
+      DataError: the name is unknown, or the data absent or damaged; one line.
+    """
+    options = Options(image_size, channels, max_examples, group_by)
+    source, argument = find(name)
+    content = source.content(argument, options)
+    splits = content.splits
+    if not source.fitted:
+        splits = {
+            key: Split(fit_images(split.images, image_size, channels), split.labels)
+            for key, split in splits.items()
+        }
+    splits = three_splits(splits, max_examples)
+    description = content.description or source.description
+    return make_dataset(
+        name, dataclasses.replace(content, splits=splits, description=description)
+    )
+
+
+def check(name: str) -> None:
+    """Raises DataError, in milliseconds, when `name` is unknown or its data absent."""
+    source, argument = find(name)
+    source.check(argument)
+
+
+def find(name: str) -> tuple[Source, str]:
+    """The row of a name and its argument: a folder, or what the parentheses hold."""
+    call = re.fullmatch(r"(\w+)\((.*)\)", name, re.DOTALL)
+    prefix, colon, folder = name.partition(":")
+    if call and call[1] in DATASETS and DATASETS[call[1]].dials:
+        return DATASETS[call[1]], call[2]
+    source = DATASETS.get(prefix + colon)
+    if source is not None and source.folder and not folder:
+        raise DataError(f"dataset {name!r} names no folder; valid: {source.usage}")
+    if source is not None and bool(colon) == bool(source.folder):
+        return source, folder
+    if known_set(name) is not None:
+        return _tfds(name), ""
+    known = ", ".join(row.usage for row in DATASETS.values())
+    word = call[1] if call else prefix + colon
+    near = difflib.get_close_matches(word, [*DATASETS, *tfds_sets()], n=1)
+    hint = ""
+    if near:
+        row = DATASETS.get(near[0])
+        hint = f"; did you mean {row.usage if row else near[0]}?"
+    raise DataError(f"unknown dataset {name[:80]!r}; valid: {known}{hint}")

@@ -1,0 +1,219 @@
+"""tensorflow-datasets by name: prepared once, decoded once, TensorFlow never loaded."""
+
+import dataclasses
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from lossjax.suite.data.cache import cached, file_sha256
+from lossjax.suite.data.dataset import Content, DataError, Options, Split, plan_splits
+from lossjax.suite.data.fitting import fit_images, fit_picture
+from lossjax.suite.data.progress import progress
+from lossjax.suite.data.tfds_sets import LAYOUTS, OWN, TfdsSet, tfds_sets
+
+_BLOCK = 512  # records read at a time
+
+
+def data_dir() -> Path:
+    """Where prepared sets lie, as tensorflow-datasets itself has it."""
+    return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+
+
+def known_set(name: str) -> TfdsSet | None:
+    """The set of that name, `emnist` or `emnist/letters`; None where there is none."""
+    base, slash, config = name.partition("/")
+    known = tfds_sets().get(base)
+    if known is None or (slash and (known.config is None or not config)):
+        return None
+    return dataclasses.replace(known, config=config) if slash else known
+
+
+def prepared_folder(known: TfdsSet) -> Path:
+    """Where that set lies once it is prepared."""
+    config = [known.config] if known.config else []
+    return data_dir().joinpath(known.name, *config, known.version)
+
+
+def check_tfds(name: str) -> Path:
+    """The folder of a prepared set, or DataError with the command that prepares it."""
+    known = known_set(name)
+    if known is None:
+        raise DataError(f"unknown dataset {name!r}")
+    folder = prepared_folder(known)
+    if not (folder / "dataset_info.json").is_file():
+        raise DataError(f"{name} is not prepared in {data_dir()}: {remedy(name)}")
+    info = json.loads((folder / "dataset_info.json").read_text())
+    if info.get("fileFormat") != "array_record":
+        raise DataError(
+            f"{name} is prepared as {info.get('fileFormat', 'tfrecord')}, which needs "
+            f"TensorFlow: set TFDS_DATA_DIR to another folder, then {remedy(name)}"
+        )
+    return folder
+
+
+def tfds_content(name: str, options: Options) -> Content:
+    """The images of a prepared set, from the cache of decoded images or decoded now.
+
+    Raises:
+      DataError: not prepared, damaged, or larger than this machine's memory.
+    """
+    folder = check_tfds(name)
+    known = known_set(name)
+    assert known is not None  # check_tfds refused it otherwise
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    key = {
+        "set": dataclasses.astuple(known),
+        "files": [(path.name, file_sha256(path)) for path in files],
+        "options": [options.image_size, options.channels, options.max_examples],
+    }
+    return cached("tfds", key, lambda: _decode(name, known, folder, options))
+
+
+def state(name: str) -> str:
+    """ready, preparable here, needs network, or needs TensorFlow; for `data list`."""
+    known = known_set(name)
+    try:
+        check_tfds(name)
+        return "ready"
+    except DataError:
+        if known is None or not known.preparable:
+            return "needs TensorFlow once"
+        layout = LAYOUTS.get(known.name)
+        return f"needs network, {layout.megabytes} MB" if layout else "preparable here"
+
+
+def remedy(name: str) -> str:
+    """The command that prepares a set, or what it takes instead."""
+    base = name.partition("/")[0]
+    if base in LAYOUTS:
+        return (
+            f"run ./run.sh data prepare {name} (network, {LAYOUTS[base].megabytes} MB; "
+            "offline with --manual_dir=DIR)"
+        )
+    if base in OWN:
+        return f"run ./run.sh data prepare {name}"
+    return (
+        f"its builder needs TensorFlow once; where that is installed run tfds build "
+        f"{name} --file_format=array_record, and set TFDS_DATA_DIR to its folder"
+    )
+
+
+def _decode(name: str, known: TfdsSet, folder: Path, options: Options) -> Content:
+    import tensorflow_datasets as tfds
+
+    damaged = f"{name} in {folder} is damaged"
+    mend = f"delete that folder and {remedy(name)}"
+    try:
+        builder = tfds.builder_from_directory(folder)
+        counts = {key: one.num_examples for key, one in builder.info.splits.items()}
+        skip = {known.image: tfds.decode.SkipDecoding()}
+        sources = {k: builder.as_data_source(k, decoders=skip) for k in counts}
+        lengths = {
+            k: _records_in(one.filepaths) for k, one in builder.info.splits.items()
+        }
+    except Exception as error:  # whatever its parsers meet in a damaged file
+        raise DataError(f"{damaged} ({error}): {mend}") from error
+    for key, count in counts.items():
+        if lengths[key] != count:
+            raise DataError(
+                f"{damaged}: {lengths[key]:,} of {count:,} records of {key!r}: {mend}"
+            )
+    found = {k: n for k, n in counts.items() if k in ("train", "validation", "test")}
+    if "train" not in found:
+        raise DataError(f"{name} has no training split, only {', '.join(counts)}")
+    plan = plan_splits(found, options.max_examples)
+    shape = shape_of(name, known, options)
+    _refuse_above_memory(name, sum(len(i) for _, i in plan.values()), shape)
+    splits = {}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for key, (source, index) in plan.items():
+            try:
+                splits[key] = _split(
+                    pool, sources[source], index, known, shape, f"decoding {name} {key}"
+                )
+            except Exception as error:
+                raise DataError(f"{damaged} ({error}): {mend}") from error
+    return Content(splits, f"{name} {known.version} of tensorflow-datasets")
+
+
+def _records_in(paths: list[Path]) -> int:
+    """Records that the files really hold; a data source believes the metadata."""
+    from array_record.python.array_record_module import ArrayRecordReader
+
+    total = 0
+    for path in paths:
+        reader = ArrayRecordReader(str(path))
+        total += reader.num_records()
+        reader.close()
+    return total
+
+
+def shape_of(name: str, known: TfdsSet, options: Options) -> tuple[int, int, int]:
+    """(height, width, channels) that the images of a set are fitted to."""
+    height, width, channels = known.shape
+    if options.image_size is not None:
+        height = width = options.image_size
+    if height is None or width is None:
+        raise DataError(f"{name}: images differ in size; give image_size")
+    return height, width, options.channels or channels
+
+
+def _refuse_above_memory(name: str, count: int, shape: tuple[int, int, int]) -> None:
+    one = int(np.prod(shape))
+    limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    if count * one > limit:
+        raise DataError(
+            f"{name}: {count * one / 1e9:,.1f} GB of images, half of this machine's "
+            f"memory is {limit / 1e9:,.1f} GB; max_examples={limit // one} is the most "
+            "that fits"
+        )
+
+
+def _split(
+    pool: ThreadPoolExecutor,
+    source: Any,
+    index: np.ndarray,
+    known: TfdsSet,
+    shape: tuple[int, int, int],
+    words: str,
+) -> Split:
+    layout = LAYOUTS.get(known.name)
+    images = np.empty((len(index), *shape), np.uint8)
+    labels = np.empty(len(index), np.int32)
+
+    def read(start: int) -> int:
+        block = index[start : start + _BLOCK]
+        for place, record in enumerate(_records(source, block), start):
+            images[place] = _image(record[known.image], shape)
+            if known.label is not None:
+                labels[place] = record[known.label]
+        return start
+
+    starts = range(0, len(index), _BLOCK)
+    for _ in progress(pool.map(read, starts), len(starts), words):
+        pass
+    if layout is not None and layout.transpose:
+        images = np.ascontiguousarray(images.swapaxes(1, 2))
+    if layout is not None and layout.levels != 1:
+        images *= np.uint8(layout.levels)
+    return Split(images, labels if known.label is not None else None)
+
+
+def _records(source: Any, block: np.ndarray) -> Iterator[Mapping[str, Any]]:
+    yield from source.__getitems__(block.tolist())
+
+
+def _image(encoded: bytes, shape: tuple[int, int, int]) -> np.ndarray:
+    height, width, channels = shape
+    with Image.open(io.BytesIO(encoded)) as stored:
+        fits = stored.size == (width, height)
+        picture = stored if fits else fit_picture(stored.convert("RGB"), height)
+        pixels = np.atleast_3d(np.asarray(picture))
+    return fit_images(pixels[None], None, channels)[0]

@@ -1,0 +1,134 @@
+"""The verb `launch`: a sweep on rented accelerators, one command."""
+
+import os
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from lossjax.suite.cli.commandline import ROOT, Exit, parse, parse_sweep
+from lossjax.suite.config import UserError, unknown
+from lossjax.suite.launch import actions, check
+from lossjax.suite.launch.engines import ENGINES
+from lossjax.suite.launch.request import Request, config_arguments
+from lossjax.suite.launch.request import check as check_request
+from lossjax.suite.store import places
+
+USAGE = """
+./run.sh launch [--config=FILE] --accelerator=NAME --out=gs://... [--dry_run]
+./run.sh launch --check --accelerator=NAME [--config=FILE] [--to=FILE]
+./run.sh launch status | fetch | clean [--name=NAME] ...
+
+Runs `./run.sh sweep --shard=i/n --out=...` on rented accelerators, through an engine:
+SkyPilot managed jobs (sky, the default), one VM (gcloud), a Slurm array (slurm), or a
+Ray cluster that is already there (ray). The command is idempotent: launched again it
+goes on where it was, and nothing is trained twice.
+
+  ./run.sh launch --check --accelerator=tpu-v6e-8      compile for that TPU, without one
+  ./run.sh launch --accelerator=tpu-v6e-8 --spot --shards=4 --out=gs://B/P --dry_run
+  ./run.sh launch status --name=digits                 what the engine says of it
+  ./run.sh launch fetch --out=gs://B/P --to=DIR        bring the runs here, report
+  ./run.sh launch clean --name=digits                  delete what carries its label
+
+--check has compiled for v5e, v5p, v6e and tpu7x: a program takes seconds for small
+images and data sets, minutes for large ones. --to=FILE keeps what the compiler said. No
+account, TPU or Slurm cluster was at hand: --dry_run marks what was never tried with
+`unverified:`.
+
+Exit codes: 0 submitted, or done; 1 the engine failed (no quota, no capacity, no answer)
+and what was begun was deleted; 2 bad usage, no credentials, engine not installed:
+nothing was made; 75 interrupted.
+"""
+VERBS = ("status", "fetch", "clean")
+
+
+def main(arguments: list[str]) -> int:
+    ours, others = config_arguments(arguments)
+    values = _flags()
+    operands = parse(values, others, USAGE, operands=1)
+    verb = operands[0] if operands else ""
+    if verb and verb not in VERBS:
+        raise unknown("argument of launch", verb, VERBS)
+    if values.engine not in ENGINES:
+        raise unknown("--engine", values.engine, ENGINES)
+    if verb == "fetch":
+        return _fetch(values.out, values.to)
+    name, sweep = parse_sweep(flags.FlagValues(), list(ours), actions.DEFAULT, USAGE)
+    request = Request(
+        values.name or name.replace("_", "-").lower(),
+        values.engine,
+        values.accelerator or "",
+        values.spot,
+        values.shards,
+        values.out or "",
+        ours,
+        values.zone or "",
+        values.hours,
+    )
+    if verb == "status":
+        return actions.status(request)
+    if verb == "clean":
+        return actions.clean(request, dry=values.dry_run)
+    if not request.accelerator:
+        raise UserError("--accelerator is missing; for example --accelerator=tpu-v6e-8")
+    if values.check:
+        to = Path(values.to) if values.to else None
+        if to and (places.is_remote(places.parse(values.to)) or to.is_dir()):
+            raise UserError(f"--to={values.to}: must be a local file, not a directory")
+        return check.report(request.accelerator, name, list(ours), request.spot, to)
+    if not request.out:
+        raise UserError(
+            "--out is missing; --out=gs://BUCKET/PREFIX or s3://BUCKET/PREFIX keeps "
+            "the results when the machine is gone"
+        )
+    check_request(request)
+    if values.dry_run:
+        return actions.dry_run(request)
+    return actions.submit(request)
+
+
+def _flags() -> flags.FlagValues:
+    values = flags.FlagValues()
+    for name, text in (
+        (
+            "accelerator",
+            "by the engine's own name: tpu-v6e-8, ct6e-standard-8t, A100:8",
+        ),
+        ("out", "where the runs go: gs://..., s3://..., or a shared folder"),
+        (
+            "to",
+            "with fetch: the directory that the runs are brought to; with --check: a "
+            "JSON file that keeps what the compiler said",
+        ),
+        ("name", "label of all that is made (the config's name)"),
+        ("zone", "with --engine=gcloud: us-east5-b, ..."),
+    ):
+        flags.DEFINE_string(name, None, text, flag_values=values)
+    flags.DEFINE_string("engine", "sky", ", ".join(ENGINES), flag_values=values)
+    flags.DEFINE_integer("shards", 1, "how many jobs", flag_values=values)
+    flags.DEFINE_integer("hours", 6, "longest time of a job or VM", flag_values=values)
+    flags.DEFINE_bool("spot", False, "machines that may be taken", flag_values=values)
+    flags.DEFINE_bool("dry_run", False, "print all, do nothing", flag_values=values)
+    flags.DEFINE_bool("check", False, "compile for the TPU only", flag_values=values)
+    return values
+
+
+def _fetch(out: str | None, to: str | None) -> int:
+    """Bring runs to a directory, then report what they say together."""
+    if not out:
+        raise UserError("--out is missing; it names where the sweep put its runs")
+    source = places.parse(out)
+    if places.is_remote(source):
+        if not to:
+            raise UserError("--to is missing; --to=DIR names where the runs go")
+        places.check(source, writing=False)
+        target = Path(to)
+        count = actions.bring(source, target)
+        print(f"fetched {count} files into {target}")
+    else:
+        target = source
+    command = [sys.executable, "-m", "lossjax.suite.cli", "report", f"--out={target}"]
+    os.chdir(ROOT if target.is_absolute() else Path.cwd())
+    sys.stdout.flush()
+    os.execv(sys.executable, command)
+    return Exit.DONE

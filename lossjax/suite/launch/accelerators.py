@@ -1,0 +1,141 @@
+"""Accelerators by the names that each engine gives them, with size and price."""
+
+import re
+from dataclasses import dataclass
+
+from lossjax.suite.config import UserError, unknown
+
+PRICES = "SkyPilot's catalog v8 (commit 006059e), US regions; spot moves by the hour"
+
+SPECIFICATIONS = "Google's pages on v5e, v5p, v6e and TPU7x"
+RUNTIMES = "Google's page on TPU software versions"
+IMAGES = "SkyPilot's source (sky/clouds/gcp.py)"
+IMAGE_PROJECT = "ubuntu-os-accelerator-images"
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What all TPUs of a generation share; read where the names above say.
+
+    Attributes:
+      runtime: software version of the frozen tpu-vm API, and `image`: family of
+        Compute Engine images; empty where there is none.
+      flops: peak bfloat16 ones a second and chip, and `traffic`: bytes of memory.
+    """
+
+    runtime: str
+    image: str
+    flops: float
+    traffic: float
+
+
+_IMAGE = "ubuntu-accel-2204-amd64-tpu-v5e-v5p-v6e"
+GENERATIONS = {
+    "v5e": Generation("v2-alpha-tpuv5-lite", "", 197e12, 819e9),
+    "v6e": Generation("v2-alpha-tpuv6e", _IMAGE, 918e12, 1638e9),
+    "v5p": Generation("v2-alpha-tpuv5", _IMAGE, 459e12, 2765e9),
+    "tpu7x": Generation("", "ubuntu-accel-2404-amd64-tpu-tpu7x", 2307e12, 7380e9),
+}
+
+
+@dataclass(frozen=True)
+class Tpu:
+    """A TPU slice on one host.
+
+    Attributes:
+      sky, machine, tpu_vm: its name for SkyPilot, as a Compute Engine machine type, and
+        as accelerator type of the frozen tpu-vm API; empty where there is none.
+      topology: what libtpu calls it.
+      chips: how many, and `gib`: memory of one of its devices.
+      dollars, spot: of one chip an hour, (low, high) for spot; None where unknown.
+    """
+
+    sky: str
+    machine: str
+    tpu_vm: str
+    topology: str
+    chips: int
+    gib: int
+    dollars: float | None
+    spot: tuple[float, float] | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name in (self.sky, self.machine, self.tpu_vm) if name)
+
+    @property
+    def generation(self) -> Generation:
+        return GENERATIONS[self.topology.partition(":")[0]]
+
+
+def _lite(chips: int, shape: str) -> Tpu:
+    name = f"v5litepod-{chips}"
+    return Tpu(f"tpu-{name}", "", name, f"v5e:{shape}", chips, 16, 1.2, (0.24, 0.6))
+
+
+def _v6e(chips: int, shape: str) -> Tpu:
+    machine, name = f"ct6e-standard-{chips}t", f"v6e-{chips}"
+    place = f"v6e:{shape}"
+    return Tpu(f"tpu-{name}", machine, name, place, chips, 32, 2.7, (0.54, 1.35))
+
+
+TPUS = (
+    _lite(1, "1x1"),
+    _lite(4, "2x2"),
+    _lite(8, "2x4"),
+    _v6e(1, "1x1"),
+    _v6e(4, "2x2"),
+    _v6e(8, "2x4"),
+    Tpu("tpu-v5p-8", "ct5p-hightpu-4t", "v5p-8", "v5p:2x2x1", 4, 95, 4.2, (0.83, 1.68)),
+    Tpu("", "tpu7x-standard-4t", "", "tpu7x:2x2x1", 4, 96, None, None),
+)
+# GPUs in SkyPilot's catalog; each takes a count, A100:8.
+GPUS = ("A10", "A10G", "A100", "A100-80GB", "H100", "H200", "L4", "L40S", "T4", "V100")
+# As ray.util.accelerators of Ray 2.60 has them; a TPU's count is of chips on one host.
+RAY = (
+    *("CPU", "TPU-V5LITEPOD", "TPU-V5P", "TPU-V6E", "TPU-V7X"),
+    *("A10G", "A100", "A100-40G", "A100-80G", "H100", "H200", "L4", "L40S", "T4"),
+    *("V100", "B200"),
+)
+
+
+def tpu(name: str) -> Tpu | None:
+    """The TPU of any engine's name."""
+    return next((row for row in TPUS if name in row.names), None)
+
+
+def check(engine: str, name: str) -> None:
+    """UserError, with the nearest name, where an engine has no such accelerator."""
+    base, _, count = name.partition(":")
+    if count and engine != "slurm" and not re.fullmatch(r"[1-9]\d{0,3}", count):
+        raise UserError(f"--accelerator={name}: the count after ':' must be a number")
+    if engine == "slurm":
+        if not re.fullmatch(r"none|gpu(:[A-Za-z0-9_.-]{1,40})?:[1-9]\d{0,2}", name):
+            raise UserError(
+                f"--accelerator={name}: Slurm's names are gpu:COUNT, gpu:TYPE:COUNT "
+                f"(sinfo -o %G lists them) or none"
+            )
+        return
+    valid = {
+        "sky": [row.sky for row in TPUS if row.sky] + list(GPUS),
+        "gcloud": [n for row in TPUS for n in (row.machine, row.tpu_vm) if n],
+        "ray": list(RAY),
+    }[engine]
+    if base not in valid or (
+        count and base.lower().startswith("tpu-v") and engine == "sky"
+    ):
+        raise unknown(f"--accelerator of {engine}", base if count else name, valid)
+
+
+def cost(name: str, spot: bool, machines: int) -> str:
+    """A line that says what an hour costs, and where that is known from."""
+    row = tpu(name)
+    if row is None or row.dollars is None:
+        return "cost: unknown here; the provider's price list says"
+    chips = row.chips * machines
+    if spot and row.spot:
+        low, high = (price * chips for price in row.spot)
+        price = f"{low:.2f} to {high:.2f}"
+    else:
+        price = f"{row.dollars * chips:.2f}"
+    return f"cost: about {price} dollars an hour for {chips} chips (estimate; {PRICES})"

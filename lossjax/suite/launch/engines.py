@@ -1,0 +1,16 @@
+"""The engines: one row each, and nothing else knows their names."""
+
+import types
+from collections.abc import Mapping
+
+from lossjax.suite.launch import gcloud, ray, sky, slurm
+from lossjax.suite.launch.plan import Engine
+
+ENGINES: Mapping[str, Engine] = types.MappingProxyType(
+    {
+        "sky": sky.ENGINE,
+        "gcloud": gcloud.ENGINE,
+        "slurm": slurm.ENGINE,
+        "ray": ray.ENGINE,
+    }
+)

@@ -1,0 +1,138 @@
+"""What is asked of an engine, checked before anything is made."""
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from lossjax.suite.cli.commandline import ROOT
+from lossjax.suite.config import UserError
+from lossjax.suite.launch import accelerators
+from lossjax.suite.store import places
+
+# What every engine allows: a label of Google Cloud, a Slurm job name, a DNS label.
+_NAME = r"[a-z](?:[-a-z0-9]{0,38}[a-z0-9])?"
+LABEL = "lossjax"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One launch. `arguments` are the --config flags, as `sweep` takes them."""
+
+    name: str
+    engine: str
+    accelerator: str
+    spot: bool
+    shards: int
+    out: str
+    arguments: tuple[str, ...]
+    zone: str
+    hours: int
+
+    @property
+    def label(self) -> str:
+        """Carried by all that is created, and by nothing else."""
+        return f"{LABEL}-{self.name}"
+
+    def job(self, index: int) -> str:
+        return f"{self.label}-{index}"
+
+    def command(self, shard: str) -> list[str]:
+        """The one idempotent command that an engine runs."""
+        words = ["./run.sh", "sweep", *self.arguments]
+        return [*words, f"--shard={shard}", f"--out={self.out}"]
+
+    def script(self) -> str:
+        """The same, quoted for a shell script; the shard comes in a variable."""
+        head, tail = shlex.join(self.command("")[:-2]), shlex.quote(f"--out={self.out}")
+        return f'{head} --shard="$LOSSJAX_SHARD" {tail}'
+
+
+def check_name(name: str) -> str:
+    """The name, or UserError."""
+    if not re.fullmatch(_NAME, name):
+        raise UserError(
+            f"--name={name}: must be at most 40 of a-z, 0-9 and -, a letter first, "
+            f"no - at the end; engines allow no other labels"
+        )
+    return name
+
+
+def check(request: Request) -> None:
+    """UserError where a field is bad; needs neither engine nor store."""
+    check_name(request.name)
+    accelerators.check(request.engine, request.accelerator)
+    if not 1 <= request.shards <= 1000:
+        raise UserError(f"--shards={request.shards}: must be from 1 to 1000")
+    if not 1 <= request.hours <= 168:
+        raise UserError(f"--hours={request.hours}: must be from 1 to 168")
+    if request.engine == "gcloud":
+        if request.shards != 1:
+            raise UserError(
+                f"--shards={request.shards}: gcloud starts one VM; --engine=sky runs "
+                f"one job a shard"
+            )
+        _check_zone(request)
+    remote = "://" in request.out
+    if not remote and request.engine in ("sky", "gcloud"):
+        raise UserError(
+            f"--out={request.out}: ends with the machine; --out=gs://BUCKET/PREFIX or "
+            f"s3://BUCKET/PREFIX keeps the results"
+        )
+    if not remote and not Path(request.out).is_absolute():
+        raise UserError(
+            f"--out={request.out}: must be an absolute path of a folder that every "
+            f"machine shares, or gs:// or s3://"
+        )
+    places.check_text(request.out)
+
+
+def check_label(request: Request) -> None:
+    """UserError where what was launched cannot be found by these fields."""
+    check_name(request.name)
+    if request.engine == "gcloud":
+        if not request.accelerator:
+            raise UserError(
+                "--accelerator is missing; gcloud lists machines and TPU VMs apart, "
+                "so name what was launched, for example --accelerator=v6e-8"
+            )
+        accelerators.check(request.engine, request.accelerator)
+        _check_zone(request)
+
+
+def _check_zone(request: Request) -> None:
+    if not re.fullmatch(r"[a-z]+-[a-z]+\d+-[a-z]", request.zone):
+        raise UserError(
+            f"--zone={request.zone}: gcloud needs a zone, for example us-east5-b"
+        )
+
+
+def config_arguments(arguments: list[str]) -> tuple[tuple[str, ...], list[str]]:
+    """(--config flags for the sweep, all others); the file must be in the project.
+
+    The engine gets the project's folder and nothing beside it.
+    """
+    ours: list[str] = []
+    others: list[str] = []
+    follows = False
+    for argument in arguments:
+        name = argument.lstrip("-").partition("=")[0]
+        is_config = name == "config" or name.startswith("config.")
+        if follows:
+            ours[-1] += f"={argument}"
+        elif is_config and argument.startswith("-"):
+            ours.append("--" + argument.lstrip("-"))
+        else:
+            others.append(argument)
+        follows = is_config and not follows and "=" not in argument
+    for place, argument in enumerate(ours):
+        if argument.startswith("--config="):
+            path, colon, extra = argument.removeprefix("--config=").partition(":")
+            file = Path(path) if Path(path).is_file() else ROOT / path
+            if not file.resolve().is_relative_to(ROOT):
+                raise UserError(
+                    f"--config={path}: lies outside {ROOT}, which is what is sent"
+                )
+            relative = file.resolve().relative_to(ROOT)
+            ours[place] = f"--config={relative}{colon}{extra}"
+    return tuple(ours), others

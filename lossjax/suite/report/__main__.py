@@ -1,0 +1,28 @@
+"""The verb `report`: rebuilds tables, figures and the page from stored runs."""
+
+from absl import flags
+from rich.console import Console
+
+from lossjax.suite.cli.commandline import Exit, parse
+from lossjax.suite.config import UserError
+from lossjax.suite.report.build import build
+from lossjax.suite.report.console import render
+from lossjax.suite.store import places
+
+USAGE = """
+./run.sh report --out=DIR
+
+Reads DIR/sweep.json and the stored runs, writes DIR/report (index.html, rows.csv,
+summary.json, tables, figures) and prints the comparison table and the verdict. Trains
+nothing and needs no accelerator.
+"""
+
+
+def main(arguments: list[str]) -> int:
+    values = flags.FlagValues()
+    flags.DEFINE_string("out", None, "what a sweep wrote", flag_values=values)
+    parse(values, arguments, USAGE)
+    if not values.out:
+        raise UserError("--out is missing; --out=DIR names the directory of a sweep")
+    render(build(places.local(values.out)), Console())
+    return Exit.DONE

@@ -1,0 +1,61 @@
+"""Figures as files and as parts of the page.
+
+The same evidence gives the same bytes, whatever the locale, clock or hash seed.
+"""
+
+import io
+import re
+from pathlib import Path
+
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from lossjax.suite.report.style import INK, PAPER, RULE
+
+
+class Album:
+    """Writes each figure as SVG and PNG and hands back what the page shows."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.names: list[str] = []
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def add(self, name: str, figure: Figure, alt: str, caption: str = "") -> Markup:
+        """Write the figure and return it as an inline `<figure>` with its alt text."""
+        name = slug(name)
+        while name in self.names:
+            name += "_"
+        self.names.append(name)
+        buffer = io.StringIO()
+        metadata = {"Date": None, "Creator": None}
+        figure.savefig(buffer, format="svg", metadata=metadata)
+        path = self.directory / f"{name}.png"
+        figure.savefig(path, metadata={"Software": None})
+        svg = buffer.getvalue()
+        (self.directory / f"{name}.svg").write_text(svg, encoding="utf-8")
+        return Markup(
+            '<figure role="group"><div role="img" aria-label="{}">{}</div>'
+            "<figcaption>{}</figcaption></figure>"
+        ).format(alt, Markup(inline(svg)), caption or alt)
+
+
+def inline(svg: str) -> str:
+    """An SVG file as part of a page: no prologue, themed by CSS, no clashing ids."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r' xmlns(:xlink)?="[^"]*"', "", svg).replace("xlink:href", "href")
+    used = set(re.findall(r"(?:href=\"|url\()#([^\")]+)", svg))
+    svg = re.sub(
+        r' id="([^"]*)"', lambda m: m.group(0) if m.group(1) in used else "", svg
+    )
+    for colour, name in ((INK, "ink"), (RULE, "rule"), (PAPER, "paper")):
+        svg = svg.replace(colour, f"var(--{name})")
+    return re.sub(r"\n\s*", "\n", svg).replace("<svg", '<svg focusable="false"', 1)
+
+
+def slug(name: str) -> str:
+    """A name as part of a file name on any system."""
+    return re.sub(r"[^A-Za-z0-9.=+-]+", "_", name).strip("_.") or "_"

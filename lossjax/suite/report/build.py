@@ -1,0 +1,215 @@
+"""One directory of stored runs in, one report out; nothing is trained, jax not needed.
+
+The whole report is written beside the old one and takes its place at the end, so an
+interrupted build leaves the old report whole.
+"""
+
+import contextlib
+import csv
+import dataclasses
+import errno
+import json
+import math
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from lossjax.suite.report import commands, markup, style, tables, verdict
+from lossjax.suite.report.album import Album
+from lossjax.suite.report.evidence import Evidence, read
+from lossjax.suite.report.sections import SECTIONS
+from lossjax.suite.store import places, results
+
+SCHEMA = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What a report says, for the program that asked for it."""
+
+    out: Path
+    evidence: Evidence
+    verdict: str
+    content: dict[str, Any]  # summary.json
+
+    @property
+    def page(self) -> Path:
+        return self.out / "report" / "index.html"
+
+
+def build(out: Path) -> Summary:
+    """Rebuild `out`/report from `out`/sweep.json and the stored runs.
+
+    Raises:
+      UserError: there is no readable sweep.
+      OSError: the report cannot be written.
+    """
+    if places.is_remote(out):
+        with places.nearby(out, results.FILES) as near:
+            summary = build(near)
+            places.send(near / "report", out / "report")
+        return dataclasses.replace(summary, out=out)
+    evidence = read(out)
+    try:
+        while True:
+            summary, newer = _build(out, evidence)
+            if not newer:
+                return summary
+            # It took the place of a report that knew runs that we did not: a shard
+            # that ended in the same second. The last one to end must know them all.
+            now = read(out)
+            if [r.run for r in now.results()] == [r.run for r in evidence.results()]:
+                return summary
+            evidence = now
+    except OSError as error:
+        raise OSError(f"--out={out}: cannot write the report: {error}") from error
+
+
+def content(evidence: Evidence) -> dict[str, Any]:
+    """summary.json; a group with missing runs has no metrics."""
+    datasets: dict[str, Any] = {}
+    for group in evidence.groups:
+        models = datasets.setdefault(group.dataset, {"models": {}})["models"]
+        models[group.model] = {
+            "metrics": {
+                metric: {
+                    "direction": ranking.direction,
+                    "ranking": [
+                        {
+                            "loss": s.loss,
+                            "center": _finite(s.center),
+                            "low": _finite(s.low),
+                            "high": _finite(s.high),
+                            "n": s.n,
+                            "diverged": s.diverged,
+                            "best_set": s.best_set,
+                        }
+                        for s in ranking.standings
+                    ],
+                }
+                for metric, ranking in group.rankings.items()
+            }
+        }
+        if group.measures:
+            models[group.model]["measures"] = {
+                name: {
+                    "unit": evidence.metrics[name]["unit"],
+                    "losses": {
+                        loss: {
+                            "center": _finite(mean.center),
+                            "low": _finite(mean.low),
+                            "high": _finite(mean.high),
+                        }
+                        for loss, mean in means.items()
+                    },
+                }
+                for name, means in group.measures.items()
+            }
+    return {"schema": SCHEMA, "verdict": verdict.text(evidence), "datasets": datasets}
+
+
+def write(evidence: Evidence, directory: Path) -> dict[str, Any]:
+    """Write every file of the report into `directory`; returns summary.json."""
+    summary = content(evidence)
+    album = Album(directory / "figures")
+    tables.write(evidence, directory / "tables")
+    results.publish(directory / "rows.csv", tables.rows(evidence))
+    text = json.dumps(summary, indent=1, ensure_ascii=False)
+    results.publish(directory / "summary.json", text + "\n")
+    with style.applied():
+        results.publish(directory / "index.html", _page(evidence, album))
+    return summary
+
+
+def _build(out: Path, evidence: Evidence) -> tuple[Summary, bool]:
+    """The report put in its place, and whether the one before it knew more runs."""
+    fresh = out / results.temporary_name("report")
+    try:
+        summary = write(evidence, fresh)
+        known = _runs(fresh)
+        newer = bool(swap(fresh, out / "report") - known)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return Summary(out, evidence, summary["verdict"], summary), newer
+
+
+def _runs(report: Path) -> set[tuple[str, ...]]:
+    """The runs that a report was made from: what identifies a row of rows.csv."""
+    try:
+        with open(report / "rows.csv", encoding="utf-8", newline="") as file:
+            return {tuple(row[: tables.IDENTITY]) for row in csv.reader(file)}
+    except OSError:
+        return set()
+
+
+def swap(fresh: Path, place: Path) -> set[tuple[str, ...]]:
+    """Put a whole report in the place of another, whoever else does the same.
+
+    Returns:
+      The runs of every report that was replaced.
+    """
+    old = fresh.with_name(f"{fresh.name}.old")
+    replaced: set[tuple[str, ...]] = set()
+    while fresh.exists():
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(place, old)
+                replaced |= _runs(old)
+            os.replace(fresh, place)
+        except OSError as error:
+            # Another process was quicker: its directory goes the same way.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        finally:
+            shutil.rmtree(old, ignore_errors=True)
+    return replaced
+
+
+def _page(evidence: Evidence, album: Album) -> str:
+    shown = []
+    behind = commands.block(evidence)
+    for section in SECTIONS:
+        if body := section.build(evidence, album):
+            body += behind if section.commands else ""
+            shown.append({"key": section.key, "title": section.title, "body": body})
+    sweep = evidence.sweep
+    names = list(sweep.datasets)
+    listed = ", ".join(names[:-1]) + " and " + names[-1] if names[1:] else names[0]
+    question = f"Which reconstruction loss for {listed}?"
+    parts = [
+        verdict.count(len(evidence.losses), "loss").replace("losss", "losses"),
+        verdict.count(len(sweep.datasets), "dataset"),
+        verdict.count(len(sweep.models), "model"),
+        verdict.count(len(sweep.learning_rates), "learning rate"),
+        verdict.count(len(sweep.tuning_seeds), "tuning seed"),
+        verdict.count(len(sweep.seeds), "final seed"),
+    ]
+    runs = sum(1 for _ in evidence.results())
+    template = markup.ENVIRONMENT.get_template("index.html")
+    return template.render(
+        title=f"{question} · lossjax",
+        question=question,
+        lede=f"{', '.join(parts)}: {verdict.count(runs, 'stored run')} of "
+        f"{verdict.count(sweep.train_steps, 'step')}. Primary metric: "
+        f"{sweep.primary_metric}.",
+        out=evidence.out,
+        sections=shown,
+        symbols=Markup("").join(
+            mark.symbol() for mark in style.marks(evidence.losses).values()
+        ),
+        css=Markup(_asset("page.css")),
+        js=Markup(_asset("page.js")),
+        footer=f"Rebuilt from stored runs by {commands.report(evidence)}; beside this "
+        "page: rows.csv, summary.json, tables/ and figures/.",
+    )
+
+
+def _asset(name: str) -> str:
+    return (markup.PAGE / name).read_text(encoding="utf-8")
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

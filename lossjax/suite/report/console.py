@@ -1,0 +1,74 @@
+"""The comparison table and the verdict on a terminal, or in a pipe at 80 columns."""
+
+import math
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from lossjax.suite.report import verdict
+from lossjax.suite.report.build import Summary
+from lossjax.suite.report.evidence import Group
+
+
+def render(summary: Summary, console: Console) -> None:
+    """Print every group's comparison, what was lost, the verdict, and the page."""
+    evidence = summary.evidence
+    for group in evidence.groups:
+        if group.primary in group.rankings:
+            console.print(_title(group), style="bold", markup=False, highlight=False)
+            console.print(_table(group))
+    for path, wrong in evidence.damaged.items():
+        console.print(f"damaged, counted as missing: {path}: {wrong}", markup=False)
+    if evidence.foreign:
+        runs = verdict.count(len(evidence.foreign), "stored run")
+        console.print(f"not in the current grid, not used: {runs}", markup=False)
+    for line in summary.verdict.splitlines():
+        console.print(line, markup=False, highlight=False)
+    console.print(f"report: {summary.page}", markup=False, soft_wrap=True)
+
+
+def _title(group: Group) -> str:
+    direction = group.rankings[group.primary].direction
+    return (
+        f"{group.name}: {group.primary} on test images, {direction} is better "
+        "(* best set)"
+    )
+
+
+def _table(group: Group) -> Table:
+    ranking = group.rankings[group.primary]
+    places = verdict.decimals(ranking.standings)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("loss", no_wrap=True)
+    table.add_column(group.primary, justify="right", no_wrap=True)
+    table.add_column("95 % interval", justify="right", no_wrap=True)
+    table.add_column("n", justify="right")
+    table.add_column("rate", justify="right")
+    table.add_column("best set of", justify="right", no_wrap=True)
+    for standing in ranking.standings:
+        rate = group.cells[standing.loss].plan.learning_rate
+        also = [
+            metric
+            for metric, other in group.rankings.items()
+            if other.needed is None and other.of(standing.loss).best_set
+        ]
+        scored = math.isfinite(standing.center)
+        mean = f"{standing.center:.{places}f}" if scored else standing.relation
+        limits = (
+            f"{standing.low:.{places}f} {standing.high:.{places}f}"
+            if math.isfinite(standing.low)
+            else ""
+        )
+        star = "* " if standing.best_set and ranking.needed is None else "  "
+        table.add_row(
+            star + escape(standing.loss),
+            mean,
+            limits,
+            f"{standing.n}",
+            "" if rate is None else f"{rate:g}",
+            f"{len(also)} of {len(group.rankings)}" if scored else "",
+            style="bold" if star == "* " else "",
+        )
+    return table

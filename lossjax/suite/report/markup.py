@@ -1,0 +1,162 @@
+"""Parts of the page: templates with autoescape, sortable tables, strips of pictures."""
+
+import base64
+import dataclasses
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+from PIL import Image
+
+from lossjax.suite.report.style import Mark
+from lossjax.suite.report.untuned import Point
+
+PAGE = Path(__file__).with_name("page")
+ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(PAGE),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """One table cell: what is shown, what it sorts by, how it is set."""
+
+    shown: Any
+    sort: float | str = ""
+    kind: str = ""  # CSS classes: num, best, ...
+    head: str = ""  # shown before it where a narrow screen stacks the cells
+
+
+def render(template: str, **values: Any) -> Markup:
+    """A section's template, given as text; every value is escaped unless Markup."""
+    return Markup(ENVIRONMENT.from_string(template).render(**values))
+
+
+def table(
+    caption: str,
+    columns: Sequence[str | Field],
+    rows: Sequence[Sequence[Field]],
+    kind: str = "",
+) -> Markup:
+    """A sortable table; its first column heads the rows. Numbers sort as numbers."""
+    heads = [c if isinstance(c, Field) else Field(c) for c in columns]
+    template = ENVIRONMENT.get_template("table.html")
+    return Markup(template.render(caption=caption, heads=heads, rows=rows, kind=kind))
+
+
+def number(value: float, places: int) -> Field:
+    """A number to so many places; without one, a dash that sorts last."""
+    if not math.isfinite(value):
+        return Field("–", "", "num")
+    return Field(f"{value:.{places}f}", float(f"{value:.7g}"), "num")
+
+
+def name(loss: str, mark: Mark) -> Field:
+    """A loss's icon and name."""
+    return Field(Markup("{}<code>{}</code>").format(mark.icon(), loss), loss, "loss")
+
+
+def strip(images_u8: np.ndarray, alt: str) -> Markup:
+    """uint8 images (k, H, W, C) side by side as one inline PNG, gaps transparent."""
+    count, height, width, channels = images_u8.shape
+    gap = max(1, width // 12)
+    canvas = np.zeros((height, count * (width + gap) - gap, channels + 1), np.uint8)
+    for i, image in enumerate(images_u8):
+        left = i * (width + gap)
+        canvas[:, left : left + width, :channels] = image
+        canvas[:, left : left + width, channels] = 255
+    buffer = io.BytesIO()
+    Image.fromarray(canvas, "LA" if channels == 1 else "RGBA").save(
+        buffer, "PNG", compress_level=9
+    )
+    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return Markup(
+        '<img class="strip" src="data:image/png;base64,{}" width="{}" height="{}" '
+        'alt="{}">'
+    ).format(data, canvas.shape[1], height, alt)
+
+
+def forest(
+    mark: Mark, low: float, center: float, high: float, span: tuple[float, float]
+) -> Markup:
+    """An interval as a small picture on the scale `span`; the table has its numbers."""
+    width, middle = 160.0, 8.0
+    extent = span[1] - span[0] or 1.0
+
+    def place(value: float) -> float:
+        return 6 + (width - 12) * (value - span[0]) / extent
+
+    line = ""
+    if math.isfinite(low):
+        line = Markup(
+            '<line x1="{:.1f}" x2="{:.1f}" y1="8" y2="8" stroke="{}"/>'
+        ).format(place(low), place(high), mark.colour)
+    return Markup(
+        '<svg class="forest" viewBox="0 0 160 16" aria-hidden="true">{}{}</svg>'
+    ).format(line, mark.use(place(center), middle, 6))
+
+
+def sparkline(mark: Mark, points: Sequence[Point], chosen: float | None) -> Markup:
+    """Values on log axes where they allow it; lost rates are crosses on top.
+
+    A bar at each rate reaches from the least to the most over seeds.
+    """
+    width, height, edge = 180.0, 84.0, 12.0
+    fine = [point for point in points if not point.lost]
+    lost = [point.rate for point in points if point.lost]
+    rates = [point.rate for point in points]
+    values = [value for point in fine for value in point.seen]
+    if not rates:
+        return Markup("")
+    positive = bool(values) and min(values) > 0
+
+    def scaled(value: float) -> float:
+        return math.log(value) if positive else value
+
+    low = scaled(min(values)) if values else 0.0
+    high = scaled(max(values)) if values else 1.0
+    first, last = math.log(min(rates)), math.log(max(rates))
+
+    def x(rate: float) -> float:
+        reach = (math.log(rate) - first) / (last - first) if last > first else 0.5
+        return edge + (width - 2 * edge) * reach
+
+    def y(value: float) -> float:
+        rise = (scaled(value) - low) / (high - low) if high > low else 0.5
+        return height - edge - (height - 2 * edge) * rise
+
+    path = " ".join(f"{x(p.rate):.1f},{y(p.value.center):.1f}" for p in fine)
+    parts = [f'<polyline points="{path}" fill="none" stroke="{mark.colour}"/>']
+    for point in fine:
+        across, (least, most) = x(point.rate), point.seen
+        parts.append(
+            f'<path d="M{across:.1f} {y(least):.1f}V{y(most):.1f}" '
+            f'stroke="{mark.colour}"/>'
+        )
+        parts.append(mark.use(across, y(point.value.center), 5))
+        if point.rate == chosen:
+            parts.append(
+                f'<circle cx="{across:.1f}" cy="{y(point.value.center):.1f}" r="8" '
+                f'fill="none" stroke="{mark.colour}"/>'
+            )
+    for rate in lost:
+        left, top = x(rate), edge
+        parts.append(
+            f'<path d="M{left - 4:.1f} {top - 4:.1f}l8 8m0-8l-8 8" '
+            f'stroke="{mark.colour}"/>'
+        )
+    return Markup(
+        f'<svg class="spark" viewBox="0 0 {width:g} {height:g}" aria-hidden="true">'
+        f'<path class="axis" d="M{edge / 2:g} {height - 4:g}H{width - edge / 2:g}"/>'
+        + "".join(parts)
+        + "</svg>"
+    )

@@ -1,0 +1,210 @@
+"""Rankings with intervals: the primary metric as a figure, every metric as tables."""
+
+import math
+
+from markupsafe import Markup
+
+from lossjax.suite.report import commands, figures, markup, style, verdict
+from lossjax.suite.report.album import Album
+from lossjax.suite.report.evidence import Evidence, Group
+from lossjax.suite.report.imagewise import OverImages, over_images
+from lossjax.suite.report.markup import Field
+from lossjax.suite.statistics import Interval, Ranking
+
+TEMPLATE = """
+<p>Test images, mean over seeds with its 95 % interval. Shaded and filled: the best set,
+not shown worse than the best mean by more than the margin (paired sign-flip test,
+Holm-adjusted). A loss that diverged or failed on any seed is listed last, without a
+mean: a mean over the survivors would reward failing.</p>
+{% if images %}
+<p>A second interval, the thin line under each mark, is over test images with the seeds
+held as they are: what another draw of as many images might give. It takes images as
+drawn independently; crops of one photograph are not, and then it is too narrow. Metrics
+of the code have none.</p>
+{% endif %}
+{% for group in groups %}
+<h3>{{ group.name }}</h3>
+<div class="figures">{{ group.figure }}</div>
+{{ group.table }}
+{% for metric, details in group.details %}
+<details><summary>{{ metric }} in full</summary>{{ details }}</details>
+{% endfor %}
+{% if group.commands %}
+<details><summary>Commands of one loss</summary>{{ group.commands }}</details>
+{% endif %}
+{% for metric in group.unscored %}
+<p class="note">{{ metric }} is not scored: no run of {{ group.name }} carries it
+(metrics of the code need labelled images).</p>
+{% endfor %}
+{% endfor %}
+"""
+MOST_COMMANDS = 100  # beyond, Provenance has the form; the page stays below 8 MB
+
+
+def build(evidence: Evidence, album: Album) -> Markup:
+    groups = []
+    second = False
+    few = sum(1 for _ in evidence.cells()) <= MOST_COMMANDS
+    for group in evidence.groups:
+        if not group.rankings:
+            continue
+        images = {
+            metric: over_images(evidence, group, metric, ranking)
+            for metric, ranking in group.rankings.items()
+        }
+        second = second or any(images.values())
+        figure = Markup("")
+        if ranking := group.rankings.get(evidence.primary):
+            figure = album.add(
+                f"ranking-{group.dataset}-{group.model}",
+                figures.ranking(
+                    evidence, evidence.primary, ranking, images[evidence.primary]
+                ),
+                figures.describe(group, ranking, evidence.primary),
+                f"{group.name}: {evidence.primary} on test images. Filled marks are "
+                "the best set; the grey band is the margin of practical equivalence.",
+            )
+        groups.append(
+            {
+                "name": group.name,
+                "figure": figure,
+                "table": _wide(evidence, group),
+                "details": [
+                    (metric, _full(evidence, group, metric, ranking, images[metric]))
+                    for metric, ranking in group.rankings.items()
+                ],
+                "unscored": group.unscored,
+                "commands": _commands(evidence, group) if few else "",
+            }
+        )
+    if not groups:
+        return Markup("")
+    return markup.render(TEMPLATE, groups=groups, images=second)
+
+
+def _commands(evidence: Evidence, group: Group) -> Markup:
+    """What trains the final runs of one loss again, at the rate it chose."""
+    lines = Markup("")
+    for loss, cell in group.cells.items():
+        line = commands.sweep(
+            evidence,
+            datasets=[group.dataset],
+            models=[group.model],
+            losses=[loss],
+            learning_rates=[cell.plan.learning_rate],
+        )
+        lines += Markup("<p><code>{}</code></p>{}").format(loss, commands.copied(line))
+    return lines
+
+
+def _wide(evidence: Evidence, group: Group) -> Markup:
+    """Every loss by every metric."""
+    marks = style.marks(evidence.losses)
+    first = group.rankings.get(group.primary, next(iter(group.rankings.values())))
+    places = {
+        metric: verdict.decimals(ranking.standings)
+        for metric, ranking in group.rankings.items()
+    }
+    rows = []
+    for standing in first.standings:
+        row = [markup.name(standing.loss, marks[standing.loss])]
+        for metric, ranking in group.rankings.items():
+            own = ranking.of(standing.loss)
+            if not math.isfinite(own.center):
+                row.append(Field(own.relation, "", "num"))
+                continue
+            shown = Markup("{}").format(f"{own.center:.{places[metric]}f}")
+            if math.isfinite(own.low):
+                half = f"{(own.high - own.low) / 2:.{places[metric]}f}"
+                shown += Markup(' <span class="half">±{}</span>').format(half)
+            kind = "num best" if own.best_set else "num"
+            row.append(Field(shown, own.center, kind))
+        rows.append(row)
+    heads = [Field("loss")] + [
+        Field(f"{metric} {verdict.arrow(ranking)}", kind="num")
+        for metric, ranking in group.rankings.items()
+    ]
+    return markup.table(
+        f"{group.name}: every metric on test images, best set shaded; "
+        "↓ lower is better, ↑ higher is better",
+        heads,
+        rows,
+    )
+
+
+def _full(
+    evidence: Evidence,
+    group: Group,
+    metric: str,
+    ranking: Ranking,
+    images: dict[str, OverImages],
+) -> Markup:
+    """One metric with everything that its ranking rests on."""
+    marks = style.marks(evidence.losses)
+    places = verdict.decimals(ranking.standings)
+    lows = [s.low for s in ranking.standings if math.isfinite(s.low)]
+    highs = [s.high for s in ranking.standings if math.isfinite(s.high)]
+    span = (min(lows), max(highs)) if lows else (0.0, 1.0)
+    rows = []
+    for standing in ranking.standings:
+        mark = marks[standing.loss]
+        behind = standing.behind
+        glyph = (
+            markup.forest(mark, standing.low, standing.center, standing.high, span)
+            if math.isfinite(standing.low)
+            else Markup("")
+        )
+        gap: Field = markup.number(math.nan, 0)
+        if behind is not None:
+            words = f"{behind.center:.{places}f}"
+            if math.isfinite(behind.low):
+                words += f" [{behind.low:.{places}f}, {behind.high:.{places}f}]"
+            gap = Field(words, behind.center, "num")
+        own = images.get(standing.loss)
+        kind = "num best" if standing.best_set else "num"
+        rows.append(
+            [
+                markup.name(standing.loss, mark),
+                Field(
+                    markup.number(standing.center, places).shown, standing.center, kind
+                )
+                if math.isfinite(standing.center)
+                else markup.number(math.nan, 0),
+                _limits(Interval(standing.center, standing.low, standing.high), places),
+                Field(glyph),
+                *([_limits(own.mean if own else None, places)] if images else []),
+                Field(standing.n, standing.n, "num"),
+                Field(standing.diverged, standing.diverged, "num"),
+                gap,
+                *([_limits(own.behind if own else None, places)] if images else []),
+                markup.number(standing.effect, 1),
+                markup.number(standing.p, 4),
+                Field(standing.relation, standing.relation),
+            ]
+        )
+    heads: list[str | Field] = [
+        "loss",
+        *(Field(name, kind="num") for name in ("mean", "95 % over seeds")),
+        "",
+        *([Field("95 % over images", kind="num")] if images else []),
+        *(Field(name, kind="num") for name in ("n", "diverged", "behind the best")),
+        *([Field("behind, over images", kind="num")] if images else []),
+        *(Field(name, kind="num") for name in ("effect", "p (Holm)")),
+        "relation",
+    ]
+    margin = f"{ranking.margin:.2g}" if math.isfinite(ranking.margin) else "–"
+    return markup.table(
+        f"{group.name}, {metric}, {ranking.direction} is better; margin {margin}. "
+        "Behind the best: mean paired difference with its 95 % interval. Effect: that "
+        "difference in its own standard deviations. p: of being worse by no more than "
+        "the margin.",
+        heads,
+        rows,
+    )
+
+
+def _limits(interval: Interval | None, places: int) -> Field:
+    if interval is None or not math.isfinite(interval.low):
+        return Field("–", "", "num")
+    shown = f"{interval.low:.{places}f} to {interval.high:.{places}f}"
+    return Field(shown, float(f"{interval.low:.7g}"), "num")

@@ -1,0 +1,155 @@
+"""Response curves: a family of losses as one dial, every metric against it."""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+
+from markupsafe import Markup
+
+from lossjax.suite.report import figures, markup, verdict
+from lossjax.suite.report.album import Album
+from lossjax.suite.report.evidence import Evidence, Group
+from lossjax.suite.report.markup import Field
+from lossjax.suite.statistics import Ranking
+
+TEMPLATE = """
+<p>Losses of one family that differ in one argument, scored on test images: mean over
+seeds with its 95 % interval. Filled points are the best set of all losses of the sweep,
+crosses were lost on a seed.</p>
+{% for group in groups %}
+<h3>{{ group.name }}</h3>
+{{ group.table }}
+<div class="figures">{% for figure in group.figures %}{{ figure }}{% endfor %}</div>
+{% endfor %}
+"""
+FEWEST = 3  # values of the argument that make a curve
+# What a family is at some values of its argument, where that has a name.
+REFERENCES: Mapping[str, Mapping[float, str]] = {"power": {0.0: "BCE", 1.0: "half-MSE"}}
+
+
+@dataclasses.dataclass(frozen=True)
+class Dial:
+    """Losses of one family along one argument, in order of its value."""
+
+    family: str
+    argument: str
+    losses: Mapping[float, str]
+
+    @property
+    def label(self) -> str:
+        return f"{self.argument} of {self.family}({self.argument}=...)"
+
+    def optimum(self, ranking: Ranking) -> tuple[float, float, float] | None:
+        """The value of best mean; the least and the largest value not shown worse.
+
+        Worse than the best of all losses of the sweep; None where none has a mean.
+        """
+        own = {loss: value for value, loss in self.losses.items()}
+        ranked = [s for s in ranking.standings if s.loss in own]
+        if not math.isfinite(ranked[0].center):
+            return None
+        best = own[ranked[0].loss]
+        alike = [own[s.loss] for s in ranked if s.best_set] or [best]
+        return best, min(alike), max(alike)
+
+
+def dials(evidence: Evidence) -> Iterator[Dial]:
+    """Every family with enough losses that differ in one argument only."""
+    hypers: Mapping[str, Mapping[str, float]] = evidence.description.get("hypers", {})
+    families: dict[str, list[str]] = {}
+    for loss in evidence.losses:
+        families.setdefault(verdict.family(loss), []).append(loss)
+    for family, losses in families.items():
+        known = [loss for loss in losses if loss in hypers]
+        names = {name for loss in known for name in hypers[loss]}
+        varied = [
+            n for n in sorted(names) if len({hypers[x].get(n) for x in known}) > 1
+        ]
+        if len(known) >= FEWEST and len(varied) == 1:
+            values = sorted((hypers[loss][varied[0]], loss) for loss in known)
+            yield Dial(family, varied[0], dict(values))
+
+
+def build(evidence: Evidence, album: Album) -> Markup:
+    groups = []
+    for dial in dials(evidence):
+        for group in evidence.groups:
+            if not group.rankings:
+                continue
+            groups.append(
+                {
+                    "name": f"{group.name}: {dial.label}",
+                    "table": _table(group, dial),
+                    "figures": [
+                        _figure(evidence, album, group, dial, metric, ranking)
+                        for metric, ranking in group.rankings.items()
+                    ],
+                }
+            )
+    return markup.render(TEMPLATE, groups=groups) if groups else Markup("")
+
+
+def words(dial: Dial, ranking: Ranking) -> str:
+    """Where the best value is, and which values cannot be told from it."""
+    found = dial.optimum(ranking)
+    if found is None:
+        return "no value finished every seed"
+    best, low, high = found
+    if ranking.needed is not None:
+        return f"too few seeds ({ranking.n}, need {ranking.needed})"
+    if not any(ranking.of(loss).best_set for loss in dial.losses.values()):
+        other = ranking.best.loss if ranking.best else ""
+        return f"best at {best:g}, shown worse than {other}"
+    if low == high:
+        return f"best at {best:g}, alone"
+    return f"best at {best:g}; {low:g} to {high:g} not told apart"
+
+
+def _table(group: Group, dial: Dial) -> Markup:
+    rows = []
+    for metric, ranking in group.rankings.items():
+        found = dial.optimum(ranking)
+        best = found[0] if found else math.nan
+        rows.append(
+            [
+                Field(f"{metric} {verdict.arrow(ranking)}", metric),
+                markup.number(best, 2),
+                Field(words(dial, ranking), kind="wrap"),
+            ]
+        )
+    return markup.table(
+        f"{group.name}: the best {dial.argument} of {dial.family} by every metric",
+        ["metric", Field(f"best {dial.argument}", kind="num"), "in words"],
+        rows,
+    )
+
+
+def _figure(
+    evidence: Evidence,
+    album: Album,
+    group: Group,
+    dial: Dial,
+    metric: str,
+    ranking: Ranking,
+) -> Markup:
+    spread = (min(dial.losses), max(dial.losses))
+    references = {
+        value: name
+        for value, name in REFERENCES.get(dial.family, {}).items()
+        if spread[0] <= value <= spread[1]
+    }
+    figure = figures.dial(
+        evidence, metric, ranking, dial.losses, dial.label, references
+    )
+    scores = ", ".join(
+        f"{value:g}: {verdict.measured(ranking.of(loss))}"
+        if math.isfinite(ranking.of(loss).center)
+        else f"{value:g}: {ranking.of(loss).relation}"
+        for value, loss in dial.losses.items()
+    )
+    return album.add(
+        f"response-{group.dataset}-{group.model}-{dial.family}-{metric}",
+        figure,
+        f"{metric} of {group.name} against {dial.label}; {scores}.",
+        f"{metric}, {ranking.direction} is better: {words(dial, ranking)}.",
+    )

@@ -1,0 +1,283 @@
+"""The verb `reproduce`: trains what a study needs, or counts its stored rows again.
+
+jax is imported where something is trained, and nowhere else.
+"""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from absl import flags
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+
+from lossjax.suite.cli.commandline import ROOT, Exit, Interrupted, parse
+from lossjax.suite.config import UserError, unknown
+from lossjax.suite.reproduce import folder, ledger, page
+from lossjax.suite.reproduce.catalogue import STUDIES
+from lossjax.suite.reproduce.finding import Verdict
+from lossjax.suite.reproduce.study import Outcome, Size, Study
+from lossjax.suite.store import results
+
+LEDGER = "claims"
+USAGE = """
+./run.sh reproduce [STUDY ...] [--list] [--all] [--quick] [--full]
+                   [--from-stored] [--data=NAME=DATASET] [--out=DIR]
+
+Trains what a study needs, through the same grid, store and resume as a sweep, and puts
+what was published or expected beside what is found: DIR/STUDY holds figures (SVG, PNG,
+PDF), tables (Markdown, LaTeX, CSV), summary.json and the rows that all of it is
+computed from. Run it again and nothing is trained twice; stop it at any time, run it
+again to go on.
+
+  ./run.sh reproduce claims                  the answers, from stored rows
+  ./run.sh reproduce --list                  what there is, and what it takes
+  ./run.sh reproduce planted_noise --quick   a small version: does it run?
+  ./run.sh reproduce cb_warp --full          at the source's size, where ours is less
+  ./run.sh reproduce --all --from-stored     from results/published; no jax, no data
+  ./run.sh reproduce keras_blog --data=mnist=idx:DIR     where the data lies
+"""
+
+
+def main(arguments: list[str]) -> int:
+    values = flags.FlagValues()
+    flags.DEFINE_string(
+        "out", None, "directory of results (results/local/reproduce)", values
+    )
+    for name, words in (
+        ("list", "say which studies there are"),
+        ("all", "every study"),
+        ("quick", "few trials: shows that it runs, not what it finds"),
+        ("full", "as the source did it, where the usual size is smaller; long"),
+        ("from-stored", "count the published rows again, train nothing"),
+        ("publish", "copy rows, summary and figure to results/published"),
+    ):
+        flags.DEFINE_bool(name, False, words, flag_values=values)
+    flags.DEFINE_multi_string(
+        "data", [], "NAME=DATASET: where needed data lies, as mnist=idx:DIR", values
+    )
+    names = parse(values, arguments, USAGE, operands=1 + len(STUDIES))
+    out = Path(values.out or ROOT / "results" / "local" / "reproduce")
+    console = Console()
+    if names == [LEDGER]:
+        return _claims(out, console)
+    if LEDGER in names:
+        raise UserError(f"{LEDGER} and {len(names) - 1} more: name {LEDGER} alone")
+    for name in names:
+        if name not in STUDIES:
+            raise unknown("study", name, (*STUDIES, LEDGER))
+    flagged = ("list", "all", "quick", "full", "publish")
+    chosen = {key: bool(values[key].value) for key in flagged}
+    from_stored = values["from-stored"].value
+    if chosen["list"]:
+        _list(console)
+        return Exit.DONE
+    if chosen["all"] and names:
+        raise UserError(f"--all and study {names[0]!r}: name studies or take them all")
+    if not names and not chosen["all"]:
+        valid = ", ".join((*STUDIES, LEDGER))
+        raise UserError(f"no study named; valid: {valid}, or --all")
+    size = _size(chosen["quick"], chosen["full"])
+    if size != Size.USUAL and (from_stored or chosen["publish"]):
+        raise UserError(
+            f"--{size}: stored and published rows are those of the usual size"
+        )
+    if from_stored and chosen["publish"]:
+        raise UserError("--publish: stored rows are published already")
+    studies = [STUDIES[n] for n in (STUDIES if chosen["all"] else dict.fromkeys(names))]
+    if size == Size.FULL:
+        _check_full(studies)
+    places = _places(values.data, studies, size == Size.QUICK)
+    if from_stored:
+        failed = [_from_stored(study, out / study.name, console) for study in studies]
+        _page(out, console)
+        return Exit.FAILED if any(failed) else Exit.DONE
+    if size != Size.USUAL:
+        out = out / size
+    again = shlex.join(["./run.sh", "reproduce", *arguments])
+    lost = _make(studies, out, places, size, chosen["publish"], again, console)
+    for study in studies:
+        _conclude(study, out / study.name, out / study.name, console)
+        if chosen["publish"]:
+            folder.publish(study, out / study.name)
+    _page(out, console)
+    return Exit.FAILED if lost else Exit.DONE
+
+
+def _size(quick: bool, full: bool) -> Size:
+    if quick and full:
+        raise UserError("--quick and --full: a study has one size at a time")
+    return Size.QUICK if quick else Size.FULL if full else Size.USUAL
+
+
+def _check_full(studies: Sequence[Study]) -> None:
+    """Only studies that are smaller than their source have another size."""
+    larger = [study.name for study in STUDIES.values() if study.full is not None]
+    for study in studies:
+        if study.full is None:
+            raise UserError(
+                f"--full: study {study.name} has no larger size; "
+                f"valid: {', '.join(larger)}"
+            )
+
+
+def _claims(out: Path, console: Console) -> int:
+    """Print the ledger, and write it as Markdown and as a part of the page."""
+    entries = ledger.settled()
+    ledger.show(entries, console)
+    _made(out)
+    results.publish(out / "claims.md", ledger.markdown(entries))
+    _page(out, console)
+    return Exit.DONE
+
+
+def _page(out: Path, console: Console) -> None:
+    """The page over all studies, beside their folders."""
+    place = out / "index.html"
+    results.publish(place, page.page(out))
+    console.print(f"page over all studies: {place}", highlight=False, soft_wrap=True)
+
+
+def _made(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out={out}: cannot be made: {error.strerror}") from None
+
+
+def _from_stored(study: Study, out: Path, console: Console) -> bool:
+    """Count the published rows again; whether they contradict what is published."""
+    place = folder.PUBLISHED / study.name
+    _conclude(study, place, out, console)
+    published = folder.summary_of(study)
+    again = json.loads((out / folder.SUMMARY).read_text(encoding="utf-8"))
+    same = published is None or all(
+        published[part] == again[part] for part in ("counts", "findings")
+    )
+    if not same:
+        console.print(f"{study.name}: what is published differs", style="red")
+    return not same
+
+
+def _conclude(study: Study, source: Path, out: Path, console: Console) -> None:
+    """Count, write, print."""
+    outcome, made = folder.conclude(study, source)
+    _made(out)
+    folder.write(study, outcome, made, out)
+    table = Table(title=f"{study.name}: {study.what}", title_justify="left")
+    for column in outcome.table:
+        table.add_column(str(column), overflow="fold")
+    for line in outcome.table.itertuples(index=False):
+        table.add_row(*map(str, line))
+    console.print(table)
+    if made["quick"]:
+        console.print(
+            "a small version: it shows that the study runs; its trials are too few for "
+            "the limits",
+            highlight=False,
+            soft_wrap=True,
+        )
+    else:
+        _print_findings(outcome, console)
+    console.print(f"figure, tables, rows: {out}\n", highlight=False, soft_wrap=True)
+
+
+def _print_findings(outcome: Outcome, console: Console) -> None:
+    """What differs, what cannot be run, and how many findings there are of each."""
+    told = [finding for finding in outcome.findings if finding.verdict != Verdict.TOLD]
+    for finding in told:
+        if finding.verdict == Verdict.REPRODUCED:
+            continue
+        parts = [f"{finding.verdict}: {finding.what}: expected {finding.expected}"]
+        parts += [f"found {finding.ours}"] if finding.ours else []
+        parts += [finding.reason] if finding.reason else []
+        console.print(
+            "; ".join(parts),
+            style="red" if finding.verdict == Verdict.DIFFERS else "yellow",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+    verdicts = [finding.verdict for finding in told]
+    counts = [f"{verdicts.count(v)} {v}" for v in Verdict if v in verdicts]
+    console.print(f"of {len(told)} findings: {', '.join(counts)}", highlight=False)
+
+
+def _make(
+    studies: Sequence[Study],
+    out: Path,
+    places: Mapping[str, str],
+    size: Size,
+    publish: bool,
+    again: str,
+    console: Console,
+) -> int:
+    """Make what is missing of every study's rows; how many runs failed."""
+    from lossjax.suite.reproduce import maker as making
+
+    for line in making.check_data(studies, places, wishes=publish):
+        console.print(line, style="yellow", highlight=False, soft_wrap=True)
+    maker = making.Maker(studies, out, places, size, console)
+    try:
+        return sum(maker.make(study) for study in studies)
+    except Interrupted as error:
+        raise Interrupted(
+            f"{error}; every finished run is kept in {out}; to go on: {again}"
+        ) from None
+
+
+def _places(
+    texts: Sequence[str], studies: Sequence[Study], quick: bool
+) -> dict[str, str]:
+    """Where the data lies that studies need, from --data=NAME=DATASET."""
+    needed = dict.fromkeys(name for s in studies for name in (*s.needs, *s.wishes))
+    places: dict[str, str] = {}
+    for text in texts:
+        name, _, dataset = text.partition("=")
+        if not dataset:
+            raise UserError(f"--data={text}: must be NAME=DATASET, as mnist=idx:DIR")
+        if name not in needed:
+            raise unknown("name in --data", name, needed or ["none is needed"])
+        if dataset != name and not dataset.startswith("idx:") and not quick:
+            raise UserError(
+                f"--data={text}: {dataset} is not {name}; say where its files are, "
+                f"{name}=idx:DIR (other images only with --quick)"
+            )
+        places[name] = dataset
+    return places
+
+
+def _list(console: Console) -> None:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("study", no_wrap=True)
+    for column in ("minutes", "memory"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("rows stored", no_wrap=True)
+    table.add_column("data")
+    for study in STUDIES.values():
+        summary = folder.summary_of(study)
+        made = {} if summary is None else summary["made"]
+        minutes, memory = made.get("minutes"), made.get("memory_mb")
+        table.add_row(
+            study.name,
+            "unknown" if minutes is None else f"{minutes:.2g}",
+            "unknown" if memory is None else f"{memory} MB",
+            "yes" if folder.stored(study) else "no",
+            _data(study),
+        )
+    console.print(table)
+    console.print(
+        "minutes and peak memory: measured on 2 CPU cores; unknown: not measured\n"
+    )
+    for study in STUDIES.values():
+        console.print(f"{study.name}: {study.what}", highlight=False, markup=False)
+        source = Padding(f"source: {study.source}", (0, 0, 0, 4))
+        console.print(source, highlight=False, markup=False)
+
+
+def _data(study: Study) -> str:
+    """Which data a study takes, in words."""
+    wished = [f"{name} (if there)" for name in study.wishes]
+    return ", ".join((*study.needs, *wished)) or "none"

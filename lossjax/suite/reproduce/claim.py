@@ -1,0 +1,164 @@
+"""What a claim is, and the book of stored numbers that answers are read from."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lossjax.suite import statistics
+from lossjax.suite.report.published import PUBLISHED
+from lossjax.suite.reproduce.finding import Verdict, significant
+from lossjax.suite.statistics import Arm
+
+
+class Missing(Exception):
+    """What an answer needs is not stored; its text names the study."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What the rows say of a claim.
+
+    Attributes:
+      verdict: true, false, or what it depends on, in a few words.
+      words: the answer, for a student.
+      figure: the stored figure that carries it, relative to results/published.
+    """
+
+    verdict: str
+    words: str
+    figure: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """A row of the table of claims.
+
+    Attributes:
+      key: S1 to S5 for the questions that began the project, else Q and a number.
+      says: what is claimed or asked, in a line.
+      asked: where.
+      answer: reads the book, and nothing else.
+    """
+
+    key: str
+    says: str
+    asked: str
+    answer: Callable[["Book"], Answer]
+
+
+@dataclasses.dataclass(frozen=True)
+class Settled:
+    """A claim with its answer and every stored number that was looked up for it."""
+
+    claim: Claim
+    answer: Answer
+    numbers: tuple[str, ...]
+
+    @property
+    def answered(self) -> bool:
+        return bool(self.answer.figure)
+
+
+class Book:
+    """Stored summaries, by study or sweep; remembers what was looked up."""
+
+    def __init__(self, folder: Path = PUBLISHED) -> None:
+        self._folder = folder
+        self._read: dict[str, dict[str, Any]] = {}
+        self.looked_up: list[str] = []
+
+    def summary(self, name: str) -> dict[str, Any]:
+        if name not in self._read:
+            path = self._folder / name / "summary.json"
+            if not path.is_file():
+                raise Missing(name)
+            self._read[name] = json.loads(path.read_text(encoding="utf-8"))
+        return self._read[name]
+
+    def finding(self, study: str, what: str) -> dict[str, Any]:
+        """The stored finding of that name."""
+        found = [f for f in self.summary(study)["findings"] if f["what"] == what]
+        if not found:
+            raise Missing(f"{study}, finding {what!r}")
+        self._note(f"{study}: {what}: {found[0]['ours']}")
+        return found[0]
+
+    def number(self, study: str, what: str, digits: int = 3, scale: float = 1) -> str:
+        """A finding's number of ours, to so many digits."""
+        return significant(scale * self.value(study, what), digits)
+
+    def value(self, study: str, what: str) -> float:
+        """A finding's number of ours."""
+        return float(self.finding(study, what)["number"]["center"])
+
+    def said(self, study: str, what: str) -> str:
+        """A finding of ours, as the study says it."""
+        return str(self.finding(study, what)["ours"])
+
+    def published(self, study: str, what: str) -> str:
+        """The published number that a finding stands beside."""
+        return f"{self.finding(study, what)['published']['value']:g}"
+
+    def holds(self, study: str, *whats: str) -> bool:
+        """Whether all of these findings came out as expected."""
+        found = [self.finding(study, what)["verdict"] for what in whats]
+        return all(verdict == Verdict.REPRODUCED for verdict in found)
+
+    def cell(self, study: str, column: str, **line: str) -> str:
+        """A cell of a study's table, in the line whose cells have these values."""
+        for row in self.summary(study)["table"]:
+            if all(row.get(name) == value for name, value in line.items()):
+                at = ", ".join(line.values())
+                self._note(f"{study}: {at}: {column}: {row[column]}")
+                return str(row[column])
+        raise Missing(f"{study}, line {line}")
+
+    def ranking(self, sweep: str, metric: str) -> dict[str, Mapping[str, Any]]:
+        """Every loss's standing on the first dataset and model of a stored sweep."""
+        (dataset,) = self.summary(sweep)["datasets"].values()
+        (model,) = dataset["models"].values()
+        lines = model["metrics"][metric]["ranking"]
+        best = [line["loss"] for line in lines if line["best_set"]]
+        self._note(f"{sweep}: best set by {metric}: {', '.join(best)}")
+        direction = model["metrics"][metric]["direction"]
+        return {line["loss"]: line | {"direction": direction} for line in lines}
+
+    def best_set(self, sweep: str, metric: str) -> list[str]:
+        """The losses that cannot be told from the best."""
+        return [k for k, v in self.ranking(sweep, metric).items() if v["best_set"]]
+
+    def together(self, sweep: str, metric: str, one: str, two: str) -> bool:
+        """Whether two losses of a stored sweep cannot be told apart by a metric.
+
+        Exact sign-flip test of the paired seeds alone, without a margin.
+        """
+        direction = self.ranking(sweep, metric)[one]["direction"]
+        rows = pd.read_csv(self._folder / sweep / "rows.csv")
+        rows = rows[rows["stage"] == "final"].sort_values("seed")
+        arms = {
+            loss: Arm(rows[rows["loss"] == loss][f"test_{metric}"].to_numpy())
+            for loss in (one, two)
+        }
+        ranked = statistics.rank(arms, direction=direction, margin=0, relative=False)
+        alike = len(ranked.best_set) > 1
+        words = "not told apart" if alike else f"{ranked.standings[0].loss} better"
+        self._note(f"{sweep}: {one} and {two} by {metric}: {words}")
+        return alike
+
+    def _note(self, words: str) -> None:
+        if words not in self.looked_up:
+            self.looked_up.append(words)
+
+
+def settle(claim: Claim, folder: Path = PUBLISHED) -> Settled:
+    """The claim's answer; one that says what is missing where rows are not there."""
+    book = Book(folder)
+    try:
+        answer = claim.answer(book)
+    except Missing as missing:
+        answer = Answer(f"not answered yet: needs {missing}", "", "")
+    return Settled(claim, answer, tuple(book.looked_up))

@@ -1,0 +1,203 @@
+"""What a study leaves in a folder, and how stored rows become a study again.
+
+`FOLDER/rows.csv.gz` holds the runs, `FOLDER/STEP.csv.gz` what each step computed,
+`FOLDER/made.json` how they were made: the judge, sizes, minutes, versions. Everything
+else is computed from these.
+"""
+
+import gzip
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lossjax.suite.cli.commandline import ROOT
+from lossjax.suite.config import UserError
+from lossjax.suite.report import forms, style
+from lossjax.suite.reproduce import rows
+from lossjax.suite.reproduce.study import Drawing, Evidence, Judge, Outcome, Size, Study
+from lossjax.suite.store import results
+
+PUBLISHED = ROOT / "results" / "published"
+SCHEMA = 2
+ROWS, MADE, SUMMARY = "rows.csv.gz", "made.json", "summary.json"
+
+
+def stored(study: Study) -> bool:
+    """Whether the rows of the study at its usual size are committed."""
+    return (PUBLISHED / study.name / MADE).is_file()
+
+
+def summary_of(study: Study) -> dict[str, Any] | None:
+    """The published summary, if there is one."""
+    path = PUBLISHED / study.name / SUMMARY
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def size_of(made: Mapping[str, Any]) -> Size:
+    """At which size rows were made."""
+    if made["quick"]:
+        return Size.QUICK
+    return Size.FULL if made.get("full") else Size.USUAL
+
+
+def evidence_of(study: Study, folder: Path) -> Evidence:
+    """What a folder's rows hold.
+
+    Raises:
+      UserError: the folder holds no rows, or not all that the study needs.
+    """
+    try:
+        made = json.loads((folder / MADE).read_text(encoding="utf-8"))
+        judge = Judge(**made["judge"]) if made["judge"] else None
+        found: list[rows.Row] = []
+        columns: tuple[str, ...] = ()
+        if judge is not None:
+            found, columns = rows.unpacked((folder / ROWS).read_bytes())
+        tables = {name: read_step(folder, name) for name in study.steps}
+    except FileNotFoundError as error:
+        raise UserError(
+            f"study {study.name}: no stored rows, {error.filename} is missing; "
+            f"./run.sh reproduce {study.name} makes them"
+        ) from None
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"study {study.name}: {folder} is damaged: {error}") from error
+    grids = study.sweeps(size_of(made))
+    if grids and judge is None:
+        raise UserError(f"study {study.name}: {folder / MADE} names no judge")
+    trials = rows.trials(grids, found, columns, judge.metric if judge else "")
+    return Evidence(trials, tables, judge, made)
+
+
+def conclude(study: Study, folder: Path) -> tuple[Outcome, Mapping[str, Any]]:
+    """Count again from a folder's rows; the outcome, and how the rows were made.
+
+    Raises:
+      UserError: as `evidence_of`.
+    """
+    evidence = evidence_of(study, folder)
+    with style.applied():
+        outcome = study.conclude(evidence)
+    names = [finding.what for finding in outcome.findings]
+    for kind, many in (
+        ("findings", names),
+        ("figures", [drawing.name for drawing in outcome.drawings]),
+    ):
+        if len(set(many)) < len(many):
+            raise ValueError(f"study {study.name}: two {kind} of one name: {many}")
+    return outcome, evidence.made
+
+
+def write_step(folder: Path, name: str, table: pd.DataFrame) -> None:
+    """A step's table; twelve digits, the same table gives the same bytes."""
+    text = table.to_csv(index=False, lineterminator="\n", float_format="%.12g")
+    content = gzip.compress(text.encode(), 9, mtime=0)
+    results.publish(folder / f"{name}.csv.gz", content)
+
+
+def read_step(folder: Path, name: str) -> pd.DataFrame:
+    """The table that `write_step` wrote."""
+    text = gzip.decompress((folder / f"{name}.csv.gz").read_bytes()).decode()
+    return pd.read_csv(io.StringIO(text))
+
+
+def write(study: Study, outcome: Outcome, made: Mapping[str, Any], out: Path) -> None:
+    """Figures (SVG, PNG, PDF), both tables (Markdown, LaTeX, CSV), summary.json."""
+    for name in ("figures", "tables"):
+        (out / name).mkdir(parents=True, exist_ok=True)
+    forms.write(out / "tables" / study.name, outcome.table, outcome.table)
+    lines = findings(outcome)
+    forms.write(out / "tables" / f"{study.name}-findings", lines, lines)
+    for drawing in outcome.drawings:
+        stem = figure_stem(study, drawing.name)
+        for kind in ("svg", "png", "pdf"):
+            picture = drawn(drawing, kind)
+            results.publish(out / "figures" / f"{stem}.{kind}", picture)
+    summary = {
+        "schema": SCHEMA,
+        "study": study.name,
+        "what": study.what,
+        "holds": outcome.holds,
+        "made": dict(made),
+        "findings": [finding.to_json() for finding in outcome.findings],
+        "table": outcome.table.to_dict("records"),
+        "counts": outcome.counts,
+        "figures": [
+            {"file": f"{figure_stem(study, d.name)}.svg", "alt": d.alt}
+            for d in outcome.drawings
+        ],
+    }
+    text = json.dumps(
+        summary, indent=1, ensure_ascii=False, allow_nan=False, default=_plain
+    )
+    results.publish(out / SUMMARY, text + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """numpy's numbers and truth values as Python's."""
+    return value.item()
+
+
+def figure_stem(study: Study, name: str) -> str:
+    """A figure's file without its ending."""
+    return f"{study.name}-{name}" if name else study.name
+
+
+def findings(outcome: Outcome) -> pd.DataFrame:
+    """One line a finding, as a reader wants it."""
+    return pd.DataFrame(
+        [
+            {
+                "what": f.what,
+                "expected": f.expected,
+                "ours": f.ours,
+                "difference": signed(f.difference),
+                "verdict": str(f.verdict),
+                "reason": f.reason,
+                "source": ""
+                if f.published is None
+                else f"{f.published.source} [{f.published.tag}]",
+            }
+            for f in outcome.findings
+        ],
+        dtype=object,
+    )
+
+
+def signed(value: float | None) -> str:
+    """A difference with its sign; empty where there is none to tell."""
+    if value is None:
+        return ""
+    return "0" if abs(value) < 1e-12 else f"{value:+.3g}"
+
+
+def drawn(drawing: Drawing, kind: str) -> bytes:
+    """The figure's file; the same rows give the same bytes."""
+    dates = {
+        "svg": {"Date": None, "Creator": None},
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+        "png": {"Software": None},
+    }
+    buffer = io.BytesIO()
+    with style.applied():
+        drawing.figure.savefig(buffer, format=kind, metadata=dates[kind])
+    return buffer.getvalue()
+
+
+def evidence_files(study: Study, size: Size) -> list[str]:
+    """The files that everything else is computed from."""
+    own = [ROWS] if study.sweeps(size) else []
+    return [*own, *(f"{name}.csv.gz" for name in study.steps), MADE]
+
+
+def publish(study: Study, out: Path) -> None:
+    """Copy what is committed: rows, how they were made, summary, figures."""
+    place = PUBLISHED / study.name
+    place.mkdir(parents=True, exist_ok=True)
+    summary = json.loads((out / SUMMARY).read_text(encoding="utf-8"))
+    figures = [f"figures/{figure['file']}" for figure in summary["figures"]]
+    for name in (*evidence_files(study, Size.USUAL), SUMMARY, *figures):
+        results.publish(place / Path(name).name, (out / name).read_bytes())

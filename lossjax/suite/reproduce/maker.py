@@ -1,0 +1,247 @@
+"""Makes a study's rows: trains its grids, runs its steps. The one that needs jax."""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from lossjax import NUMERICS, platform
+from lossjax.suite import data
+from lossjax.suite.cli.commandline import Interrupts
+from lossjax.suite.config import Sweep, UserError
+from lossjax.suite.data import Dataset
+from lossjax.suite.report.album import slug
+from lossjax.suite.reproduce import folder, rows
+from lossjax.suite.reproduce.study import Size, Study, Task
+from lossjax.suite.store import results
+from lossjax.suite.sweep import grid
+from lossjax.suite.sweep import setup as program
+
+_STEPS = "steps.json"
+
+
+def check_data(
+    studies: Sequence[Study], places: Mapping[str, str], *, wishes: bool = False
+) -> list[str]:
+    """Every dataset that a study needs must be there, before anything starts.
+
+    Returns:
+      A line for each that it only wishes for and that is not there.
+
+    Raises:
+      UserError: one is not; the line has the command that gets it. With `wishes`
+        those that are wished for too.
+    """
+    told = []
+    for study in studies:
+        for name in (*study.needs, *study.wishes):
+            try:
+                data.check(places.get(name, name))
+            except data.DataError as error:
+                where = "" if name in places else f"; or --data={name}=idx:DIR"
+                line = f"study {study.name}: {error}{where}"
+                if name in study.needs or name in places or wishes:
+                    raise UserError(line) from None
+                told.append(f"left out of {line}")
+    return told
+
+
+class Maker:
+    """Makes rows of one study after another."""
+
+    def __init__(
+        self,
+        studies: Sequence[Study],
+        out: Path,
+        places: Mapping[str, str],
+        size: Size,
+        console: Console,
+    ) -> None:
+        program.check_out(out)
+        self._out, self._places, self._size = out, places, size
+        self._console, self._interrupts = console, Interrupts()
+        self._loaded: dict[str, Dataset] = {}
+        sweeps = [s for study in studies for s in study.sweeps(size).values()]
+        widest = max(sweeps, key=lambda sweep: sweep.at_once, default=Sweep())
+        program.start_platform(widest, None, console)
+
+    def make(self, study: Study) -> int:
+        """What is missing of a study's rows; how many runs failed."""
+        place = self._out / study.name
+        cost = _Cost(place)
+        found: list[rows.Row] = []
+        made: dict[str, Any] = {
+            "quick": self._size == Size.QUICK,
+            "judge": None,
+            "runs": 0,
+            "minutes": 0.0,
+            "data": {},
+        }
+        if self._size == Size.FULL:
+            made["full"] = True
+        failed = 0
+        grids = study.sweeps(self._size)
+        for number, (name, planned) in enumerate(grids.items(), start=1):
+            title = f"{study.name} {number}/{len(grids)}: {name}"
+            directory = place / "grids" / slug(name)
+            with cost.counted(directory / "runs"):
+                lost, described = self._train(planned, directory, title)
+            failed += lost
+            metric = planned.primary_metric
+            margin = described["metrics"][metric]["margin"]
+            made["judge"] = {
+                "metric": metric,
+                "direction": described["metrics"][metric]["direction"],
+                "margin": margin["value"],
+                "relative": margin["relative"],
+            }
+            back = {path: own for own, path in self._places.items()}
+            found += rows.of_sweep(name, directory, back)
+        if study.steps:
+            place.mkdir(parents=True, exist_ok=True)
+            with cost.counted(place / _STEPS):
+                self._compute(study, place)
+        made |= {
+            "runs": len(found),
+            "minutes": cost.minutes,
+            "memory_mb": cost.megabytes,
+            "data": {name: _facts(d) for name, d in self._given(study).items()},
+            "provenance": platform.describe() | {"numerics": NUMERICS},
+        }
+        if made["judge"]:
+            metric = f"test_{made['judge']['metric']}"
+            columns = tuple(dict.fromkeys((metric, *study.columns)))
+            results.publish(place / folder.ROWS, rows.packed(found, columns))
+        results.publish(place / folder.MADE, json.dumps(made, indent=1) + "\n")
+        return failed
+
+    def _train(
+        self, planned: Sweep, directory: Path, title: str
+    ) -> tuple[int, dict[str, Any]]:
+        """Train a grid; the number of failed runs, and sweep.json's content."""
+        names = tuple(self._places.get(name, name) for name in planned.datasets)
+        sweep = program.checked(dataclasses.replace(planned, datasets=names))
+        datasets = program.load(sweep)
+        described = program.describe(sweep, datasets)
+        self._console.print(f"{title}, {len(datasets)} datasets", highlight=False)
+        directory.mkdir(parents=True, exist_ok=True)
+        results.write_sweep(directory, described)
+        with self._interrupts.held():
+            failed = grid.train(
+                sweep,
+                datasets,
+                described,
+                directory,
+                (0, 1),
+                self._interrupts,
+                self._console,
+                quiet=True,
+            )
+        return failed, described
+
+    def _compute(self, study: Study, place: Path) -> None:
+        """Run the steps that are not stored yet."""
+        path = place / _STEPS
+        known = json.loads(path.read_text()) if path.is_file() else {}
+        given = self._given(study)
+        for name, step in study.steps.items():
+            key = self._key(study, given)
+            if known.get(name) != key or not (place / f"{name}.csv.gz").is_file():
+                self._console.print(f"{study.name}: {name}", highlight=False)
+                folder.write_step(
+                    place, name, step(Task(self._size == Size.QUICK, given))
+                )
+                known[name] = key
+                results.publish(path, json.dumps(known, indent=1) + "\n")
+
+    def _given(self, study: Study) -> dict[str, Dataset]:
+        """What the study needs, and what is there of what it wishes for."""
+        wished = []
+        for name in study.wishes:
+            with contextlib.suppress(data.DataError):
+                data.check(self._places.get(name, name))
+                wished.append(name)
+        return {name: self._load(name) for name in (*study.needs, *wished)}
+
+    def _key(self, study: Study, given: Mapping[str, Dataset]) -> str:
+        """What a step's table depends on: its file, its data, the size, NUMERICS."""
+        source = Path(str(study.module.__file__)).read_bytes()
+        facts = (
+            hashlib.sha256(source).hexdigest(),
+            [[name, d.fingerprint] for name, d in given.items()],
+            self._size == Size.QUICK,
+            NUMERICS,
+        )
+        return results.digest(facts)
+
+    def _load(self, name: str) -> Dataset:
+        if name not in self._loaded:
+            try:
+                self._loaded[name] = data.load(self._places.get(name, name))
+            except data.DataError as error:
+                raise UserError(str(error)) from None
+        return self._loaded[name]
+
+
+def _facts(dataset: Dataset) -> dict[str, Any]:
+    """Which images they were, wherever they lay."""
+    return {
+        "fingerprint": dataset.fingerprint,
+        "shape": list(dataset.image_shape),
+        **{name: len(split) for name, split in dataset.splits.items()},
+    }
+
+
+class _Cost:
+    """What a study took, over every call that made some of its rows.
+
+    Minutes are CPU time over the cores at hand: other programs' share, and the time in
+    which this one is stopped, do not count.
+    """
+
+    def __init__(self, place: Path) -> None:
+        self._path = place / "cost.json"
+        self._spent = {"cpu_s": 0.0, "memory_mb": 0}
+        with contextlib.suppress(OSError, ValueError):
+            self._spent |= json.loads(self._path.read_text())
+        # Where the peak may not be reset it is that since the process began.
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+
+    @contextlib.contextmanager
+    def counted(self, made: Path) -> Iterator[None]:
+        """Count what happens in here, unless it leaves `made` as it was."""
+        before, began = _age(made), time.process_time()
+        try:
+            yield
+        finally:
+            if _age(made) != before:
+                lines = Path("/proc/self/status").read_text().splitlines()
+                (peak,) = (line for line in lines if line.startswith("VmHWM:"))
+                self._spent["cpu_s"] += time.process_time() - began
+                self._spent["memory_mb"] = max(
+                    self._spent["memory_mb"], round(int(peak.split()[1]) / 1024)
+                )
+                results.publish(self._path, json.dumps(self._spent) + "\n")
+
+    @property
+    def minutes(self) -> float:
+        """To a tenth, or two digits where they are less than one."""
+        minutes = self._spent["cpu_s"] / 60 / len(os.sched_getaffinity(0))
+        return round(minutes, 1) if minutes > 1 else float(f"{minutes:.2g}")
+
+    @property
+    def megabytes(self) -> int:
+        return int(self._spent["memory_mb"])
+
+
+def _age(path: Path) -> int:
+    """Changes whenever a file is put there."""
+    return path.stat().st_mtime_ns if path.exists() else 0

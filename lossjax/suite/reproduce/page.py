@@ -1,0 +1,223 @@
+"""One HTML page over the claims and all studies: self-contained, opens from disk."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from lossjax.suite.report import markup
+from lossjax.suite.report.album import inline
+from lossjax.suite.report.markup import Field
+from lossjax.suite.report.published import PUBLISHED
+from lossjax.suite.reproduce import folder, ledger
+from lossjax.suite.reproduce.catalogue import STUDIES
+from lossjax.suite.reproduce.claim import Settled
+from lossjax.suite.reproduce.finding import Verdict
+from lossjax.suite.reproduce.study import Study
+
+TITLE = "Published numbers, and what is found here"
+CLAIM = """
+{% for entry in entries %}
+<div class="verdict" id="{{ entry.claim.key }}">
+<p class="group">{{ entry.claim.key }} · {{ entry.claim.asked }}</p>
+<h3>{{ entry.claim.says }}</h3>
+<p class="headline">{{ entry.answer.verdict }}</p>
+{% if entry.answered %}
+<p>{{ entry.answer.words }}</p>
+<details><summary>figure and numbers</summary>
+<div class="figures wide">{{ figures[entry.answer.figure] }}</div>
+<ul>{% for number in entry.numbers %}<li>{{ number }}</li>{% endfor %}</ul>
+</details>
+{% endif %}
+</div>
+{% endfor %}
+"""
+STUDY = """
+<p>{{ study.what }} <em>{{ study.source }}.</em></p>
+{% if small %}<p class="note">A small version: it shows that the study runs.</p>
+{% endif %}
+<p><strong>{{ counts }}</strong></p>
+<div class="figures wide">{{ figures }}</div>
+{{ table }}
+{{ findings }}
+<details><summary>question, source, protocol, deviations</summary>
+{% for words in paragraphs %}<p>{{ words }}</p>{% endfor %}
+</details>
+<dl class="facts">
+{% for name, value in facts %}<dt>{{ name }}</dt><dd>{{ value }}</dd>{% endfor %}
+</dl>
+"""
+ABSENT = """
+<p>{{ study.what }} <em>{{ study.source }}.</em></p>
+<p class="note">No rows yet: <code>./run.sh reproduce {{ study.name }}</code></p>
+"""
+
+
+def page(out: Path) -> str:
+    """The page; a study is taken from `out`, else from what is stored of it."""
+    summaries = {name: _summary(study, out) for name, study in STUDIES.items()}
+    entries = ledger.settled()
+    sections = [
+        _section("claims", "The answers", _claims(entries)),
+        _section("overview", "All studies", _overview(summaries)),
+    ]
+    for name, study in STUDIES.items():
+        found = summaries[name]
+        if found is None:
+            body = markup.render(ABSENT, study=study)
+        else:
+            body = _study(study, *found)
+        sections.append(_section(name, name, body))
+    answered = sum(entry.answered for entry in entries)
+    stored = sum(found is not None for found in summaries.values())
+    template = markup.ENVIRONMENT.get_template("index.html")
+    return template.render(
+        title=f"{TITLE} · lossjax",
+        question=TITLE,
+        lede=f"{stored} of {len(STUDIES)} studies, {answered} of {len(entries)} "
+        "questions answered. Every number is computed from stored rows.",
+        out=str(out.name),
+        sections=sections,
+        symbols=Markup(""),
+        css=Markup(_asset("page.css")),
+        js=Markup(_asset("page.js")),
+        footer="Rebuilt from stored rows by ./run.sh reproduce --all --from-stored; "
+        "beside this page, for each study: rows, summary.json, tables/ and figures/.",
+    )
+
+
+def _section(key: str, title: str, body: Markup) -> dict[str, Any]:
+    return {"key": key, "title": title, "body": body}
+
+
+def _asset(name: str) -> str:
+    return (markup.PAGE / name).read_text(encoding="utf-8")
+
+
+def _summary(study: Study, out: Path) -> tuple[dict[str, Any], Path] | None:
+    """A study's summary and the folder of its figures."""
+    for place, figures in (
+        (out / study.name, out / study.name / "figures"),
+        (PUBLISHED / study.name, PUBLISHED / study.name),
+    ):
+        if (place / folder.SUMMARY).is_file():
+            text = (place / folder.SUMMARY).read_text(encoding="utf-8")
+            return json.loads(text), figures
+    return None
+
+
+def _figure(path: Path, alt: str) -> Markup:
+    svg = Markup(inline(path.read_text(encoding="utf-8")))
+    return Markup(
+        '<figure role="group"><div role="img" aria-label="{}">{}</div>'
+        "<figcaption>{}</figcaption></figure>"
+    ).format(alt, svg, alt)
+
+
+def _claims(entries: Sequence[Settled]) -> Markup:
+    figures = {
+        entry.answer.figure: _figure(
+            PUBLISHED / entry.answer.figure, f"figure of {entry.answer.figure}"
+        )
+        for entry in entries
+        if entry.answered
+    }
+    return markup.render(CLAIM, entries=entries, figures=figures)
+
+
+def _overview(
+    summaries: Mapping[str, tuple[dict[str, Any], Path] | None],
+) -> Markup:
+    rows = []
+    for name, study in STUDIES.items():
+        found = summaries[name]
+        link = Markup('<a href="#{}"><code>{}</code></a>').format(name, name)
+        verdict = "no rows yet" if found is None else counts(found[0])
+        minutes = "" if found is None else f"{found[0]['made']['minutes']:g}"
+        rows.append(
+            [
+                Field(link, name),
+                Field(study.what, kind="wrap"),
+                Field(study.source, kind="wrap"),
+                Field(verdict, kind="wrap", head="findings"),
+                Field(minutes, float(minutes) if minutes else "", "num", "minutes"),
+            ]
+        )
+    return markup.table(
+        "Every study, what it asks and how it came out; minutes on 2 CPU cores",
+        ["study", "question", "source", "outcome", Field("minutes", kind="num")],
+        rows,
+        "stack",
+    )
+
+
+def counts(summary: Mapping[str, Any]) -> str:
+    """How many findings there are of each verdict but told."""
+    verdicts = [f["verdict"] for f in summary["findings"] if f["verdict"] != "told"]
+    return ", ".join(f"{verdicts.count(v)} {v}" for v in Verdict if v in verdicts)
+
+
+def _study(study: Study, summary: Mapping[str, Any], figures: Path) -> Markup:
+    made = summary["made"]
+    shown = [_figure(figures / f["file"], f["alt"]) for f in summary["figures"]]
+    lines = summary["table"]
+    facts = [
+        ("minutes on 2 CPU cores", f"{made['minutes']:g}"),
+        ("peak memory", f"{made['memory_mb']} MB" if "memory_mb" in made else ""),
+        ("runs trained", f"{made['runs']:,}"),
+        ("data", ", ".join((*study.needs, *study.wishes)) or "ships with the suite"),
+        (
+            "versions",
+            ", ".join(f"{k} {v}" for k, v in made["provenance"]["versions"].items()),
+        ),
+    ]
+    return markup.render(
+        STUDY,
+        study=study,
+        small=made["quick"],
+        counts=counts(summary),
+        figures=Markup("").join(shown),
+        table=markup.table(
+            "Counted from the stored rows",
+            list(lines[0]),
+            [[Field(value) for value in line.values()] for line in lines],
+        ),
+        findings=_findings(summary["findings"]),
+        paragraphs=study.text.strip().split("\n\n"),
+        facts=[(name, value) for name, value in facts if value],
+    )
+
+
+def _findings(findings: Sequence[Mapping[str, Any]]) -> Markup:
+    rows = []
+    for found in findings:
+        published = found.get("published")
+        source = f"{published['source']} [{published['tag']}]" if published else ""
+        difference = folder.signed(found.get("difference"))
+        notes = "; ".join(words for words in (found["reason"], source) if words)
+        rows.append(
+            [
+                Field(found["what"], kind="wrap"),
+                Field(found["expected"], kind="wrap", head="expected"),
+                Field(found["ours"], kind="wrap", head="ours"),
+                Field(difference, kind="num", head="difference"),
+                Field(found["verdict"], head="verdict"),
+                Field(notes, kind="wrap", head="note"),
+            ]
+        )
+    return markup.table(
+        "What was published or expected, and what is found; [S] seen in the source, "
+        "[V] read off its figure, [C] computed, [R] recalled",
+        [
+            "finding",
+            "published or expected",
+            "ours",
+            Field("difference", kind="num"),
+            "verdict",
+            "reason, source",
+        ],
+        rows,
+        "stack",
+    )

@@ -1,0 +1,1 @@
+"""Stored runs: results, saved states, the places where they lie."""

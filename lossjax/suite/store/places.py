@@ -1,0 +1,228 @@
+"""Where results lie: a directory, or a prefix of an object store (gs://, s3://).
+
+A directory is a `pathlib.Path`. A remote place is a path of universal_pathlib that
+answers the same questions. There a file is committed by one put of the whole object, so
+nobody ever reads half of one; nothing is renamed, and no listing is remembered.
+"""
+
+import contextlib
+import importlib.util
+import logging
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, cast
+
+from lossjax.suite.config import UserError, unknown
+
+# Which package speaks to which store.
+CLIENTS: Mapping[str, str] = {"gs": "gcsfs", "s3": "s3fs"}
+_BATCH = 1000  # objects in memory at a time
+_AT_ONCE = 32  # requests on their way
+_PATIENCE = 15.0  # seconds for the first answer; clients try far longer by themselves
+
+
+def check_text(text: str) -> str:
+    """The store that --out names, empty for a directory; needs no client.
+
+    Raises:
+      UserError: a store that is not known, or no bucket.
+    """
+    scheme, mark, rest = text.partition("://")
+    if not mark:
+        return ""
+    if scheme not in CLIENTS:
+        known = [f"{name}://" for name in CLIENTS]
+        raise unknown(f"store in --out={text}:", f"{scheme}://", known)
+    if not rest.strip("/"):
+        raise UserError(f"--out={text}: names no bucket; for example {scheme}://BUCKET")
+    return scheme
+
+
+def parse(text: str) -> Path:
+    """The path that --out names.
+
+    Raises:
+      UserError: a store that is not known, no bucket, or its client is not installed.
+    """
+    scheme = check_text(text)
+    if not scheme:
+        return Path(text)
+    client = CLIENTS[scheme]
+    for package in (client, "upath"):
+        if importlib.util.find_spec(package) is None:
+            raise UserError(
+                f"--out={text}: needs the package {client}; "
+                f"LOSSJAX_EXTRA=store ./run.sh ... installs it"
+            )
+    from upath import UPath
+
+    # What goes wrong comes as an exception; the log would repeat it as a traceback.
+    logging.getLogger(client).setLevel(logging.CRITICAL)
+
+    # A listing that is remembered hides what other shards have stored meanwhile.
+    return cast(Path, UPath(text.rstrip("/"), use_listings_cache=False))
+
+
+def local(text: str) -> Path:
+    """A directory on this machine; a store is what `launch fetch` reads."""
+    if "://" in text:
+        raise UserError(
+            f"--out={text}: is an object store; ./run.sh launch fetch --out={text} "
+            f"--to=DIR brings its runs to a directory"
+        )
+    return Path(text)
+
+
+def is_remote(path: Path) -> bool:
+    """Whether the path lies in an object store."""
+    return not isinstance(path, Path)
+
+
+def check(path: Path, *, writing: bool) -> None:
+    """UserError, in one line, where a store cannot be read, or written if `writing`.
+
+    A tiny object is put and removed again: permissions cannot be asked for otherwise.
+    """
+    probe = path / f".writable.{uuid.uuid4().hex}"
+    try:
+        if writing:
+            _first(probe, "_pipe_file", b"")
+            remove(probe)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                _first(probe, "_cat_file")
+    except FileNotFoundError:
+        bucket = _key(path).split("/", 1)[0]
+        raise UserError(f"--out={path}: there is no bucket {bucket!r}") from None
+    except OSError as error:
+        raise UserError(f"--out={path}: cannot be used: {error}") from None
+
+
+def _first(path: Path, method: str, *values: object) -> None:
+    """The first request to a store, with a time limit."""
+    from fsspec.asyn import sync
+    from fsspec.exceptions import FSTimeoutError
+
+    with _named(path):
+        fs = _fs(path)
+        try:
+            sync(fs.loop, getattr(fs, method), _key(path), *values, timeout=_PATIENCE)
+        except FSTimeoutError:
+            raise OSError(
+                f"no answer in {_PATIENCE:.0f} s: no network, or no credentials"
+            ) from None
+
+
+def put(path: Path, content: bytes) -> None:
+    """Commit one object, whole."""
+    with _named(path):
+        _fs(path).pipe_file(_key(path), content)
+
+
+def read(path: Path) -> bytes:
+    """The content of a file, wherever it is."""
+    if not is_remote(path):
+        return path.read_bytes()
+    with _named(path):
+        return cast(bytes, _fs(path).cat_file(_key(path)))
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there."""
+    if not is_remote(path):
+        path.unlink(missing_ok=True)
+        return
+    with contextlib.suppress(FileNotFoundError), _named(path):
+        _fs(path).rm_file(_key(path))
+
+
+def read_all(paths: Iterable[Path]) -> dict[Path, bytes]:
+    """The contents of those objects that are there, many at a time.
+
+    One request an object: the client's own bulk read asks twice.
+    """
+
+    def content(path: Path) -> bytes | None:
+        try:
+            return read(path)
+        except FileNotFoundError:
+            return None
+
+    paths = list(paths)
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="read") as pool:
+        contents = list(pool.map(content, paths))
+    return {p: c for p, c in zip(paths, contents, strict=True) if c is not None}
+
+
+def fetch(remote: Path, directory: Path, names: Iterable[str]) -> int:
+    """Bring the objects of these names, at any depth, into a directory.
+
+    Returns:
+      How many there were.
+    """
+    wanted = set(names)
+    with _named(remote):
+        keys = _fs(remote).find(_key(remote))
+    # Keys are anybody's text: one that would leave the directory is none of ours.
+    keys = [k for k in keys if k.rpartition("/")[2] in wanted and ".." not in k]
+    prefix = _key(remote).rstrip("/") + "/"
+    for start in range(0, len(keys), _BATCH):
+        paths = [remote / key.removeprefix(prefix) for key in keys[start:][:_BATCH]]
+        for path, content in read_all(paths).items():
+            target = directory / _key(path).removeprefix(prefix)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+    return len(keys)
+
+
+def send(directory: Path, remote: Path) -> None:
+    """Make the remote prefix hold what a directory holds, object by object."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    new = {f"{_key(remote)}/{path.relative_to(directory)}": path for path in files}
+    with _named(remote):
+        old = set(_fs(remote).find(_key(remote)))
+        _fs(remote).pipe({key: path.read_bytes() for key, path in new.items()})
+        for key in old - set(new):
+            _fs(remote).rm_file(key)
+
+
+@contextlib.contextmanager
+def nearby(path: Path, names: Iterable[str]) -> Iterator[Path]:
+    """A local directory with the path's files of these names, for as long as it takes.
+
+    A directory stands for itself, with all it holds.
+    """
+    if not is_remote(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="lossjax.") as folder:
+        fetch(path, Path(folder), names)
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Any failure of a store as the OSError that a full disk would be."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise OSError(f"{_key(path)}: {_words(error)}") from error
+
+
+def _words(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text[:300]
+
+
+def _fs(path: Path) -> Any:
+    return cast(Any, path).fs
+
+
+def _key(path: Path) -> str:
+    """The object's name as the client knows it, bucket first."""
+    return cast(str, cast(Any, path).path)

@@ -1,0 +1,338 @@
+"""Stored runs: content-addressed, published atomically, checked when read.
+
+`DIR/runs/<run_id>/result.json` holds one run with the sha256 of its canonical payload;
+`DIR/sweep.json` holds what the report needs to know without jax. Nothing here imports
+jax, so a laptop rebuilds every table.
+"""
+
+import base64
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import json
+import math
+import os
+import shutil
+import time
+import uuid
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lossjax.suite.store import places
+from lossjax.suite.store.test_images import Drawn, Kept, Worst
+
+SCHEMA = 1
+FILES = ("sweep.json", "result.json")  # what a report is made from
+STATUSES = ("ok", "diverged", "failed")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What determines one run's numbers; `run_id` is the hash of all of it.
+
+    `fixed` holds the sweep's held-fixed fields, the dataset's fingerprint and NUMERICS.
+    """
+
+    dataset: str
+    model: str
+    loss: str
+    learning_rate: float
+    seed: int
+    stage: str  # "tune" or "final"
+    fixed: Mapping[str, Any]
+
+    @functools.cached_property
+    def run_id(self) -> str:
+        return digest(self.to_json())[:16]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            field.name: getattr(self, field.name) for field in dataclasses.fields(self)
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One trained model, scored. NaN stands for "not there" and is null on disk."""
+
+    run: Run
+    status: str  # one of STATUSES
+    message: str = ""  # why, where status is failed
+    diverged_step: int | None = None
+    validation_loss: float = math.nan  # the loss's own value; the tuning criterion
+    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    curve: Mapping[str, list[float]] = dataclasses.field(default_factory=dict)
+    gallery: np.ndarray | None = None  # uint8 (k, H, W, C), read-outs of fixed images
+    kept: Kept | None = None  # of single test images; older results have none
+    drawn: Drawn | None = None  # by a variational model; other results have none
+    provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        values["run"] = self.run.to_json()
+        values["gallery"] = None if self.gallery is None else pack(self.gallery)
+        values["kept"] = None if self.kept is None else _from_kept(self.kept)
+        if self.drawn is None:
+            del values["drawn"]
+        else:
+            values["drawn"] = {
+                name: None if array is None else pack(array)
+                for name, array in vars(self.drawn).items()
+            }
+        return values
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Result":
+        gallery, kept = values["gallery"], values.get("kept")
+        drawn = values.get("drawn")
+        loss = values["validation_loss"]
+        return cls(
+            **values
+            | {
+                "run": Run(**values["run"]),
+                "gallery": None if gallery is None else unpack(gallery),
+                "kept": None if kept is None else _to_kept(kept),
+                "drawn": None if drawn is None else _to_drawn(drawn),
+                "validation_loss": math.nan if loss is None else loss,
+                "metrics": {
+                    name: math.nan if value is None else value
+                    for name, value in values["metrics"].items()
+                },
+            }
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Stored:
+    """All that a directory holds: results by run_id, and what could not be read."""
+
+    results: Mapping[str, Result]
+    damaged: Mapping[str, str]  # path relative to the directory -> what is wrong
+
+
+def canonical(value: Any) -> str:
+    """The one JSON text of a value: sorted keys, no spaces, NaN as null."""
+    return _compact(_finite(value))
+
+
+def _compact(finite: Any) -> str:
+    """The canonical text of a value that JSON can say; ValueError where it cannot."""
+    return json.dumps(finite, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """sha256, in hex, of the canonical JSON of a value."""
+    return _sha256(canonical(value))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def pack(array: np.ndarray) -> dict[str, Any]:
+    """A small array, uint8 or float32, as JSON."""
+    kind = array.dtype.newbyteorder("<")
+    data = zlib.compress(np.ascontiguousarray(array, kind).tobytes(), 9)
+    packed = {
+        "shape": list(array.shape),
+        "data": base64.b64encode(data).decode("ascii"),
+    }
+    return packed if kind == np.uint8 else packed | {"dtype": kind.str}
+
+
+def unpack(packed: Mapping[str, Any]) -> np.ndarray:
+    """The array that `pack` wrote."""
+    data = zlib.decompress(base64.b64decode(packed["data"]))
+    kind = np.dtype(packed.get("dtype", "|u1"))
+    return np.frombuffer(data, kind).reshape(packed["shape"])
+
+
+def _from_kept(kept: Kept) -> dict[str, Any]:
+    worst = kept.worst
+    return {
+        "metrics": list(kept.metrics),
+        "groups": pack(kept.groups),
+        "worst": None
+        if worst is None
+        else vars(worst)
+        | {"originals": pack(worst.originals), "read_outs": pack(worst.read_outs)},
+    }
+
+
+def _to_kept(values: Mapping[str, Any]) -> Kept:
+    worst = values["worst"]
+    return Kept(
+        tuple(values["metrics"]),
+        unpack(values["groups"]),
+        None
+        if worst is None
+        else Worst(
+            worst["metric"],
+            tuple(worst["places"]),
+            tuple(math.nan if v is None else v for v in worst["scores"]),
+            unpack(worst["originals"]),
+            unpack(worst["read_outs"]),
+        ),
+    )
+
+
+def _to_drawn(values: Mapping[str, Any]) -> Drawn:
+    arrays: dict[str, Any] = {
+        name: None if packed is None else unpack(packed)
+        for name, packed in values.items()
+    }
+    return Drawn(**arrays)
+
+
+def temporary_name(name: str) -> str:
+    """A name beside `name` that no other writer has, on this machine or another.
+
+    Processes in containers share process numbers, so those would not do.
+    """
+    return f".{name}.{uuid.uuid4().hex}"
+
+
+def publish(path: Path, content: str | bytes) -> None:
+    """Write a whole file or nothing: a temporary name, fsync, rename.
+
+    Its folder is made where only that is missing: a directory of results that vanished
+    under a sweep is an error, not a new one with holes.
+    """
+    if places.is_remote(path):
+        places.put(path, content.encode() if isinstance(content, str) else content)
+        return
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_name(temporary_name(path.name))
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def discard_temporaries(out: Path, older_than_s: float = 3600) -> None:
+    """Remove what writers that were killed left behind; a live writer's is younger."""
+    if places.is_remote(out):  # one put commits; there are none
+        return
+    oldest = time.time() - older_than_s
+    for path in (*out.glob(".*.*"), *(out / "runs").glob("*/.*.*")):
+        with contextlib.suppress(OSError):
+            if path.lstat().st_mtime < oldest:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _sealed(payload: Any) -> str:
+    payload = _finite(payload)
+    sealed = {"schema": SCHEMA, "sha256": digest(payload), "payload": payload}
+    return json.dumps(sealed, sort_keys=True, indent=1) + "\n"
+
+
+def _bare(text: str) -> str:
+    """JSON text without white space, which alone tells indented from compact."""
+    return "".join(text.split())
+
+
+def _unseal(path: Path, content: bytes | None = None) -> Any:
+    """The payload of a sealed file; ValueError says what is wrong with it."""
+    content = places.read(path) if content is None else content
+    sealed = json.loads(content)
+    if not isinstance(sealed, dict) or set(sealed) != {"schema", "sha256", "payload"}:
+        raise ValueError("not a file of this suite")
+    if sealed["schema"] != SCHEMA:
+        raise ValueError(f"schema {sealed['schema']!r}, this version reads {SCHEMA}")
+    # What was read is finite; to make it so again would double a report's reading.
+    sound = _sha256(_compact(sealed["payload"])) == sealed["sha256"]
+    # 1E-05 for 1e-05 is the same number and still not what was written.
+    if not sound or _bare(_compact(sealed)) != _bare(content.decode()):
+        raise ValueError("its sha256 does not match its content")
+    return sealed["payload"]
+
+
+def write_result(out: Path, result: Result) -> None:
+    """Publish one run's result; the last writer of the same run wins, whole."""
+    path = out / "runs" / result.run.run_id / "result.json"
+    publish(path, _sealed(result.to_json()))
+
+
+def write_sweep(out: Path, description: Mapping[str, Any]) -> None:
+    """Publish sweep.json: config, losses in display order, metrics, datasets."""
+    if not places.is_remote(out):
+        (out / "runs").mkdir(parents=True, exist_ok=True)
+    publish(out / "sweep.json", _sealed(description))
+
+
+def read_sweep(out: Path) -> dict[str, Any]:
+    """sweep.json's content; FileNotFoundError or ValueError name the file."""
+    path = out / "sweep.json"
+    try:
+        return _unseal(path)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def load(out: Path) -> Stored:
+    """Every stored run, in run_id order; what cannot be trusted is listed, not used."""
+    if places.is_remote(out):
+        with places.nearby(out, ["result.json"]) as near:
+            return load(near)
+    results: dict[str, Result] = {}
+    damaged: dict[str, str] = {}
+    for path in sorted((out / "runs").glob("*/result.json")):
+        try:
+            result = _read(path)
+        except (OSError, ValueError) as error:
+            damaged[str(path.relative_to(out))] = " ".join(str(error).split())
+        else:
+            results[result.run.run_id] = result
+    return Stored(results, damaged)
+
+
+def find(out: Path, runs: Iterable[Run]) -> dict[str, Result]:
+    """The stored results of runs that did not fail, where they are to be trusted."""
+    paths = [out / "runs" / run.run_id / "result.json" for run in runs]
+    found: dict[str, Result] = {}
+    contents = places.read_all(paths) if places.is_remote(out) else dict.fromkeys(paths)
+    for path, content in contents.items():
+        try:
+            result = _read(path, content)
+        except (OSError, ValueError):
+            continue
+        if result.status != "failed":
+            found[result.run.run_id] = result
+    return found
+
+
+def _read(path: Path, content: bytes | None = None) -> Result:
+    """The result of a file; ValueError says what is wrong with it."""
+    try:
+        result = Result.from_json(_unseal(path, content))
+    except (KeyError, TypeError, zlib.error) as error:
+        raise ValueError(f"not a result of this version: {error}") from error
+    if result.run.run_id != path.parent.name:
+        raise ValueError(f"holds run {result.run.run_id}")
+    return result
+
+
+def _finite(value: Any) -> Any:
+    """JSON-ready copy: NaN and infinity become None, numpy numbers become Python's."""
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return _finite(value.tolist())
+    if isinstance(value, np.generic):
+        return _finite(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,1 @@
+"""Trains the grid of a config: the verb `sweep`."""

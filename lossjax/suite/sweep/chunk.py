@@ -1,0 +1,156 @@
+"""A chunk of runs under training: stepped, looked at, saved, resumed."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from lossjax.suite.store import checkpoint
+from lossjax.suite.store.results import Run
+from lossjax.training.program import PROBE_BLOCKS, Program, Progress, State
+from lossjax.training.replicas import Blocks, Replica, put, slot
+
+Curve = dict[str, list[float]]
+Tick = Callable[[int], None]  # told how many steps of runs were done; may raise
+
+_CALL_SECONDS = 1.0  # how long one call to the devices may take; Ctrl-C waits for it
+_SAVE_SECONDS = 30.0  # how much of a long run a crash may cost
+_CURVES = ("step", "train_loss", "validation_loss", "validation_mse")
+
+
+@dataclass(frozen=True)
+class Saved:
+    """Where and by whom states are saved.
+
+    `made_by` is all that must be equal for the bits to go on as they were; `say` is
+    told of a state that is damaged.
+    """
+
+    out: Path
+    made_by: Mapping[str, Any]
+    say: Callable[[str], None]
+
+    def of(self, run: Run) -> checkpoint.Checkpoint | None:
+        """The state of a run that can be gone on with, if there is one."""
+        try:
+            return checkpoint.read(self.out, run, self.made_by)
+        except ValueError as error:
+            self.say(f"damaged, begun again: {error}")
+            checkpoint.discard(self.out, run)
+            return None
+
+    def step_of(self, run: Run) -> int:
+        """How many steps of a run are saved."""
+        saved = self.of(run)
+        return 0 if saved is None else saved.step
+
+
+class Chunk:
+    """Runs that one program trains together; all begin at the same saved step."""
+
+    def __init__(
+        self,
+        program: Program,
+        replicas: Replica,
+        runs: Sequence[Run],
+        saved: Saved,
+        mesh: Mesh,
+    ) -> None:
+        self._program, self.replicas, self.runs = program, replicas, runs
+        self._saved, self._mesh = saved, mesh
+        self.slots = [slot(index, program.layout) for index in range(len(runs))]
+        self.curves: list[Curve] = [{name: [] for name in _CURVES} for _ in runs]
+        self.state: State = program.init(replicas)
+        self.step = 0
+        # As the chunk before left it; grows until a call takes long enough.
+        self.steps_per_call = max(1, program.pace // len(runs))
+        self.validation_loss = np.full(program.layout.replicas, np.nan)
+        self._resume()
+
+    def train(
+        self, train_u8: jax.Array, validation: Blocks, looks: Sequence[int], tick: Tick
+    ) -> None:
+        """Go on to the last of `looks`, the steps at which runs are looked at."""
+        everything = len(validation.images)
+        saved = time.monotonic()
+        scored = False
+        replicas = put(self.replicas, self._mesh)
+        while not scored:
+            called = time.monotonic()
+            look = next((look for look in looks if look > self.step), looks[-1])
+            stop = min(self.step + self.steps_per_call, look)
+            scored = stop == looks[-1]
+            blocks = everything if scored else min(PROBE_BLOCKS, everything)
+            self.state, progress = self._program.advance(
+                replicas,
+                self.state,
+                train_u8,
+                validation,
+                self.step,
+                stop,
+                blocks if stop == look else 0,
+                fresh=self.step in looks,
+            )
+            jax.block_until_ready(progress)
+            if stop == look > self.step:
+                self._look(look, progress)
+            done, self.step = stop - self.step, stop
+            took = time.monotonic() - called
+            self._set_pace(done, took)
+            tick(done * len(self.runs))
+            if time.monotonic() - saved > _SAVE_SECONDS:
+                self.save()
+                saved = time.monotonic()
+        self._program.pace = self.steps_per_call * len(self.runs)
+        self.validation_loss = np.asarray(progress.validation_loss)
+
+    def save(self) -> None:
+        """Save every run's state, to be gone on with by whoever comes next."""
+        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(self.state)]
+        for run, place, curve in zip(self.runs, self.slots, self.curves, strict=True):
+            mine = tuple(leaf[place] for leaf in leaves)
+            made_by = self._saved.made_by
+            point = checkpoint.Checkpoint(self.step, mine, curve, made_by)
+            checkpoint.save(self._saved.out, run, point)
+
+    def _set_pace(self, steps: int, took: float) -> None:
+        """A call of some steps and seconds says how many steps the next one takes."""
+        if took < _CALL_SECONDS / 2 and steps == self.steps_per_call:
+            self.steps_per_call *= 2
+        elif took > _CALL_SECONDS:
+            self.steps_per_call = max(1, self.steps_per_call // 2)
+
+    def _resume(self) -> None:
+        """Take up the saved states, if there are any."""
+        saved = [self._saved.of(run) for run in self.runs]
+        steps = {0 if one is None else one.step for one in saved}
+        if steps == {0}:
+            return
+        if len(steps) > 1:
+            raise ValueError(f"Chunk: runs at different steps {sorted(steps)}")
+        leaves, tree = jax.tree.flatten(self.state)
+        held = [np.array(leaf) for leaf in leaves]
+        for place, curve, one in zip(self.slots, self.curves, saved, strict=True):
+            assert one is not None
+            curve.update({name: list(values) for name, values in one.curve.items()})
+            for whole, leaf in zip(held, one.leaves, strict=True):
+                whole[place] = leaf
+        self.state = put(jax.tree.unflatten(tree, held), self._mesh)
+        self.step = steps.pop()
+
+    def _look(self, step: int, progress: Progress) -> None:
+        """Add a point to every run's learning curve; nan where no step was taken."""
+        steps = np.asarray(self.state.train_steps)
+        total = np.asarray(self.state.train_total)
+        train = total / np.where(steps > 0, steps, np.nan)
+        probe = np.asarray(progress.probe_loss), np.asarray(progress.probe_mse)
+        for curve, place in zip(self.curves, self.slots, strict=True):
+            curve["step"].append(float(step))
+            for name, values in zip(_CURVES[1:], (train, *probe), strict=True):
+                # The seven digits that a float32 carries.
+                curve[name].append(float(f"{values[place]:.7g}"))

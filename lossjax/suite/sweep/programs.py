@@ -1,0 +1,131 @@
+"""What a sweep compiles: its programs, and how much memory they need."""
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from lossjax import resolve
+from lossjax.models import autoencoders
+from lossjax.suite.config import DEFAULT_SCHEDULE, Sweep
+from lossjax.suite.data import Outline
+from lossjax.suite.data.dataset import Noise
+from lossjax.suite.data.noise import noisy_targets
+from lossjax.training.program import Program
+from lossjax.training.replicas import (
+    BLOCK,
+    REPLICA,
+    Blocks,
+    Layout,
+    Replica,
+    blocks_of,
+    stack,
+)
+from lossjax.training.scoring import Scorer
+from lossjax.training.settings import DEFAULT_OPTIMISER, Settings
+
+# A compiler pads arrays, keeps copies in another order, and its code lies there too:
+# for v5e and v6e the shipped configs need CODE and 1.3 times what their traces say, at
+# most.
+SLACK = 2.0
+CODE = 4 * 2**20  # bytes of one program
+AHEAD = 2  # families that compile while one trains
+
+
+def network_of(
+    sweep: Sweep, image: tuple[int, int, int], model: str, channels: int
+) -> autoencoders.Network:
+    """The network of a model for images of that shape.
+
+    Args:
+      sweep: says how large it is.
+      image: (height, width, channels).
+      model: its canonical name.
+      channels: of raw output for each image channel, as the loss has it.
+    """
+    shape = autoencoders.Shape(
+        image,
+        channels,
+        sweep.latent_dim,
+        sweep.width,
+        sweep.hidden,
+        sweep.precision,
+        sweep.head_scale or 1.0,
+    )
+    return autoencoders.build(model, shape)
+
+
+def settings_of(sweep: Sweep, noise: Noise | None) -> Settings:
+    """How a program of the sweep trains on a dataset with that noise."""
+    targets = None if noise is None else functools.partial(noisy_targets, noise)
+    return Settings(
+        sweep.train_steps,
+        sweep.batch_size,
+        targets,
+        sweep.optimiser or DEFAULT_OPTIMISER,
+        sweep.schedule or DEFAULT_SCHEDULE,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Planned:
+    """A program of a sweep where no two losses share one.
+
+    Attributes:
+      names: dataset, model and loss family that it is the first to serve.
+      outline: of the dataset.
+      loss: a loss of the family, with its hyperparameters.
+    """
+
+    names: tuple[str, str, str]
+    outline: Outline
+    loss: str
+
+    def made(
+        self, sweep: Sweep, layout: Layout, mesh: Mesh
+    ) -> tuple[Program, tuple[Replica, Any, Blocks]]:
+        """The program, and shapes for its `compile`."""
+        loss, image = resolve(self.loss), self.outline.image
+        network = network_of(sweep, image, self.names[1], loss.channels)
+        settings = settings_of(sweep, self.outline.noise)
+        start = loss.start(np.full(image[2], 0.5))
+        batched = stack([Replica(0, 1e-3, loss, start, True)], layout)
+        train = jax.ShapeDtypeStruct(self.outline.images("train"), jnp.uint8)
+        held = np.broadcast_to(np.uint8(0), self.outline.images("validation"))
+        blocks = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), blocks_of(held)
+        )
+        return Program(network, settings, layout, mesh), (batched, train, blocks)
+
+    def replica_bytes(self, sweep: Sweep, device: Any) -> int:
+        """What one replica needs on such a device, in training or when it is scored.
+
+        As `peak_bytes` counts: read from the trace, nothing is compiled.
+        """
+        alone, mesh = Layout(1, 1, "vmap"), Mesh(np.array([device]), (REPLICA,))
+        program, (replica, train, blocks) = self.made(sweep, alone, mesh)
+        loss, image = resolve(self.loss), self.outline.image
+        network = network_of(sweep, image, self.names[1], loss.channels)
+        scorer = Scorer(network, [loss], alone, mesh)
+        block = jax.ShapeDtypeStruct((BLOCK, *image), jnp.uint8)
+        training = program.replica_bytes(replica, train, blocks)
+        return max(training, scorer.replica_bytes(block))
+
+
+def programs(sweep: Sweep, outlines: Mapping[str, Outline]) -> Iterator[Planned]:
+    """Every distinct program of a sweep, once."""
+    done = set()
+    for name, outline in outlines.items():
+        for model in sweep.models:
+            for loss in sweep.losses:
+                family = resolve(loss).family
+                shapes = tuple(map(outline.images, outline.counts))
+                kind = shapes, outline.noise, model, family
+                if kind not in done:
+                    done.add(kind)
+                    yield Planned((name, model, family), outline, loss)

@@ -1,0 +1,211 @@
+"""A dataset on the devices, and the scores of trained runs on it."""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from lossjax import CODE_METRICS, METRICS, Loss
+from lossjax.metrics.images import share_right
+from lossjax.suite.data import Dataset
+from lossjax.suite.store.test_images import Drawn, Hunt, Kept, group_means
+from lossjax.suite.sweep.latent import Latent
+from lossjax.training.replicas import (
+    Blocks,
+    Layout,
+    blocks_of,
+    if_active,
+    put_everywhere,
+    spread,
+)
+from lossjax.training.scoring import Scorer
+
+_GALLERY = 8  # test images whose read-outs are kept with every final run
+_CODE_IMAGES = 10_000  # most training images whose codes judge a code
+
+
+def gallery_of(count: int) -> np.ndarray:
+    """Places of the kept images among `count` test images: evenly spaced."""
+    return np.unique(np.linspace(0, count - 1, min(_GALLERY, count)).astype(int))
+
+
+@dataclasses.dataclass(frozen=True)
+class Scored:
+    """What was measured of every slot; all but the first only of final runs."""
+
+    metrics: dict[str, np.ndarray]  # {"val_mse": (slots,), "test_mse": ...}
+    gallery: np.ndarray  # uint8 (slots, kept, height, width, channels) read-outs
+    kept: tuple[Kept, ...]  # of single test images, by slot
+    drawn: tuple[Drawn, ...] = ()  # by slot; only of variational models
+
+
+class Resident:
+    """A dataset's splits on every device of a mesh, uint8."""
+
+    def __init__(self, source: Dataset, mesh: Mesh) -> None:
+        images = np.asarray(source.train.images)
+        self._mesh = mesh
+        self.mean: np.ndarray = images.mean((0, 1, 2), dtype=np.float64) / 255
+        held = np.asarray(source.validation.images)
+        self.spread = _spread(held, self.mean)
+        self.train: jax.Array = put_everywhere(images, mesh)
+        self._blocks: dict[str, Blocks] = {
+            "val": blocks_of(held),
+            "test": blocks_of(np.asarray(source.test.images)),
+            "train": blocks_of(images[:_CODE_IMAGES]),
+        }
+        self.validation: Blocks = put_everywhere(self._blocks["val"], mesh)
+        # Known when a reader is compiled, which makes it fast.
+        self._labels: dict[str, jax.Array] = {
+            split: jnp.asarray(own.labels[:most])
+            for split, own, most in (
+                ("train", source.train, _CODE_IMAGES),
+                ("val", source.validation, None),
+                ("test", source.test, None),
+            )
+            if own.labels is not None
+        }
+        self._tested = len(source.test.images)
+        turn = Layout(mesh.size, mesh.size, "map")
+        self._judge = spread(if_active(self._read), mesh, turn, shared=0)
+
+    def scores(
+        self,
+        scorer: Scorer,
+        weights: jax.Array,
+        active: np.ndarray,
+        loss: Loss,
+        *,
+        final: bool,
+        worst_by: str,
+        tick: Callable[[int], None],
+        latent: Latent | None = None,
+    ) -> Scored:
+        """Every metric of every slot; of `final` ones on test images too.
+
+        `worst_by` names the metric by which test images are worst; `latent` measures
+        what a variational model has besides.
+        """
+        scores: dict[str, np.ndarray] = {}
+        gallery = np.zeros(0, np.uint8)
+        kept: tuple[Kept, ...] = ()
+        hunt = Hunt(worst_by, METRICS[worst_by].direction)
+        for split in ("val", "test") if final else ("val",):
+            blocks = self._blocks[split]
+            parts: list[dict[str, np.ndarray]] = []
+            shown: list[np.ndarray] = []
+            for place, images in enumerate(blocks.images):
+                weights_of = blocks.weights[place]
+                metrics, read_outs = scorer.scores(weights, active, loss, images, place)
+                parts.append({name: np.asarray(v) for name, v in metrics.items()})
+                if split == "test":
+                    first = (len(parts) - 1) * len(images)
+                    places = gallery_of(self._tested) - first
+                    places = places[(places >= 0) & (places < len(images))]
+                    pictures = np.asarray(read_outs)
+                    shown.append(pictures[:, places])
+                    real = int(np.count_nonzero(weights_of))
+                    own = parts[-1][worst_by][:, :real]
+                    hunt.look(first, own, images[:real], pictures[:, :real])
+                tick(0)
+            whole = {n: _whole([part[n] for part in parts], blocks) for n in METRICS}
+            if latent is not None:
+                more = latent.measure(split, blocks, tick)
+                scores |= {f"{split}_{n}": v for n, v in more.items() if v.ndim == 1}
+                whole |= {n: v for n, v in more.items() if v.ndim == 2}
+            for name, values in whole.items():
+                scores[f"{split}_{name}"] = values.mean(1, dtype=np.float64)
+            if split == "test":
+                gallery = np.concatenate(shown, 1)
+                groups = np.stack([group_means(v) for v in whole.values()], 1)
+                kept = tuple(
+                    Kept(tuple(whole), own, hunt.found(slot))
+                    for slot, own in enumerate(groups)
+                )
+        if final and "train" in self._labels:
+            scores |= self._code_scores(scorer, weights, active, tick)
+        drawn: tuple[Drawn, ...] = ()
+        if final and latent is not None:
+            drawn = latent.draw(gallery_of(self._tested), self._labels.get("test"))
+        return Scored(scores, gallery, kept, drawn)
+
+    def rehearse(
+        self, scorer: Scorer, weights: jax.Array, loss: Loss, *, final: bool
+    ) -> None:
+        """Compile what `scores` needs ahead of its first call; `final` what it adds.
+
+        `weights` are those of slots that rest: nothing else is computed.
+        """
+        resting = np.zeros(len(weights), np.bool_)
+        if not final:
+            for split in ("val", "test"):
+                scorer.scores(weights, resting, loss, self._blocks[split].images[0])
+        elif "train" in self._labels:
+            codes = {}
+            for split, blocks in self._blocks.items():
+                code = scorer.codes(weights, resting, blocks.images[0])
+                shape = self._mesh.size, int(blocks.weights.sum()), code.shape[-1]
+                codes[split] = np.zeros(shape, code.dtype)
+            self._judge(resting[: self._mesh.size], codes)
+
+    def _read(self, codes: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        """Every code metric of one slot: each reader is fitted once for both splits."""
+        names = self._labels["train"]
+        held = jnp.concatenate([codes["val"], codes["test"]])
+        cut = len(codes["val"])
+        scores = {}
+        for name, metric in CODE_METRICS.items():
+            read = metric.reader(codes["train"], names)(held)
+            for split, own in (("val", read[:cut]), ("test", read[cut:])):
+                scores[f"{split}_{name}"] = share_right(own, self._labels[split])
+        return scores
+
+    def _code_scores(
+        self,
+        scorer: Scorer,
+        weights: jax.Array,
+        active: np.ndarray,
+        tick: Callable[[int], None],
+    ) -> dict[str, np.ndarray]:
+        """What the codes say of the labels."""
+        codes: dict[str, np.ndarray] = {}
+        for split, blocks in self._blocks.items():
+            parts = []
+            for images in blocks.images:
+                parts.append(np.asarray(scorer.codes(weights, active, images)))
+                tick(0)
+            codes[split] = _whole(parts, blocks)
+        scores = {
+            f"{split}_{name}": np.full(len(active), np.nan)
+            for split in ("val", "test")
+            for name in CODE_METRICS
+        }
+        # One slot of each device at a time: a call stays short.
+        each = len(active) // self._mesh.size
+        for turn in range(each):
+            if not active[turn::each].any():
+                continue
+            mine = {split: own[turn::each] for split, own in codes.items()}
+            for name, values in self._judge(active[turn::each], mine).items():
+                scores[name][turn::each] = np.where(active[turn::each], values, np.nan)
+            tick(0)
+        return scores
+
+
+def _whole(parts: list[np.ndarray], blocks: Blocks) -> np.ndarray:
+    """(slots, images, ...) of a split from its blocks', without the filling."""
+    return np.concatenate(parts, axis=1)[:, blocks.weights.reshape(-1) > 0]
+
+
+def _spread(images_u8: np.ndarray, mean: np.ndarray) -> float:
+    """Mean squared error of one colour, mean (channels,), as every image's read-out."""
+    levels = np.arange(256) / 255
+    errors = [
+        np.bincount(images_u8[..., channel].ravel(), minlength=256)
+        @ (levels - own) ** 2
+        for channel, own in enumerate(mean)
+    ]
+    return float(sum(errors) / images_u8.size)

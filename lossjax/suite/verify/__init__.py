@@ -1,0 +1,1 @@
+"""Recomputes every number of a report: the verb `verify`."""

@@ -1,0 +1,269 @@
+"""The verb `verify`: recomputes every number of a report from the stored runs."""
+
+import csv
+import dataclasses
+import html
+import io
+import json
+import math
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from lossjax.suite.cli.commandline import Exit, parse
+from lossjax.suite.config import UserError
+from lossjax.suite.report import build, verdict
+from lossjax.suite.report.evidence import Evidence, Group, read
+from lossjax.suite.store import places, results
+from lossjax.suite.store.test_images import sizes
+
+USAGE = """
+./run.sh verify --out=DIR
+
+Checks the sha256 of every stored run, that no run of the grid is missing and that runs
+compared with each other were made alike; then makes the whole report again and compares
+it with DIR/report, number by number. Exit code 0: all of it holds; 1: it names what
+does not.
+"""
+# What must be equal between runs that are compared seed by seed.
+ALIKE = ("numerics", "precision", "backend", "layout")
+
+
+def main(arguments: list[str]) -> int:
+    values = flags.FlagValues()
+    flags.DEFINE_string("out", None, "what a sweep wrote", flag_values=values)
+    parse(values, arguments, USAGE)
+    if not values.out:
+        raise UserError("--out is missing; --out=DIR names the directory of a sweep")
+    out = places.local(values.out)
+    found = 0
+    for problem in problems(out):
+        print(f"verify: {problem}")
+        found += 1
+    if found:
+        print(f"verify: {verdict.count(found, 'mismatch')}".replace("hs", "hes"))
+        return Exit.FAILED
+    evidence = read(out)
+    for warning in warnings(evidence):
+        print(f"verify: warning: {warning}")
+    runs = sum(1 for _ in evidence.results())
+    files = sum(path.is_file() for path in (out / "report").rglob("*"))
+    print(
+        f"verified: {verdict.count(runs, 'stored run')} and every number of "
+        f"{verdict.count(files, 'report file')} in {out / 'report'}"
+    )
+    return Exit.DONE
+
+
+def problems(out: Path) -> Iterator[str]:
+    """Everything that does not hold, each in one line; nothing where all does.
+
+    Raises:
+      UserError: there is no sweep or no report to verify.
+    """
+    if not (out / "sweep.json").is_file():
+        read(out)  # says in its own words what is not there
+    if not (out / "report").is_dir():
+        raise UserError(f"--out={out}: holds no report; ./run.sh report --out={out}")
+    try:
+        results.read_sweep(out)
+    except ValueError as error:
+        yield str(error)
+        return
+    evidence = read(out)
+    broken = list(_stored(out, evidence))
+    yield from broken
+    if broken:
+        yield "the report's numbers were not compared: mend the stored runs first"
+        return
+    evidence = dataclasses.replace(evidence, out=_written_for(out, evidence))
+    with tempfile.TemporaryDirectory() as folder:
+        build.write(evidence, Path(folder))
+        different = list(_compared(Path(folder), out / "report"))
+    yield from different
+    if not different:
+        yield from _averaged(evidence, out / "report")
+
+
+def warnings(evidence: Evidence) -> Iterator[str]:
+    """What a reader should know although every number holds."""
+    sources = {str(r.provenance.get("source")) for r in evidence.results()}
+    if len(sources) > 1:
+        yield f"runs of {len(sources)} versions of the source are mixed"
+    if evidence.foreign:
+        runs = verdict.count(len(evidence.foreign), "stored run")
+        yield f"not in the current grid, not used: {runs}"
+
+
+def _stored(out: Path, evidence: Evidence) -> Iterator[str]:
+    """What is wrong with the runs themselves."""
+    for path, wrong in evidence.damaged.items():
+        yield f"{path}: {wrong}"
+    for folder in sorted((out / "runs").glob("*")):
+        if not (folder / "result.json").is_file():
+            yield f"runs/{folder.name}: holds no result.json"
+    for group, cell in evidence.cells():
+        if pending := cell.plan.pending:
+            runs = verdict.count(len(pending), "run")
+            yield f"{group.name} / {cell.loss}: {runs} missing, {pending[0].run_id} one"
+    numerics = evidence.description["provenance"]["numerics"]
+    precision = evidence.sweep.precision
+    for title, name, own in (
+        ("NUMERICS", "numerics", numerics),
+        ("precision", "precision", precision),
+    ):
+        other = [r for r in evidence.foreign if r.fixed.get(name) != own]
+        if other:
+            yield (
+                f"mixed {title}: the sweep has {own}, {other[0].run_id} has "
+                f"{other[0].fixed.get(name)}"
+            )
+    for group in evidence.groups:
+        yield from _alike(group)
+        images = evidence.description["datasets"][group.dataset].get("test")
+        if images:
+            yield from _grouped(group, sizes(images))
+
+
+def _grouped(group: Group, counts: np.ndarray) -> Iterator[str]:
+    """What was kept of groups of test images must average to the score of all."""
+    for cell in group.cells.values():
+        for result in cell.final:
+            for name in result.kept.metrics if result.kept else ():
+                means = result.kept.of(name) if result.kept else None
+                score = result.metrics.get(f"test_{name}", math.nan)
+                whole = math.nan
+                if means is not None and len(means) == len(counts):
+                    whole = float(counts @ means.astype(float)) / counts.sum()
+                unscored = math.isnan(score) and math.isnan(whole)
+                if not (unscored or math.isclose(whole, score, rel_tol=1e-4)):
+                    yield (
+                        f"{result.run.run_id}: its groups of test images give {name} "
+                        f"{whole:.6g}, its score is {score:.6g}"
+                    )
+
+
+def _alike(group: Group) -> Iterator[str]:
+    """Final runs of one group are compared in pairs, so they must be made alike."""
+    for name in ALIKE:
+        made: dict[str, str] = {}
+        for cell in group.cells.values():
+            for result in cell.final:
+                value = result.provenance.get(name, result.run.fixed.get(name))
+                value = _bitwise(value) if name == "layout" else value
+                made.setdefault(results.canonical(value), result.run.run_id)
+        if len(made) > 1:
+            each = ", ".join(f"{value} ({run_id})" for value, run_id in made.items())
+            yield f"{group.name}: mixed {name} in one comparison: {each}"
+
+
+def _bitwise(layout: Any) -> Any:
+    """What the bits of a run depend on: one mapped after the other is as if alone."""
+    one_by_one = isinstance(layout, dict) and layout.get("mapping") == "map"
+    return "map" if one_by_one else layout
+
+
+def _written_for(out: Path, evidence: Evidence) -> str:
+    """The directory that the page's commands name: it may have been moved since."""
+    try:
+        page = (out / "report" / "index.html").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return evidence.out
+    found = re.search(r'<meta name="lossjax-out" content="([^"]*)">', page)
+    return html.unescape(found[1]) if found else evidence.out
+
+
+def _compared(fresh: Path, report: Path) -> Iterator[str]:
+    """Files of the two reports that differ, and where."""
+
+    def names(folder: Path) -> set[Path]:
+        return {p.relative_to(folder) for p in folder.rglob("*") if p.is_file()}
+
+    for name in sorted(names(fresh) | names(report)):
+        mine, theirs = fresh / name, report / name
+        if not theirs.is_file():
+            yield f"report/{name}: missing"
+        elif not mine.is_file():
+            yield f"report/{name}: no part of this report"
+        elif mine.read_bytes() != theirs.read_bytes():
+            yield f"report/{name}: {_difference(mine, theirs)}"
+
+
+def _difference(mine: Path, theirs: Path) -> str:
+    """Where a file first differs from the recomputed one, and both values."""
+    if mine.suffix == ".png":
+        return "not the picture that the stored runs give"
+    expected = mine.read_text(encoding="utf-8")
+    found = theirs.read_text(encoding="utf-8", errors="replace")
+    if mine.suffix == ".json":
+        try:
+            return _value(json.loads(expected), json.loads(found), "")
+        except ValueError as error:
+            return f"not JSON: {error}"
+    if mine.suffix == ".csv":
+        return _cell(expected, found)
+    for line, (a, b) in enumerate(
+        zip(expected.splitlines(), found.splitlines(), strict=False), start=1
+    ):
+        if a != b:
+            at = next(i for i in range(len(a) + 1) if a[: i + 1] != b[: i + 1])
+            start = max(0, at - 20)
+            return (
+                f"line {line}: {b[start : at + 20]!r}, "
+                f"the stored runs give {a[start : at + 20]!r}"
+            )
+    return "shorter or longer than what the stored runs give"
+
+
+def _value(expected: Any, found: Any, path: str) -> str:
+    """The first JSON value that differs, by its path."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        for key in [*expected, *(key for key in found if key not in expected)]:
+            if expected.get(key, ...) != found.get(key, ...):
+                return _value(expected.get(key), found.get(key), f"{path}/{key}")
+    if isinstance(expected, list) and isinstance(found, list):
+        for i, (a, b) in enumerate(zip(expected, found, strict=False)):
+            if a != b:
+                name = a.get("loss", i) if isinstance(a, dict) else i
+                return _value(a, b, f"{path}/{name}")
+    return f"{path} is {found!r}, the stored runs give {expected!r}"
+
+
+def _cell(expected: str, found: str) -> str:
+    """The first cell of a CSV file that differs, by row and column."""
+    ours, theirs = (list(csv.reader(io.StringIO(t))) for t in (expected, found))
+    for number, (a, b) in enumerate(zip(ours, theirs, strict=False), start=1):
+        for column, x, y in zip(ours[0], a, b, strict=False):
+            if x != y:
+                return f"line {number}, {column}: {y!r}, the stored runs give {x!r}"
+    return f"{len(theirs)} lines, the stored runs give {len(ours)}"
+
+
+def _averaged(evidence: Evidence, report: Path) -> Iterator[str]:
+    """Every mean of summary.json once more, from rows.csv alone."""
+    scores: dict[tuple[str, str, str], list[dict[str, str]]] = {}
+    with open(report / "rows.csv", encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["stage"] == "final":
+                key = (row["dataset"], row["model"], row["loss"])
+                scores.setdefault(key, []).append(row)
+    summary = json.loads((report / "summary.json").read_text(encoding="utf-8"))
+    for group in evidence.groups:
+        models = summary["datasets"][group.dataset]["models"]
+        for metric, ranked in models[group.model]["metrics"].items():
+            for standing in ranked["ranking"]:
+                if standing["center"] is None:
+                    continue
+                rows = scores[group.dataset, group.model, standing["loss"]]
+                mean = math.fsum(float(row[f"test_{metric}"]) for row in rows)
+                mean /= len(rows)
+                if not math.isclose(mean, standing["center"], rel_tol=1e-12):
+                    yield (
+                        f"{group.name} / {standing['loss']}: {metric} is "
+                        f"{standing['center']!r} in summary.json, {mean!r} in rows.csv"
+                    )

@@ -1,0 +1,1 @@
+"""The compiled program that trains and scores many replicas at once."""

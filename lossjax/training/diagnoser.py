@@ -1,0 +1,224 @@
+"""Measures DIAGNOSTICS of many trained replicas at once."""
+
+import functools
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from lossjax import platform
+from lossjax.losses.loss import Loss
+from lossjax.losses.one_of import OneOf
+from lossjax.metrics.diagnostics import (
+    BATCHES,
+    IMAGES,
+    SATURATED,
+    STALLED,
+    WRONG,
+    bands_of,
+    dead_units,
+    signal_to_noise,
+    spectrum,
+)
+from lossjax.models.autoencoders import Network
+from lossjax.training.objective import pictured, probe_key, seen
+from lossjax.training.program import noise_key, scalars_of, unravelling
+from lossjax.training.replicas import (
+    Layout,
+    Replica,
+    as_intensity,
+    blocks_of,
+    if_active,
+    put,
+    spread,
+    zeros_of,
+)
+from lossjax.training.settings import Settings
+
+_SHARES = ("stalled_share", "stuck_share", "saturated_share")
+
+
+class Diagnoser:
+    """Measures replicas of any loss family of one network.
+
+    A network that corrupts its input is measured with the noise that it is scored with,
+    a variational one at the mean of its code and without the code's price.
+
+    One program does it all, so that a network is compiled once: given a batch to train
+    on it makes the gradient, given images that are held out it looks at the pixels.
+    """
+
+    def __init__(
+        self, network: Network, settings: Settings, layout: Layout, mesh: Mesh
+    ) -> None:
+        self._batch, self._mesh = settings.batch_size, mesh
+        look = functools.partial(_look, network, settings)
+        options = platform.compiler_options(mesh.devices.flat[0], seldom=True)
+        self._look = spread(if_active(look), mesh, layout, shared=4, options=options)
+
+    def rehearse(
+        self,
+        replicas: Replica,
+        weights: jax.Array,
+        train_u8: np.ndarray,
+        validation_u8: np.ndarray,
+    ) -> None:
+        """Compile all that `measure` needs ahead of its first call, for these shapes.
+
+        The replicas rest: nothing else is computed.
+        """
+        parts = train_u8[: 2 * self._batch], validation_u8[: self._batch]
+        self.measure(replicas, weights, *parts, lambda steps: None)
+
+    def measure(
+        self,
+        replicas: Replica,
+        weights: jax.Array,
+        train_u8: np.ndarray,
+        validation_u8: np.ndarray,
+        tick: Callable[[int], None],
+    ) -> dict[str, np.ndarray]:
+        """Every diagnostic but `steps_to_quarter`, {name: (slots,)}.
+
+        Args:
+          replicas: the runs, batched; all of one loss family.
+          weights: State.weights of `Program`.
+          train_u8: uint8 (n, height, width, channels), of which a few are used.
+          validation_u8: uint8, the same form.
+          tick: called with 0 between calls to the devices; may raise.
+        """
+        active = np.asarray(replicas.active)
+        replicas = put(replicas, self._mesh)
+        sums: dict[str, np.ndarray] = {}
+        codes = []
+        blocks = blocks_of(validation_u8[:IMAGES], self._batch)
+        for images, share in zip(blocks.images, blocks.weights, strict=True):
+            places = np.zeros(len(images), np.int32)
+            found, code, _ = self._look(
+                active, replicas, weights, images, share, places, np.bool_(False)
+            )
+            for name, values in found.items():
+                sums[name] = sums.get(name, 0) + np.asarray(values, np.float64)
+            codes.append(np.asarray(code)[:, share > 0])
+            tick(0)
+        pixels = len(validation_u8[:IMAGES]) * math.prod(validation_u8.shape[1:])
+        measured = {name: sums[name] / pixels for name in _SHARES}
+        measured |= spectrum(sums["residual"], sums["target"])
+        measured["dead_units"] = dead_units(np.concatenate(codes, 1))
+        measured["gradient_snr"] = self._snr(active, replicas, weights, train_u8, tick)
+        return {name: np.where(active, v, math.nan) for name, v in measured.items()}
+
+    def _snr(
+        self,
+        active: np.ndarray,
+        replicas: Replica,
+        weights: jax.Array,
+        train_u8: np.ndarray,
+        tick: Callable[[int], None],
+    ) -> np.ndarray:
+        count = min(BATCHES, len(train_u8) // self._batch)
+        order = np.random.default_rng(0).permutation(len(train_u8)).astype(np.int32)
+        share = np.ones(self._batch, np.float32)
+        gradients = []
+        for places in order[: count * self._batch].reshape(count, -1):
+            _, _, gradient = self._look(
+                active,
+                replicas,
+                weights,
+                train_u8[places],
+                share,
+                places,
+                np.bool_(True),
+            )
+            gradients.append(np.asarray(gradient))
+            tick(0)
+        return signal_to_noise(np.stack(gradients)) if count else np.full(1, math.nan)
+
+
+def _look(
+    network: Network,
+    settings: Settings,
+    replica: Replica,
+    weights: jax.Array,
+    images_u8: jax.Array,
+    share: jax.Array,
+    places: jax.Array,
+    training: jax.Array,
+) -> tuple[dict[str, jax.Array], jax.Array, jax.Array]:
+    """What a batch says of pixels, its code, and its mean loss's gradient in weights.
+
+    Of pixels and gradient what is not asked for is 0.
+    """
+    loss = replica.loss
+    size, unravel = unravelling(network)
+    images = pictured(network, as_intensity(images_u8))
+    given = seen(network, probe_key(0), images)
+    targets = images
+    if settings.targets is not None:
+        noisy = settings.targets(noise_key(replica.seed), images, places)
+        targets = jnp.where(training, noisy, images)
+
+    def read(flat: jax.Array) -> tuple[jax.Array, jax.Array]:
+        out = network.apply(unravel(flat), given)
+        return out.raw, out.code
+
+    def total(raw: jax.Array) -> jax.Array:
+        return jnp.sum(loss.fn(raw, targets, scalars_of(loss, weights[size:])))
+
+    raw, back, code = jax.vjp(read, weights[:size], has_aux=True)
+    slopes = jax.grad(total)(raw)
+    looked = functools.partial(_pixels, loss, raw, slopes, images, share)
+
+    found, gradient = jax.lax.cond(
+        training,
+        lambda: (zeros_of(looked), back(slopes / len(images))[0]),
+        lambda: (looked(), jnp.zeros_like(weights[:size])),
+    )
+    return found, code, gradient
+
+
+def _pixels(
+    loss: Loss | OneOf,
+    raw: jax.Array,
+    slopes: jax.Array,
+    images: jax.Array,
+    share: jax.Array,
+) -> dict[str, jax.Array]:
+    """Counts of pixels and powers of bands, summed over the images of a batch.
+
+    Args:
+      slopes: dL/draw of each image's own loss.
+      share: float32 (batch,), 1 for an image and 0 for filling.
+    """
+    bends = jax.grad(lambda raw: jnp.sum(loss.read_out(raw)))(raw)
+    image = loss.read_out(raw)
+    blocked = (*image.shape[:-1], -1, image.shape[-1])
+
+    def steepest(gradient: jax.Array) -> jax.Array:
+        return jnp.max(jnp.abs(gradient.reshape(blocked)), axis=-2)
+
+    # The mean over an image's pixels divided each pixel's own gradient.
+    stalled = steepest(slopes) * (image[0].size) < STALLED
+    wrong = jnp.abs(image - images) > WRONG
+    flags = {
+        "stalled_share": stalled,
+        "stuck_share": stalled & wrong,
+        "saturated_share": steepest(bends) < SATURATED,
+    }
+    counts = {
+        name: share @ jnp.sum(flag, axis=(1, 2, 3), dtype=jnp.float32)
+        for name, flag in flags.items()
+    }
+    powers = functools.partial(_powers, share)
+    return counts | {"residual": powers(image - images), "target": powers(images)}
+
+
+def _powers(share: jax.Array, values: jax.Array) -> jax.Array:
+    """Power in each band, (BANDS,), summed over images."""
+    bands = jnp.asarray(bands_of(*values.shape[1:3]))
+    waves = jnp.fft.fft2(values, axes=(1, 2))
+    power = jnp.sum(waves.real**2 + waves.imag**2, axis=-1)
+    return jnp.einsum("n,nhw,khw->k", share, power, bands)

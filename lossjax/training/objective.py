@@ -1,0 +1,153 @@
+"""What training minimises: a loss, and for a variational model the price of its code.
+
+Everything is a mean over pixels and channels, as the losses are. A variational
+objective is therefore (sum over pixels + beta KL) / D, D pixels times channels.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from lossjax.losses import LOSSES
+from lossjax.losses.loss import Loss
+from lossjax.losses.one_of import OneOf
+from lossjax.models.autoencoders import Network
+
+Targets = Callable[[jax.Array], jax.Array]
+
+
+def divergence(code: jax.Array) -> jax.Array:
+    """KL in nats of each code unit's normal law from the standard one.
+
+    Args:
+      code: (batch, 2 * latent_dim), means then logarithms of variances.
+
+    Returns:
+      (batch, latent_dim), at least 0.
+    """
+    mean, log_variance = jnp.split(code, 2, axis=1)
+    return (mean**2 + jnp.expm1(log_variance) - log_variance) / 2
+
+
+def drawn(key: jax.Array, code: jax.Array) -> jax.Array:
+    """One draw (batch, latent_dim) of each image's code; see `divergence`."""
+    mean, log_variance = jnp.split(code, 2, axis=1)
+    noise = jax.random.normal(key, mean.shape, mean.dtype)
+    return mean + jnp.exp(log_variance / 2) * noise
+
+
+def dequantised(key: jax.Array, images: jax.Array) -> jax.Array:
+    """(255 y + u) / 256 with u uniform on [0, 1): no pixel is a point mass."""
+    return (255 * images + jax.random.uniform(key, images.shape)) / 256
+
+
+def warped(images: jax.Array, gamma: float) -> jax.Array:
+    """f_gamma: more contrast below 0, less above.
+
+    Of Loaiza-Ganem and Cunningham 2019: gamma = -0.5 makes every pixel 0 or 1, 0 leaves
+    it, 0.5 makes all of them 0.5; pixels in [0, 1] stay in there.
+    """
+    if gamma == 0:
+        return images
+    if gamma > 0:
+        return gamma + (1 - 2 * gamma) * images
+    if gamma == -0.5:
+        return (images >= 0.5).astype(images.dtype)
+    return jnp.clip((images + gamma) / (1 + 2 * gamma), 0, 1)
+
+
+def pictured(network: Network, images: jax.Array) -> jax.Array:
+    """What stands for the images in input and target: they, or their warp."""
+    if network.latent is None:
+        return images
+    return warped(images, network.latent.warp)
+
+
+@functools.cache
+def unbounded(family: str) -> bool:
+    """Whether a loss falls without end at pixels of exactly 0 or 1."""
+    if family not in LOSSES:
+        return False
+    with jax.ensure_compile_time_eval():
+        ends = jnp.array([0.0, 1.0]).reshape(2, 1, 1, 1)
+        small = LOSSES[family].smallest > 1
+        return not small and bool(jnp.any(LOSSES[family].floor(ends) == -jnp.inf))
+
+
+def dequantises(network: Network, loss: Loss | OneOf) -> bool:
+    """Whether this loss trains on dequantised pixels with this network.
+
+    Where a variational model is told to, and where its density would be infinite: a
+    model that draws its code has no other bound on it than the data's.
+    """
+    latent = network.latent
+    if latent is None:
+        return False
+    assert isinstance(loss, Loss), "losses of a variational model share no program"
+    return latent.dequantise or unbounded(loss.family)
+
+
+def objective(
+    network: Network,
+    loss: Loss | OneOf,
+    parameters: Any,
+    scalars: Mapping[str, Any],
+    images: jax.Array,
+    key: jax.Array,
+    *,
+    targets: Targets | None = None,
+    weights: jax.Array | None = None,
+) -> jax.Array:
+    """Each image's share (batch,) in what training minimises; their mean is minimised.
+
+    Args:
+      network: with what it does to its input and how it pays for its code.
+      loss: of its raw output.
+      parameters: of the network.
+      scalars: trained scalars of the loss.
+      images: float (batch, height, width, channels) in [0, 1].
+      key: fixes corruption, draws of the code and dequantisation; not used by a plain
+        autoencoder.
+      targets: images -> targets where they are not the images themselves.
+      weights: (batch,), 0 for images that do not count towards free bits.
+    """
+    _, code_key, level_key = jax.random.split(key, 3)
+    if dequantises(network, loss):
+        images = dequantised(level_key, images)
+    images = pictured(network, images)
+    aim = images if targets is None else targets(images)
+    images = seen(network, key, images)
+    if network.latent is None:
+        return loss.fn(network.apply(parameters, images).raw, aim, scalars)
+    code = network.encode(parameters, images)
+    raw = network.decode(parameters, drawn(code_key, code))
+    dimension = aim[0].size
+    price = network.latent.beta / dimension * _price(network, code, weights)
+    return loss.fn(raw, aim, scalars) + price
+
+
+def seen(network: Network, key: jax.Array, images: jax.Array) -> jax.Array:
+    """What the network is given: the images, or what its noise makes of them."""
+    if network.corrupt is None:
+        return images
+    return network.corrupt(jax.random.split(key, 3)[0], images)
+
+
+def probe_key(block: jax.Array | int) -> jax.Array:
+    """The key of a block of images that are scored: no run's own, the same for all."""
+    return jax.random.fold_in(jax.random.key(0), block)
+
+
+def _price(network: Network, code: jax.Array, weights: jax.Array | None) -> jax.Array:
+    """KL of each image in nats, no unit below its free bits on the batch's mean."""
+    assert network.latent is not None
+    each = divergence(code)
+    if network.latent.free_bits == 0:
+        return jnp.sum(each, axis=1)
+    share = jnp.ones(len(each)) if weights is None else weights
+    mean = share @ each / jnp.sum(share)
+    total = jnp.sum(jnp.maximum(mean, network.latent.free_bits))
+    return jnp.full(len(each), total)

@@ -1,0 +1,100 @@
+"""Scores trained replicas by every metric, whatever loss they were trained with."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from lossjax.losses.loss import Loss
+from lossjax.metrics.images import METRICS
+from lossjax.models.autoencoders import Network
+from lossjax.training.memory import peak_bytes
+from lossjax.training.objective import pictured, probe_key, seen
+from lossjax.training.program import unravelling
+from lossjax.training.replicas import Layout, as_intensity, if_active, spread
+
+
+class Scorer:
+    """Scores replicas by every metric, whatever loss they were trained with.
+
+    One program serves all losses whose raw output has the same channels; their links
+    are the branches of a switch.
+    """
+
+    def __init__(
+        self, network: Network, losses: list[Loss], layout: Layout, mesh: Mesh
+    ) -> None:
+        links = {loss.link: loss for loss in reversed(losses)}
+        self._links = tuple(links)
+        self._network, self._mesh = network, mesh
+        self._one = score = functools.partial(_score, network, tuple(links.values()))
+        self._score = spread(if_active(score), mesh, layout, shared=3)
+        code = functools.partial(_code, network)
+        self._code = spread(if_active(code), mesh, layout, shared=1)
+
+    def replica_bytes(self, images_u8: Any) -> int:
+        """What one replica needs while a block is scored, as `peak_bytes` counts.
+
+        Args:
+          images_u8: the block, or its shape.
+        """
+        weights = jax.ShapeDtypeStruct((unravelling(self._network)[0],), jnp.float32)
+        which = jax.ShapeDtypeStruct((), jnp.int32)
+        backend = self._mesh.devices.flat[0].platform
+        return peak_bytes(self._one, weights, which, images_u8, which, backend=backend)
+
+    def codes(
+        self, weights: jax.Array, active: np.ndarray, images_u8: jax.Array
+    ) -> jax.Array:
+        """Codes (slots, block, latent_dim) of clean images; see `scores`."""
+        return self._code(active, weights, images_u8)
+
+    def scores(
+        self,
+        weights: jax.Array,
+        active: np.ndarray,
+        loss: Loss,
+        images_u8: jax.Array,
+        block: int = 0,
+    ) -> tuple[dict[str, jax.Array], jax.Array]:
+        """Metrics {name: (slots, block)} and uint8 read-outs of a block.
+
+        A denoising model is given corrupted images and judged against the clean ones.
+
+        Args:
+          weights: State.weights of `Program`.
+          active: Replica.active; an idle slot costs nothing and scores 0.
+          loss: any loss whose link was given at construction.
+          images_u8: uint8 (block, height, width, channels).
+          block: its place in the split, which fixes the noise.
+        """
+        which = np.int32(self._links.index(loss.link))
+        return self._score(active, weights, which, images_u8, np.int32(block))
+
+
+def _score(
+    network: Network,
+    losses: tuple[Loss, ...],
+    weights: jax.Array,
+    which: jax.Array,
+    images_u8: jax.Array,
+    block: jax.Array,
+) -> tuple[Mapping[str, jax.Array], jax.Array]:
+    """Every metric of one replica's read-outs of one block."""
+    images = pictured(network, as_intensity(images_u8))
+    size, unravel = unravelling(network)
+    given = seen(network, probe_key(block), images)
+    raw = network.apply(unravel(weights[:size]), given).raw
+    image = jax.lax.switch(which, [loss.read_out for loss in losses], raw)
+    scores = {name: metric.fn(image, images) for name, metric in METRICS.items()}
+    return scores, jnp.round(image * 255).astype(jnp.uint8)
+
+
+def _code(network: Network, weights: jax.Array, images_u8: jax.Array) -> jax.Array:
+    size, unravel = unravelling(network)
+    images = pictured(network, as_intensity(images_u8))
+    return network.apply(unravel(weights[:size]), images).code
