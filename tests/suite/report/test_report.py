@@ -30,7 +30,7 @@ from lossjax.suite.report.sections import SECTIONS, response
 from lossjax.suite.store import results
 from lossjax.suite.store.results import Result
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[3]
 SWEEP = Sweep(
     datasets=("digits", "patches"),
     losses=tuple(stored_sweeps.LOSSES),

@@ -12,7 +12,7 @@ import pytest
 
 from lossjax.suite.cli.__main__ import VERBS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[3]
 VERSION = "{}.{}".format(*sys.version_info[:2])
 
 

@@ -255,7 +255,7 @@ def test_loading_needs_neither_jax_nor_tensorflow() -> None:
         "print(sorted({'jax', 'tensorflow', 'tensorflow_datasets', 'flax'} "
         "& set(sys.modules)))"
     )
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[3]
     out = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True
     )
