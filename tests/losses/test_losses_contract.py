@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 
 import jax
+import loss_contract
 import pytest
 
 from lossjax import LOSSES, Loss
-from tests import loss_contract
 
 
 @pytest.fixture(autouse=True)

@@ -6,16 +6,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import loss_contract as contract
 import numpy as np
 import pytest
+from test_losses_precision import CLOSED, LOGITS, TARGETS, shares_of_bound
 
 from lossjax import LOSSES, Loss
 from lossjax.certificates.certify import FAILS, certify
 from lossjax.losses.claims import MEAN
 from lossjax.losses.links import residual, sigmoid, with_derivative
 from lossjax.losses.loss import image_mean
-from tests import loss_contract as contract
-from tests.test_losses_precision import CLOSED, LOGITS, TARGETS, shares_of_bound
 
 
 def planted(family: str, kernel: Callable[..., jax.Array], **fields: Any) -> Loss:

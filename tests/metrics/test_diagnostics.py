@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import stored_sweeps
 from scipy.special import expit
 
 from lossjax import resolve
@@ -19,7 +20,6 @@ from lossjax.suite.report import build
 from lossjax.training.diagnoser import Diagnoser
 from lossjax.training.replicas import Layout, Replica, make_mesh, stack
 from lossjax.training.settings import Settings
-from tests import stored_sweeps
 
 SIDE = 8
 LAYOUT = Layout(1, 2, "map")

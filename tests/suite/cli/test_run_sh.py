@@ -106,7 +106,9 @@ def test_installs_once_and_keeps_the_users_folder(clone: Path, tmp_path: Path) -
     (here / "lossjax.py").write_text("raise SystemExit('shadowed')")
     first = run(clone, "losses", "a b", "--c=*", cwd=here)
     assert first.returncode == 0, first.stderr
-    assert f"ran {here} {sys.version_info[:2]} ['losses', 'a b', '--c=*']" in first.stdout
+    assert (
+        f"ran {here} {sys.version_info[:2]} ['losses', 'a b', '--c=*']" in first.stdout
+    )
     assert "installing the cpu packages" in first.stderr
     start = time.perf_counter()
     again = run(clone, "losses", cwd=here)
