@@ -146,7 +146,7 @@ def test_no_setting_and_no_foreign_module_leads_the_install_astray(
         backend += f"    return os.path.basename(shutil.copy({str(built)!r}, folder))"
         lock(clone, "build", wheel(index, "backend", version, backend))
     lock(clone, "cpu", source(index, "probe", "backend"))
-    (clone / "lossjax/suite/cards/__main__.py").write_text(
+    (clone / "lossjax/suite/cli/__main__.py").write_text(
         "import probe; print('built with', probe.built_with)"
     )
     for module in ("venv", "pip", "ensurepip", "compileall", "probe", "sysconfig"):
