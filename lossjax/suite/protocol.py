@@ -1,61 +1,63 @@
-"""Which run comes next: the protocol of a comparison as a function of stored results.
+"""The protocol of a comparison: which runs there are, who trains them, which count.
 
-A sweep trains what `plan` says is pending until nothing is; a rerun, a resume, a shard
-and the report's list of missing runs all ask the same question, so none can disagree.
+Each seed is a whole experiment: every learning rate is trained at equal budget, the
+run of smallest own loss on validation images is the seed's result, and only its test
+scores are read. So every run is known before the first one is trained.
 """
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lossjax.suite.config import Sweep
 from lossjax.suite.store.results import Result, Run
 
+EDGE_SHARE = (
+    1 / 3
+)  # of an arm's seeds at an edge of the rates, from which it is flagged
+
 
 @dataclasses.dataclass(frozen=True)
-class Cell:
-    """All runs that share dataset, model and loss."""
+class Arm:
+    """What is compared: a loss on a dataset, with a model, at a budget."""
 
     dataset: str
     model: str
+    latent_dim: int
+    train_steps: int
     loss: str
-    fixed: Mapping[str, Any]  # what every run of the cell carries; see store.Run
+    fixed: Mapping[str, Any]  # what every run of the arm carries; see Run
 
-    def run(self, learning_rate: float, seed: int, stage: str) -> Run:
+    def run(self, learning_rate: float, seed: int) -> Run:
+        """One run of the arm."""
         return Run(
             self.dataset,
             self.model,
             self.loss,
             learning_rate,
             seed,
-            stage,
+            self.latent_dim,
+            self.train_steps,
             self.fixed,
         )
+
+    @property
+    def setting(self) -> tuple[str, str, int, int]:
+        """What the losses that are compared with each other share."""
+        return self.dataset, self.model, self.latent_dim, self.train_steps
 
     def __str__(self) -> str:
         return f"{self.dataset} / {self.model} / {self.loss}"
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
-    """Where a cell stands."""
+class Block:
+    """All learning rates of one seed of an arm: what belongs together in a shard."""
 
-    cell: Cell
-    pending: tuple[Run, ...]  # to train now; more may follow from their results
-    learning_rates: tuple[float, ...]  # tried so far, the grid's extension included
-    learning_rate: float | None  # the chosen one, once tuning is complete
-    edge: bool  # the choice is at the edge of what was tried
-    tuning: tuple[Run, ...]  # every tuning run the choice rests on
-    final: tuple[Run, ...]  # every final run, empty until the rate is chosen
-
-
-def cells(sweep: Sweep, fixed: Mapping[str, Mapping[str, Any]]) -> Iterator[Cell]:
-    """The grid's cells in display order; `fixed` maps a dataset to its fixed values."""
-    for dataset in sweep.datasets:
-        for model in sweep.models:
-            for loss in sweep.losses:
-                yield Cell(dataset, model, loss, fixed[dataset])
+    arm: Arm
+    seed: int
+    runs: tuple[Run, ...]
 
 
 def fixed_values(
@@ -69,73 +71,81 @@ def fixed_values(
     }
 
 
-def plan(sweep: Sweep, cell: Cell, results: Mapping[str, Result]) -> Plan:
-    """What the cell still needs, given the results so far.
+def arms(sweep: Sweep, fixed: Mapping[str, Mapping[str, Any]]) -> Iterator[Arm]:
+    """The arms in display order; `fixed` maps a dataset to its fixed values."""
+    for dataset in sweep.datasets:
+        for model in sweep.models:
+            for latent_dim in sweep.code_sizes:
+                for train_steps in sweep.step_counts:
+                    for loss in sweep.losses:
+                        yield Arm(
+                            dataset,
+                            model,
+                            latent_dim,
+                            train_steps,
+                            loss,
+                            fixed[dataset],
+                        )
 
-    Every rate is tried on the tuning seeds; where the best one is at the edge of the
-    grid, the grid is extended once beyond that edge; the chosen rate is then trained on
-    the final seeds. With a single rate there is nothing to choose.
+
+def blocks(sweep: Sweep, fixed: Mapping[str, Mapping[str, Any]]) -> list[Block]:
+    """The whole grid, sorted by what shapes a program, then seed, then arm."""
+    rates = sorted(sweep.learning_rates)
+    grid: dict[tuple[str, str, int, int], list[Arm]] = {}
+    for arm in arms(sweep, fixed):
+        grid.setdefault(arm.setting, []).append(arm)
+    return [
+        Block(arm, seed, tuple(arm.run(rate, seed) for rate in rates))
+        for alike in grid.values()
+        for seed in sweep.seeds
+        for arm in alike
+    ]
+
+
+def shard(whole: Sequence[Block], index: int, count: int) -> Sequence[Block]:
+    """The part of a grid that shard `index` of `count` trains: one stretch of it."""
+    start, stop = (len(whole) * i // count for i in (index, index + 1))
+    return whole[start:stop]
+
+
+def pending(grid: Iterable[Block], results: Mapping[str, Result]) -> Iterator[Run]:
+    """The runs that are not stored, in the order of the grid."""
+    for block in grid:
+        yield from (run for run in block.runs if run.run_id not in results)
+
+
+def choose(results: Iterable[Result]) -> Result | None:
+    """A seed's result: the surviving run of smallest own loss on validation images.
+
+    Of equal ones that of the smaller rate; None where no rate survived.
     """
-    rates = tuple(sorted(sweep.learning_rates))
-    if len(rates) == 1:
-        return _final(sweep, cell, results, rates, (), rates[0], edge=False)
-    tuning = tuple(_tuning(sweep, cell, rates))
-    if missing := _missing(tuning, results):
-        return Plan(cell, missing, rates, None, False, tuning, ())
-    best = choose(rates, tuning, results)
-    if best in (rates[0], rates[-1]):
-        beyond = (
-            rates[0] ** 2 / rates[1] if best == rates[0] else rates[-1] ** 2 / rates[-2]
-        )
-        beyond = float(f"{beyond:.6g}")
-        tuning += tuple(_tuning(sweep, cell, (beyond,)))
-        rates = tuple(sorted((*rates, beyond)))
-        if missing := _missing(tuning, results):
-            return Plan(cell, missing, rates, None, True, tuning, ())
-        best = choose(rates, tuning, results)
-    edge = best in (rates[0], rates[-1])
-    return _final(sweep, cell, results, rates, tuning, best, edge)
+    alive = [
+        result
+        for result in results
+        if result.status == "ok" and math.isfinite(result.validation_loss)
+    ]
+    return min(
+        alive,
+        key=lambda result: (result.validation_loss, result.run.learning_rate),
+        default=None,
+    )
 
 
-def choose(
-    rates: Iterable[float], tuning: Iterable[Run], results: Mapping[str, Result]
-) -> float:
-    """The rate of the smallest mean validation loss; any diverged seed ranks last.
-
-    Where every rate diverged, the smallest rate.
-    """
-    tuning = tuple(tuning)
-
-    def score(rate: float) -> tuple[int, float, float]:
-        tried = [results[r.run_id] for r in tuning if r.learning_rate == rate]
-        lost = sum(
-            r.status != "ok" or not math.isfinite(r.validation_loss) for r in tried
-        )
-        if lost:
-            return lost, math.inf, rate
-        return 0, math.fsum(r.validation_loss for r in tried) / len(tried), rate
-
-    return min(rates, key=score)
+def edge_of(rates: Sequence[float], chosen: Sequence[float]) -> float | None:
+    """The edge of the rates that at least a third of the seeds chose; None for none."""
+    if len(set(rates)) < 2 or not chosen:
+        return None
+    for edge in (max(rates), min(rates)):
+        if sum(rate == edge for rate in chosen) >= EDGE_SHARE * len(chosen):
+            return edge
+    return None
 
 
-def _tuning(sweep: Sweep, cell: Cell, rates: Iterable[float]) -> Iterator[Run]:
-    for rate in rates:
-        for seed in sweep.tuning_seeds:
-            yield cell.run(rate, seed, "tune")
-
-
-def _missing(runs: Iterable[Run], results: Mapping[str, Result]) -> tuple[Run, ...]:
-    return tuple(run for run in runs if run.run_id not in results)
-
-
-def _final(
-    sweep: Sweep,
-    cell: Cell,
-    results: Mapping[str, Result],
-    rates: tuple[float, ...],
-    tuning: tuple[Run, ...],
-    best: float,
-    edge: bool,
-) -> Plan:
-    final = tuple(cell.run(best, seed, "final") for seed in sweep.seeds)
-    return Plan(cell, _missing(final, results), rates, best, edge, tuning, final)
+def wider(rates: Sequence[float], edges: Iterable[float]) -> tuple[float, ...]:
+    """The rates with one more beyond each of these edges, in the grid's own steps."""
+    ordered = sorted(set(rates))
+    more = set(ordered)
+    for edge in edges:
+        inner = ordered[1] if edge == ordered[0] else ordered[-2]
+        more.add(float(f"{edge**2 / inner:.6g}"))
+    return tuple(sorted(more))

@@ -1,9 +1,9 @@
-"""What the numbers allow one to say: intervals, exact paired tests, best sets, regret.
+"""What the numbers allow one to say: intervals, exact paired tests, who is tied.
 
 Everything here is pure: arrays of scores in, plain dataclasses out. Scores of one arm
-are its final seeds in the order of the config, so arms are paired by position; a seed
-without a usable score is NaN. Scipy carries the statistics it has; Holm's correction,
-the exact sign-flip test beyond a dozen seeds and the best set are ours.
+are those of its seeds in the order of the config, so arms are paired by position; a
+seed without a usable score is NaN. Scipy carries the statistics it has; Holm's
+correction, the exact sign-flip test beyond a dozen seeds and the words are ours.
 """
 
 import dataclasses
@@ -17,6 +17,7 @@ from scipy import stats
 LEVEL = 0.05  # family-wise, within one dataset, model and metric
 BCA_FROM = 20  # seeds from which the bootstrap is preferred to the t interval
 DIRECTIONS = ("lower", "higher")
+WORDS = ("best", "equivalent", "undecided", "worse")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,18 +29,21 @@ class Interval:
     high: float
 
 
+NOTHING = Interval(math.nan, math.nan, math.nan)
+
+
 @dataclasses.dataclass(frozen=True)
-class Arm:
-    """One loss's scores, (n,) floats, NaN where a seed has none, and why not."""
+class Scores:
+    """One arm's scores, (n,) floats, NaN where a seed has none, and why not."""
 
     values: np.ndarray
-    diverged: int = 0
-    failed: int = 0
+    lost: int = 0  # seeds of which no learning rate survived
+    diverged: int = 0  # runs, at any learning rate
+    failed: int = 0  # runs, at any learning rate
 
     @property
     def complete(self) -> bool:
-        usable = len(self.values) > 0 and bool(np.isfinite(self.values).all())
-        return usable and not self.diverged and not self.failed
+        return len(self.values) > 0 and bool(np.isfinite(self.values).all())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,13 +55,18 @@ class Standing:
     low: float
     high: float
     n: int  # seeds with a usable score
+    lost: int
     diverged: int
     failed: int
-    best_set: bool
-    relation: str  # best, identical, not told apart, worse, diverged, failed, ...
-    behind: Interval | None  # paired difference to the best, positive = worse
-    p: float  # of being no worse than the margin, Holm-adjusted; NaN if not tested
-    effect: float  # mean paired difference in its own standard deviations
+    word: str  # one of WORDS
+    behind: Interval | None = None  # paired difference to the best, positive = worse
+    p: float = math.nan  # of being behind by no more than the margin, Holm-adjusted
+    effect: float = math.nan  # mean paired difference in its own standard deviations
+
+    @property
+    def best_set(self) -> bool:
+        """Whether it is tied for best."""
+        return self.word != "worse"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +82,7 @@ class Ranking:
     @property
     def best(self) -> Standing | None:
         first = self.standings[0] if self.standings else None
-        return first if first is not None and first.relation == "best" else None
+        return first if first is not None and first.word == "best" else None
 
     @property
     def best_set(self) -> tuple[Standing, ...]:
@@ -193,18 +202,17 @@ def seeds_needed(rivals: int) -> int:
 
 
 def rank(
-    arms: Mapping[str, Arm], *, direction: str, margin: float, relative: bool
+    scores: Mapping[str, Scores], *, direction: str, margin: float, relative: bool
 ) -> Ranking:
-    """Best first, with the set that is not shown worse than the best by the margin.
+    """Best first, each with its word against the best.
 
-    A loss leaves the best set only where the paired sign-flip test, Holm-adjusted over
-    its rivals, shows it worse than the best by more than the margin (relative margins
-    are fractions of the best mean). So the truly best loss is in the set of at least 95
-    of 100 sweeps. That *some* loss equal to it is left out happens more often, because
-    the best is chosen after looking: in 1 of 10 sweeps of ten equal losses (measured).
+    The null hypothesis of a rival is that its paired difference to the best is at most
+    the margin (relative margins are fractions of the best mean). `worse`: the sign-flip
+    test, Holm-adjusted over the rivals, rejects it. `equivalent`: the upper limit of
+    the paired interval is within the margin. Else `undecided`. Equivalent and
+    undecided losses are tied for best.
 
-    A loss with a seed that diverged, failed or has no score is listed last and is
-    never in the set.
+    A loss with a seed that is lost or has no score is listed last and never tied.
 
     Raises:
       ValueError: the direction is neither lower nor higher, or the margin is negative.
@@ -214,157 +222,83 @@ def rank(
     if not margin >= 0:
         raise ValueError(f"margin {margin!r}: must be 0 or more")
     worse = 1.0 if direction == "lower" else -1.0
-    means = {name: interval(arm.values) for name, arm in arms.items() if arm.complete}
+    means = {name: interval(one.values) for name, one in scores.items() if one.complete}
     order = sorted(means, key=lambda name: worse * means[name].center)
-    last = [name for name in arms if name not in means]
-    last.sort(key=lambda name: arms[name].diverged)
-    size = max((len(arm.values) for arm in arms.values()), default=0)
+    last = [name for name in scores if name not in means]
+    last.sort(key=lambda name: scores[name].lost)
+    size = max((len(one.values) for one in scores.values()), default=0)
+    unranked = tuple(_standing(name, scores[name], NOTHING, "worse") for name in last)
     if not order:
-        unranked = tuple(_unranked(name, arms[name]) for name in last)
         return Ranking(direction, math.nan, unranked, size, None)
 
     best, rivals = order[0], order[1:]
-    reference = arms[best].values
     equivalence = margin * (abs(means[best].center) if relative else 1.0)
-    gaps = {name: worse * (arms[name].values - reference) for name in rivals}
+    gaps = {
+        name: worse * (scores[name].values - scores[best].values) for name in rivals
+    }
     tested = [name for name in rivals if np.any(gaps[name] != 0)]
     shifted = [gaps[name] - equivalence for name in tested]
     adjusted = holm(sign_flip(np.array(shifted).reshape(len(tested), size)))
     p = dict(zip(tested, adjusted.tolist(), strict=True))
 
-    standings = [_standing(best, arms[best], means[best], True, "best")]
+    standings = [_standing(best, scores[best], means[best], "best")]
     for name in rivals:
         gap = interval(gaps[name])
-        shown = p.get(name, 1.0) <= LEVEL and gap.center > equivalence
-        relation = "worse" if shown else "not told apart"
-        if name not in p:
-            relation = "identical"
-        spread = float(np.std(gaps[name], ddof=1)) if len(reference) > 1 else math.nan
+        if p.get(name, 1.0) <= LEVEL and gap.center > equivalence:
+            word = "worse"
+        else:
+            word = "equivalent" if gap.high <= equivalence else "undecided"
+        spread = float(np.std(gaps[name], ddof=1)) if size > 1 else math.nan
         standings.append(
             dataclasses.replace(
-                _standing(name, arms[name], means[name], not shown, relation),
+                _standing(name, scores[name], means[name], word),
                 behind=gap,
                 p=p.get(name, 1.0),
                 effect=gap.center / spread if spread > 0 else math.nan,
             )
         )
-    standings += [_unranked(name, arms[name]) for name in last]
     needed = seeds_needed(len(tested))
     enough = not tested or size >= needed
     return Ranking(
-        direction, equivalence, tuple(standings), size, None if enough else needed
+        direction,
+        equivalence,
+        (*standings, *unranked),
+        size,
+        None if enough else needed,
     )
 
 
-def regrets(rankings: Mapping[str, Ranking]) -> dict[str, dict[str, Interval]]:
-    """Loss -> metric -> regret: 0 for the best mean, 1 for the worst of those compared.
+def pareto(rankings: Mapping[str, Ranking]) -> list[str]:
+    """The losses that no other beats, by its mean, on every one of these metrics.
 
-    The interval is that of the paired difference to the best, on the same scale. Only
-    losses that are complete on every metric take part.
+    In the order of the first metric. A loss that lacks a score takes no part.
     """
-    complete = [
-        {s.loss for s in ranking.standings if math.isfinite(s.center)}
-        for ranking in rankings.values()
+    places = [
+        {s.loss: i for i, s in enumerate(r.standings) if math.isfinite(s.center)}
+        for r in rankings.values()
     ]
-    table: dict[str, dict[str, Interval]] = {}
-    for metric, ranking in rankings.items():
-        compared = [
-            standing
-            for standing in ranking.standings
-            if all(standing.loss in losses for losses in complete)
-        ]
-        if not compared:
-            return {}
-        scale = abs(compared[-1].center - compared[0].center)
-        for standing in compared:
-            gap, floor = standing.behind, compared[0].behind
-            regret = Interval(0.0, 0.0, 0.0)
-            if gap is not None and scale > 0:
-                start = floor.center if floor else 0.0
-                center, low, high = (
-                    gap.center - start,
-                    gap.low - start,
-                    gap.high - start,
-                )
-                regret = Interval(center / scale, low / scale, high / scale)
-            table.setdefault(standing.loss, {})[metric] = regret
-    return table
-
-
-def safest(rankings: Mapping[str, Ranking]) -> tuple[list[str], float, str]:
-    """The losses of smallest worst-case regret, that regret, and the metric it is on.
-
-    A regret counts only where the loss is shown worse than the best: a metric that
-    tells no losses apart must not decide. At 0 several losses may share the place.
-    """
-    worst: dict[str, tuple[float, str]] = {}
-    for loss, row in regrets(rankings).items():
-        worst[loss] = max(
-            (0.0 if rankings[metric].of(loss).best_set else regret.center, metric)
-            for metric, regret in row.items()
+    if not places:
+        return []
+    complete = [loss for loss in places[0] if all(loss in place for place in places)]
+    return [
+        loss
+        for loss in complete
+        if not any(
+            all(place[other] < place[loss] for place in places) for other in complete
         )
-    if not worst:
-        return [], math.nan, ""
-    least = min(regret for regret, _ in worst.values())
-    losses = [loss for loss, (regret, _) in worst.items() if regret == least]
-    return losses, least, worst[losses[0]][1]
+    ]
 
 
-def advantage(
-    arms: Mapping[str, Arm], own: str, *, direction: str
-) -> tuple[Interval, float]:
-    """By how much one arm is better than the mean of its complete rivals, and p.
-
-    Paired by seed, positive where `own` is better, in units of the range between the
-    best and the worst arm's mean; p is the two-sided sign-flip test's, unadjusted.
-    """
-    complete = {name: arm.values for name, arm in arms.items() if arm.complete}
-    rivals = [values for name, values in complete.items() if name != own]
-    worse = 1.0 if direction == "lower" else -1.0
-    means = [float(np.mean(values)) for values in complete.values()]
-    scale = max(means) - min(means) or 1.0
-    gaps = worse * (np.mean(rivals, axis=0) - complete[own]) / scale
-    return interval(gaps), float(sign_flip(gaps[None])[0])
-
-
-def _standing(
-    name: str, arm: Arm, mean: Interval, best_set: bool, relation: str
-) -> Standing:
+def _standing(name: str, scores: Scores, mean: Interval, word: str) -> Standing:
+    """No mean over the survivors: that would reward a loss for failing."""
     return Standing(
         name,
         mean.center,
         mean.low,
         mean.high,
-        n=len(arm.values),
-        diverged=0,
-        failed=0,
-        best_set=best_set,
-        relation=relation,
-        behind=None,
-        p=math.nan,
-        effect=math.nan,
-    )
-
-
-def _unranked(name: str, arm: Arm) -> Standing:
-    """No mean over the survivors: that would reward a loss for failing."""
-    if arm.diverged:
-        relation = "diverged"
-    elif arm.failed:
-        relation = "failed"
-    else:
-        relation = "not scored"
-    return Standing(
-        name,
-        math.nan,
-        math.nan,
-        math.nan,
-        n=int(np.isfinite(arm.values).sum()),
-        diverged=arm.diverged,
-        failed=arm.failed,
-        best_set=False,
-        relation=relation,
-        behind=None,
-        p=math.nan,
-        effect=math.nan,
+        n=int(np.isfinite(scores.values).sum()),
+        lost=scores.lost,
+        diverged=scores.diverged,
+        failed=scores.failed,
+        word=word,
     )

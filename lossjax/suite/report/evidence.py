@@ -1,13 +1,13 @@
 """What a directory of stored runs says about the sweep it belongs to.
 
-Which runs belong, which are missing and which rate was chosen is asked of
-`protocol.plan`, the same function that the sweep trains by.
+Which runs belong, which are missing and which one a seed chose is asked of `protocol`,
+the same functions that the sweep trains by.
 """
 
 import collections
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from lossjax.suite import protocol, statistics
 from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.config import Sweep, UserError
-from lossjax.suite.statistics import Arm, Interval, Ranking
+from lossjax.suite.statistics import Interval, Ranking, Scores
 from lossjax.suite.store import results as store
 from lossjax.suite.store.results import Result, Run
 
@@ -24,57 +24,102 @@ UNRANKED = "none"  # direction of what is measured and not compared
 
 
 @dataclasses.dataclass(frozen=True)
-class Cell:
-    """One cell: its place in the protocol and the results stored for it."""
+class Seed:
+    """One seed of an arm: its results by learning rate, and the one that counts."""
 
-    plan: protocol.Plan
-    tuning: tuple[Result, ...]
-    final: tuple[Result, ...]
+    seed: int
+    results: tuple[Result, ...]
+    chosen: Result | None  # None: no rate survived, or none is stored
+
+
+@dataclasses.dataclass(frozen=True)
+class ArmEvidence:
+    """One arm and the results stored for it."""
+
+    arm: protocol.Arm
+    seeds: tuple[Seed, ...]
+    missing: tuple[Run, ...]
+    edge: float | None  # a learning rate at the edge that a third of the seeds chose
 
     @property
     def loss(self) -> str:
-        return self.plan.cell.loss
+        return self.arm.loss
 
-    def status(self, status: str) -> tuple[Result, ...]:
-        return tuple(r for r in (*self.tuning, *self.final) if r.status == status)
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """Every stored run, by seed, then learning rate."""
+        return tuple(result for seed in self.seeds for result in seed.results)
+
+    @property
+    def chosen(self) -> tuple[Result, ...]:
+        """The run that counts of each seed that has one."""
+        return tuple(seed.chosen for seed in self.seeds if seed.chosen is not None)
+
+    @property
+    def lost(self) -> int:
+        """Seeds of which no learning rate survived."""
+        return len(self.seeds) - len(self.chosen)
+
+    @property
+    def rates(self) -> Mapping[float, int]:
+        """How many seeds chose each learning rate, the most frequent first."""
+        count = collections.Counter(r.run.learning_rate for r in self.chosen)
+        return dict(sorted(count.items(), key=lambda one: (-one[1], one[0])))
 
     @property
     def shown(self) -> Result | None:
-        """The run whose pictures stand for the cell: the first that has some."""
-        return next((r for r in self.final if r.gallery is not None), None)
+        """The run whose pictures stand for the arm: the first that has some."""
+        return next((r for r in self.chosen if r.gallery is not None), None)
+
+    def status(self, status: str) -> tuple[Result, ...]:
+        return tuple(r for r in self.results if r.status == status)
+
+    def scores(self, score: Callable[[Result], float]) -> Scores:
+        """A score of the chosen runs in the order of the seeds; NaN for a lost seed."""
+        values = [
+            math.nan if seed.chosen is None else score(seed.chosen)
+            for seed in self.seeds
+        ]
+        diverged, failed = (len(self.status(s)) for s in ("diverged", "failed"))
+        return Scores(np.array(values, float), self.lost, diverged, failed)
 
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Every loss on one dataset and model: what is compared with each other."""
+    """Every loss in one setting: what is compared with each other."""
 
     dataset: str
-    model: str
-    cells: Mapping[str, Cell]  # by loss, in display order
-    arms: Mapping[str, Mapping[str, Arm]]  # by metric, then loss: scores by seed
+    model: str  # with the values of axes that have several, [latent_dim=16] say
+    arms: Mapping[str, ArmEvidence]  # by loss, in display order
+    scores: Mapping[str, Mapping[str, Scores]]  # by metric, then loss
     rankings: Mapping[str, Ranking]  # by metric; empty while runs are missing
     measures: Mapping[str, Mapping[str, Interval]]  # not ranked: by name, then loss
     unscored: tuple[str, ...]  # metrics that no run carries
-    primary: str  # the metric that decides the headline
+    primary: str  # the metric that is named first
+    derived: Mapping[str, str]  # metric -> the metric that it is a function of
     collapsed: tuple[str, ...]  # losses that show every image as the same picture
     silent: Mapping[str, int]  # losses -> seeds whose code says nothing of the image
-    partial: tuple[str, ...]  # metrics that only some losses have: no part of a regret
+    partial: tuple[str, ...]  # metrics that only some losses have
 
     @property
     def name(self) -> str:
         return f"{self.dataset} / {self.model}"
 
     @property
-    def missing(self) -> tuple[Run, ...]:
-        return tuple(run for cell in self.cells.values() for run in cell.plan.pending)
+    def setting(self) -> tuple[str, str, int, int]:
+        return next(iter(self.arms.values())).arm.setting
 
     @property
-    def shared(self) -> Mapping[str, Ranking]:
-        """The rankings that every loss has a part in, by its nature: for regrets."""
+    def missing(self) -> tuple[Run, ...]:
+        return tuple(run for arm in self.arms.values() for run in arm.missing)
+
+    @property
+    def counted(self) -> Mapping[str, Ranking]:
+        """The rankings that counts are made of: of metrics derived from no other."""
         return {
             metric: ranking
             for metric, ranking in self.rankings.items()
-            if metric not in self.partial
+            if metric not in self.derived and metric not in self.partial
         }
 
 
@@ -111,19 +156,26 @@ class Evidence:
     def missing(self) -> tuple[Run, ...]:
         return tuple(run for group in self.groups for run in group.missing)
 
-    def cells(self) -> Iterator[tuple[Group, Cell]]:
+    def arms(self) -> Iterator[tuple[Group, ArmEvidence]]:
         for group in self.groups:
-            for cell in group.cells.values():
-                yield group, cell
+            for arm in group.arms.values():
+                yield group, arm
 
-    def results(self) -> Iterator[Result]:
-        """Every stored run of the grid: by cell, tuning first, then rate and seed."""
-        for _, cell in self.cells():
-            yield from cell.tuning
-            yield from cell.final
+    def results(self) -> Iterator[tuple[Result, bool]]:
+        """Every stored run of the grid, by arm, seed, rate; and whether it counts."""
+        for _, arm in self.arms():
+            for seed in arm.seeds:
+                for result in seed.results:
+                    yield result, result is seed.chosen
 
     def status(self, status: str) -> tuple[Result, ...]:
-        return tuple(r for _, cell in self.cells() for r in cell.status(status))
+        return tuple(r for _, arm in self.arms() for r in arm.status(status))
+
+    def half(self, group: Group) -> Group | None:
+        """The same setting at half of the training steps, where there is one."""
+        dataset, model, latent_dim, steps = group.setting
+        wanted = (dataset, model, latent_dim, steps / 2)
+        return next((g for g in self.groups if g.setting == wanted), None)
 
 
 def read(out: Path) -> Evidence:
@@ -148,25 +200,13 @@ def read(out: Path) -> Evidence:
         ) from error
     stored = store.load(out)
     used: set[str] = set()
-    cells: dict[tuple[str, str], dict[str, Cell]] = {}
-    for cell in protocol.cells(sweep, fixed):
-        plan = protocol.plan(sweep, cell, stored.results)
-        tuning = _stored(plan.tuning, stored.results)
-        final = _stored(plan.final, stored.results)
-        used.update(result.run.run_id for result in (*tuning, *final))
-        mine = cells.setdefault((cell.dataset, cell.model), {})
-        mine[cell.loss] = Cell(plan, tuning, final)
-    metrics = _ordered(description["metrics"], sweep.primary_metric)
+    settings: dict[tuple[str, str, int, int], dict[str, ArmEvidence]] = {}
+    for arm in protocol.arms(sweep, fixed):
+        mine = _arm(sweep, arm, stored.results)
+        used.update(result.run.run_id for result in mine.results)
+        settings.setdefault(arm.setting, {})[arm.loss] = mine
     groups = tuple(
-        _group(
-            dataset,
-            model,
-            mine,
-            metrics,
-            sweep.primary_metric,
-            description["datasets"][dataset].get("gallery"),
-        )
-        for (dataset, model), mine in cells.items()
+        _group(sweep, setting, arms, description) for setting, arms in settings.items()
     )
     foreign = tuple(
         result.run for name, result in stored.results.items() if name not in used
@@ -186,75 +226,90 @@ def _ordered(
     return {name: metrics[name] for name in sorted(metrics, key=lambda m: m != primary)}
 
 
-def _stored(runs: tuple[Run, ...], results: Mapping[str, Result]) -> tuple[Result, ...]:
-    runs = tuple(sorted(runs, key=lambda run: run.learning_rate))
-    ids = [run.run_id for run in runs]
-    return tuple(results[run_id] for run_id in ids if run_id in results)
+def _arm(sweep: Sweep, arm: protocol.Arm, results: Mapping[str, Result]) -> ArmEvidence:
+    seeds: list[Seed] = []
+    missing: list[Run] = []
+    for seed in sweep.seeds:
+        runs = [arm.run(rate, seed) for rate in sorted(sweep.learning_rates)]
+        found = tuple(results[r.run_id] for r in runs if r.run_id in results)
+        missing += [run for run in runs if run.run_id not in results]
+        # Of an incomplete seed nothing counts: the best rate may be the one to come.
+        whole = len(found) == len(runs)
+        seeds.append(Seed(seed, found, protocol.choose(found) if whole else None))
+    chosen = [s.chosen.run.learning_rate for s in seeds if s.chosen is not None]
+    edge = protocol.edge_of(sweep.learning_rates, chosen)
+    return ArmEvidence(arm, tuple(seeds), tuple(missing), edge)
+
+
+def _label(sweep: Sweep, setting: tuple[str, str, int, int]) -> str:
+    """The model, with the values of those axes that have several."""
+    _, model, latent_dim, train_steps = setting
+    axes = [
+        f"latent_dim={latent_dim}" if len(sweep.code_sizes) > 1 else "",
+        f"train_steps={train_steps}" if len(sweep.step_counts) > 1 else "",
+    ]
+    named = ",".join(filter(None, axes))
+    return f"{model}[{named}]" if named else model
 
 
 def _group(
-    dataset: str,
-    model: str,
-    cells: Mapping[str, Cell],
-    metrics: Mapping[str, Mapping[str, Any]],
-    primary: str,
-    gallery: Mapping[str, Any] | None,
+    sweep: Sweep,
+    setting: tuple[str, str, int, int],
+    arms: Mapping[str, ArmEvidence],
+    description: Mapping[str, Any],
 ) -> Group:
+    dataset = setting[0]
+    described = description["datasets"][dataset]
+    metrics = _ordered(description["metrics"], sweep.primary_metric)
     rankings: dict[str, Ranking] = {}
     measures: dict[str, dict[str, Interval]] = {}
-    scores: dict[str, dict[str, Arm]] = {}
+    scores: dict[str, dict[str, Scores]] = {}
     unscored = []
-    incomplete = any(cell.plan.pending for cell in cells.values())
+    incomplete = any(arm.missing for arm in arms.values())
     for metric, row in metrics.items():
-        arms = {loss: arm(cell, metric) for loss, cell in cells.items()}
-        if not any(np.isfinite(arm.values).any() for arm in arms.values()):
+        own = {loss: scores_of(arm, metric) for loss, arm in arms.items()}
+        if not any(np.isfinite(one.values).any() for one in own.values()):
             # Nobody expects it of a model whose code is a point.
             unscored += [] if row.get("variational") else [metric]
         elif incomplete:
             continue
         elif row["direction"] == UNRANKED:
             measures[metric] = {
-                loss: statistics.interval(arm.values)
-                for loss, arm in arms.items()
-                if arm.complete
+                loss: statistics.interval(one.values)
+                for loss, one in own.items()
+                if one.complete
             }
         else:
-            scores[metric] = arms
+            scores[metric] = own
             rankings[metric] = statistics.rank(
-                arms,
+                own,
                 direction=row["direction"],
                 margin=row["margin"]["value"],
                 relative=row["margin"]["relative"],
             )
     return Group(
         dataset,
-        model,
-        cells,
+        _label(sweep, setting),
+        arms,
         scores,
         rankings,
         measures,
         tuple(unscored),
-        primary,
-        _collapsed(cells, gallery),
-        _silent(cells),
+        sweep.primary_metric,
+        described.get("derived", {}),
+        _collapsed(arms, described.get("gallery")),
+        _silent(arms),
         tuple(name for name, row in metrics.items() if row.get("partial")),
     )
 
 
-def arm(cell: Cell, metric: str) -> Arm:
-    """A cell's test scores in the order of the seeds, NaN where a run is not ok."""
-    return arm_of(cell.final, lambda r: r.metrics.get(f"test_{metric}", math.nan))
-
-
-def arm_of(final: Sequence[Result], score: Callable[[Result], float]) -> Arm:
-    """A score of final runs in the order of the seeds, NaN where a run is not ok."""
-    values = [score(r) if r.status == "ok" else math.nan for r in final]
-    count = collections.Counter(result.status for result in final)
-    return Arm(np.array(values, float), count["diverged"], count["failed"])
+def scores_of(arm: ArmEvidence, metric: str) -> Scores:
+    """An arm's test scores in the order of the seeds."""
+    return arm.scores(lambda result: result.metrics.get(f"test_{metric}", math.nan))
 
 
 def _collapsed(
-    cells: Mapping[str, Cell], gallery: Mapping[str, Any] | None
+    arms: Mapping[str, ArmEvidence], gallery: Mapping[str, Any] | None
 ) -> tuple[str, ...]:
     """Losses whose pictures vary by less than a twentieth of what the originals do."""
     if gallery is None:
@@ -262,18 +317,18 @@ def _collapsed(
     spread = _spread(store.unpack(gallery))
     return tuple(
         loss
-        for loss, cell in cells.items()
-        if cell.shown is not None
-        and cell.shown.gallery is not None
-        and _spread(cell.shown.gallery) < spread / 20
+        for loss, arm in arms.items()
+        if arm.shown is not None
+        and arm.shown.gallery is not None
+        and _spread(arm.shown.gallery) < spread / 20
     )
 
 
-def _silent(cells: Mapping[str, Cell]) -> dict[str, int]:
+def _silent(arms: Mapping[str, ArmEvidence]) -> dict[str, int]:
     """Losses with seeds whose code has no active unit: the posterior is the prior."""
     counts = {
-        loss: sum(r.metrics.get("test_active_units") == 0 for r in cell.final)
-        for loss, cell in cells.items()
+        loss: sum(r.metrics.get("test_active_units") == 0 for r in arm.chosen)
+        for loss, arm in arms.items()
     }
     return {loss: count for loss, count in counts.items() if count}
 

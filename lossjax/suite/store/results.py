@@ -24,7 +24,7 @@ import numpy as np
 from lossjax.suite.store import places
 from lossjax.suite.store.test_images import Drawn, Kept, Worst
 
-SCHEMA = 1
+SCHEMA = 2  # 1 had tuning and final runs
 # What a report is made from. The keys of a store are anybody's text: exactly these.
 EVIDENCE = re.compile(r"sweep\.json|runs/[0-9a-f]{16}/result\.json")
 STATUSES = ("ok", "diverged", "failed")
@@ -42,7 +42,8 @@ class Run:
     loss: str
     learning_rate: float
     seed: int
-    stage: str  # "tune" or "final"
+    latent_dim: int
+    train_steps: int
     fixed: Mapping[str, Any]
 
     @functools.cached_property
