@@ -46,12 +46,20 @@ class Family:
 
     dataset: str
     model: str
+    latent_dim: int
+    train_steps: int
     loss: str
 
 
 def family_of(run: Run) -> Family:
     """The family of a run."""
-    return Family(run.dataset, run.model, resolve(run.loss).family)
+    return Family(
+        run.dataset,
+        run.model,
+        run.latent_dim,
+        run.train_steps,
+        resolve(run.loss).family,
+    )
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,8 @@ class _Kind:
     validation: tuple[int, ...]
     noise: Noise | None
     model: str
+    latent_dim: int
+    train_steps: int
     losses: tuple[str, ...]
 
 
@@ -85,13 +95,14 @@ class Executor:
         self._mesh = make_mesh(self.layout)
         self._resident: dict[str, Resident] = {}
         self._networks: dict[
-            tuple[tuple[int, int, int], str, int], tuple[autoencoders.Network, Scorer]
+            tuple[tuple[int, int, int], str, int, int],
+            tuple[autoencoders.Network, Scorer],
         ] = {}
         self._diagnosers: dict[
             tuple[autoencoders.Network, Noise | None], Diagnoser
         ] = {}
         self._programs: dict[_Kind, Future[Program]] = {}
-        self._rehearsals: dict[_Kind, list[Future[None]]] = {}
+        self._rehearsals: dict[_Kind, Future[None]] = {}
         self._variational: dict[_Kind, VariationalScorer] = {}
         self._compilers = ThreadPoolExecutor(2, thread_name_prefix="compile")
         self._provenance = platform.describe() | {
@@ -116,7 +127,8 @@ class Executor:
         if kind in self._programs:
             return
         program = Program(network, self._settings(family), self.layout, self._mesh)
-        run = Run(family.dataset, family.model, family.loss, 1e-3, 0, "tune", {})
+        place = family.dataset, family.model, family.loss
+        run = Run(*place, 1e-3, 0, family.latent_dim, family.train_steps, {})
         replicas = stack([self._replica(run, data)], self.layout)
 
         def compiled() -> Program:
@@ -125,10 +137,9 @@ class Executor:
 
         self._programs[kind] = self._compilers.submit(compiled)
         resting = replicas._replace(active=np.zeros_like(replicas.active))
-        self._rehearsals[kind] = [
-            self._compilers.submit(self._rehearse, family, program, resting, final)
-            for final in (False, True)
-        ]
+        self._rehearsals[kind] = self._compilers.submit(
+            self._rehearse, family, program, resting
+        )
 
     def ready(self, family: Family) -> bool:
         """Whether `prepare` has finished for the family."""
@@ -162,27 +173,23 @@ class Executor:
         family = family_of(runs[0])
         kind = self._kind(family)
         program = self._programs[kind].result()
-        self._rehearsed(kind, False, tick)
         data = self._data(family)
         _, scorer = self._network(family)
         replicas = stack([self._replica(run, data) for run in runs], self.layout)
         chunk = Chunk(program, replicas, runs, self._saved, self._mesh)
-        final = any(run.stage == "final" for run in runs)
         try:
-            chunk.train(data.train, data.validation, self._looks(), tick)
-            if final:
-                self._rehearsed(kind, final, tick)
+            chunk.train(data.train, data.validation, self._looks(family), tick)
+            self._rehearsed(kind, tick)
             scored = data.scores(
                 scorer,
                 chunk.state.weights,
                 replicas.active,
                 resolve(family.loss),
-                final=final,
                 worst_by=self._worst_by,
                 tick=tick,
                 latent=self._latent(family, replicas, chunk.state.weights),
             )
-            measured = self._diagnosed(family, chunk, tick) if final else []
+            measured = self._diagnosed(family, chunk, tick)
         except Interrupted:
             chunk.save()
             raise
@@ -195,7 +202,6 @@ class Executor:
         }
         for index, (run, place) in enumerate(zip(runs, chunk.slots, strict=True)):
             lost = int(diverged[place])
-            tested = run.stage == "final"
             yield Result(
                 run,
                 "ok" if lost < 0 else "diverged",
@@ -204,14 +210,13 @@ class Executor:
                 metrics={
                     name: float(values[place])
                     for name, values in scored.metrics.items()
-                    if tested or name.startswith("val_")
                 }
-                | (measured[index] if tested else {}),
+                | measured[index],
                 curve=chunk.curves[index],
-                gallery=scored.gallery[place] if tested else None,
-                kept=self._kept(run, scored.kept[place]) if tested else None,
+                gallery=scored.gallery[place],
+                kept=self._kept(run, scored.kept[place]),
                 drawn=scored.drawn[place]
-                if scored.drawn and tested and self._first(run)
+                if scored.drawn and self._first(run)
                 else None,
                 provenance=provenance,
             )
@@ -262,9 +267,9 @@ class Executor:
             self._variational[kind] = made
         return Latent(self._variational[kind], network, replicas, weights)
 
-    def _looks(self) -> list[int]:
+    def _looks(self, family: Family) -> list[int]:
         """Steps at which the learning curve is looked at, 0 first."""
-        steps, points = self._sweep.train_steps, self._sweep.curve_points
+        steps, points = family.train_steps, self._sweep.curve_points
         return sorted({round(steps * k / points) for k in range(points + 1)})
 
     def _replica(self, run: Run, data: Resident) -> Replica:
@@ -295,6 +300,8 @@ class Executor:
             dataset.validation.images.shape,
             dataset.noise,
             family.model,
+            family.latent_dim,
+            family.train_steps,
             self._sharing(family.model, resolve(family.loss)) or (family.loss,),
         )
 
@@ -308,9 +315,11 @@ class Executor:
         """The network of a family, and what scores it: shared by losses alike."""
         sweep, channels = self._sweep, resolve(family.loss).channels
         image = self._datasets[family.dataset].image_shape
-        key = (image, family.model, channels)
+        key = (image, family.model, family.latent_dim, channels)
         if key not in self._networks:
-            network = network_of(sweep, image, family.model, channels)
+            network = network_of(
+                sweep, image, family.model, family.latent_dim, channels
+            )
             losses = [resolve(name) for name in sweep.losses]
             alike = [loss for loss in losses if loss.channels == channels]
             scorer = Scorer(network, alike, self.layout, self._mesh)
@@ -318,7 +327,8 @@ class Executor:
         return self._networks[key]
 
     def _settings(self, family: Family) -> Settings:
-        return settings_of(self._sweep, self._datasets[family.dataset].noise)
+        noise = self._datasets[family.dataset].noise
+        return settings_of(self._sweep, family.train_steps, noise)
 
     def _diagnoser(self, family: Family) -> Diagnoser:
         network, _ = self._network(family)
@@ -330,24 +340,18 @@ class Executor:
             )
         return self._diagnosers[key]
 
-    def _rehearse(
-        self, family: Family, program: Program, resting: Replica, final: bool
-    ) -> None:
-        """Compile what comes before and after training, or what final runs add."""
+    def _rehearse(self, family: Family, program: Program, resting: Replica) -> None:
+        """Compile what comes before and after training."""
         data, (_, scorer) = self._data(family), self._network(family)
-        if final:
-            shape = jax.eval_shape(program.init, resting).weights
-            weights = put(np.zeros(shape.shape, shape.dtype), self._mesh)
-            dataset = self._datasets[family.dataset]
-            parts = dataset.train.images, dataset.validation.images
-            self._diagnoser(family).rehearse(resting, weights, *map(np.asarray, parts))
-        else:
-            weights = program.init(resting).weights
-        data.rehearse(scorer, weights, resolve(family.loss), final=final)
+        weights = program.init(resting).weights
+        data.rehearse(scorer, weights, resolve(family.loss))
+        dataset = self._datasets[family.dataset]
+        parts = dataset.train.images, dataset.validation.images
+        self._diagnoser(family).rehearse(resting, weights, *map(np.asarray, parts))
 
-    def _rehearsed(self, kind: _Kind, final: bool, tick: Tick) -> None:
+    def _rehearsed(self, kind: _Kind, tick: Tick) -> None:
         """Wait until all is compiled: two threads that ask at once compile twice."""
-        future = self._rehearsals[kind][final]
+        future = self._rehearsals[kind]
         while not future.done():
             tick(0)
             time.sleep(0.02)

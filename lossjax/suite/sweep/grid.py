@@ -1,9 +1,10 @@
 """Trains a grid: what is pending, family by family, until nothing is."""
 
 import functools
+import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,28 +29,24 @@ from lossjax.suite.sweep.executor import Executor, Family, family_of
 from lossjax.suite.sweep.programs import AHEAD
 
 
-def cells_of(
+def blocks_of(
     sweep: Sweep, datasets: dict[str, dict[str, Any]], shard: tuple[int, int]
-) -> list[protocol.Cell]:
-    """This shard's cells: every n-th of the grid."""
+) -> Sequence[protocol.Block]:
+    """This shard's part of the grid."""
     fixed = protocol.fixed_values(sweep, datasets, NUMERICS)
-    index, count = shard
-    return list(protocol.cells(sweep, fixed))[index::count]
+    return protocol.shard(protocol.blocks(sweep, fixed), *shard)
 
 
-def good_results(sweep: Sweep, cells: list[protocol.Cell], out: Path) -> store.Stored:
+def good_results(blocks: Sequence[protocol.Block], out: Path) -> store.Stored:
     """What is stored and good, and what is damaged; a failed run is tried again.
 
-    From an object store only these cells' runs: a shard need not fetch the others'.
+    From an object store only these blocks' runs: a shard need not fetch the others'.
     """
     if not places.is_remote(out):
         stored = store.load(out)
         good = {k: r for k, r in stored.results.items() if r.status != "failed"}
         return store.Stored(good, stored.damaged)
-    results: dict[str, store.Result] = {}
-    while found := store.find(out, _pending(sweep, cells, results)):
-        results.update(found)
-    return store.Stored(results, {})
+    return store.Stored(store.find(out, protocol.pending(blocks, {})), {})
 
 
 def train(
@@ -63,25 +60,29 @@ def train(
     *,
     quiet: bool = False,
 ) -> int:
-    """Train what is pending until nothing is; the number of runs that failed.
+    """Train what is pending; the number of runs that failed.
 
-    `quiet` leaves out the line of each cell, for grids of hundreds of datasets.
+    `quiet` leaves out the line of each arm, for grids of hundreds of datasets.
     """
     # Nothing that is said here is markup: a message may hold brackets.
     say = functools.partial(
         console.print, highlight=False, markup=False, soft_wrap=True
     )
-    cells = cells_of(sweep, description["datasets"], shard)
-    stored = good_results(sweep, cells, out)
+    blocks = blocks_of(sweep, description["datasets"], shard)
+    stored = good_results(blocks, out)
     for path, wrong in stored.damaged.items():
         say(f"damaged, not used: {path}: {wrong}")
     results = dict(stored.results)
-    families: dict[Family, list[protocol.Cell]] = {}
-    for cell in cells:
-        plan = protocol.plan(sweep, cell, results)
-        if plan.pending:
-            families.setdefault(family_of(plan.pending[0]), []).append(cell)
-    kept = sum(len(_stored(sweep, cell, results)) for cell in cells)
+    families: dict[Family, list[protocol.Block]] = {}
+    for block in blocks:
+        families.setdefault(family_of(block.runs[0]), []).append(block)
+    families = {
+        family: own
+        for family, own in families.items()
+        if any(protocol.pending(own, results))
+    }
+    expected = sum(1 for _ in protocol.pending(blocks, results))
+    kept = sum(len(block.runs) for block in blocks) - expected
     if not families:
         say(f"all {kept} runs are stored; nothing to train")
         return 0
@@ -95,12 +96,12 @@ def train(
     queue = list(families)
     failed = 0
     with _progress(console) as progress:
-        expected = sum(
-            _expected(sweep, cell, results)
-            for family in queue
-            for cell in families[family]
+        steps = sum(
+            run.train_steps
+            for own in families.values()
+            for run in protocol.pending(own, results)
         )
-        task = progress.add_task("compiling", total=expected * sweep.train_steps)
+        task = progress.add_task("compiling", total=steps)
 
         def tick(steps: int) -> None:
             progress.advance(task, steps)
@@ -116,7 +117,7 @@ def train(
                 time.sleep(0.02)
             progress.update(task, description=family.loss)
             trained, failures = 0, []
-            for chunk in _chunks(sweep, families[family], results, executor, out):
+            for chunk in _chunks(families[family], results, executor, out):
                 interrupts.check()
                 if step := executor.step_of(chunk[0]):
                     say(f"{len(chunk)} runs of {family.loss} go on at step {step}")
@@ -133,8 +134,8 @@ def train(
             failed += len(failures)
             if quiet:
                 continue
-            for cell in families[family]:
-                _report_cell(sweep, cell, results, say)
+            for line in _lines(sweep, families[family], results):
+                say(line)
             say(f"  {trained} runs in {time.monotonic() - began:.1f} s", style="dim")
     return failed
 
@@ -157,70 +158,53 @@ def _attempt(
 
 
 def _chunks(
-    sweep: Sweep,
-    cells: list[protocol.Cell],
+    blocks: Sequence[protocol.Block],
     results: dict[str, store.Result],
     executor: Any,
     out: Path,
 ) -> Iterator[list[store.Run]]:
-    """Pending runs of one family's cells, a chunk at a time, until none is.
+    """Pending runs of one family's blocks, a chunk at a time, until none is.
 
     What another process of the same grid has stored meanwhile is taken from there.
     """
-    while pending := _pending(sweep, cells, results):
+    while pending := list(protocol.pending(blocks, results)):
         if elsewhere := store.find(out, pending):
             results.update(elsewhere)
             continue
-        alike = [run for run in pending if run.stage == pending[0].stage]
-        alike = alike[: executor.layout.replicas]
+        alike = pending[: executor.layout.replicas]
         steps = [executor.step_of(run) for run in alike]
         yield [run for run, s in zip(alike, steps, strict=True) if s == steps[0]]
 
 
-def _pending(
-    sweep: Sweep, cells: list[protocol.Cell], results: dict[str, store.Result]
-) -> list[store.Run]:
-    return [
-        run for cell in cells for run in protocol.plan(sweep, cell, results).pending
-    ]
-
-
-def _stored(
-    sweep: Sweep, cell: protocol.Cell, results: dict[str, store.Result]
-) -> list[store.Run]:
-    plan = protocol.plan(sweep, cell, results)
-    return [run for run in (*plan.tuning, *plan.final) if run.run_id in results]
-
-
-def _expected(
-    sweep: Sweep, cell: protocol.Cell, results: dict[str, store.Result]
-) -> int:
-    plan = protocol.plan(sweep, cell, results)
-    later = len(sweep.seeds) if plan.learning_rate is None else 0
-    return len(plan.pending) + later
-
-
-def _report_cell(
+def _lines(
     sweep: Sweep,
-    cell: protocol.Cell,
+    blocks: Sequence[protocol.Block],
     results: dict[str, store.Result],
-    say: Callable[[str], None],
-) -> None:
-    """One line: the chosen rate and the primary metric, as soon as a cell is done."""
-    plan = protocol.plan(sweep, cell, results)
-    if plan.learning_rate is None:
-        return
-    final = [results[run.run_id] for run in plan.final if run.run_id in results]
-    key = f"test_{sweep.primary_metric}"
-    good = [result.metrics[key] for result in final if key in result.metrics]
-    mean = f"{sum(good) / len(good):.4f}" if good else "none"
-    lost = sum(result.status == "diverged" for result in final)
-    notes = ", at the edge of the grid" if plan.edge else ""
-    notes += f", {lost} diverged" if lost else ""
-    say(
-        f"{cell}: rate {plan.learning_rate:g}{notes}, "
-        f"{sweep.primary_metric} {mean} over {len(final)} seeds"
-    )
+) -> Iterator[str]:
+    """A line for each arm that is done: the rates its seeds chose, and its scores.
+
+    The validation scores: those on test images are for the report.
+    """
+    metric = sweep.primary_metric
+    arms: dict[str, list[protocol.Block]] = {}
+    for block in blocks:
+        arms.setdefault(str(block.arm), []).append(block)
+    for name, own in arms.items():
+        chosen = [
+            result
+            for block in own
+            if (result := protocol.choose(results[run.run_id] for run in block.runs))
+        ]
+        rates = sorted({result.run.learning_rate for result in chosen})
+        scores = [result.metrics.get(f"val_{metric}", math.nan) for result in chosen]
+        runs = [results[run.run_id] for block in own for run in block.runs]
+        diverged = sum(result.status == "diverged" for result in runs)
+        mean = f"{sum(scores) / len(scores):.4f}" if scores else "none"
+        yield (
+            f"{name}: learning rates {', '.join(f'{rate:g}' for rate in rates)}; "
+            f"validation {metric} {mean} over {len(chosen)} of {len(own)} seeds"
+            + (f"; {diverged} runs diverged" if diverged else "")
+        )
 
 
 def _progress(console: Console) -> Progress:

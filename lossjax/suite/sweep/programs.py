@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -38,7 +39,11 @@ AHEAD = 2  # families that compile while one trains
 
 
 def network_of(
-    sweep: Sweep, image: tuple[int, int, int], model: str, channels: int
+    sweep: Sweep,
+    image: tuple[int, int, int],
+    model: str,
+    latent_dim: int,
+    channels: int,
 ) -> autoencoders.Network:
     """The network of a model for images of that shape.
 
@@ -46,12 +51,13 @@ def network_of(
       sweep: says how large it is.
       image: (height, width, channels).
       model: its canonical name.
+      latent_dim: numbers that the code has.
       channels: of raw output for each image channel, as the loss has it.
     """
     shape = autoencoders.Shape(
         image,
         channels,
-        sweep.latent_dim,
+        latent_dim,
         sweep.width,
         sweep.hidden,
         sweep.precision,
@@ -60,11 +66,11 @@ def network_of(
     return autoencoders.build(model, shape)
 
 
-def settings_of(sweep: Sweep, noise: Noise | None) -> Settings:
-    """How a program of the sweep trains on a dataset with that noise."""
+def settings_of(sweep: Sweep, train_steps: int, noise: Noise | None) -> Settings:
+    """How a program of the sweep trains for so long on a dataset with that noise."""
     targets = None if noise is None else functools.partial(noisy_targets, noise)
     return Settings(
-        sweep.train_steps,
+        train_steps,
         sweep.batch_size,
         targets,
         sweep.optimiser or DEFAULT_OPTIMISER,
@@ -78,11 +84,15 @@ class Planned:
 
     Attributes:
       names: dataset, model and loss family that it is the first to serve.
+      latent_dim: numbers of the code.
+      train_steps: of a run.
       outline: of the dataset.
       loss: a loss of the family, with its hyperparameters.
     """
 
     names: tuple[str, str, str]
+    latent_dim: int
+    train_steps: int
     outline: Outline
     loss: str
 
@@ -91,8 +101,8 @@ class Planned:
     ) -> tuple[Program, tuple[Replica, Any, Blocks]]:
         """The program, and shapes for its `compile`."""
         loss, image = resolve(self.loss), self.outline.image
-        network = network_of(sweep, image, self.names[1], loss.channels)
-        settings = settings_of(sweep, self.outline.noise)
+        network = self._network(sweep)
+        settings = settings_of(sweep, self.train_steps, self.outline.noise)
         start = loss.start(np.full(image[2], 0.5))
         batched = stack([Replica(0, 1e-3, loss, start, True)], layout)
         train = jax.ShapeDtypeStruct(self.outline.images("train"), jnp.uint8)
@@ -110,22 +120,29 @@ class Planned:
         alone, mesh = Layout(1, 1, "vmap"), Mesh(np.array([device]), (REPLICA,))
         program, (replica, train, blocks) = self.made(sweep, alone, mesh)
         loss, image = resolve(self.loss), self.outline.image
-        network = network_of(sweep, image, self.names[1], loss.channels)
+        network = self._network(sweep)
         scorer = Scorer(network, [loss], alone, mesh)
         block = jax.ShapeDtypeStruct((BLOCK, *image), jnp.uint8)
         training = program.replica_bytes(replica, train, blocks)
         return max(training, scorer.replica_bytes(block))
 
+    def _network(self, sweep: Sweep) -> autoencoders.Network:
+        channels = resolve(self.loss).channels
+        image, model = self.outline.image, self.names[1]
+        return network_of(sweep, image, model, self.latent_dim, channels)
+
 
 def programs(sweep: Sweep, outlines: Mapping[str, Outline]) -> Iterator[Planned]:
     """Every distinct program of a sweep, once."""
     done = set()
-    for name, outline in outlines.items():
-        for model in sweep.models:
-            for loss in sweep.losses:
-                family = resolve(loss).family
-                shapes = tuple(map(outline.images, outline.counts))
-                kind = shapes, outline.noise, model, family
-                if kind not in done:
-                    done.add(kind)
-                    yield Planned((name, model, family), outline, loss)
+    grid = itertools.product(
+        outlines, sweep.models, sweep.code_sizes, sweep.step_counts, sweep.losses
+    )
+    for name, model, latent_dim, train_steps, loss in grid:
+        outline, family = outlines[name], resolve(loss).family
+        shapes = tuple(map(outline.images, outline.counts))
+        kind = shapes, outline.noise, model, latent_dim, train_steps, family
+        if kind not in done:
+            done.add(kind)
+            names = name, model, family
+            yield Planned(names, latent_dim, train_steps, outline, loss)

@@ -23,7 +23,7 @@ from lossjax.training.replicas import (
 )
 from lossjax.training.scoring import Scorer
 
-_GALLERY = 8  # test images whose read-outs are kept with every final run
+_GALLERY = 8  # test images whose read-outs are kept with every run
 _CODE_IMAGES = 10_000  # most training images whose codes judge a code
 
 
@@ -34,7 +34,7 @@ def gallery_of(count: int) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Scored:
-    """What was measured of every slot; all but the first only of final runs."""
+    """What was measured of every slot."""
 
     metrics: dict[str, np.ndarray]  # {"val_mse": (slots,), "test_mse": ...}
     gallery: np.ndarray  # uint8 (slots, kept, height, width, channels) read-outs
@@ -79,12 +79,11 @@ class Resident:
         active: np.ndarray,
         loss: Loss,
         *,
-        final: bool,
         worst_by: str,
         tick: Callable[[int], None],
         latent: Latent | None = None,
     ) -> Scored:
-        """Every metric of every slot; of `final` ones on test images too.
+        """Every metric of every slot, on validation and test images.
 
         `worst_by` names the metric by which test images are worst; `latent` measures
         what a variational model has besides.
@@ -93,7 +92,7 @@ class Resident:
         gallery = np.zeros(0, np.uint8)
         kept: tuple[Kept, ...] = ()
         hunt = Hunt(worst_by, METRICS[worst_by].direction)
-        for split in ("val", "test") if final else ("val",):
+        for split in ("val", "test"):
             blocks = self._blocks[split]
             parts: list[dict[str, np.ndarray]] = []
             shown: list[np.ndarray] = []
@@ -125,25 +124,22 @@ class Resident:
                     Kept(tuple(whole), own, hunt.found(slot))
                     for slot, own in enumerate(groups)
                 )
-        if final and "train" in self._labels:
+        if "train" in self._labels:
             scores |= self._code_scores(scorer, weights, active, tick)
         drawn: tuple[Drawn, ...] = ()
-        if final and latent is not None:
+        if latent is not None:
             drawn = latent.draw(gallery_of(self._tested), self._labels.get("test"))
         return Scored(scores, gallery, kept, drawn)
 
-    def rehearse(
-        self, scorer: Scorer, weights: jax.Array, loss: Loss, *, final: bool
-    ) -> None:
-        """Compile what `scores` needs ahead of its first call; `final` what it adds.
+    def rehearse(self, scorer: Scorer, weights: jax.Array, loss: Loss) -> None:
+        """Compile what `scores` needs ahead of its first call.
 
         `weights` are those of slots that rest: nothing else is computed.
         """
         resting = np.zeros(len(weights), np.bool_)
-        if not final:
-            for split in ("val", "test"):
-                scorer.scores(weights, resting, loss, self._blocks[split].images[0])
-        elif "train" in self._labels:
+        for split in ("val", "test"):
+            scorer.scores(weights, resting, loss, self._blocks[split].images[0])
+        if "train" in self._labels:
             codes = {}
             for split, blocks in self._blocks.items():
                 code = scorer.codes(weights, resting, blocks.images[0])
