@@ -11,7 +11,7 @@ import math
 import numpy as np
 from scipy import stats
 
-from lossjax.suite.report.evidence import Cell, Evidence, Group
+from lossjax.suite.report.evidence import ArmEvidence, Evidence, Group
 from lossjax.suite.statistics import LEVEL, Interval, Ranking
 from lossjax.suite.store.test_images import sizes
 
@@ -55,7 +55,7 @@ def over_images(
         s.loss: own
         for s in ranking.standings
         if math.isfinite(s.center)
-        and (own := _means(group.cells[s.loss], metric)) is not None
+        and (own := _means(group.arms[s.loss], metric)) is not None
         and len(own) == len(counts)
     }
     found = {}
@@ -77,16 +77,16 @@ def unsure(evidence: Evidence, group: Group, metric: str) -> list[str]:
     return [
         s.loss
         for s in ranking.standings
-        if s.relation == "worse"
+        if s.word == "worse"
         and s.loss in intervals
         and (behind := intervals[s.loss].behind) is not None
         and behind.low <= ranking.margin
     ]
 
 
-def _means(cell: Cell, metric: str) -> np.ndarray | None:
+def _means(arm: ArmEvidence, metric: str) -> np.ndarray | None:
     """Means (g,) of groups of test images, over seeds; None where a seed has none."""
-    kept = [r.kept.of(metric) if r.kept is not None else None for r in cell.final]
+    kept = [r.kept.of(metric) if r.kept is not None else None for r in arm.chosen]
     whole = [means for means in kept if means is not None]
     if not whole or len(whole) < len(kept) or len({len(m) for m in whole}) > 1:
         return None

@@ -1,125 +1,228 @@
-"""The verdict in words: what the rankings show, and what they cannot show."""
+"""The verdict in words: what the rankings show, and what they cannot show.
+
+The only place that makes sentences from rankings. Rules, fixed before any numbers: a
+sentence names, for each metric that is derived from no other, the best loss and those
+tied with it; "no difference that matters" is said only where every tied loss is
+equivalent; a loss that was trained on the metric is marked; nothing mixes metrics.
+"""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from lossjax.suite import statistics
+from lossjax.suite import protocol, statistics
 from lossjax.suite.report import imagewise
 from lossjax.suite.report.evidence import Evidence, Group
 from lossjax.suite.statistics import Ranking, Standing
+
+COVERS = (
+    "Intervals and tests are over seeds, the choice of each seed's learning rate "
+    "included; they say nothing of other images or datasets."
+)
+SETTLED, NOT_SETTLED, NOT_KNOWN = "settled", "not settled", "not known"
 
 
 def text(evidence: Evidence) -> str:
     """The whole verdict, one line a sentence; what is missing, while runs are."""
     if evidence.missing:
         return "\n".join(incomplete(evidence))
-    return "\n".join(
-        line for group in evidence.groups for line in lines(evidence, group)
-    )
+    lines = [line for group in evidence.groups for line in sentences(evidence, group)]
+    return "\n".join([*lines, COVERS])
 
 
 def incomplete(evidence: Evidence) -> Iterator[str]:
-    """How many runs are missing, and in which cells."""
+    """How many runs are missing, and of which arms."""
     yield f"No verdict yet: {count(len(evidence.missing), 'run')} of the grid missing."
-    for group, cell in evidence.cells():
-        if cell.plan.pending:
-            stage = cell.plan.pending[0].stage
-            yield (
-                f"missing: {group.name} / {cell.loss}: "
-                f"{count(len(cell.plan.pending), 'run')} of stage {stage}"
-            )
+    for group, arm in evidence.arms():
+        if arm.missing:
+            runs = count(len(arm.missing), "run")
+            yield f"missing: {group.name} / {arm.loss}: {runs}"
 
 
-def lines(evidence: Evidence, group: Group) -> Iterator[str]:
-    """One group's verdict: headline, caveats, every metric's best set, regret."""
-    yield headline(group)
-    yield from caveats(evidence, group)
-    for metric, ranking in group.rankings.items():
-        yield f"{group.name} by {metric}: {best_set(ranking)}"
-    if line := regret(group):
+def sentences(evidence: Evidence, group: Group) -> Iterator[str]:
+    """One group's verdict: seeds, every metric's best, budget, caveats."""
+    for line in (*findings(evidence, group), *caveats(evidence, group)):
         yield f"{group.name}: {line}"
 
 
-def headline(group: Group) -> str:
-    """The one sentence that the primary metric decides."""
-    metric, ranking = group.primary, group.rankings.get(group.primary)
+def findings(evidence: Evidence, group: Group) -> Iterator[str]:
+    """What the numbers say of one group, a sentence each."""
     if not group.rankings:
-        return f"{group.name}: no loss finished a seed, so there is nothing to compare."
-    if ranking is None:
-        return f"{group.name}: no run carries the primary metric {metric}."
-    start = f"{group.name}: "
+        yield "no loss finished a seed, so there is nothing to compare."
+        return
+    if line := too_few(group):
+        yield line
+    for metric in group.counted:
+        yield best_by(evidence, group, metric)
+    if len(group.arms) > 1 and len(group.counted) > 1:
+        if best := statistics.pareto(group.counted):
+            yield f"No other loss has a better mean by every metric: {', '.join(best)}."
+    yield budget(evidence, group)
+
+
+def too_few(group: Group) -> str:
+    """What so few seeds cannot decide; empty where they are enough."""
+    needed = [r.needed for r in group.counted.values() if r.needed is not None]
+    if not needed:
+        return ""
+    seeds = count(next(iter(group.counted.values())).n, "seed")
+    return (
+        f"too few seeds: with {seeds} no loss can be significantly worse than the best "
+        f"(needed: {max(needed)})."
+    )
+
+
+def best_by(evidence: Evidence, group: Group, metric: str) -> str:
+    """The best loss by a metric, and those tied with it."""
+    ranking = group.rankings[metric]
+    which = "Lowest" if ranking.direction == "lower" else "Highest"
+    start = f"{which} {label(evidence.metrics[metric], metric)}: "
     best = ranking.best
     if best is None:
         return start + "no loss finished every seed, so none is best."
-    score = f"{measured(best)}, {count(ranking.n, 'seed')}"
     if len(ranking.standings) == 1:
-        return start + f"{best.loss} alone ({metric} {score}); nothing to compare with."
-    if ranking.needed is not None:
-        return start + (
-            f"too few seeds ({ranking.n}, need {ranking.needed}) to tell losses apart; "
-            f"best mean {metric} so far: {best.loss} ({score})."
-        )
-    alike = [s.loss for s in ranking.best_set if s.relation == "not told apart"]
-    same = [s.loss for s in ranking.best_set if s.relation == "identical"]
-    if not alike and not same:
-        return start + f"{best.loss} is best by {metric} ({score})."
-    sentence = start + f"{best.loss} has the best {metric} ({score})"
-    if same:
-        sentence += f"; identical to it: {', '.join(same)}"
-    if alike:
-        sentence += f"; not told apart from it: {', '.join(alike)}"
+        return start + f"{best.loss} alone, {measured(best)}; nothing to compare with."
+    tied = [named(standing, metric) for standing in ranking.best_set]
+    sentence = start + ", ".join(tied)
+    rivals = [s for s in ranking.best_set if s is not best]
+    if rivals:
+        alike = all(s.word == "equivalent" for s in rivals)
+        sentence += " (tied, no difference that matters)" if alike else " (tied)"
+    elif trained_on(best.loss) == metric:
+        sentence += price(evidence, group, best.loss)
     return sentence + "."
 
 
+def price(evidence: Evidence, group: Group, loss: str) -> str:
+    """What a loss that wins its own metric alone pays by the primary one."""
+    ranking = group.rankings.get(group.primary)
+    if ranking is None or ranking.best is None or ranking.direction != "lower":
+        return ""
+    standing = ranking.of(loss)
+    if standing.word != "worse" or not ranking.best.center > 0:
+        return ""
+    times = standing.center / ranking.best.center
+    what = label(evidence.metrics[group.primary], group.primary)
+    return f", at {times:.2g} times the lowest {what}"
+
+
+def budget(evidence: Evidence, group: Group) -> str:
+    """Whether the result would be the same with half of the training steps."""
+    steps = count(group.setting[3], "step")
+    word, half = settled(evidence, group), evidence.half(group)
+    if half is None:
+        return (
+            f"{word} whether {steps} are enough: --config.budgets="
+            f"{group.setting[3] // 2},{group.setting[3]} tells."
+        ).capitalize()
+    changed = [
+        f"{metric} {change:+.1%}"
+        for metric in group.counted
+        if (change := change_of(half, group, metric)) is not None
+    ]
+    moved = f"; the best means move by {', '.join(changed)}" if changed else ""
+    half_steps = count(half.setting[3], "step")
+    if word == SETTLED:
+        return f"Settled: the same losses are tied for best at {half_steps}{moved}."
+    return f"Not settled: other losses are tied for best at {half_steps}{moved}."
+
+
+def settled(evidence: Evidence, group: Group) -> str:
+    """`settled`: the tied sets at B and B/2 are equal and no significant pair turns."""
+    half = evidence.half(group)
+    if half is None or not group.counted or not half.counted:
+        return NOT_KNOWN
+    for metric, ranking in group.counted.items():
+        before = half.counted.get(metric)
+        if before is None:
+            return NOT_KNOWN
+        if {s.loss for s in ranking.best_set} != {s.loss for s in before.best_set}:
+            return NOT_SETTLED
+        if _reversed(before, ranking) or _reversed(ranking, before):
+            return NOT_SETTLED
+    return SETTLED
+
+
+def _reversed(one: Ranking, other: Ranking) -> bool:
+    """Whether a loss that is worse than the best in one is ahead of it in the other."""
+    if one.best is None or not math.isfinite(other.of(one.best.loss).center):
+        return True
+    sign = 1.0 if one.direction == "lower" else -1.0
+    best = sign * other.of(one.best.loss).center
+    return any(
+        s.word == "worse" and sign * other.of(s.loss).center < best
+        for s in one.standings
+        if math.isfinite(s.center)
+    )
+
+
+def change_of(half: Group, group: Group, metric: str) -> float | None:
+    """Relative change of the best mean from half of the steps to all of them."""
+    before, after = half.rankings.get(metric), group.rankings[metric]
+    if before is None or before.best is None or after.best is None:
+        return None
+    if before.best.center == 0:
+        return None
+    return (after.best.center - before.best.center) / abs(before.best.center)
+
+
 def caveats(evidence: Evidence, group: Group) -> Iterator[str]:
-    """What a reader must know before believing the headline."""
+    """What a reader must know before believing the verdict."""
+    for arm in group.arms.values():
+        seeds = count(len(arm.seeds), "seed")
+        if arm.lost and not arm.missing:
+            yield (
+                f"{arm.loss} has no surviving run on {arm.lost} of {seeds}, so it is "
+                f"never tied for best."
+            )
     for status in ("diverged", "failed"):
         alike: dict[tuple[int, int], list[str]] = {}
         said = ""
-        for loss, cell in group.cells.items():
-            lost = [result for result in cell.final if result.status == status]
-            if lost:
-                alike.setdefault((len(lost), len(cell.final)), []).append(loss)
-                said = said or lost[0].message
-        for (lost_seeds, seeds), losses in alike.items():
+        for loss, arm in group.arms.items():
+            if runs := arm.status(status):
+                alike.setdefault((len(runs), len(arm.results)), []).append(loss)
+                said = said or runs[0].message
+        for (gone, runs_of_arm), losses in alike.items():
             yield (
-                f"{group.name}: {', '.join(losses)} {status} on {lost_seeds} of "
-                f"{count(seeds, 'seed')}, so ranked last"
-                + (f"; it said: {said}" if said else ".")
+                f"{', '.join(losses)} {status} in {gone} of "
+                f"{count(runs_of_arm, 'run')}" + (f"; it said: {said}" if said else ".")
             )
     if group.collapsed:
         yield (
-            f"{group.name}: {', '.join(group.collapsed)} reconstructed every image of "
-            f"the gallery as the same picture: look at it before believing a score."
+            f"{', '.join(group.collapsed)} reconstructed every image of the gallery as "
+            f"the same picture: look at it before believing a score."
         )
     if group.silent:
         each = [
-            f"{loss} ({seeds} of {count(len(group.cells[loss].final), 'seed')}"
+            f"{loss} ({seeds} of {count(len(group.arms[loss].chosen), 'seed')}"
             f"{_kl(group, loss)})"
             for loss, seeds in group.silent.items()
         ]
         yield (
-            f"{group.name}: collapsed posterior, no code unit moves with the image: "
+            f"collapsed posterior, no code unit moves with the image: "
             f"{', '.join(each)}; what the code should say is said by the decoder alone."
         )
     if group.primary in group.rankings:
         if unsure := imagewise.unsure(evidence, group, group.primary):
             yield (
-                f"{group.name}: worse by {group.primary} on these test images, but "
+                f"significantly worse by {group.primary} on these test images, but "
                 f"another draw of images might not show it: {', '.join(unsure)}."
             )
-    edges = [
-        f"{loss} ({cell.plan.learning_rate:g})"
-        for loss, cell in group.cells.items()
-        if cell.plan.edge
-        and cell.plan.learning_rate is not None
-        and any(result.status == "ok" for result in cell.tuning)
-    ]
-    if edges:
-        yield (
-            f"{group.name}: best rate at the edge of the rates tried: "
-            f"{', '.join(edges)}; a wider grid may serve them better."
-        )
+    yield from edges(evidence, group)
+
+
+def edges(evidence: Evidence, group: Group) -> Iterator[str]:
+    """The arms with a third of their seeds at an edge, and the rates that help."""
+    flagged = {loss: a.edge for loss, a in group.arms.items() if a.edge is not None}
+    if not flagged:
+        return
+    rates = protocol.wider(evidence.sweep.learning_rates, flagged.values())
+    listed = ",".join(f"{rate:g}" for rate in rates)
+    named_losses = ", ".join(f"{loss} ({edge:g})" for loss, edge in flagged.items())
+    yield (
+        f"a third of the seeds or more chose a learning rate at the edge: "
+        f"{named_losses}; --config.learning_rates={listed} adds one for all losses."
+    )
 
 
 def _kl(group: Group, loss: str) -> str:
@@ -128,38 +231,26 @@ def _kl(group: Group, loss: str) -> str:
     return "" if mean is None else f", KL {mean.center:.2g} nats"
 
 
-def best_set(ranking: Ranking) -> str:
-    """The losses not shown worse than the best, the best first."""
-    if ranking.best is None:
-        return "no loss finished every seed"
-    names = ", ".join(s.loss for s in ranking.best_set)
-    if ranking.needed is not None and len(ranking.best_set) > 1:
-        return f"too few seeds ({ranking.n}, need {ranking.needed})"
-    return names
+def label(row: Mapping[str, Any], metric: str) -> str:
+    """A metric's name in a sentence."""
+    return str(row.get("label", metric))
 
 
-def regret(group: Group) -> str:
-    """The loss that is never far from the best, over every metric."""
-    shared = group.shared
-    losses, worst, metric = statistics.safest(shared)
-    few = any(ranking.needed is not None for ranking in shared.values())
-    if few or not losses or len(shared) < 2 or len(group.cells) < 2:
-        return ""
-    if worst == 0:
-        return (
-            f"in the best set of every one of {len(shared)} metrics: "
-            f"{', '.join(losses)}"
-        )
-    return (
-        f"smallest worst-case regret over {len(shared)} metrics: "
-        f"{', '.join(losses)}, {worst:.2f} (on {metric}; 0 is the best mean, 1 the "
-        f"worst)"
-    )
+def named(standing: Standing, metric: str) -> str:
+    """A loss, marked where the metric that judges it is what it was trained on."""
+    mark = " (trained on it)" if trained_on(standing.loss) == metric else ""
+    return standing.loss + mark
+
+
+def trained_on(loss: str) -> str:
+    """The metric that a loss is, up to a factor, a constant or its output link."""
+    name = family(loss).removesuffix("_linear")
+    return {"bce": "excess_bce", "ms_ssim": "ssim"}.get(name, name)
 
 
 def family(loss: str) -> str:
-    """A loss's name without its arguments; a metric of that name is its own metric."""
-    return loss.partition("(")[0]
+    """A loss's name without its arguments and cuts."""
+    return loss.partition("(")[0].partition("[")[0]
 
 
 def measured(standing: Standing) -> str:

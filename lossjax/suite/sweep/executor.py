@@ -34,7 +34,7 @@ from lossjax.suite.sweep.programs import network_of, settings_of
 from lossjax.suite.sweep.resident import Resident
 from lossjax.training.diagnoser import Diagnoser
 from lossjax.training.program import Program
-from lossjax.training.replicas import Layout, Replica, make_mesh, put, stack
+from lossjax.training.replicas import Layout, Replica, make_mesh, stack
 from lossjax.training.scoring import Scorer
 from lossjax.training.settings import Settings
 from lossjax.training.variational import VariationalScorer
