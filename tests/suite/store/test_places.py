@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lossjax.suite.cli.commandline import ROOT
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.errors import UserError
 from lossjax.suite.store import places
 
 SMALL = (

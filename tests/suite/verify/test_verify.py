@@ -11,11 +11,13 @@ import pytest
 import stored_sweeps
 
 from lossjax.suite import statistics
-from lossjax.suite.config import Sweep, UserError
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.config import Sweep
 from lossjax.suite.report.build import build
 from lossjax.suite.store import results as store
 from lossjax.suite.store.results import Result
-from lossjax.suite.verify import recomputation
+from lossjax.suite.verify import __main__ as verify
+from lossjax.suite.verify.recomputation import problems
 
 SWEEP = Sweep(
     losses=("bce", "mae"),
@@ -147,7 +149,7 @@ def test_a_corruption_is_named(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     corrupt(copy)
-    assert recomputation.main([f"--out={copy}"]) == 1
+    assert verify.main([f"--out={copy}"]) == 1
     said = capsys.readouterr().out
     assert named in said, said
     assert said.splitlines()[-1].endswith(("mismatch", "mismatches"))
@@ -157,7 +159,7 @@ def test_a_true_report_is_verified(
     true: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(true.rglob("*"))
-    assert recomputation.main([f"--out={true}"]) == 0
+    assert verify.main([f"--out={true}"]) == 0
     said = capsys.readouterr().out
     assert said.startswith("verified: 12 stored runs and every number of ")
     assert sorted(true.rglob("*")) == before
@@ -170,7 +172,7 @@ def test_mixed_sources_only_warn(
     changed = dict(result.provenance) | {"source": "another"}
     store.write_result(copy, dataclasses.replace(result, provenance=changed))
     build(copy)
-    assert recomputation.main([f"--out={copy}"]) == 0
+    assert verify.main([f"--out={copy}"]) == 0
     assert "2 versions of the source are mixed" in capsys.readouterr().out
 
 
@@ -186,7 +188,7 @@ def test_means_are_recomputed_by_a_second_way(
 
     monkeypatch.setattr(statistics, "interval", wrong)
     build(copy)
-    found = list(recomputation.problems(copy))
+    found = list(problems(copy))
     assert len(found) == 6  # two losses by three metrics
     assert "digits / conv_ae / bce: ssim is 0.90" in found[0]
     assert "in rows.csv" in found[0]
@@ -194,12 +196,12 @@ def test_means_are_recomputed_by_a_second_way(
 
 def test_nothing_to_verify_is_bad_usage(true: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such directory"):
-        recomputation.main([f"--out={tmp_path / 'absent'}"])
+        verify.main([f"--out={tmp_path / 'absent'}"])
     with pytest.raises(UserError, match="holds no sweep.json"):
-        recomputation.main([f"--out={tmp_path}"])
+        verify.main([f"--out={tmp_path}"])
     shutil.copy(true / "sweep.json", tmp_path)
     with pytest.raises(UserError, match="holds no report"):
-        recomputation.main([f"--out={tmp_path}"])
+        verify.main([f"--out={tmp_path}"])
 
 
 @pytest.mark.parametrize(("mapping", "mixed"), [("map", False), ("vmap", True)])
@@ -213,5 +215,5 @@ def test_more_seeds_later_are_no_other_layout(
         provenance = dict(result.provenance) | {"layout": layout}
         store.write_result(copy, dataclasses.replace(result, provenance=provenance))
     build(copy)
-    found = [line for line in recomputation.problems(copy) if "mixed layout" in line]
+    found = [line for line in problems(copy) if "mixed layout" in line]
     assert bool(found) == mixed
