@@ -18,7 +18,8 @@ import dataclasses
 from ml_collections import ConfigDict
 
 from experiments import surgery
-from lossjax.suite.config import sweep, unknown
+from lossjax.suite.cli.errors import unknown
+from lossjax.suite.config import sweep
 
 
 def get_config(condition: str = "adam-white-tuned") -> ConfigDict:

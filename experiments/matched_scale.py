@@ -111,10 +111,10 @@ def pictures(task: Task) -> pd.DataFrame:
     """
     from rich.console import Console
 
-    from lossjax.suite.cli.commandline import Interrupts
+    from lossjax.suite.cli.signals import Interrupts
     from lossjax.suite.store.results import load
     from lossjax.suite.sweep import grid
-    from lossjax.suite.sweep import setup as program
+    from lossjax.suite.sweep.description import describe
     from lossjax.suite.sweep.resident import gallery_of
 
     lines: list[tuple[str, str, str, int, str]] = []
@@ -127,7 +127,7 @@ def pictures(task: Task) -> pd.DataFrame:
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
             (place / "runs").mkdir()
-            described = program.describe(one, {"mnist": dataset})
+            described = describe(one, {"mnist": dataset})
             grid.train(
                 one,
                 {"mnist": dataset},

@@ -109,7 +109,7 @@ def grids(quick: bool) -> dict[str, Sweep]:
             batch_size=64,
             latent_dim=8,
             width=(4, 4) if quick else (16, 32),
-            optimiser=None if optimiser == "adam" else optimiser,
+            optimiser=optimiser,
             primary_metric="mse",
             **STARTS[start],  # type: ignore[arg-type]
         )

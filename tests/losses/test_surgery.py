@@ -13,10 +13,11 @@ from experiments import surgery
 from lossjax import resolve
 from lossjax.losses.gradient_cuts import CUTS
 from lossjax.models.autoencoders import Shape, build
-from lossjax.suite.config import Sweep, UserError, sweep
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.config import Sweep, sweep
 from lossjax.suite.config import resolve as resolved
-from lossjax.suite.sweep import setup as program
 from lossjax.suite.sweep.executor import start_of
+from lossjax.suite.sweep.validation import validate
 from lossjax.training.program import Program, unravelling
 from lossjax.training.replicas import Layout, Replica, blocks_of, make_mesh, stack
 from lossjax.training.settings import Settings
@@ -173,9 +174,9 @@ def test_defaults_leave_every_run_what_it_was() -> None:
     plain = Sweep().fixed()
     assert not {"optimiser", "head_scale", "start_logit"} & set(plain)
     spelled = dataclasses.replace(Sweep(), optimiser="adam", head_scale=1)
-    assert program.checked(spelled).fixed() == program.checked(Sweep()).fixed()
+    assert validate(spelled).fixed() == validate(Sweep()).fixed()
     other = dataclasses.replace(Sweep(), optimiser="sgd", head_scale=3, start_logit=8)
-    assert program.checked(other).fixed() == plain | {
+    assert validate(other).fixed() == plain | {
         "optimiser": "sgd",
         "head_scale": 3.0,
         "start_logit": 8.0,
@@ -193,7 +194,7 @@ def test_defaults_leave_every_run_what_it_was() -> None:
 )
 def test_bad_starts_are_refused(field: str, value, words: str) -> None:
     with pytest.raises(UserError) as caught:
-        program.checked(resolved(sweep(**{field: value})))
+        validate(resolved(sweep(**{field: value})))
     assert words in str(caught.value)
 
 

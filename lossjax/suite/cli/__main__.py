@@ -6,45 +6,27 @@ import signal
 import sys
 from collections.abc import Mapping
 
-# Where the main of a verb is, and what the verb does.
+from lossjax.syntax import nearest
+
+# The package whose __main__ has the main of a verb, and what the verb does.
 VERBS: Mapping[str, tuple[str, str]] = {
     "sweep": (
-        "lossjax.suite.sweep.setup",
+        "sweep",
         "trains the grid of --config, writes the report, prints the comparison",
     ),
-    "report": (
-        "lossjax.suite.report.__main__",
-        "rebuilds tables, figures and report from stored runs",
-    ),
+    "report": ("report", "rebuilds tables, figures and report from stored runs"),
     "reproduce": (
-        "lossjax.suite.reproduce.__main__",
+        "reproduce",
         "rebuilds studies: what was expected, beside what is found here",
     ),
-    "verify": (
-        "lossjax.suite.verify.recomputation",
-        "recomputes every number of a report from the stored runs",
-    ),
-    "losses": (
-        "lossjax.suite.cards.__main__",
-        "prints the loss table, or one loss card",
-    ),
-    "data": (
-        "lossjax.suite.data.__main__",
-        "data list, data prepare NAME: datasets and their state",
-    ),
-    "launch": (
-        "lossjax.suite.launch.__main__",
-        "runs a sweep on cloud TPU or any rented accelerator",
-    ),
-    "soak": (
-        "lossjax.suite.soak.__main__",
-        "injects faults into real sweeps and counts what was lost",
-    ),
-    "bench": (
-        "lossjax.suite.bench.__main__",
-        "measures speed against a PyTorch twin, in pairs",
-    ),
+    "verify": ("verify", "recomputes every number of a report from the stored runs"),
+    "losses": ("cards", "prints the loss table, or one loss card"),
+    "data": ("data", "data list, data prepare NAME: datasets and their state"),
+    "launch": ("launch", "runs a sweep on cloud TPU or any rented accelerator"),
+    "soak": ("soak", "injects faults into real sweeps and counts what was lost"),
+    "bench": ("bench", "measures speed against a PyTorch twin, in pairs"),
 }
+_USAGE = "usage: lossjax VERB [ARGUMENTS]     (lossjax VERB --help tells more)"
 
 
 def _stop(number: int, _: object) -> None:
@@ -62,13 +44,15 @@ def main() -> None:
         wanted = verb in ("-h", "--help", "help")
         stream = sys.stdout if wanted else sys.stderr
         if verb and not wanted:
-            print(f"lossjax: unknown verb {verb!r}", file=stream)
-        print("usage: lossjax VERB [ARGUMENTS]     (lossjax VERB --help tells more)")
+            near = nearest(verb, VERBS)
+            hint = f"; did you mean {near}?" if near else ""
+            print(f"lossjax: unknown verb {verb!r}{hint}", file=stream)
+        print(_USAGE, file=stream)
         for name, (_, what) in VERBS.items():
             print(f"  {name:<10} {what}", file=stream)
         sys.exit(0 if wanted else 2)
-    program = importlib.import_module(VERBS[verb][0])
-    from lossjax.suite.cli.commandline import run
+    program = importlib.import_module(f"lossjax.suite.{VERBS[verb][0]}.__main__")
+    from lossjax.suite.cli.signals import run
 
     run(program.main, arguments)
 

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from lossjax.suite.cli.commandline import ROOT
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.errors import UserError
 
 
 def library() -> Path:

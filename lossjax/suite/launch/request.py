@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lossjax.suite.cli.commandline import ROOT
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.errors import UserError
 from lossjax.suite.launch import accelerators
 from lossjax.suite.store import places
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from lossjax.suite import protocol, statistics
 from lossjax.suite.cli.commandline import ROOT
-from lossjax.suite.config import Sweep, UserError
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.config import Sweep
 from lossjax.suite.statistics import Arm, Interval, Ranking
 from lossjax.suite.store import results as store
 from lossjax.suite.store.results import Result, Run
@@ -24,7 +25,7 @@ UNRANKED = "none"  # direction of what is measured and not compared
 
 
 @dataclasses.dataclass(frozen=True)
-class Cell:
+class StoredCell:
     """One cell: its place in the protocol and the results stored for it."""
 
     plan: protocol.Plan
@@ -50,7 +51,7 @@ class Group:
 
     dataset: str
     model: str
-    cells: Mapping[str, Cell]  # by loss, in display order
+    cells: Mapping[str, StoredCell]  # by loss, in display order
     arms: Mapping[str, Mapping[str, Arm]]  # by metric, then loss: scores by seed
     rankings: Mapping[str, Ranking]  # by metric; empty while runs are missing
     measures: Mapping[str, Mapping[str, Interval]]  # not ranked: by name, then loss
@@ -111,7 +112,7 @@ class Evidence:
     def missing(self) -> tuple[Run, ...]:
         return tuple(run for group in self.groups for run in group.missing)
 
-    def cells(self) -> Iterator[tuple[Group, Cell]]:
+    def cells(self) -> Iterator[tuple[Group, StoredCell]]:
         for group in self.groups:
             for cell in group.cells.values():
                 yield group, cell
@@ -148,14 +149,14 @@ def read(out: Path) -> Evidence:
         ) from error
     stored = store.load(out)
     used: set[str] = set()
-    cells: dict[tuple[str, str], dict[str, Cell]] = {}
+    cells: dict[tuple[str, str], dict[str, StoredCell]] = {}
     for cell in protocol.cells(sweep, fixed):
         plan = protocol.plan(sweep, cell, stored.results)
         tuning = _stored(plan.tuning, stored.results)
         final = _stored(plan.final, stored.results)
         used.update(result.run.run_id for result in (*tuning, *final))
         mine = cells.setdefault((cell.dataset, cell.model), {})
-        mine[cell.loss] = Cell(plan, tuning, final)
+        mine[cell.loss] = StoredCell(plan, tuning, final)
     metrics = _ordered(description["metrics"], sweep.primary_metric)
     groups = tuple(
         _group(
@@ -195,7 +196,7 @@ def _stored(runs: tuple[Run, ...], results: Mapping[str, Result]) -> tuple[Resul
 def _group(
     dataset: str,
     model: str,
-    cells: Mapping[str, Cell],
+    cells: Mapping[str, StoredCell],
     metrics: Mapping[str, Mapping[str, Any]],
     primary: str,
     gallery: Mapping[str, Any] | None,
@@ -241,7 +242,7 @@ def _group(
     )
 
 
-def arm(cell: Cell, metric: str) -> Arm:
+def arm(cell: StoredCell, metric: str) -> Arm:
     """A cell's test scores in the order of the seeds, NaN where a run is not ok."""
     return arm_of(cell.final, lambda r: r.metrics.get(f"test_{metric}", math.nan))
 
@@ -254,7 +255,7 @@ def arm_of(final: Sequence[Result], score: Callable[[Result], float]) -> Arm:
 
 
 def _collapsed(
-    cells: Mapping[str, Cell], gallery: Mapping[str, Any] | None
+    cells: Mapping[str, StoredCell], gallery: Mapping[str, Any] | None
 ) -> tuple[str, ...]:
     """Losses whose pictures vary by less than a twentieth of what the originals do."""
     if gallery is None:
@@ -269,7 +270,7 @@ def _collapsed(
     )
 
 
-def _silent(cells: Mapping[str, Cell]) -> dict[str, int]:
+def _silent(cells: Mapping[str, StoredCell]) -> dict[str, int]:
     """Losses with seeds whose code has no active unit: the posterior is the prior."""
     counts = {
         loss: sum(r.metrics.get("test_active_units") == 0 for r in cell.final)

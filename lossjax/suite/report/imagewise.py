@@ -11,7 +11,7 @@ import math
 import numpy as np
 from scipy import stats
 
-from lossjax.suite.report.evidence import Cell, Evidence, Group
+from lossjax.suite.report.evidence import Evidence, Group, StoredCell
 from lossjax.suite.statistics import LEVEL, Interval, Ranking
 from lossjax.suite.store.test_images import sizes
 
@@ -84,7 +84,7 @@ def unsure(evidence: Evidence, group: Group, metric: str) -> list[str]:
     ]
 
 
-def _means(cell: Cell, metric: str) -> np.ndarray | None:
+def _means(cell: StoredCell, metric: str) -> np.ndarray | None:
     """Means (g,) of groups of test images, over seeds; None where a seed has none."""
     kept = [r.kept.of(metric) if r.kept is not None else None for r in cell.final]
     whole = [means for means in kept if means is not None]

@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from lossjax.suite.cli.commandline import ROOT, Exit, parse, run
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.commandline import ROOT, parse
+from lossjax.suite.cli.errors import Exit, UserError
+from lossjax.suite.cli.signals import run
 from lossjax.suite.report import verdict
 from lossjax.suite.report.evidence import read
 from lossjax.suite.store import results
+from lossjax.suite.wording import count
 
 USAGE = """
 python -m lossjax.suite.report.published [--out=DIR --study=NAME [--figure=STEM ...]]
@@ -61,7 +63,7 @@ def publish(out: Path, study: Path, figures: tuple[str, ...] = ()) -> None:
     """
     evidence = read(out)
     if evidence.missing:
-        runs = verdict.count(len(evidence.missing), "run")
+        runs = count(len(evidence.missing), "run")
         raise UserError(f"--out={out}: {runs} missing; only a whole sweep is published")
     names = ["rows.csv", "summary.json", *(f"figures/{name}.svg" for name in figures)]
     for name in names:

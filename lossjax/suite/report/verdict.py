@@ -7,6 +7,7 @@ from lossjax.suite import statistics
 from lossjax.suite.report import imagewise
 from lossjax.suite.report.evidence import Evidence, Group
 from lossjax.suite.statistics import Ranking, Standing
+from lossjax.suite.wording import count
 
 
 def text(evidence: Evidence) -> str:
@@ -187,7 +188,3 @@ def places(widths: Iterable[float]) -> int:
     if not positive:
         return 4
     return min(7, max(0, 1 - math.floor(math.log10(min(positive) / 2))))
-
-
-def count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" + ("" if n == 1 else "s")

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from lossjax.suite.cli.commandline import ROOT, Exit, Interrupted, parse
-from lossjax.suite.config import UserError, unknown
+from lossjax.suite.cli.commandline import ROOT, parse
+from lossjax.suite.cli.errors import Exit, Interrupted, UserError, unknown
 from lossjax.suite.report import files
 from lossjax.suite.reproduce import folder, ledger, page
 from lossjax.suite.reproduce.catalogue import STUDIES

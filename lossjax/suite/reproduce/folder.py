@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from lossjax.suite.cli.commandline import ROOT
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.errors import UserError
 from lossjax.suite.report import forms, style
 from lossjax.suite.reproduce import rows
 from lossjax.suite.reproduce.study import Drawing, Evidence, Judge, Outcome, Size, Study

@@ -14,15 +14,18 @@ from rich.console import Console
 
 from lossjax import NUMERICS, platform
 from lossjax.suite import data
-from lossjax.suite.cli.commandline import Interrupts
-from lossjax.suite.config import Sweep, UserError
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.cli.signals import Interrupts
+from lossjax.suite.config import Sweep
 from lossjax.suite.data import Dataset
 from lossjax.suite.report.album import slug
 from lossjax.suite.reproduce import folder, rows
 from lossjax.suite.reproduce.study import Size, Study, Task
 from lossjax.suite.store import ownership, results
-from lossjax.suite.sweep import grid
-from lossjax.suite.sweep import setup as program
+from lossjax.suite.sweep import backend, grid, output
+from lossjax.suite.sweep.datasets import load
+from lossjax.suite.sweep.description import describe
+from lossjax.suite.sweep.validation import validate
 
 _STEPS = "steps.json"
 
@@ -64,13 +67,13 @@ class Maker:
         size: Size,
         console: Console,
     ) -> None:
-        program.check_out(out)
+        output.check(out)
         self._out, self._places, self._size = out, places, size
         self._console, self._interrupts = console, Interrupts()
         self._loaded: dict[str, Dataset] = {}
         sweeps = [s for study in studies for s in study.sweeps(size).values()]
         widest = max(sweeps, key=lambda sweep: sweep.at_once, default=Sweep())
-        program.start_platform(widest, None, console)
+        backend.start(widest, None, console)
 
     def make(self, study: Study) -> int:
         """What is missing of a study's rows; how many runs failed."""
@@ -127,9 +130,9 @@ class Maker:
     ) -> tuple[int, dict[str, Any]]:
         """Train a grid; the number of failed runs, and sweep.json's content."""
         names = tuple(self._places.get(name, name) for name in planned.datasets)
-        sweep = program.checked(dataclasses.replace(planned, datasets=names))
-        datasets = program.load(sweep)
-        described = program.describe(sweep, datasets)
+        sweep = validate(dataclasses.replace(planned, datasets=names))
+        datasets = load(sweep)
+        described = describe(sweep, datasets)
         self._console.print(f"{title}, {len(datasets)} datasets", highlight=False)
         directory.mkdir(parents=True, exist_ok=True)
         ownership.check(directory)
@@ -184,10 +187,7 @@ class Maker:
 
     def _load(self, name: str) -> Dataset:
         if name not in self._loaded:
-            try:
-                self._loaded[name] = data.load(self._places.get(name, name))
-            except data.DataError as error:
-                raise UserError(str(error)) from None
+            self._loaded[name] = data.load(self._places.get(name, name))
         return self._loaded[name]
 
 

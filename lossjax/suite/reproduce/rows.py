@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from lossjax.suite import protocol
-from lossjax.suite.config import Sweep, UserError
-from lossjax.suite.report.evidence import Cell, arm, arm_of
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.config import Sweep
+from lossjax.suite.report.evidence import StoredCell, arm, arm_of
 from lossjax.suite.report.tables import RUN_COLUMNS, run_values
 from lossjax.suite.reproduce.study import Trial
 from lossjax.suite.store import results as store
@@ -171,7 +172,7 @@ def _trials(
         told: dict[str, dict] = {column: {} for column in (*scalars, *curves)}
         for loss, plan in plans:
             final = tuple(results[run.run_id] for run in plan.final)
-            arms[loss] = arm(Cell(plan, (), final), metric)
+            arms[loss] = arm(StoredCell(plan, (), final), metric)
             assert plan.learning_rate is not None
             rates[loss] = plan.learning_rate
             for column in scalars:

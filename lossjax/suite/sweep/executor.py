@@ -5,7 +5,6 @@ asks it for one chunk of runs at a time.
 """
 
 import dataclasses
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,16 +21,17 @@ from lossjax.losses.loss import Loss
 from lossjax.losses.one_of import OneOf
 from lossjax.metrics.diagnostics import DIAGNOSTICS, QUARTER, steps_to
 from lossjax.models import autoencoders
-from lossjax.suite.cli.commandline import ROOT, Interrupted
+from lossjax.suite.cli.errors import Interrupted
 from lossjax.suite.config import Sweep
 from lossjax.suite.data import Dataset
 from lossjax.suite.data.dataset import Noise
 from lossjax.suite.store.results import Result, Run
 from lossjax.suite.store.test_images import Kept
 from lossjax.suite.sweep.chunk import Chunk, Saved, Tick
-from lossjax.suite.sweep.latent import Latent
+from lossjax.suite.sweep.latent import LatentMeasure
 from lossjax.suite.sweep.programs import network_of, settings_of
 from lossjax.suite.sweep.resident import Resident
+from lossjax.suite.sweep.source import source_hash
 from lossjax.training.diagnoser import Diagnoser
 from lossjax.training.program import Program
 from lossjax.training.replicas import Layout, Replica, make_mesh, put, stack
@@ -97,7 +97,7 @@ class Executor:
         self._provenance = platform.describe() | {
             "numerics": NUMERICS,
             "layout": vars(self.layout),
-            "source": _source_hash(),
+            "source": source_hash(),
         }
         made_by = {
             "numerics": NUMERICS,
@@ -251,7 +251,7 @@ class Executor:
 
     def _latent(
         self, family: Family, replicas: Replica, weights: jax.Array
-    ) -> Latent | None:
+    ) -> LatentMeasure | None:
         """What measures the runs of a variational family; None for any other."""
         network, _ = self._network(family)
         if network.latent is None:
@@ -260,7 +260,7 @@ class Executor:
         if kind not in self._variational:
             made = VariationalScorer(network, self.layout, self._mesh)
             self._variational[kind] = made
-        return Latent(self._variational[kind], network, replicas, weights)
+        return LatentMeasure(self._variational[kind], network, replicas, weights)
 
     def _looks(self) -> list[int]:
         """Steps at which the learning curve is looked at, 0 first."""
@@ -363,10 +363,3 @@ def start_of(loss: Loss, mean: np.ndarray, logit: float | None) -> np.ndarray:
         # Not by way of an image, which is kept half a grey level from 0 and 1.
         start[: len(mean)] = logit
     return start
-
-
-def _source_hash() -> str:
-    """sha256 of the code that computed, in path order."""
-    folders = (ROOT / "lossjax", ROOT / "experiments")
-    files = sorted(file for folder in folders for file in folder.rglob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from lossjax.suite.cli.commandline import ROOT
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.errors import UserError
 from lossjax.suite.launch import accelerators, actions, commands, libtpu
 from lossjax.suite.launch import check as check_of_tpu
 from lossjax.suite.launch.__main__ import main

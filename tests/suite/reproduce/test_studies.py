@@ -20,7 +20,8 @@ from rich.console import Console
 from experiments import aa, planted_noise, planted_variance
 from lossjax.suite import data, statistics
 from lossjax.suite.cli.commandline import ROOT
-from lossjax.suite.config import Sweep, UserError
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.config import Sweep
 from lossjax.suite.reproduce import __main__ as reproduce
 from lossjax.suite.reproduce import finding, folder, rows
 from lossjax.suite.reproduce.catalogue import STUDIES

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lossjax.suite import config
+from lossjax import syntax
 from lossjax.suite.report import markup
 from lossjax.suite.report.evidence import Evidence
 
@@ -84,7 +84,7 @@ def _text(value: Any) -> str:
     if not isinstance(value, list | tuple):
         return str(value)
     text = ",".join(str(item) for item in value)
-    plain = config.parse_axis(text) == tuple(value) and not (
+    plain = syntax.items(text) == tuple(value) and not (
         len(value) == 1 and isinstance(value[0], int | float)
     )
     return text if plain else repr(tuple(value))

@@ -1,6 +1,6 @@
 """Makes the tables of README.md again, each between its markers.
 
-`python -m lossjax.suite.docs.tables` writes them; a test says when they are stale.
+`python -m lossjax.suite.docs.readme` writes them; a test says when they are stale.
 Numbers come from results/published, lists from the tables that the programs themselves
 read.
 """
@@ -16,8 +16,9 @@ from lossjax.losses.checks import Choice, Parameter, literal
 from lossjax.models.autoencoders import MODELS
 from lossjax.suite.bench import table as bench
 from lossjax.suite.cards import card
-from lossjax.suite.cli.commandline import ROOT, Exit, run
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.commandline import ROOT
+from lossjax.suite.cli.errors import Exit, UserError
+from lossjax.suite.cli.signals import run
 from lossjax.suite.data import DATASETS
 from lossjax.suite.report.published import PUBLISHED, refreshed
 from lossjax.suite.reproduce import folder, ledger, page
