@@ -7,8 +7,9 @@ import pytest
 from absl import flags
 
 from lossjax.suite import config
-from lossjax.suite.cli.commandline import ROOT, parse_sweep
+from lossjax.suite.cli.commandline import parse_sweep
 from lossjax.suite.config import Sweep, UserError
+from lossjax.suite.shipped import ROOT
 from lossjax.suite.sweep import setup as program
 
 CONFIGS = sorted(ROOT.glob("configs/*.py"))

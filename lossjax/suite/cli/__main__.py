@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from typing import NoReturn
 
 # Where the main of a verb is, and what the verb does.
 VERBS: Mapping[str, tuple[str, str]] = {
@@ -45,6 +46,8 @@ VERBS: Mapping[str, tuple[str, str]] = {
         "measures speed against a PyTorch twin, in pairs",
     ),
 }
+# What works on a clone alone; its run.sh does it.
+OF_A_CLONE = ("docs", "test")
 
 
 def _stop(number: int, _: object) -> None:
@@ -58,6 +61,8 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     verb, *arguments = sys.argv[1:] or [""]
+    if verb in OF_A_CLONE:
+        _refuse(f"{verb} needs a clone of the repository: ./run.sh {verb} there")
     if verb not in VERBS:
         wanted = verb in ("-h", "--help", "help")
         stream = sys.stdout if wanted else sys.stderr
@@ -67,10 +72,23 @@ def main() -> None:
         for name, (_, what) in VERBS.items():
             print(f"  {name:<10} {what}", file=stream)
         sys.exit(0 if wanted else 2)
-    program = importlib.import_module(VERBS[verb][0])
-    from lossjax.suite.cli.commandline import run
+    try:
+        program = importlib.import_module(VERBS[verb][0])
+        from lossjax.suite.cli.commandline import run
 
-    run(program.main, arguments)
+        run(program.main, arguments)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "lossjax":
+            raise
+        _refuse(
+            f"{verb} needs lossjax[suite]: pip install 'lossjax[suite]' "
+            f"({error.name} is not installed)"
+        )
+
+
+def _refuse(why: str) -> NoReturn:
+    print(f"lossjax: {why}", file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

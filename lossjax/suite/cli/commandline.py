@@ -10,15 +10,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
 
+from lossjax.suite import shipped
 from lossjax.suite.config import Sweep, UserError, parse_axis, resolve, unknown
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 class Exit(enum.IntEnum):
@@ -97,8 +95,13 @@ def run(main: Callable[[list[str]], int], arguments: list[str]) -> None:
 
 
 def _say(problem: object, code: Exit) -> Exit:
-    print("lossjax: " + " ".join(str(problem).split()), file=sys.stderr)
+    print("lossjax: " + _spoken(" ".join(str(problem).split())), file=sys.stderr)
     return code
+
+
+def _spoken(text: str) -> str:
+    """A text with its commands as they are typed here."""
+    return text.replace("./run.sh", shipped.COMMAND)
 
 
 def parse(
@@ -112,7 +115,7 @@ def parse(
       UserError: an unknown flag, a bad value or a stray argument.
     """
     if any(argument in ("--help", "-help", "-h", "--h") for argument in arguments):
-        print(usage.strip() + "\n\nFlags:\n" + _help(values))
+        print(_spoken(usage.strip()) + "\n\nFlags:\n" + _help(values))
         raise SystemExit(Exit.DONE)
     try:
         _, *rest = values(["lossjax", *arguments])
@@ -153,7 +156,7 @@ class _AxisParser(flags.ArgumentParser):
 def parse_sweep(
     values: flags.FlagValues, arguments: list[str], default: str, usage: str
 ) -> tuple[str, Sweep]:
-    """Parse flags with `--config=FILE[:arg]` and `--config.FIELD=VALUE` among them.
+    """Parse flags with `--config=NAME[:arg]` and `--config.FIELD=VALUE` among them.
 
     Returns:
       The config's name (its file's stem) and the validated sweep.
@@ -172,10 +175,10 @@ def parse_sweep(
             field = name.removeprefix("config.")
             if field not in fields:
                 raise unknown("config field", field, fields)
-    path, colon, extra = chosen.partition(":")
-    file = _config_file(path)
+    path, _, extra = chosen.partition(":")
+    file = shipped.config(path)
     arguments = [a for a in arguments if not a.lstrip("-").startswith("config=")]
-    arguments = [f"--config={file}{colon}{extra}", *arguments]
+    arguments = [f"--config={file}" + (extra and f":{extra}"), *arguments]
     config_flags.register_flag_parser_for_type(tuple, _AxisParser())
     try:
         holder = config_flags.DEFINE_config_file(
@@ -202,12 +205,3 @@ def _joined(arguments: list[str]) -> list[str]:
         else:
             joined.append(argument)
     return joined
-
-
-def _config_file(path: str) -> Path:
-    """The file, from the user's folder or from the project's."""
-    for folder in (Path(), ROOT):
-        if (folder / path).is_file():
-            return folder / path
-    shipped = [f"configs/{file.name}" for file in sorted(ROOT.glob("configs/*.py"))]
-    raise unknown("config file", path, shipped)

@@ -11,6 +11,7 @@ from lossjax.suite.data.dataset import DataError
 from lossjax.suite.data.sources import DATASETS, check, find, load
 from lossjax.suite.data.tfds import data_dir, known_set
 from lossjax.suite.data.tfds_sets import tfds_sets
+from lossjax.suite.shipped import COMMAND
 
 
 class _Parser(argparse.ArgumentParser):
@@ -64,7 +65,7 @@ def _prepare(name: str, manual_dir: str | None) -> None:
 
 def main(arguments: list[str]) -> int:
     """Lists the datasets with their state, or prepares one."""
-    parser = _Parser(prog="./run.sh data", description=__doc__, allow_abbrev=False)
+    parser = _Parser(prog=f"{COMMAND} data", description=__doc__, allow_abbrev=False)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|prepare")
     listing = verbs.add_parser("list", help="name, shape, sizes and state")
     listing.add_argument("--all", action="store_true", help="every known image set")

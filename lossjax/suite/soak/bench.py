@@ -19,7 +19,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lossjax.suite.cli.commandline import ROOT, Exit
+from lossjax.suite.cli.commandline import Exit
+from lossjax.suite.shipped import ROOT
 from lossjax.suite.store import results
 
 GRID = (

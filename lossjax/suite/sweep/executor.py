@@ -22,10 +22,11 @@ from lossjax.losses.loss import Loss
 from lossjax.losses.one_of import OneOf
 from lossjax.metrics.diagnostics import DIAGNOSTICS, QUARTER, steps_to
 from lossjax.models import autoencoders
-from lossjax.suite.cli.commandline import ROOT, Interrupted
+from lossjax.suite.cli.commandline import Interrupted
 from lossjax.suite.config import Sweep
 from lossjax.suite.data import Dataset
 from lossjax.suite.data.dataset import Noise
+from lossjax.suite.shipped import EXPERIMENTS, ROOT
 from lossjax.suite.store.results import Result, Run
 from lossjax.suite.store.test_images import Kept
 from lossjax.suite.sweep.chunk import Chunk, Saved, Tick
@@ -367,6 +368,8 @@ def start_of(loss: Loss, mean: np.ndarray, logit: float | None) -> np.ndarray:
 
 def _source_hash() -> str:
     """sha256 of the code that computed, in path order."""
-    folders = (ROOT / "lossjax", ROOT / "experiments")
-    files = sorted(file for folder in folders for file in folder.rglob("*.py"))
+    package = ROOT / "lossjax"
+    # A wheel holds what it ships inside the package.
+    own = (f for f in package.rglob("*.py") if package / "shipped" not in f.parents)
+    files = sorted(EXPERIMENTS.rglob("*.py")) + sorted(own)
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -25,9 +25,8 @@ from lossjax import (
 )
 from lossjax.metrics.diagnostics import DIAGNOSTICS
 from lossjax.models import autoencoders
-from lossjax.suite import data, protocol
+from lossjax.suite import data, protocol, shipped
 from lossjax.suite.cli.commandline import (
-    ROOT,
     Exit,
     Interrupted,
     Interrupts,
@@ -85,7 +84,7 @@ def main(arguments: list[str]) -> int:
     )
     name, sweep = parse_sweep(values, arguments, DEFAULT, USAGE)
     sweep = checked(sweep)
-    out = places.parse(values.out or str(ROOT / "results" / "local" / name))
+    out = places.parse(values.out or str(shipped.LOCAL / name))
     check_out(out, writing=not values.dry_run)
     shard = _shard(values.shard)
     console = Console()
@@ -119,7 +118,7 @@ def main(arguments: list[str]) -> int:
             f"{error}; every finished run is kept in {out}; to go on: {again}"
         ) from None
     if summary is None:
-        fetch = shlex.join(["./run.sh", "launch", "fetch", f"--out={out}"])
+        fetch = shlex.join([shipped.COMMAND, "launch", "fetch", f"--out={out}"])
         console.print(
             f"shard {values.shard} is done; {fetch} merges the shards and reports",
             highlight=False,

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lossjax.suite.cli.commandline import ROOT, Interrupted, Interrupts
+from lossjax.suite.cli.commandline import Interrupted, Interrupts
+from lossjax.suite.shipped import ROOT
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 

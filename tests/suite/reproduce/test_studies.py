@@ -18,7 +18,6 @@ from rich.console import Console
 
 from experiments import aa, planted_noise, planted_variance
 from lossjax.suite import data, statistics
-from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.config import Sweep, UserError
 from lossjax.suite.reproduce import __main__ as reproduce
 from lossjax.suite.reproduce import finding, folder, rows
@@ -34,6 +33,7 @@ from lossjax.suite.reproduce.study import (
     Task,
     Trial,
 )
+from lossjax.suite.shipped import ROOT
 from lossjax.suite.statistics import Arm
 from lossjax.suite.store.results import Result, Run
 
