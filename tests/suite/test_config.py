@@ -118,7 +118,7 @@ def test_every_field_can_be_overridden() -> None:
     [
         ("--config.los=bce", ["config field 'los'", "did you mean 'losses'"]),
         ("--config=configs/digit.py", ["config file", "configs/digits.py"]),
-        ("--config=configs", ["config file 'configs'", "configs/digits.py"]),
+        ("--config=configs", ["config file 'configs'", "digits"]),
         ("--cofnig=x", ["--cofnig", "--config"]),
         ("stray", ["stray argument 'stray'"]),
         ("--config.train_steps=abc", ["train_steps", "abc"]),
