@@ -9,9 +9,10 @@ from absl import flags
 
 from lossjax import syntax
 from lossjax.suite import config
-from lossjax.suite.cli.commandline import ROOT, parse_sweep
+from lossjax.suite.cli.commandline import parse_sweep
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import FIELDS, Sweep
+from lossjax.suite.shipped import ROOT
 from lossjax.suite.sweep.validation import validate
 
 CONFIGS = sorted(ROOT.glob("configs/*.py"))
@@ -120,7 +121,7 @@ def test_every_field_can_be_overridden() -> None:
     [
         ("--config.los=bce", ["config field 'los'", "did you mean 'losses'"]),
         ("--config=configs/digit.py", ["config file", "configs/digits.py"]),
-        ("--config=configs", ["config file 'configs'", "configs/digits.py"]),
+        ("--config=configs", ["config file 'configs'", "digits"]),
         ("--cofnig=x", ["--cofnig", "--config"]),
         ("stray", ["stray argument 'stray'"]),
         ("--config.train_steps=abc", ["train_steps", "abc"]),

@@ -12,6 +12,7 @@ from lossjax.certificates.certify import FAILS
 from lossjax.suite.cards import accuracy, card
 from lossjax.suite.cli.commandline import define, parse
 from lossjax.suite.cli.errors import Exit, UserError
+from lossjax.suite.shipped import COMMAND
 
 USAGE = """
 ./run.sh losses [NAME] [--html=FILE | --markdown | --accuracy | --speed]
@@ -94,7 +95,7 @@ def _code(made: list[card.Card]) -> int:
 
 
 def _table() -> Table:
-    table = Table(title="Losses (./run.sh losses NAME prints a card)", box=None)
+    table = Table(title=f"Losses ({COMMAND} losses NAME prints a card)", box=None)
     for heading in ("loss", "elicits", "unit", "value of a pixel"):
         table.add_column(heading, overflow="fold")
     for row in card.table():

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from typing import NoReturn
 
 from lossjax.syntax import nearest
 
@@ -27,6 +28,8 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "bench": ("bench", "measures speed against a PyTorch twin, in pairs"),
 }
 _USAGE = "usage: lossjax VERB [ARGUMENTS]     (lossjax VERB --help tells more)"
+# What works on a clone alone; its run.sh does it.
+OF_A_CLONE = ("docs", "test")
 
 
 def _stop(number: int, _: object) -> None:
@@ -40,6 +43,8 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     verb, *arguments = sys.argv[1:] or [""]
+    if verb in OF_A_CLONE:
+        _refuse(f"{verb} needs a clone of the repository: ./run.sh {verb} there")
     if verb not in VERBS:
         wanted = verb in ("-h", "--help", "help")
         stream = sys.stdout if wanted else sys.stderr
@@ -51,10 +56,23 @@ def main() -> None:
         for name, (_, what) in VERBS.items():
             print(f"  {name:<10} {what}", file=stream)
         sys.exit(0 if wanted else 2)
-    program = importlib.import_module(f"lossjax.suite.{VERBS[verb][0]}.__main__")
-    from lossjax.suite.cli.signals import run
+    try:
+        program = importlib.import_module(f"lossjax.suite.{VERBS[verb][0]}.__main__")
+        from lossjax.suite.cli.signals import run
 
-    run(program.main, arguments)
+        run(program.main, arguments)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "lossjax":
+            raise
+        _refuse(
+            f"{verb} needs lossjax[suite]: pip install 'lossjax[suite]' "
+            f"({error.name} is not installed)"
+        )
+
+
+def _refuse(why: str) -> NoReturn:
+    print(f"lossjax: {why}", file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -6,17 +6,15 @@ value or a stray argument is one line and exit code 2, never a traceback.
 
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
 
 from lossjax import syntax
-from lossjax.suite import config
+from lossjax.suite import config, shipped
 from lossjax.suite.cli.errors import Exit, UserError, unknown
 
-ROOT = Path(__file__).resolve().parents[3]
 DEFAULT_CONFIG = "configs/digits.py"
 _WIDTH = 79
 _GIVEN = {"bool": "", "string": "=TEXT", "int": "=NUMBER", "multi string": "=TEXT"}
@@ -53,7 +51,7 @@ def parse(
       UserError: an unknown flag, a bad value or a stray argument.
     """
     if _wants_help(arguments):
-        parts = [*map(_reflowed, usage.strip().split("\n\n"))]
+        parts = [*map(_reflowed, shipped.spoken(usage.strip()).split("\n\n"))]
         parts.append("\n".join(("Flags:", *_flags_help(values))))
         if fields:
             parts.append("\n".join(_fields_help()))
@@ -121,7 +119,7 @@ class _ListParser(flags.ArgumentParser):
 def parse_sweep(
     values: flags.FlagValues, arguments: Sequence[str], usage: str
 ) -> tuple[str, config.Sweep]:
-    """Parse flags with `--config=FILE[:arg]` and `--config.FIELD=VALUE` among them.
+    """Parse flags with `--config=NAME[:arg]` and `--config.FIELD=VALUE` among them.
 
     Returns:
       The config's name (its file's stem) and the validated sweep.
@@ -141,10 +139,10 @@ def parse_sweep(
             field = name.removeprefix("config.")
             if field not in config.FIELDS:
                 raise unknown("config field", field, config.FIELDS)
-    path, colon, extra = chosen.partition(":")
-    file = _config_file(path)
+    path, _, extra = chosen.partition(":")
+    file = shipped.config(path)
     arguments = [a for a in arguments if not a.lstrip("-").startswith("config=")]
-    arguments = [f"--config={file}{colon}{extra}", *arguments]
+    arguments = [f"--config={file}" + (extra and f":{extra}"), *arguments]
     config_flags.register_flag_parser_for_type(tuple, _ListParser())
     try:
         holder = config_flags.DEFINE_config_file(
@@ -171,12 +169,3 @@ def _joined(arguments: Sequence[str]) -> list[str]:
         else:
             joined.append(argument)
     return joined
-
-
-def _config_file(path: str) -> Path:
-    """The file, from the user's folder or from the project's."""
-    for folder in (Path(), ROOT):
-        if (folder / path).is_file():
-            return folder / path
-    shipped = [f"configs/{file.name}" for file in sorted(ROOT.glob("configs/*.py"))]
-    raise unknown("config file", path, shipped)

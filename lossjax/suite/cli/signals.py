@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from lossjax.suite.cli.errors import Exit, Interrupted, SelfTestFailed, UserError
+from lossjax.suite.shipped import spoken
 
 
 class Interrupts:
@@ -68,5 +69,5 @@ def run(main: Callable[[list[str]], int], arguments: list[str]) -> None:
 
 
 def _say(problem: object, code: Exit) -> Exit:
-    print("lossjax: " + " ".join(str(problem).split()), file=sys.stderr)
+    print("lossjax: " + spoken(" ".join(str(problem).split())), file=sys.stderr)
     return code

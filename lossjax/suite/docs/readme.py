@@ -16,22 +16,22 @@ from lossjax.losses.checks import Choice, Parameter, literal
 from lossjax.models.autoencoders import MODELS
 from lossjax.suite.bench import table as bench
 from lossjax.suite.cards import card
-from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.cli.errors import Exit, UserError
 from lossjax.suite.cli.signals import run
 from lossjax.suite.data import DATASETS
-from lossjax.suite.report.published import PUBLISHED, refreshed
+from lossjax.suite.report.published import refreshed
 from lossjax.suite.reproduce import folder, ledger, page
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.finding import Tag
 from lossjax.suite.reproduce.study import Study
+from lossjax.suite.shipped import PUBLISHED, clone
 from lossjax.suite.store import results
 
 
 def main(arguments: list[str]) -> int:
     if arguments:
         raise UserError(f"stray argument {arguments[0]!r}: readme takes none")
-    path = ROOT / "README.md"
+    path = clone("docs") / "README.md"
     results.publish(path, made(path.read_text(encoding="utf-8")))
     return Exit.DONE
 

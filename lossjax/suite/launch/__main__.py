@@ -6,12 +6,13 @@ from pathlib import Path
 
 from absl import flags
 
-from lossjax.suite.cli.commandline import ROOT, define, parse, parse_sweep
+from lossjax.suite.cli.commandline import define, parse, parse_sweep
 from lossjax.suite.cli.errors import Exit, UserError, unknown
 from lossjax.suite.launch import actions, check
 from lossjax.suite.launch.engines import ENGINES
 from lossjax.suite.launch.request import Request, config_arguments
 from lossjax.suite.launch.request import check as check_request
+from lossjax.suite.shipped import clone
 from lossjax.suite.store import places
 
 USAGE = """
@@ -53,6 +54,7 @@ def main(arguments: list[str]) -> int:
         raise unknown("--engine", values.engine, ENGINES)
     if verb == "fetch":
         return _fetch(values.out, values.to)
+    clone("launch")  # its folder is what is sent
     name, sweep = parse_sweep(flags.FlagValues(), ours, USAGE)
     request = Request(
         values.name or name.replace("_", "-").lower(),
@@ -125,7 +127,6 @@ def _fetch(out: str | None, to: str | None) -> int:
     else:
         target = source
     command = [sys.executable, "-m", "lossjax.suite.cli", "report", f"--out={target}"]
-    os.chdir(ROOT if target.is_absolute() else Path.cwd())
     sys.stdout.flush()
     os.execv(sys.executable, command)
     return Exit.DONE

@@ -7,10 +7,10 @@ the tpu-vm API.
 import json
 from pathlib import Path
 
-from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.launch import accelerators, commands
 from lossjax.suite.launch.plan import ENVIRONMENT, SETUP, Engine, LaunchPlan
 from lossjax.suite.launch.request import LABEL, Request
+from lossjax.suite.shipped import ROOT
 
 _CREDENTIALS = "--scopes=cloud-platform"
 # States in which a VM computes nothing and never will: a TPU VM cannot be started again

@@ -4,11 +4,11 @@ import json
 import os
 from pathlib import Path
 
-from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.launch import commands
 from lossjax.suite.launch.commands import EngineFailed
 from lossjax.suite.launch.plan import Engine, LaunchPlan
 from lossjax.suite.launch.request import Request
+from lossjax.suite.shipped import ROOT
 
 INSTALL = "LOSSJAX_EXTRA=cluster ./run.sh launch ... installs it"
 NAMED = "the accelerator's name is one of Ray 2.60's ray.util.accelerators"

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.launch import commands
 from lossjax.suite.launch.plan import Engine, LaunchPlan
 from lossjax.suite.launch.request import Request
+from lossjax.suite.shipped import ROOT
 
 REQUEUES = 20
 

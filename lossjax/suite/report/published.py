@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from lossjax.suite.cli.commandline import ROOT, parse
+from lossjax.suite.cli.commandline import parse
 from lossjax.suite.cli.errors import Exit, UserError
 from lossjax.suite.cli.signals import run
 from lossjax.suite.report import verdict
 from lossjax.suite.report.evidence import read
+from lossjax.suite.shipped import PUBLISHED, clone
 from lossjax.suite.store import results
 from lossjax.suite.wording import count
 
@@ -30,7 +31,6 @@ python -m lossjax.suite.report.published [--out=DIR --study=NAME [--figure=STEM 
 Publishes DIR's report as results/published/NAME: rows.csv, summary.json, gallery.npz
 and the named figures; then writes the tables of README.md again.
 """
-PUBLISHED = ROOT / "results" / "published"
 _TABLE = re.compile(r"(<!-- table ([^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
 _DIAL = re.compile(r"(<!-- dial ([^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -43,11 +43,11 @@ def main(arguments: list[str]) -> int:
         "figure", [], "figure to publish, by its file's stem", flag_values=values
     )
     parse(values, arguments, USAGE)
+    readme = clone("publishing") / "README.md"
     if bool(values.out) != bool(values.study):
         raise UserError("--out=DIR and --study=NAME belong together")
     if values.out:
         publish(Path(values.out), PUBLISHED / values.study, tuple(values.figure))
-    readme = ROOT / "README.md"
     if readme.is_file():
         results.publish(
             readme, refreshed(readme.read_text(encoding="utf-8"), PUBLISHED)

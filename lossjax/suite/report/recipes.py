@@ -9,6 +9,7 @@ from markupsafe import Markup
 from lossjax import syntax
 from lossjax.suite.report import markup
 from lossjax.suite.report.evidence import Evidence
+from lossjax.suite.shipped import COMMAND
 
 
 def report(evidence: Evidence) -> str:
@@ -76,7 +77,7 @@ def copied(line: str) -> Markup:
 
 
 def _line(verb: str, words: list[str]) -> str:
-    return shlex.join(["./run.sh", verb, *words])
+    return shlex.join([COMMAND, verb, *words])
 
 
 def _text(value: Any) -> str:

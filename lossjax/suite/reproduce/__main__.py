@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from lossjax.suite.cli.commandline import ROOT, parse
+from lossjax.suite import shipped
+from lossjax.suite.cli.commandline import parse
 from lossjax.suite.cli.errors import Exit, Interrupted, UserError, unknown
 from lossjax.suite.report import files
 from lossjax.suite.reproduce import folder, ledger, page
@@ -64,7 +65,7 @@ def main(arguments: list[str]) -> int:
         "data", [], "NAME=DATASET: where needed data lies, as mnist=idx:DIR", values
     )
     names = parse(values, arguments, USAGE, operands=1 + len(STUDIES))
-    out = Path(values.out or ROOT / "results" / "local" / "reproduce")
+    out = Path(values.out or shipped.LOCAL / "reproduce")
     console = Console()
     if names == [LEDGER]:
         return _claims(out, console)
@@ -91,6 +92,8 @@ def main(arguments: list[str]) -> int:
         )
     if from_stored and chosen["publish"]:
         raise UserError("--publish: stored rows are published already")
+    if chosen["publish"]:
+        shipped.clone("--publish")
     studies = [STUDIES[n] for n in (STUDIES if chosen["all"] else dict.fromkeys(names))]
     if size == Size.FULL:
         _check_full(studies)
@@ -165,7 +168,7 @@ def _made(out: Path) -> None:
 
 def _from_stored(study: Study, out: Path, console: Console) -> bool:
     """Count the published rows again; whether they contradict what is published."""
-    place = folder.PUBLISHED / study.name
+    place = shipped.PUBLISHED / study.name
     _conclude(study, place, out, console)
     published = folder.summary_of(study)
     again = json.loads((out / folder.SUMMARY).read_text(encoding="utf-8"))

@@ -5,13 +5,13 @@ import sys
 import types
 from collections.abc import Mapping
 
-from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.reproduce.study import Study
+from lossjax.suite.shipped import EXPERIMENTS
 
 
 def _load() -> dict[str, Study]:
     studies: dict[str, Study] = {}
-    for file in sorted(ROOT.glob("experiments/*.py")):
+    for file in sorted(EXPERIMENTS.glob("*.py")):
         name = f"experiments.{file.stem}"
         module = sys.modules.get(name)
         if module is None:

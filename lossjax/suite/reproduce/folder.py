@@ -14,14 +14,13 @@ from typing import Any
 
 import pandas as pd
 
-from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.report import forms, style
 from lossjax.suite.reproduce import rows
 from lossjax.suite.reproduce.study import Drawing, Evidence, Judge, Outcome, Size, Study
+from lossjax.suite.shipped import PUBLISHED
 from lossjax.suite.store import results
 
-PUBLISHED = ROOT / "results" / "published"
 SCHEMA = 2
 ROWS, MADE, SUMMARY = "rows.csv.gz", "made.json", "summary.json"
 

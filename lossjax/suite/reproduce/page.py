@@ -10,12 +10,12 @@ from markupsafe import Markup
 from lossjax.suite.report import markup
 from lossjax.suite.report.album import inline
 from lossjax.suite.report.markup import Field
-from lossjax.suite.report.published import PUBLISHED
 from lossjax.suite.reproduce import folder, ledger
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.claim import Settled
 from lossjax.suite.reproduce.finding import Verdict
 from lossjax.suite.reproduce.study import Study
+from lossjax.suite.shipped import PUBLISHED
 
 TITLE = "Published numbers, and what is found here"
 CLAIM = """

@@ -19,8 +19,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.cli.errors import Exit
+from lossjax.suite.shipped import ROOT
 from lossjax.suite.store import results
 
 GRID = (

@@ -5,7 +5,8 @@ import shlex
 
 from rich.console import Console
 
-from lossjax.suite.cli.commandline import ROOT, define, parse_sweep
+from lossjax.suite import shipped
+from lossjax.suite.cli.commandline import define, parse_sweep
 from lossjax.suite.cli.errors import Exit, Interrupted, UserError
 from lossjax.suite.cli.signals import Interrupts
 from lossjax.suite.report import build as report
@@ -39,7 +40,7 @@ def main(arguments: list[str]) -> int:
     )
     name, sweep = parse_sweep(values, arguments, USAGE)
     sweep = validation.validate(sweep)
-    out = places.parse(values.out or str(ROOT / "results" / "local" / name))
+    out = places.parse(values.out or str(shipped.LOCAL / name))
     output.check(out, writing=not values.dry_run)
     ownership.check(out)
     shard = _shard(values.shard)
@@ -73,7 +74,7 @@ def main(arguments: list[str]) -> int:
     if summary is not None:
         render(summary, console)
     else:
-        fetch = shlex.join(["./run.sh", "launch", "fetch", f"--out={out}"])
+        fetch = shlex.join([shipped.COMMAND, "launch", "fetch", f"--out={out}"])
         text = f"shard {values.shard} is done; {fetch} merges the shards and reports"
         console.print(text, highlight=False, soft_wrap=True)
     return Exit.FAILED if failed else Exit.DONE

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.cli.errors import Interrupted
 from lossjax.suite.cli.signals import Interrupts
+from lossjax.suite.shipped import ROOT
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 

@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from lossjax import LOSSES
-from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.data import DATASETS
 from lossjax.suite.docs import readme
+from lossjax.suite.shipped import ROOT
 
 TEXT = (ROOT / "README.md").read_text()
 

@@ -13,9 +13,10 @@ from absl import flags
 from lossjax import resolve
 from lossjax.losses.one_of import OneOf
 from lossjax.models import autoencoders
-from lossjax.suite.cli.commandline import ROOT, parse_sweep
+from lossjax.suite.cli.commandline import parse_sweep
 from lossjax.suite.config import Sweep
 from lossjax.suite.docs.readme import PROOFS
+from lossjax.suite.shipped import ROOT
 from lossjax.suite.sweep import ahead_of_time
 from lossjax.suite.sweep.datasets import outlines as outlines_of
 from lossjax.suite.sweep.programs import CODE, SLACK, Planned, programs

@@ -15,11 +15,12 @@ import stored_sweeps
 from absl import flags
 from scipy import stats
 
-from lossjax.suite.cli.commandline import ROOT, parse_sweep
+from lossjax.suite.cli.commandline import parse_sweep
 from lossjax.suite.config import Sweep
 from lossjax.suite.report import imagewise, recipes, untuned
 from lossjax.suite.report.build import build
 from lossjax.suite.report.evidence import Evidence, Group, named, read
+from lossjax.suite.shipped import ROOT
 from lossjax.suite.store.results import Result
 from lossjax.suite.verify.recomputation import problems
 

@@ -19,7 +19,6 @@ from rich.console import Console
 
 from experiments import aa, planted_noise, planted_variance
 from lossjax.suite import data, statistics
-from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep
 from lossjax.suite.reproduce import __main__ as reproduce
@@ -36,6 +35,7 @@ from lossjax.suite.reproduce.study import (
     Task,
     Trial,
 )
+from lossjax.suite.shipped import ROOT
 from lossjax.suite.statistics import Arm
 from lossjax.suite.store.results import Result, Run
 from lossjax.suite.verify import agreement

@@ -7,11 +7,11 @@ from scipy import integrate
 
 from experiments import cb_poster, cb_warp, matched_scale, vae_pytorch
 from experiments.matched_scale import MEAN, OTHERS, SIGMAS, SUM, gaussian
-from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.reproduce import folder
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.finding import Verdict
 from lossjax.suite.reproduce.study import Evidence, Trial
+from lossjax.suite.shipped import ROOT
 from lossjax.suite.statistics import Arm
 
 SEEDS = np.linspace(-1, 1, 6)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lossjax.suite.cli.commandline import ROOT
+from lossjax.suite.shipped import ROOT
 from lossjax.suite.soak.faults import FAULTS
 from lossjax.suite.soak.testbed import Tally
 

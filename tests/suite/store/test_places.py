@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.cli.errors import UserError
+from lossjax.suite.shipped import ROOT
 from lossjax.suite.store import places
 
 SMALL = (

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from lossjax import NUMERICS
-from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.cli.errors import UserError
+from lossjax.suite.shipped import ROOT
 from lossjax.suite.store import results as store
 from lossjax.suite.sweep import __main__ as program
 
