@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from lossjax.suite.report.published import PUBLISHED
 from lossjax.suite.reproduce.claim import Settled, settle
-from lossjax.suite.reproduce.claims import CLAIMS
+from lossjax.suite.reproduce.questions import CLAIMS
 
 
 def settled(folder: Path = PUBLISHED) -> list[Settled]:

@@ -25,10 +25,10 @@ from lossjax.suite.reproduce import finding, folder, rows
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.finding import Published, Tag, Verdict
 from lossjax.suite.reproduce.study import (
+    Conclusion,
     Drawing,
-    Evidence,
     Judge,
-    Outcome,
+    Record,
     Size,
     Study,
     Task,
@@ -155,8 +155,8 @@ def published_trials(name: str, quick: bool = False):
     return rows.trials(grids, *rows.unpacked(content), "mse")
 
 
-def evidence(trials, judge: Judge) -> Evidence:
-    return Evidence(trials, {}, judge, {"quick": False})
+def evidence(trials, judge: Judge) -> Record:
+    return Record(trials, {}, judge, {"quick": False})
 
 
 SHIPPED = ("digits", "patches")
@@ -342,7 +342,7 @@ def test_rows_keep_every_column_and_curve_of_every_model() -> None:
     assert kept == columns
     assert b"somewhere" not in gzip.decompress(rows.packed(made, columns))
     trials = rows.trials(grids, found, kept, "ssim")
-    book = Evidence(trials, {}, None, {"quick": False})
+    book = Record(trials, {}, None, {"quick": False})
     dense = book.trial("small", "mlp_ae")
     assert dense.arms["bce"].values.tolist() == [0.5, 1.5]
     assert dense.mean("bce", "val_mse").center == 2.0
@@ -369,10 +369,10 @@ def test_a_full_size_is_trained_and_read_back_as_such(tmp_path: Path) -> None:
         curve_points=1,
     )
 
-    def seeds(book: Evidence) -> Outcome:
+    def seeds(book: Record) -> Conclusion:
         count = len(book.trial("own").arms["bce"].values)
         table = pd.DataFrame({"seeds": [count]})
-        return Outcome([], table, [], {"seeds": count})
+        return Conclusion([], table, [], {"seeds": count})
 
     larger = dataclasses.replace(small, seeds=(0, 1, 2))
     study = Study(
@@ -414,11 +414,11 @@ def computed(task: Task) -> pd.DataFrame:
     return pd.DataFrame({"images": [len(images)], "third": 1 / 3, "at": time.time()})
 
 
-def concluded(book: Evidence) -> Outcome:
+def concluded(book: Record) -> Conclusion:
     (line,) = book.tables["count"].to_dict("records")
     findings = [finding.told("images", line["images"])]
     figures = [Drawing(Figure(), "empty"), Drawing(Figure(), "too", "second")]
-    return Outcome(findings, book.tables["count"], figures, {"at": line["at"]})
+    return Conclusion(findings, book.tables["count"], figures, {"at": line["at"]})
 
 
 def test_a_step_is_stored_as_rows_and_not_run_twice(tmp_path: Path) -> None:

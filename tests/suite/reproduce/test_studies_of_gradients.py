@@ -10,15 +10,17 @@ from experiments import link_and_start, surgery
 from lossjax.suite.reproduce import folder
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.finding import Verdict
-from lossjax.suite.reproduce.study import Evidence, Outcome
+from lossjax.suite.reproduce.study import Conclusion, Record
 
 
-def evidence(name: str) -> Evidence:
+def evidence(name: str) -> Record:
     """What is published of a study."""
-    return folder.evidence_of(STUDIES[name], folder.PUBLISHED / name)
+    return folder.record_of(STUDIES[name], folder.PUBLISHED / name)
 
 
-def concluded(name: str, step: str, change: Callable[[pd.DataFrame], None]) -> Outcome:
+def concluded(
+    name: str, step: str, change: Callable[[pd.DataFrame], None]
+) -> Conclusion:
     """The study's outcome once a step's table is changed."""
     own = evidence(name)
     table = own.tables[step].copy()
@@ -27,7 +29,7 @@ def concluded(name: str, step: str, change: Callable[[pd.DataFrame], None]) -> O
     return STUDIES[name].conclude(dataclasses.replace(own, tables=tables))
 
 
-def differs(outcome: Outcome) -> set[str]:
+def differs(outcome: Conclusion) -> set[str]:
     return {f.what for f in outcome.findings if f.verdict == Verdict.DIFFERS}
 
 

@@ -11,7 +11,7 @@ from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.reproduce import folder
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.finding import Verdict
-from lossjax.suite.reproduce.study import Evidence, Trial
+from lossjax.suite.reproduce.study import Record, Trial
 from lossjax.suite.statistics import Arm
 
 SEEDS = np.linspace(-1, 1, 6)
@@ -38,7 +38,7 @@ def trial(model: str, scores: dict[str, dict[str, float]]) -> Trial:
     return Trial("mnist", columns["test_bits_gaussian"], rates, model, columns)
 
 
-def evidence(bce: dict[str, float], kl_mean: float = 0.01) -> Evidence:
+def evidence(bce: dict[str, float], kl_mean: float = 0.01) -> Record:
     scores = {gaussian(sigma): told_by_scale(sigma) for sigma in SIGMAS}
     scores |= {loss: told_by_scale(0.15) for loss in OTHERS}
     scores |= {"mse": told_by_scale(0.7), "bce": bce}
@@ -48,7 +48,7 @@ def evidence(bce: dict[str, float], kl_mean: float = 0.01) -> Evidence:
         [("", "", "original", 0, pixels), (SUM, "bce", "sample", 0, pixels)],
         columns=["model", "loss", "kind", "place", "pixels"],
     )
-    return Evidence(
+    return Record(
         {"sum": [trial(SUM, scores)], "mean": [trial(MEAN, flat)]},
         {"pictures": pictures},
         None,
@@ -56,7 +56,7 @@ def evidence(bce: dict[str, float], kl_mean: float = 0.01) -> Evidence:
     )
 
 
-def verdicts(found: Evidence) -> dict[str, Verdict]:
+def verdicts(found: Record) -> dict[str, Verdict]:
     return {f.what: f.verdict for f in matched_scale.conclude(found).findings}
 
 
@@ -116,7 +116,7 @@ def test_the_test_loss_of_the_example_within_a_nat(loss: float, verdict: str) ->
 
     trials = {"epoch 4": [one(109.6)], "epoch 10": [one(loss)]}
     steps = {"floor": pd.DataFrame({"floor": [45.53]})}
-    outcome = vae_pytorch.conclude(Evidence(trials, steps, None, MADE))
+    outcome = vae_pytorch.conclude(Record(trials, steps, None, MADE))
     found = {f.what: f.verdict for f in outcome.findings}
     assert found["test loss, epoch 4"] == "reproduced"
     assert found["test loss, epoch 10"] == verdict
@@ -143,7 +143,7 @@ def test_the_words_of_the_readme_are_the_published_numbers() -> None:
 
 def warped_scores(
     closed: float = 0.8, lead: float = 0.0, kl: dict[str, float] | None = None
-) -> Evidence:
+) -> Record:
     """Rows on the poster's curves but for what is given."""
     fall = kl or cb_poster.COLLAPSE
     trials = []
@@ -166,10 +166,10 @@ def warped_scores(
             for name, each in scores.items()
         }
         trials.append(Trial("mnist", {}, {}, cb_warp.model(gamma), columns))
-    return Evidence({"warp": trials}, {}, None, MADE)
+    return Record({"warp": trials}, {}, None, MADE)
 
 
-def warp_verdicts(found: Evidence) -> list[str]:
+def warp_verdicts(found: Record) -> list[str]:
     """Of order, gap, neighbours, and the three of the collapse."""
     return [str(f.verdict) for f in cb_warp.conclude(found).findings[:6]]
 
