@@ -103,8 +103,7 @@ class Maker:
                 "margin": margin["value"],
                 "relative": margin["relative"],
             }
-            back = {path: own for own, path in self._places.items()}
-            found += rows.of_sweep(name, directory, back)
+            found += rows.of_sweep(name, directory, _spelled(planned, described))
         if study.steps:
             place.mkdir(parents=True, exist_ok=True)
             with cost.counted(place / _STEPS):
@@ -188,6 +187,16 @@ class Maker:
             except data.DataError as error:
                 raise UserError(str(error)) from None
         return self._loaded[name]
+
+
+def _spelled(planned: Sweep, described: Mapping[str, Any]) -> dict[str, str]:
+    """What was trained, by its canonical name, as the config and the study name it."""
+    trained = described["config"]
+    return {
+        name: own
+        for axis in ("datasets", "models", "losses")
+        for name, own in zip(trained[axis], getattr(planned, axis), strict=True)
+    }
 
 
 def _facts(dataset: Dataset) -> dict[str, Any]:

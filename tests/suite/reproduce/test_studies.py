@@ -16,12 +16,11 @@ import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from experiments import aa, planted_noise, planted_variance
 from lossjax.suite import data, statistics
 from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.config import Sweep, UserError
 from lossjax.suite.reproduce import __main__ as reproduce
-from lossjax.suite.reproduce import finding, folder, rows
+from lossjax.suite.reproduce import files, finding, folder, rows
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.finding import Published, Tag, Verdict
 from lossjax.suite.reproduce.study import (
@@ -37,6 +36,10 @@ from lossjax.suite.reproduce.study import (
 from lossjax.suite.statistics import Arm
 from lossjax.suite.store.results import Result, Run
 
+aa, planted_noise, planted_variance = (
+    files.load(STUDIES[name].file)
+    for name in ("aa", "planted_noise", "planted_variance")
+)
 JUDGE = Judge("mse", "lower", 0.01, True)
 every_study = pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
 
@@ -151,7 +154,7 @@ def test_rows_that_are_not_there_are_named(tmp_path: Path) -> None:
 
 def published_trials(name: str, quick: bool = False):
     content = (folder.PUBLISHED / name / folder.ROWS).read_bytes()
-    grids = STUDIES[name].grids(quick)
+    grids = STUDIES[name].sweeps(Size.QUICK if quick else Size.USUAL)
     return rows.trials(grids, *rows.unpacked(content), "mse")
 
 
@@ -193,7 +196,7 @@ def test_a_harness_that_reads_the_metric_the_wrong_way_finds_the_foil() -> None:
 def test_seeds_that_are_not_paired_lose_the_power(monkeypatch) -> None:
     """Pairing is a part of the harness: the study sees when it is gone."""
     trials = published_trials("planted_noise")
-    law = planted_noise.LAWS["cauchy"]
+    law = planted_noise.PLAN.LAWS["cauchy"]
     random = np.random.default_rng(0)
 
     def shuffled(trial: Trial) -> Trial:
@@ -212,7 +215,8 @@ def test_the_careless_harness_without_its_faults_is_the_ranking() -> None:
     random = np.random.default_rng(1)
     for _ in range(50):
         arms = {
-            f"block {k}": Arm(random.normal(0.3 * k, 1, 10)) for k in range(aa.BLOCKS)
+            f"block {k}": Arm(random.normal(0.3 * k, 1, 10))
+            for k in range(aa.PLAN.BLOCKS)
         }
         ranked = JUDGE.rank(arms, margin=0)
         worse = {s.loss for s in ranked.standings if not s.best_set}
@@ -232,7 +236,7 @@ def test_a_fault_in_the_statistics_breaks_the_limit(monkeypatch) -> None:
 
 
 def test_the_parabola_finds_a_planted_optimum() -> None:
-    values = np.array(planted_variance.VALUES)
+    values = np.array(planted_variance.PLAN.VALUES)
     for planted in (-0.1, 0.0, 0.47, 1.3):
         found = planted_variance.optimum((values - planted) ** 2)
         assert found == pytest.approx(planted, abs=1e-9)
@@ -240,10 +244,12 @@ def test_the_parabola_finds_a_planted_optimum() -> None:
 
 SMALL = """
 import sys
-from experiments.studies import planted_noise
-planted_noise.LAWS = {k: planted_noise.LAWS[k] for k in ("gaussian", "bernoulli")}
-from experiments import commandline, reproduce
-commandline.run(reproduce.main)
+from lossjax.suite.cli.commandline import run
+from lossjax.suite.reproduce import __main__ as reproduce
+from lossjax.suite.reproduce.configs import config
+plan = config("planted_noise")
+plan.LAWS = {k: plan.LAWS[k] for k in ("gaussian", "bernoulli")}
+run(reproduce.main, sys.argv[1:])
 """
 
 
@@ -286,7 +292,7 @@ def test_the_small_version_is_stopped_goes_on_and_trains_nothing_twice(
         return json.loads((place / name / "summary.json").read_text())["counts"]
 
     for law in summary("planted_noise")["laws"].values():
-        assert law["best_set"] == law["strictly"] == planted_noise.QUICK
+        assert law["best_set"] == law["strictly"] == planted_noise.PLAN.QUICK
     found = summary("planted_variance")["laws"]
     assert found["a = 0"]["center"] > found["a = 1"]["center"] + 0.3
     twins = summary("aa")["twins"]
@@ -359,14 +365,14 @@ def test_a_full_size_is_trained_and_read_back_as_such(tmp_path: Path) -> None:
     """What is asked for, what the rows say that they are, and what they must hold."""
     from lossjax.suite.reproduce import maker as making
 
-    small = Sweep(
-        models=("linear_ae",),
-        losses=("bce",),
-        learning_rates=(1e-3,),
-        tuning_seeds=(),
-        seeds=(0,),
-        train_steps=1,
-        curve_points=1,
+    config = tmp_path / "sized.py"
+    config.write_text(
+        "from lossjax.suite.config import Sweep\n"
+        "def sweeps(size):\n"
+        "    fixed = dict(models=('linear_ae',), losses=('bce',), tuning_seeds=())\n"
+        "    fixed |= dict(learning_rates=(1e-3,), train_steps=1, curve_points=1)\n"
+        "    seeds = (0, 1, 2) if size == 'full' else (0,)\n"
+        "    return {'own': Sweep(seeds=seeds, **fixed)}\n"
     )
 
     def seeds(book: Record) -> Conclusion:
@@ -374,15 +380,8 @@ def test_a_full_size_is_trained_and_read_back_as_such(tmp_path: Path) -> None:
         table = pd.DataFrame({"seeds": [count]})
         return Conclusion([], table, [], {"seeds": count})
 
-    larger = dataclasses.replace(small, seeds=(0, 1, 2))
-    study = Study(
-        "sized",
-        "?",
-        "none",
-        seeds,
-        lambda _: {"own": small},
-        full=lambda: {"own": larger},
-    )
+    study = Study(seeds, config=str(config), file=Path("sized.py"), text="?")
+    assert study.larger and not STUDIES["aa"].larger
     for size, count in ((Size.FULL, 3), (Size.USUAL, 1)):
         out = tmp_path / size
         maker = making.Maker([study], out, {}, size, Console(quiet=True))
@@ -424,8 +423,10 @@ def concluded(book: Record) -> Conclusion:
 def test_a_step_is_stored_as_rows_and_not_run_twice(tmp_path: Path) -> None:
     from lossjax.suite.reproduce import maker as making
 
+    file = tmp_path / "stepped.py"
+    file.touch()
     study = Study(
-        "stepped", "?", "none", concluded, steps={"count": computed}, needs=("mnist",)
+        concluded, steps={"count": computed}, needs=("mnist",), file=file, text="?"
     )
     counts = []
     for size in (Size.QUICK, Size.QUICK, Size.USUAL):
