@@ -14,7 +14,7 @@ from lossjax.losses.gradient_cuts import CUTS
 from lossjax.models.autoencoders import Shape, build
 from lossjax.suite.config import Sweep, UserError, sweep
 from lossjax.suite.config import resolve as resolved
-from lossjax.suite.reproduce import files
+from lossjax.suite.reproduce import loader
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.sweep import setup as program
 from lossjax.suite.sweep.executor import start_of
@@ -22,7 +22,7 @@ from lossjax.training.program import Program, unravelling
 from lossjax.training.replicas import Layout, Replica, blocks_of, make_mesh, stack
 from lossjax.training.settings import Settings
 
-STUDY = files.load(STUDIES["surgery"].file)
+STUDY = loader.load(STUDIES["surgery"].file)
 PLAN = STUDY.PLAN
 SIDE = (4, 5)
 LAYOUT = Layout(1, 1, "map")

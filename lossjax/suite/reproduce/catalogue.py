@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.config import UserError
-from lossjax.suite.reproduce import files
+from lossjax.suite.reproduce import loader
 from lossjax.suite.reproduce.study import Study
 
 SEE = "see CONTRIBUTING.md, A study"
@@ -24,13 +24,13 @@ class Catalogue(Mapping[str, Study]):
         return read(self._folder / f"{name}.py")
 
     def __contains__(self, name: object) -> bool:
-        return name in files.names(self._folder)
+        return name in loader.names(self._folder)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(files.names(self._folder))
+        return iter(loader.names(self._folder))
 
     def __len__(self) -> int:
-        return len(files.names(self._folder))
+        return len(loader.names(self._folder))
 
     def find(self, text: str) -> Study:
         """A study by its name, or by a path to its file.
@@ -38,7 +38,7 @@ class Catalogue(Mapping[str, Study]):
         Raises:
           UserError: there is none, or its file is not one of a study.
         """
-        return read(files.find(text, self._folder, "study"))
+        return read(loader.find(text, self._folder, "study"))
 
 
 def read(file: Path) -> Study:
@@ -47,7 +47,7 @@ def read(file: Path) -> Study:
     Raises:
       UserError: the file does not run, or a step of writing a study was left out.
     """
-    module = files.load(file)
+    module = loader.load(file)
     study = getattr(module, "STUDY", None)
     if not isinstance(study, Study):
         raise UserError(f"{file}: does not end in STUDY = Study(...); {SEE}, step 3")

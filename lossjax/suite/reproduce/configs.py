@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.config import Sweep, resolve, sweep, unknown
-from lossjax.suite.reproduce import files
+from lossjax.suite.reproduce import loader
 
 FOLDER = ROOT / "configs"
 
@@ -23,7 +23,7 @@ def config(text: str) -> types.ModuleType:
     Raises:
       UserError: there is no such file, or it does not run.
     """
-    return files.load(files.find(text, FOLDER, "config"))
+    return loader.load(loader.find(text, FOLDER, "config"))
 
 
 def sweeps(text: str, size: str) -> Mapping[str, Sweep]:
@@ -43,7 +43,7 @@ def sweeps(text: str, size: str) -> Mapping[str, Sweep]:
         tuning_seeds=whole.tuning_seeds[:1],
         train_steps=min(20, whole.train_steps),
     )
-    name = argument or files.find(path, FOLDER, "config").stem
+    name = argument or loader.find(path, FOLDER, "config").stem
     return {name: small if size == "quick" else whole}
 
 

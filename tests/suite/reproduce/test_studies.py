@@ -20,7 +20,7 @@ from lossjax.suite import data, statistics
 from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.config import Sweep, UserError
 from lossjax.suite.reproduce import __main__ as reproduce
-from lossjax.suite.reproduce import files, finding, folder, rows
+from lossjax.suite.reproduce import finding, folder, loader, rows
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.finding import Published, Tag, Verdict
 from lossjax.suite.reproduce.study import (
@@ -37,7 +37,7 @@ from lossjax.suite.statistics import Arm
 from lossjax.suite.store.results import Result, Run
 
 aa, planted_noise, planted_variance = (
-    files.load(STUDIES[name].file)
+    loader.load(STUDIES[name].file)
     for name in ("aa", "planted_noise", "planted_variance")
 )
 JUDGE = Judge("mse", "lower", 0.01, True)

@@ -6,14 +6,14 @@ import pytest
 from scipy import integrate
 
 from lossjax.suite.cli.commandline import ROOT
-from lossjax.suite.reproduce import files, folder
+from lossjax.suite.reproduce import folder, loader
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.finding import Verdict
 from lossjax.suite.reproduce.study import Record, Trial
 from lossjax.suite.statistics import Arm
 
 cb_warp, matched_scale, vae_pytorch = (
-    files.load(STUDIES[name].file)
+    loader.load(STUDIES[name].file)
     for name in ("cb_warp", "matched_scale", "vae_pytorch")
 )
 SCALES = matched_scale.PLAN
