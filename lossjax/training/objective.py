@@ -15,6 +15,7 @@ from lossjax.losses import LOSSES
 from lossjax.losses.loss import Loss
 from lossjax.losses.one_of import OneOf
 from lossjax.models.autoencoders import Network
+from lossjax.models.contrast import warped
 
 Targets = Callable[[jax.Array], jax.Array]
 
@@ -42,21 +43,6 @@ def drawn(key: jax.Array, code: jax.Array) -> jax.Array:
 def dequantised(key: jax.Array, images: jax.Array) -> jax.Array:
     """(255 y + u) / 256 with u uniform on [0, 1): no pixel is a point mass."""
     return (255 * images + jax.random.uniform(key, images.shape)) / 256
-
-
-def warped(images: jax.Array, gamma: float) -> jax.Array:
-    """f_gamma: more contrast below 0, less above.
-
-    Of Loaiza-Ganem and Cunningham 2019: gamma = -0.5 makes every pixel 0 or 1, 0 leaves
-    it, 0.5 makes all of them 0.5; pixels in [0, 1] stay in there.
-    """
-    if gamma == 0:
-        return images
-    if gamma > 0:
-        return gamma + (1 - 2 * gamma) * images
-    if gamma == -0.5:
-        return (images >= 0.5).astype(images.dtype)
-    return jnp.clip((images + gamma) / (1 + 2 * gamma), 0, 1)
 
 
 def pictured(network: Network, images: jax.Array) -> jax.Array:

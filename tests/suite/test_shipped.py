@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lossjax.suite import shipped
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.errors import UserError
 
 
 @pytest.mark.parametrize(

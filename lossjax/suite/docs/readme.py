@@ -191,7 +191,9 @@ def _pairing() -> str:
     summary = folder.summary_of(STUDIES["surgery"])
     if summary is None:
         raise UserError("study surgery is not published; README.md shows it")
-    return str(STUDIES["surgery"].module.answer(summary["counts"]))
+    answer = STUDIES["surgery"].answer
+    assert answer is not None
+    return answer(summary["counts"])
 
 
 PROOFS = PUBLISHED / "bench" / "ahead.json"  # of launch --check --to

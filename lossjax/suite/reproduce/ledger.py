@@ -8,7 +8,7 @@ from rich.padding import Padding
 from tabulate import tabulate
 
 from lossjax.suite.reproduce.claim import Settled, settle
-from lossjax.suite.reproduce.claims import CLAIMS
+from lossjax.suite.reproduce.questions import CLAIMS
 from lossjax.suite.shipped import PUBLISHED
 
 TITLE = "# The claims ledger"

@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import resource
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -105,8 +106,7 @@ class Maker:
                 "margin": margin["value"],
                 "relative": margin["relative"],
             }
-            back = {path: own for own, path in self._places.items()}
-            found += rows.of_sweep(name, directory, back)
+            found += rows.of_sweep(name, directory, _spelled(planned, described))
         if study.steps:
             place.mkdir(parents=True, exist_ok=True)
             with cost.counted(place / _STEPS):
@@ -176,9 +176,8 @@ class Maker:
 
     def _key(self, study: Study, given: Mapping[str, Dataset]) -> str:
         """What a step's table depends on: its file, its data, the size, NUMERICS."""
-        source = Path(str(study.module.__file__)).read_bytes()
         facts = (
-            hashlib.sha256(source).hexdigest(),
+            hashlib.sha256(study.file.read_bytes()).hexdigest(),
             [[name, d.fingerprint] for name, d in given.items()],
             self._size == Size.QUICK,
             NUMERICS,
@@ -189,6 +188,16 @@ class Maker:
         if name not in self._loaded:
             self._loaded[name] = data.load(self._places.get(name, name))
         return self._loaded[name]
+
+
+def _spelled(planned: Sweep, described: Mapping[str, Any]) -> dict[str, str]:
+    """What was trained, by its canonical name, as the config and the study name it."""
+    trained = described["config"]
+    return {
+        name: own
+        for axis in ("datasets", "models", "losses")
+        for name, own in zip(trained[axis], getattr(planned, axis), strict=True)
+    }
 
 
 def _facts(dataset: Dataset) -> dict[str, Any]:
@@ -204,7 +213,7 @@ class _Cost:
     """What a study took, over every call that made some of its rows.
 
     Minutes are CPU time over the cores at hand: other programs' share, and the time in
-    which this one is stopped, do not count.
+    which this one is stopped, do not count. The peak of memory is the process's.
     """
 
     def __init__(self, place: Path) -> None:
@@ -212,9 +221,6 @@ class _Cost:
         self._spent = {"cpu_s": 0.0, "memory_mb": 0}
         with contextlib.suppress(OSError, ValueError):
             self._spent |= json.loads(self._path.read_text())
-        # Where the peak may not be reset it is that since the process began.
-        with contextlib.suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")
 
     @contextlib.contextmanager
     def counted(self, made: Path) -> Iterator[None]:
@@ -224,12 +230,10 @@ class _Cost:
             yield
         finally:
             if _age(made) != before:
-                lines = Path("/proc/self/status").read_text().splitlines()
-                (peak,) = (line for line in lines if line.startswith("VmHWM:"))
-                self._spent["cpu_s"] += time.process_time() - began
-                self._spent["memory_mb"] = max(
-                    self._spent["memory_mb"], round(int(peak.split()[1]) / 1024)
-                )
+                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB
+                memory_mb = max(self._spent["memory_mb"], round(peak / 1024))
+                cpu_s = self._spent["cpu_s"] + time.process_time() - began
+                self._spent = {"cpu_s": cpu_s, "memory_mb": memory_mb}
                 results.publish(self._path, json.dumps(self._spent) + "\n")
 
     @property

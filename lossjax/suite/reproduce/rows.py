@@ -33,7 +33,7 @@ def of_sweep(
 ) -> Iterator[Row]:
     """Every stored run of one grid's directory, in the order of the grid.
 
-    `names` gives a dataset's name in the study where it lies under another.
+    `names` gives a dataset's, model's or loss's name in the study where it is another.
     """
     description = store.read_sweep(out)
     sweep = Sweep.from_json(description["config"])
@@ -48,11 +48,10 @@ def of_sweep(
 
 
 def renamed(result: Result, names: Mapping[str, str]) -> Result:
-    """The result under the dataset's name in the study: no row holds a path."""
-    dataset = result.run.dataset
-    if dataset not in names:
-        return result
-    values = result.run.to_json() | {"dataset": names[dataset]}
+    """The result under the study's own names: no row holds a path."""
+    values = result.run.to_json()
+    for part in ("dataset", "model", "loss"):
+        values[part] = names.get(values[part], values[part])
     return Result(
         Run(**values),
         result.status,

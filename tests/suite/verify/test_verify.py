@@ -17,10 +17,10 @@ import pytest
 import stored_sweeps
 
 from lossjax.suite import statistics
-from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep
 from lossjax.suite.report.build import build
+from lossjax.suite.shipped import ROOT
 from lossjax.suite.store import results as store
 from lossjax.suite.store.results import Result
 from lossjax.suite.verify import __main__ as verify
