@@ -11,7 +11,7 @@ from lossjax.models.autoencoders import Shape, build
 from lossjax.models.corruption import CORRUPTIONS
 from lossjax.suite.config import Sweep, UserError
 from lossjax.suite.sweep.setup import checked, notes
-from lossjax.training.objective import objective, probe_key, seen
+from lossjax.training.objective import network_input, objective, probe_key
 from lossjax.training.replicas import Layout, as_intensity, make_mesh
 from lossjax.training.scoring import Scorer
 
@@ -70,7 +70,7 @@ def test_scores_are_of_noisy_input_against_the_clean_image() -> None:
     for block in (0, 3):
         scores, _ = scorer.scores(weights, np.array([True]), loss, images_u8, block)
         images = as_intensity(images_u8)
-        given = seen(net, probe_key(block), images)
+        given = network_input(net, probe_key(block), images)
         image = loss.read_out(net.apply(params, given).raw)
         direct = METRICS["mse"].fn(image, images)
         np.testing.assert_allclose(scores["mse"][0], direct, rtol=1e-5)
