@@ -29,7 +29,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lossjax.models.contrast import warped
+from lossjax.models.contrast import warp
 from lossjax.suite.report import style
 from lossjax.suite.report.style import COLOURS, INK
 from lossjax.suite.reproduce.finding import (
@@ -260,7 +260,7 @@ def _draw(record: Record) -> Drawing:
     x = np.linspace(0, 1, 401)
     for place, gamma in enumerate(GAMMAS):
         dash = "-" if place < len(shades) else "--"
-        d.plot(x, warped(x, gamma), dash, color=shades[place % 7], label=f"{gamma:g}")
+        d.plot(x, warp(x, gamma), dash, color=shades[place % 7], label=f"{gamma:g}")
     d.legend(title="γ", loc="center left", bbox_to_anchor=(1, 0.5), fontsize=7.5)
     _name(d, "(d) warp of contrast", "x", "f_γ(x)")
     for axes in (a, b, c, d):

@@ -51,7 +51,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lossjax.models.contrast import warped
+from lossjax.models.contrast import warp
 from lossjax.suite.report.style import COLOURS
 from lossjax.suite.reproduce.configs import config
 from lossjax.suite.reproduce.finding import Finding, Published, Tag, compared, told
@@ -382,7 +382,7 @@ def _warps(axes: Axes, gammas: Sequence[float]) -> None:
     for place, gamma in enumerate(sorted(gammas)):
         dash = "-" if place < len(COLOURS) else "--"
         colour = COLOURS[place % len(COLOURS)]
-        axes.plot(x, warped(x, gamma), dash, color=colour, label=f"{gamma:g}")
+        axes.plot(x, warp(x, gamma), dash, color=colour, label=f"{gamma:g}")
     axes.legend(title="γ", loc="center left", bbox_to_anchor=(1, 0.5), fontsize=7.5)
     axes.set_title("(d) warp of contrast")
     axes.set_xlabel("x")

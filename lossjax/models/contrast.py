@@ -3,7 +3,7 @@
 from typing import Any
 
 
-def warped(images: Any, gamma: float) -> Any:
+def warp(images: Any, gamma: float) -> Any:
     """f_gamma: more contrast below 0, less above.
 
     Of Loaiza-Ganem and Cunningham 2019: gamma = -0.5 makes every pixel 0 or 1, 0 leaves

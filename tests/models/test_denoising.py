@@ -12,7 +12,7 @@ from lossjax.models.corruption import CORRUPTIONS
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep
 from lossjax.suite.sweep.validation import notes, validate
-from lossjax.training.objective import objective, probe_key, seen
+from lossjax.training.objective import network_input, objective, probe_key
 from lossjax.training.replicas import Layout, as_intensity, make_mesh
 from lossjax.training.scoring import Scorer
 
@@ -71,7 +71,7 @@ def test_scores_are_of_noisy_input_against_the_clean_image() -> None:
     for block in (0, 3):
         scores, _ = scorer.scores(weights, np.array([True]), loss, images_u8, block)
         images = as_intensity(images_u8)
-        given = seen(net, probe_key(block), images)
+        given = network_input(net, probe_key(block), images)
         image = loss.read_out(net.apply(params, given).raw)
         direct = METRICS["mse"].fn(image, images)
         np.testing.assert_allclose(scores["mse"][0], direct, rtol=1e-5)

@@ -103,7 +103,7 @@ def devices_of(topology: str) -> list[Any]:
 def _compiled(made: Program, arguments: Any) -> dict[str, Any]:
     """What the compiler says of the very program that a sweep would train with."""
     try:
-        compiled = made.compile(*arguments)
+        compiled = made.compile(*arguments).compiled
     except jax.errors.JaxRuntimeError as error:
         return {"failed": " ".join(str(error).split())[:300]}
     except MemoryError as error:

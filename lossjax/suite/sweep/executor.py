@@ -33,7 +33,7 @@ from lossjax.suite.sweep.programs import network_of, settings_of
 from lossjax.suite.sweep.resident import Resident
 from lossjax.suite.sweep.source import source_hash
 from lossjax.training.diagnoser import Diagnoser
-from lossjax.training.program import Program
+from lossjax.training.program import Program, Trainer
 from lossjax.training.replicas import Layout, Replica, make_mesh, put, stack
 from lossjax.training.scoring import Scorer
 from lossjax.training.settings import Settings
@@ -90,7 +90,8 @@ class Executor:
         self._diagnosers: dict[
             tuple[autoencoders.Network, Noise | None], Diagnoser
         ] = {}
-        self._programs: dict[_Kind, Future[Program]] = {}
+        self._programs: dict[_Kind, Future[Trainer]] = {}
+        self._paces: dict[_Kind, int] = {}
         self._rehearsals: dict[_Kind, list[Future[None]]] = {}
         self._variational: dict[_Kind, VariationalScorer] = {}
         self._compilers = ThreadPoolExecutor(2, thread_name_prefix="compile")
@@ -118,12 +119,8 @@ class Executor:
         program = Program(network, self._settings(family), self.layout, self._mesh)
         run = Run(family.dataset, family.model, family.loss, 1e-3, 0, "tune", {})
         replicas = stack([self._replica(run, data)], self.layout)
-
-        def compiled() -> Program:
-            program.compile(replicas, data.train, data.validation)
-            return program
-
-        self._programs[kind] = self._compilers.submit(compiled)
+        shapes = replicas, data.train, data.validation
+        self._programs[kind] = self._compilers.submit(program.compile, *shapes)
         resting = replicas._replace(active=np.zeros_like(replicas.active))
         self._rehearsals[kind] = [
             self._compilers.submit(self._rehearse, family, program, resting, final)
@@ -161,15 +158,17 @@ class Executor:
         began = time.monotonic()
         family = family_of(runs[0])
         kind = self._kind(family)
-        program = self._programs[kind].result()
+        trainer = self._programs[kind].result()
         self._rehearsed(kind, False, tick)
         data = self._data(family)
         _, scorer = self._network(family)
         replicas = stack([self._replica(run, data) for run in runs], self.layout)
-        chunk = Chunk(program, replicas, runs, self._saved, self._mesh)
+        pace = self._paces.get(kind, 1)
+        chunk = Chunk(trainer, replicas, runs, self._saved, self._mesh, pace)
         final = any(run.stage == "final" for run in runs)
         try:
             chunk.train(data.train, data.validation, self._looks(), tick)
+            self._paces[kind] = chunk.pace
             if final:
                 self._rehearsed(kind, final, tick)
             scored = data.scores(

@@ -72,7 +72,7 @@ def notes(sweep: Sweep) -> Iterator[str]:
         if latent is None or latent.dequantise:
             continue
         for loss in sweep.losses:
-            if objective.unbounded(lossjax.resolve(loss).family):
+            if objective.is_unbounded(lossjax.resolve(loss).family):
                 yield (
                     f"{model} / {loss}: trains on dequantised pixels, (255 y + u)/256 "
                     f"with u uniform, because its density is infinite at exactly 0 or 1"

@@ -5,7 +5,6 @@ import math
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from absl import flags
@@ -40,11 +39,7 @@ def exported(sweep: Sweep, alike: list[Planned]) -> str:
         start = losses[0].start(np.full(alike[0].outline.image[2], 0.5))
         chosen = OneOf.of(losses[0], losses)
         batched = stack([Replica(0, 1e-3, chosen, start, True)], LAYOUT)
-    state = jax.eval_shape(program.init, batched)
-    step, flag = (jax.ShapeDtypeStruct((), kind) for kind in (jnp.int32, jnp.bool_))
-    return jax.export.export(program._advance, platforms=["cuda"])(
-        batched, state, train, blocks, step, step, step, flag
-    ).mlir_module()
+    return program.export(batched, train, blocks, "cuda")
 
 
 def groups(sweep: Sweep) -> list[list[Planned]]:

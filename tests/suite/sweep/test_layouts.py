@@ -94,7 +94,7 @@ def compiled_bytes(planned: Planned, replicas: int) -> int:
     layout = Layout(1, replicas, "vmap")
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("replica",))
     program, arguments = planned.made(SWEEP, layout, mesh)
-    memory = program.compile(*arguments).memory_analysis()
+    memory = program.compile(*arguments).compiled.memory_analysis()
     return (
         memory.argument_size_in_bytes
         + memory.output_size_in_bytes
