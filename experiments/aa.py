@@ -1,6 +1,6 @@
-"""One loss against itself: how often does the comparison see what is not there?
+"""One loss against itself: how often is a difference seen?
 
-Question: of 200 comparisons of a loss with itself, how many show a difference?
+Source: the 99 % binomial limit of a test at 5 %.
 
 Protocol: bce on 8x8 images with Bernoulli noise, in four arms that differ in their
 seeds only. Each arm goes the whole way alone, its own tuning seeds choosing its rate
@@ -30,23 +30,22 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from lossjax.suite import statistics
-from lossjax.suite.config import Sweep
 from lossjax.suite.report.style import COLOURS, INK, PAPER
+from lossjax.suite.reproduce.configs import config
 from lossjax.suite.reproduce.finding import Finding
 from lossjax.suite.reproduce.study import (
+    Conclusion,
     Drawing,
-    Evidence,
     Judge,
-    Outcome,
+    Record,
     Study,
     Trial,
     Trials,
 )
 from lossjax.suite.statistics import Arm
 
-TRIALS, QUICK = 200, 4
-BLOCKS = 4
-TWINS, FIRST = "twins", "block 0"
+PLAN = config("aa")
+FIRST = "block 0"
 CARELESS = "one-sided, no Holm"
 MUTANTS: Mapping[str, dict[str, bool]] = types.MappingProxyType(
     {
@@ -55,60 +54,13 @@ MUTANTS: Mapping[str, dict[str, bool]] = types.MappingProxyType(
         CARELESS: {"one_sided": True, "holm": False},
     }
 )
-RATES: Mapping[str, tuple[float, ...]] = types.MappingProxyType(
-    {
-        "one rate": (3e-2,),
-        "factor 3": (1e-2, 3e-2, 1e-1),
-        "factor 10": (1e-3, 1e-2, 1e-1),
-    }
-)
-
-_FIXED: dict = {
-    "models": ("linear_ae",),
-    "train_steps": 100,
-    "batch_size": 64,
-    "latent_dim": 4,
-    "curve_points": 1,
-    "primary_metric": "mse",
-}
 
 
-def grids(quick: bool) -> dict[str, Sweep]:
-    """One sweep for each grid of rates and block of seeds, then that of the twins."""
-    trials = QUICK if quick else TRIALS
-    found = {}
-    for place, (name, rates) in enumerate(RATES.items()):
-        datasets = tuple(
-            f"linear_decoder(latents=4, logit_sd=4.0, count=900, "
-            f"noise='bernoulli', seed={1000 * (1 + place) + trial})"
-            for trial in range(trials)
-        )
-        for block in range(BLOCKS):
-            found[f"{name}, block {block}"] = Sweep(
-                datasets=datasets,
-                losses=("bce",),
-                learning_rates=rates,
-                tuning_seeds=(1000 + 2 * block, 1001 + 2 * block),
-                seeds=tuple(range(10 * block, 10 * block + 10)),
-                **_FIXED,
-            )
-    found[TWINS] = Sweep(
-        datasets=tuple(
-            f"linear_decoder(latents=4, logit_sd=4.0, count=900, seed={trial})"
-            for trial in range(trials // 10 or 1)
-        ),
-        losses=("mse", "huber(delta=1)", "huber(delta=2)"),
-        learning_rates=RATES["factor 3"],
-        **_FIXED,
-    )
-    return found
-
-
-def conclude(evidence: Evidence) -> Outcome:
+def conclude(record: Record) -> Conclusion:
     """False differences under every grid of rates, by the harness and by mutants."""
-    trials, judge = evidence.trials, evidence.judge
+    trials, judge = record.trials, record.judge
     assert judge is not None
-    arms = {name: _arms(trials, name) for name in RATES}
+    arms = {name: _arms(trials, name) for name in PLAN.RATES}
     counts: dict[str, Any] = {}
     findings: list[Finding] = []
     lines: list[dict[str, Any]] = []
@@ -121,7 +73,7 @@ def conclude(evidence: Evidence) -> Outcome:
         left = sum(FIRST not in found for found in best)
         differ = _rates_differ(trials, name)
         apart = sum(differ)
-        lost = [len(found) < BLOCKS for found in best]
+        lost = [len(found) < PLAN.BLOCKS for found in best]
         some = sum(lost)
         both = sum(a and b for a, b in zip(lost, differ, strict=True))
         unadjusted = [against_best(judge, a) for a in sweeps]
@@ -143,13 +95,13 @@ def conclude(evidence: Evidence) -> Outcome:
         findings += [
             Finding(f"{name}: two arms differ", wanted, str(pair), pair <= limit),
             Finding(
-                f"{name}: a given arm of {BLOCKS} is left out of the best set",
+                f"{name}: a given arm of {PLAN.BLOCKS} is left out of the best set",
                 wanted,
                 str(left),
                 left <= limit,
             ),
             Finding(
-                f"{name}: some arm of {BLOCKS} is left out",
+                f"{name}: some arm of {PLAN.BLOCKS} is left out",
                 "nothing: a best set does not promise it",
                 str(some),
                 True,
@@ -160,20 +112,20 @@ def conclude(evidence: Evidence) -> Outcome:
         ]
         lines.append(
             {
-                "rates": f"{name} ({', '.join(f'{r:g}' for r in RATES[name])})",
+                "rates": f"{name} ({', '.join(f'{r:g}' for r in PLAN.RATES[name])})",
                 "comparisons": n,
                 "two arms differ": pair,
-                f"given arm of {BLOCKS} left out": left,
-                f"some arm of {BLOCKS} left out": some,
+                f"given arm of {PLAN.BLOCKS} left out": left,
+                f"some arm of {PLAN.BLOCKS} left out": some,
                 "(rates differ)": f"{both} of {apart}",
                 "limit": limit,
                 **mutants,
             }
         )
-    every = sum(counts[name]["comparisons"] for name in RATES)
+    every = sum(counts[name]["comparisons"] for name in PLAN.RATES)
     limit = int(stats.binom.ppf(0.99, every, statistics.LEVEL))
-    left = sum(counts[name]["left_out"] for name in RATES)
-    careless_left = sum(counts[name]["mutants"][CARELESS] for name in RATES)
+    left = sum(counts[name]["left_out"] for name in PLAN.RATES)
+    careless_left = sum(counts[name]["mutants"][CARELESS] for name in PLAN.RATES)
     findings += [
         Finding(
             "all rates together: a given arm is left out",
@@ -195,13 +147,13 @@ def conclude(evidence: Evidence) -> Outcome:
     }
     together = {
         "(rates differ)": " of ".join(
-            str(sum(counts[name][key] for name in RATES))
+            str(sum(counts[name][key] for name in PLAN.RATES))
             for key in ("some_left_out_where_rates_differ", "rates_differ")
         )
     }
     lines.append({"rates": "all", "limit": limit, **summed, **together})
-    twins = _twins(trials[TWINS], judge)
-    counts[TWINS] = twins
+    twins = _twins(trials[PLAN.TWINS], judge)
+    counts[PLAN.TWINS] = twins
     n = twins["trials"]
     findings += [
         Finding(
@@ -217,12 +169,14 @@ def conclude(evidence: Evidence) -> Outcome:
             twins["largest"] <= 1e-3,
         ),
     ]
-    return Outcome(findings, pd.DataFrame(lines, dtype=object), [_draw(counts)], counts)
+    return Conclusion(
+        findings, pd.DataFrame(lines, dtype=object), [_draw(counts)], counts
+    )
 
 
 def _arms(trials: Trials, name: str) -> list[dict[str, Arm]]:
     """For each dataset the arms of all blocks; each block is one loss's."""
-    blocks = [trials[f"{name}, block {block}"] for block in range(BLOCKS)]
+    blocks = [trials[f"{name}, block {block}"] for block in range(PLAN.BLOCKS)]
     return [
         {f"block {k}": trial.arms["bce"] for k, trial in enumerate(same)}
         for same in zip(*blocks, strict=True)
@@ -231,7 +185,7 @@ def _arms(trials: Trials, name: str) -> list[dict[str, Arm]]:
 
 def _rates_differ(trials: Trials, name: str) -> list[bool]:
     """For each dataset whether tuning gave the arms different rates."""
-    blocks = [trials[f"{name}, block {block}"] for block in range(BLOCKS)]
+    blocks = [trials[f"{name}, block {block}"] for block in range(PLAN.BLOCKS)]
     return [
         len({t.rates["bce"] for t in same}) > 1 for same in zip(*blocks, strict=True)
     ]
@@ -282,7 +236,7 @@ def _draw(counts: Mapping[str, Any]) -> Drawing:
     figure = Figure(figsize=(6.4, 3.2))
     axes = figure.add_axes((0.09, 0.24, 0.89, 0.72))
     told = []
-    for place, name in enumerate(RATES):
+    for place, name in enumerate(PLAN.RATES):
         found = counts[name]
         values = [found["left_out"], *found["mutants"].values()]
         shares = [100 * value / found["comparisons"] for value in values]
@@ -301,7 +255,7 @@ def _draw(counts: Mapping[str, Any]) -> Drawing:
             told.append(f"{name}, {bar}: {share:.3g} %")
         limit = 100 * found["limit"] / found["comparisons"]
         axes.plot([place - 0.42, place + 0.42], [limit] * 2, color=INK, linestyle="--")
-    axes.set_xticks(range(len(RATES)), [f"rates: {name}" for name in RATES])
+    axes.set_xticks(range(len(PLAN.RATES)), [f"rates: {name}" for name in PLAN.RATES])
     axes.set_ylabel("a given arm of four left out (%)")
     axes.grid(axis="x", visible=False)
     figure.legend(loc="lower center", ncols=4)
@@ -313,9 +267,6 @@ def _draw(counts: Mapping[str, Any]) -> Drawing:
 
 
 STUDY = Study(
-    "aa",
-    "one loss against itself: how often is a difference seen?",
-    "99 % binomial limit of a 5 % test",
     conclude,
-    grids,
+    config="aa",
 )

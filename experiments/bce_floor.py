@@ -1,8 +1,8 @@
-"""Binary cross-entropy is not 0 at a perfect prediction, and is least there.
+"""BCE is not 0 at a perfect prediction: what is it, and is it least?
 
-Question: BCE(y, p) = -y log p - (1 - y) log(1 - p) is not 0 at p = y for a grey pixel
-0 < y < 1. Is it still least there, how large is what is left, and what does that make
-of the losses that people report?
+BCE(y, p) = -y log p - (1 - y) log(1 - p) is not 0 at p = y for a grey pixel 0 < y < 1.
+How large is what is left there, and what does that make of the losses that people
+report?
 
 Source: the question that started this project. The two worked examples: "loss of a
 perfect prediction is 0.58", datascience.stackexchange.com question 97200, and the
@@ -40,7 +40,8 @@ from lossjax.suite.reproduce.finding import (
     compared,
     told,
 )
-from lossjax.suite.reproduce.study import Drawing, Evidence, Outcome, Study, Task
+from lossjax.suite.reproduce.floors import floors
+from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study, Task
 
 MINIMA = tuple(round(0.05 * k, 2) for k in range(21))
 DRAWN = (0.0, 0.1, 0.2, 0.35, 0.5)
@@ -138,49 +139,6 @@ def examples(task: Task) -> pd.DataFrame:
     return pd.DataFrame({"example": list(values), "bce": list(values.values())})
 
 
-def floors(task: Task) -> pd.DataFrame:
-    """The floor of every split of the data at hand, computed and counted."""
-    import jax
-    import jax.numpy as jnp
-
-    from lossjax import LOSSES
-
-    floor = jax.jit(LOSSES["bce"].floor)
-
-    def mean_floor(images_u8: np.ndarray) -> float:
-        return float(jnp.mean(floor(jnp.asarray(images_u8, jnp.float64) / 255)))
-
-    lines = []
-    with jax.enable_x64(True):
-        for name, dataset in task.data.items():
-            for split, content in dataset.splits.items():
-                images = np.asarray(content.images)
-                size = 500
-                parts = [images[i : i + size] for i in range(0, len(images), size)]
-                total = math.fsum(mean_floor(part) * len(part) for part in parts)
-                counts = np.bincount(images.ravel(), minlength=256)
-                lines.append(
-                    {
-                        "dataset": name,
-                        "split": split,
-                        "images": len(images),
-                        "pixels": int(np.prod(dataset.image_shape)),
-                        "floor": total / len(images),
-                        "counted": _counted(counts),
-                        "black": counts[0] / counts.sum(),
-                        "white": counts[255] / counts.sum(),
-                    }
-                )
-    return pd.DataFrame(lines)
-
-
-def _counted(counts: np.ndarray) -> float:
-    """Mean entropy of pixels with so many of each of the 256 levels."""
-    y = np.arange(1, 255) / 255
-    entropy = -y * np.log(y) - (1 - y) * np.log1p(-y)
-    return float(np.sum(counts[1:255] * entropy) / counts.sum())
-
-
 STEPS = {
     "curves": curves,
     "minima": minima,
@@ -190,10 +148,10 @@ STEPS = {
 }
 
 
-def conclude(evidence: Evidence) -> Outcome:
+def conclude(record: Record) -> Conclusion:
     """Where the minimum is, what is left there, and what that is for whole datasets."""
-    least, data = evidence.tables["minima"], evidence.tables["floors"]
-    value = evidence.tables["examples"].set_index("example")["bce"]
+    least, data = record.tables["minima"], record.tables["floors"]
+    value = record.tables["examples"].set_index("example")["bce"]
     away = float((least["p"] - least["y"]).abs().max())
     above = float((least["least"] - least["floor"]).abs().max())
     apart = float((data["floor"] - data["counted"]).abs().max())
@@ -201,7 +159,7 @@ def conclude(evidence: Evidence) -> Outcome:
     findings = [
         agrees("least at p = y, for 21 grey levels: largest distance", away, 1e-6),
         agrees("least value is H(y): largest distance", above, 1e-6, "nats"),
-        *_minimisers(evidence.tables["minimisers"].set_index("loss")),
+        *_minimisers(record.tables["minimisers"].set_index("loss")),
         compared(
             "a perfect prediction of (.5, .3, .5, .9)",
             Published(0.5805602, SE, Tag.SEEN),
@@ -260,10 +218,10 @@ def conclude(evidence: Evidence) -> Outcome:
     for name in dict.fromkeys(data["dataset"]):
         line = data[(data["dataset"] == name) & (data["split"] == "test")].iloc[0]
         findings.append(told(f"floor of {name}, nats a pixel", line["floor"], digits=5))
-    return Outcome(
+    return Conclusion(
         findings,
         _table(data),
-        [_draw_curves(evidence), _draw_floors(data)],
+        [_draw_curves(record), _draw_floors(data)],
         {"floors": data.drop(columns="counted").round(9).to_dict("records")},
     )
 
@@ -322,9 +280,9 @@ def _table(data: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, dtype=object)
 
 
-def _draw_curves(evidence: Evidence) -> Drawing:
+def _draw_curves(record: Record) -> Drawing:
     """BCE against p with its floors, and the same with the floor taken away."""
-    table = evidence.tables["curves"]
+    table = record.tables["curves"]
     figure = Figure(figsize=(6.8, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     marks = style.marks(tuple(f"y = {y:g}" for y in DRAWN))
@@ -388,9 +346,6 @@ def _draw_floors(data: pd.DataFrame) -> Drawing:
 
 
 STUDY = Study(
-    "bce_floor",
-    "BCE is not 0 at a perfect prediction: what is it, and is it least?",
-    "datascience.stackexchange 97200; floors of datasets",
     conclude,
     steps=STEPS,
     needs=("digits", "patches"),

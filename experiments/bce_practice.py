@@ -1,7 +1,7 @@
-"""Negative losses, NaN and tanh outputs: what breaks binary cross-entropy in practice.
+"""Negative losses, NaN, tanh outputs: what breaks BCE in practice?
 
-Question: "my loss is negative", "my loss is NaN", "my images are in [-1, 1] and my
-network ends in tanh": which of these is an error, and of whom?
+"My loss is negative", "my loss is NaN", "my images are in [-1, 1] and my network ends
+in tanh": each is either an error or not, and of the loss, its code or its user.
 
 Source: Lasagne/Recipes issue 54 (down to -5.3e6), keras issues 2841 (-10 to -49), 377
 and 4744 (NaN; a clip that hid a missing sigmoid for days), and the questions about tanh
@@ -30,7 +30,7 @@ from lossjax.suite.reproduce.finding import (
     compared,
     told,
 )
-from lossjax.suite.reproduce.study import Drawing, Evidence, Outcome, Study, Task
+from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study, Task
 
 BITS = "24 bits of a float32"
 TARGETS = (-1.0, 0.0, 0.5, 1.0, 1.2)
@@ -133,13 +133,13 @@ STEPS = {
 }
 
 
-def conclude(evidence: Evidence) -> Outcome:
+def conclude(record: Record) -> Conclusion:
     """Where it is unbounded, where it is stuck, and what fits a tanh."""
-    table = evidence.tables["outside"]
+    table = record.tables["outside"]
     far = table.set_index(["y", "z"])
-    wrong = evidence.tables["saturated"].set_index("form")
-    cap = evidence.tables["low_side"].set_index("side")["cap"]
-    same = evidence.tables["tanh"]
+    wrong = record.tables["saturated"].set_index("form")
+    cap = record.tables["low_side"].set_index("side")["cap"]
+    same = record.tables["tanh"]
     apart = float((same["bce"] - same["matching"] - math.log(2)).abs().max())
     inside = table[(table["y"] >= 0) & (table["y"] <= 1)]["value"]
     plain, clipped, logits = (wrong.loc[f] for f in ("plain", "clipped", "logits"))
@@ -194,16 +194,16 @@ def conclude(evidence: Evidence) -> Outcome:
             line[words] = f"{at['value']:.3f}, gradient {at['gradient']:.3f}"
         lines.append(line)
     counts = {"infinite_from": first, "stuck_from": stuck}
-    return Outcome(
-        findings, pd.DataFrame(lines, dtype=object), [_draw(evidence)], counts
+    return Conclusion(
+        findings, pd.DataFrame(lines, dtype=object), [_draw(record)], counts
     )
 
 
-def _draw(evidence: Evidence) -> Drawing:
+def _draw(record: Record) -> Drawing:
     """Left: targets out of range; right: forms on the wrong side."""
     figure = Figure(figsize=(7.2, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2)
-    table = evidence.tables["outside"]
+    table = record.tables["outside"]
     marks = style.marks(tuple(f"{y:g}" for y in TARGETS))
     for y, (label, mark) in zip(TARGETS, marks.items(), strict=True):
         line = table[table["y"] == y]
@@ -216,7 +216,7 @@ def _draw(evidence: Evidence) -> Drawing:
     left.set_ylabel("BCE (nats)")
     left.set_title("targets in and out of [0, 1]")
     left.legend(ncols=2, loc="lower center", fontsize=7.5)
-    wrong = evidence.tables["saturated"]
+    wrong = record.tables["saturated"]
     for form, mark in style.marks(tuple(FORMS)).items():
         line = wrong[wrong["form"] == form]
         fine = line[np.isfinite(line["value"])]
@@ -242,9 +242,6 @@ def _draw(evidence: Evidence) -> Drawing:
 
 
 STUDY = Study(
-    "bce_practice",
-    "negative losses, NaN, tanh outputs: what breaks BCE in practice?",
-    "issues of Lasagne and Keras; the bits of a float32",
     conclude,
     steps=STEPS,
 )

@@ -1,8 +1,8 @@
-"""The continuous Bernoulli law: normaliser, densities, mean, and the warp of contrast.
+"""The continuous Bernoulli law: which normaliser, densities, mean, warps?
 
-Question: BCE is the log-likelihood of a law on {0, 1}. The law on [0, 1] that has the
-same form, p(x) = C(lambda) lambda^x (1 - lambda)^(1 - x), needs a normaliser C that BCE
-leaves out. What does it look like, and what mean does lambda stand for?
+BCE is the log-likelihood of a law on {0, 1}. The law on [0, 1] that has the same form,
+p(x) = C(lambda) lambda^x (1 - lambda)^(1 - x), needs a normaliser C that BCE leaves
+out, and lambda is not its mean.
 
 Source: Loaiza-Ganem and Cunningham, The continuous Bernoulli: fixing a pervasive error
 in variational autoencoders, NeurIPS 32, 2019 (figure 1 and the poster, panels a to d).
@@ -29,6 +29,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lossjax.models.contrast import warp
 from lossjax.suite.report import style
 from lossjax.suite.report.style import COLOURS, INK
 from lossjax.suite.reproduce.finding import (
@@ -39,7 +40,7 @@ from lossjax.suite.reproduce.finding import (
     compared,
     told,
 )
-from lossjax.suite.reproduce.study import Drawing, Evidence, Outcome, Study, Task
+from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study, Task
 
 PAPER = "Loaiza-Ganem and Cunningham 2019"
 DIGITS = "30-digit arithmetic of the formula"
@@ -155,20 +156,11 @@ def _logit_of_mean(probe: Any, y: float) -> float:
 STEPS = {"law": law, "densities": densities, "integrals": integrals, "fits": fits}
 
 
-def warp(x: np.ndarray, gamma: float) -> np.ndarray:
-    """f_gamma of the source: more contrast below 0, less above."""
-    if gamma == -0.5:
-        return (x >= 0.5).astype(float)
-    if gamma < 0:
-        return np.clip((x + gamma) / (1 + 2 * gamma), 0, 1)
-    return gamma + (1 - 2 * gamma) * x
-
-
-def conclude(evidence: Evidence) -> Outcome:
+def conclude(record: Record) -> Conclusion:
     """Every value of the table beside ours."""
-    of = evidence.tables["law"].set_index("lambda")
-    fit = evidence.tables["fits"].set_index("y")
-    area = evidence.tables["integrals"]
+    of = record.tables["law"].set_index("lambda")
+    fit = record.tables["fits"].set_index("y")
+    area = record.tables["integrals"]
     worst = float((area["integral"] - 1).abs().max())
     findings = []
     for lam, log_c, mean in LAW:
@@ -238,19 +230,19 @@ def conclude(evidence: Evidence) -> Outcome:
         dtype=object,
     )
     counts = {"worst_integral": float(f"{worst:.3g}")}
-    return Outcome(findings, table, [_draw(evidence)], counts)
+    return Conclusion(findings, table, [_draw(record)], counts)
 
 
-def _draw(evidence: Evidence) -> Drawing:
+def _draw(record: Record) -> Drawing:
     """Panels a to d, as the source has them."""
     figure = Figure(figsize=(7.2, 6.0), layout="constrained")
     (a, b), (c, d) = figure.subplots(2, 2)
-    of = evidence.tables["law"]
+    of = record.tables["law"]
     a.plot(of["lambda"], of["log_c"], color=COLOURS[0])
     a.set_ylim(math.log(2), 2.5)
     _name(a, "(a) normaliser", "λ", "log C(λ)")
     shades = style.COLOURS
-    lines = evidence.tables["densities"]
+    lines = record.tables["densities"]
     for place, lam in enumerate(LAMBDAS):
         line = lines[np.isclose(lines["lambda"], lam)]
         dash = "-" if place < len(shades) else "--"
@@ -289,9 +281,6 @@ def _name(axes: Axes, title: str, x: str, y: str) -> None:
 
 
 STUDY = Study(
-    "cb_panels",
-    "the continuous Bernoulli law: normaliser, densities, mean, warps",
-    "Loaiza-Ganem and Cunningham 2019, figure 1",
     conclude,
     steps=STEPS,
 )

@@ -1,7 +1,7 @@
-"""Gradient against logit, for every loss: which ones stop learning when most wrong?
+"""Gradient against logit for every loss: which ones saturate?
 
-Question: how does dL/dz of a pixel depend on its raw output z, and how fast does it
-vanish where the answer is wrong (target 0, z large)?
+How fast dL/dz of a pixel vanishes where the answer is wrong (target 0, raw output z
+large) says which loss stops learning when it is most wrong.
 
 Source: Goodfellow, Bengio and Courville, Deep Learning (2016), section 6.2.2.2: the
 log of the likelihood "undoes the exp of the sigmoid", so its gradient saturates only
@@ -27,7 +27,7 @@ from scipy.special import expit
 
 from lossjax.suite.report import style
 from lossjax.suite.reproduce.finding import Finding, told
-from lossjax.suite.reproduce.study import Drawing, Evidence, Outcome, Study, Task
+from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study, Task
 
 TARGETS = (0.0, 0.2, 1.0)
 LOGITS = np.linspace(-8, 8, 65)
@@ -73,9 +73,9 @@ def curves(task: Task) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["loss", "target", "z", "slope"])
 
 
-def conclude(evidence: Evidence) -> Outcome:
+def conclude(record: Record) -> Conclusion:
     """Every gradient against algebra, every exponent of decay."""
-    table = evidence.tables["curves"]
+    table = record.tables["curves"]
     findings: list[Finding] = []
     lines = []
     exponents: dict[str, float] = {}
@@ -122,7 +122,7 @@ def conclude(evidence: Evidence) -> Outcome:
         )
     kept = {k: round(v, 6) for k, v in exponents.items() if np.isfinite(v)}
     drawing = _draw(table, kept)
-    return Outcome(findings, pd.DataFrame(lines), [drawing], {"exponents": kept})
+    return Conclusion(findings, pd.DataFrame(lines), [drawing], {"exponents": kept})
 
 
 def _draw(table: pd.DataFrame, exponents: Mapping[str, float]) -> Drawing:
@@ -164,9 +164,6 @@ def _draw(table: pd.DataFrame, exponents: Mapping[str, float]) -> Drawing:
 
 
 STUDY = Study(
-    "gradients",
-    "gradient against logit for every loss: which ones saturate?",
-    "Goodfellow, Bengio and Courville 2016, section 6.2.2.2",
     conclude,
     steps={"curves": curves},
 )

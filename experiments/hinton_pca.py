@@ -1,7 +1,7 @@
-"""PCA, its logistic cousin and a deep autoencoder, by squared error.
+"""PCA, logistic PCA, deep autoencoder: what does the output gain?
 
-Question: with a code of 30 numbers, what does a sigmoid with cross-entropy gain over
-PCA in *squared* error, which PCA itself minimises?
+PCA minimises squared error. A sigmoid with cross-entropy and a code of 30 numbers does
+not, and is judged by it all the same.
 
 Source: Hinton and Salakhutdinov, Reducing the dimensionality of data with neural
 networks, Science 313, 2006, figure 2B: average squared error per image of MNIST 3.00
@@ -25,16 +25,14 @@ Their logistic PCA may fit the code of each test image by search; ours is comput
 the encoder.
 """
 
-import dataclasses
 import math
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lossjax.suite.config import Sweep
 from lossjax.suite.report.style import COLOURS
+from lossjax.suite.reproduce.configs import config
 from lossjax.suite.reproduce.finding import (
     Published,
     Tag,
@@ -43,11 +41,11 @@ from lossjax.suite.reproduce.finding import (
     shown,
     told,
 )
-from lossjax.suite.reproduce.study import Drawing, Evidence, Outcome, Study, Task
+from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study, Task
 from lossjax.suite.statistics import Interval
 
 SOURCE = "Hinton and Salakhutdinov 2006, figure 2B"
-CODE = 30
+PLAN = config("hinton_pca")
 PIXELS = 784
 SHOWN = (  # row, grid, loss, published, the most that is accepted
     ("deep autoencoder, sigmoid + bce", "deep", "bce", 3.00, 5.0),
@@ -81,38 +79,10 @@ def components(task: Task) -> pd.DataFrame:
 STEPS = {"components": components}
 
 
-def grids(quick: bool) -> dict[str, Sweep]:
-    """The linear bottlenecks, and the deep autoencoder."""
-    linear = Sweep(
-        datasets=("mnist",),
-        models=("linear_ae",),
-        losses=("bce", "mse", "mse_linear"),
-        latent_dim=CODE,
-        batch_size=256,
-        train_steps=3000,
-        learning_rates=(3e-3, 1e-2),
-        tuning_seeds=(1000,),
-        seeds=(0, 1),
-        primary_metric="mse",
-    )
-    deep = dataclasses.replace(
-        linear,
-        models=("mlp_ae",),
-        hidden=(1000, 500, 250),
-        losses=("bce",),
-        batch_size=128,
-        train_steps=4500,
-        learning_rates=(1e-3,),
-    )
-    both = {"linear": linear, "deep": deep}
-    small: dict[str, Any] = {"train_steps": 20, "batch_size": 64} if quick else {}
-    return {name: dataclasses.replace(s, **small) for name, s in both.items()}
-
-
-def conclude(evidence: Evidence) -> Outcome:
+def conclude(record: Record) -> Conclusion:
     """Every row's squared error per image beside the published one."""
-    exact = evidence.tables["components"].set_index("components")["error"]
-    pca = float(exact[CODE])
+    exact = record.tables["components"].set_index("components")["error"]
+    pca = float(exact[PLAN.CODE])
     findings = [
         compared(
             "PCA, 30 components: squared error per image",
@@ -124,7 +94,7 @@ def conclude(evidence: Evidence) -> Outcome:
     ]
     rows: list[tuple[str, float | None, Interval]] = []
     for words, grid, loss, published, most in SHOWN:
-        scores = evidence.trial(grid).mean(loss, "test_mse")
+        scores = record.trial(grid).mean(loss, "test_mse")
         error = Interval(*(PIXELS * x for x in vars(scores).values()))
         rows.append((words, published, error))
         what = f"{words}: squared error per image"
@@ -154,7 +124,7 @@ def conclude(evidence: Evidence) -> Outcome:
         dtype=object,
     )
     counts = {words: round(error.center, 6) for words, _, error in rows}
-    return Outcome(findings, table, [_draw(rows)], counts)
+    return Conclusion(findings, table, [_draw(rows)], counts)
 
 
 def _draw(rows: list[tuple[str, float | None, Interval]]) -> Drawing:
@@ -199,11 +169,8 @@ def _draw(rows: list[tuple[str, float | None, Interval]]) -> Drawing:
 
 
 STUDY = Study(
-    "hinton_pca",
-    "PCA, logistic PCA and a deep autoencoder by squared error",
-    "Hinton and Salakhutdinov 2006, figure 2B",
     conclude,
-    grids,
+    config="hinton_pca",
     steps=STEPS,
     needs=("mnist",),
 )

@@ -1,7 +1,7 @@
-"""Losses that look like cross-entropy and send a grey pixel to another grey.
+"""Focal loss and GCE: where do they send a grey pixel?
 
-Question: focal loss and generalised cross-entropy (GCE) are cross-entropies for hard
-labels. What do they draw where the target is a grey level?
+Focal loss and generalised cross-entropy (GCE) are cross-entropies for hard labels; the
+target here is a grey level.
 
 Source: focal loss, Lin et al., ICCV 2017, "focal loss for autoencoders" snippets, and
 Charoenphakdee et al., CVPR 2021 (calibrated, not strictly proper, and its map can be
@@ -22,7 +22,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lossjax.suite.config import Sweep
 from lossjax.suite.report import style
 from lossjax.suite.report.style import INK
 from lossjax.suite.reproduce.finding import (
@@ -33,7 +32,7 @@ from lossjax.suite.reproduce.finding import (
     compared,
     told,
 )
-from lossjax.suite.reproduce.study import Drawing, Evidence, Outcome, Study, Task
+from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study, Task
 
 FORMULA = "30-digit arithmetic of the formula"
 SHOWN = {
@@ -46,8 +45,6 @@ SHOWN = {
 }
 QS = {"gce(q=0.3)": 0.3, "gce": 0.7}
 GAMMAS = {"focal(gamma=0.5)": 0.5, "focal": 2.0, "focal(gamma=5.0)": 5.0}
-TRAINED = ("bce", "focal", "gce")
-GRID = "digits"
 
 
 def drawn(task: Task) -> pd.DataFrame:
@@ -90,25 +87,10 @@ def inverted(task: Task) -> pd.DataFrame:
 STEPS = {"drawn": drawn, "inverted": inverted}
 
 
-def grids(quick: bool) -> dict[str, Sweep]:
-    """Three losses on the digits."""
-    return {
-        GRID: Sweep(
-            losses=TRAINED,
-            learning_rates=(1e-3, 3e-3, 1e-2),
-            tuning_seeds=(1000,) if quick else (1000, 1001),
-            seeds=tuple(range(3 if quick else 10)),
-            train_steps=40 if quick else 200,
-            curve_points=1,
-            primary_metric="mse",
-        )
-    }
-
-
-def conclude(evidence: Evidence) -> Outcome:
+def conclude(record: Record) -> Conclusion:
     """Where a target of .2 goes, whether the map can be undone, and what it costs."""
-    sent = evidence.tables["drawn"].set_index(["loss", "y"])["p"]
-    back = evidence.tables["inverted"]
+    sent = record.tables["drawn"].set_index(["loss", "y"])["p"]
+    back = record.tables["inverted"]
     undone = float((back["found"] - back["y"]).abs().max())
     wide = [
         sent[name].to_numpy() - _sharpened(sent[name].index.to_numpy(dtype=float), q)
@@ -139,9 +121,9 @@ def conclude(evidence: Evidence) -> Outcome:
         agrees("bce sends every level to itself", straight, 1e-6),
         told("gce, q = .7, sends y = .2 to", sent["gce", 0.2], digits=3),
     ]
-    trial = evidence.trial(GRID)
-    errors = {loss: trial.mean(loss, "test_mse") for loss in TRAINED}
-    for loss in TRAINED[1:]:
+    trial = record.trial("digits")
+    errors = {loss: trial.mean(loss, "test_mse") for loss in trial.arms}
+    for loss in list(errors)[1:]:
         ratio = trial.arms[loss].values / trial.arms["bce"].values
         findings.append(
             Finding(
@@ -151,7 +133,7 @@ def conclude(evidence: Evidence) -> Outcome:
                 bool(ratio.min() > 1),
             )
         )
-    for loss in TRAINED:
+    for loss in errors:
         findings.append(told(f"squared error on digits, {loss}", errors[loss]))
     lines = []
     for label, name in SHOWN.items():
@@ -163,7 +145,7 @@ def conclude(evidence: Evidence) -> Outcome:
         lines.append(line)
     counts = {"undone": float(f"{undone:.3g}"), "gce": float(f"{gap:.3g}")}
     table = pd.DataFrame(lines, dtype=object)
-    return Outcome(findings, table, [_draw(evidence)], counts)
+    return Conclusion(findings, table, [_draw(record)], counts)
 
 
 def _sharpened(y: np.ndarray, q: float) -> np.ndarray:
@@ -172,11 +154,11 @@ def _sharpened(y: np.ndarray, q: float) -> np.ndarray:
     return odds / (1 + odds)
 
 
-def _draw(evidence: Evidence) -> Drawing:
+def _draw(record: Record) -> Drawing:
     """Drawn level against target level."""
     figure = Figure(figsize=(5.2, 4.0), layout="constrained")
     axes = figure.subplots()
-    table = evidence.tables["drawn"]
+    table = record.tables["drawn"]
     axes.plot([0, 1], [0, 1], color=INK, linestyle=":", lw=1)
     for label, mark in style.marks(tuple(SHOWN)).items():
         line = table[table["loss"] == SHOWN[label]]
@@ -204,10 +186,7 @@ def _draw(evidence: Evidence) -> Drawing:
 
 
 STUDY = Study(
-    "improper",
-    "focal loss and GCE: where do they send a grey pixel?",
-    "Charoenphakdee et al. 2021; Zhang and Sabuncu 2018",
     conclude,
-    grids,
+    config="improper",
     steps=STEPS,
 )

@@ -1,7 +1,7 @@
-"""Four autoencoders of the Keras tutorial, with the floor drawn under their losses.
+"""How much of the Keras tutorial's losses can any network take away?
 
-Question: the tutorial compares autoencoders of MNIST by their binary cross-entropy:
-0.11, 0.10, 0.097, 0.094. How much of that can any network take away?
+The tutorial compares autoencoders of MNIST by their binary cross-entropy: 0.11, 0.10,
+0.097, 0.094. Here the floor is drawn under them.
 
 Source: F. Chollet, Building Autoencoders in Keras, The Keras Blog, 2016. Dense 784-32-
 784, 0.11 after 50 epochs; the same with an L1 penalty on the code, 0.10 after 100; deep
@@ -27,16 +27,15 @@ What is quoted and corrected: the page was edited to 0.09 for the dense model an
 """
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from experiments.bce_floor import floors
 from lossjax.suite import statistics
 from lossjax.suite.config import Sweep
 from lossjax.suite.report.style import COLOURS, INK
+from lossjax.suite.reproduce.configs import config
 from lossjax.suite.reproduce.finding import (
     Finding,
     Published,
@@ -46,97 +45,34 @@ from lossjax.suite.reproduce.finding import (
     shown,
     told,
 )
-from lossjax.suite.reproduce.study import Drawing, Evidence, Outcome, Study
+from lossjax.suite.reproduce.floors import floors
+from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study
 from lossjax.suite.statistics import Interval
 
+TRAINED = config("keras_blog").sweeps()
 BLOG = "Building Autoencoders in Keras, 2016"
 
 
 @dataclasses.dataclass(frozen=True)
-class Model:
-    """A row of the tutorial: what it is, its published loss, what is accepted."""
+class Tutorial:
+    """A model of the tutorial: its published loss, and what is accepted of ours."""
 
     words: str
     published: float
     accepted: tuple[float, float] | None = None
-    sweep: Sweep | None = None  # None: cannot be run here
-
-
-def _sweep(seeds: int, **fields: object) -> Sweep:
-    values: dict = {
-        "datasets": ("mnist",),
-        "losses": ("bce",),
-        "seeds": tuple(range(seeds)),
-        "primary_metric": "bce",
-    }
-    return Sweep(**values | fields)
 
 
 MODELS = {
-    "dense": Model(
-        "dense 784-32-784",
-        0.11,
-        (0.088, 0.112),
-        _sweep(
-            4,
-            models=("linear_ae",),
-            latent_dim=32,
-            batch_size=256,
-            train_steps=15 * 215,
-            learning_rates=(3e-3, 1e-2),
-            tuning_seeds=(1000,),
-        ),
-    ),
-    "sparse": Model("dense with an L1 penalty", 0.10),
-    "deep": Model(
-        "deep 784-128-64-32",
-        0.097,
-        None,
-        _sweep(
-            4,
-            models=("mlp_ae",),
-            hidden=(128, 64),
-            latent_dim=32,
-            batch_size=256,
-            train_steps=15 * 215,
-            learning_rates=(1e-3, 3e-3),
-            tuning_seeds=(1000,),
-        ),
-    ),
-    "conv": Model(
-        "convolutional, code 128",
-        0.094,
-        (0.070, 0.096),
-        _sweep(
-            2,
-            models=("conv_ae",),
-            width=(16, 8, 8),
-            latent_dim=128,
-            batch_size=128,
-            train_steps=5 * 430,
-            learning_rates=(3e-3,),
-        ),
-    ),
+    "dense": Tutorial("dense 784-32-784", 0.11, (0.088, 0.112)),
+    "sparse": Tutorial("dense with an L1 penalty", 0.10),
+    "deep": Tutorial("deep 784-128-64-32", 0.097),
+    "conv": Tutorial("convolutional, code 128", 0.094, (0.070, 0.096)),
 }
-STEPS = {"floors": floors}
-COLUMNS = ("test_psnr", "test_mse")
 
 
-def grids(quick: bool) -> dict[str, Sweep]:
-    """One sweep for each model that can be run."""
-    small: dict[str, Any] = {}
-    if quick:
-        small = {"train_steps": 20, "batch_size": 64, "seeds": (0, 1)}
-    return {
-        name: dataclasses.replace(model.sweep, **small)
-        for name, model in MODELS.items()
-        if model.sweep is not None
-    }
-
-
-def conclude(evidence: Evidence) -> Outcome:
+def conclude(record: Record) -> Conclusion:
     """Each model's loss beside the published one, and what is left above the floor."""
-    data = evidence.tables["floors"].set_index("split")
+    data = record.tables["floors"].set_index("split")
     floor = float(data.loc["validation", "floor"])
     losses: dict[str, Interval] = {}
     findings: list[Finding] = []
@@ -149,12 +85,12 @@ def conclude(evidence: Evidence) -> Outcome:
             "published": f"{model.published:g}",
             "above the floor": f"{model.published - floor:.3f}",
         }
-        if model.sweep is None:
+        if name not in TRAINED:
             reason = "the suite has no penalty on the code"
             findings.append(cannot(what, published, reason))
             lines.append(line | {"ours": "cannot be run here"})
             continue
-        trial = evidence.trial(name)
+        trial = record.trial(name)
         own = trial.mean("bce", "validation_loss")
         losses[name] = own
         findings.append(
@@ -174,7 +110,7 @@ def conclude(evidence: Evidence) -> Outcome:
                 "ours above the floor": f"{own.center - floor:.4f}",
                 "bce of test images": f"{trial.mean('bce', 'test_bce').center:.4f}",
                 "psnr (dB)": f"{trial.mean('bce', 'test_psnr').center:.2f}",
-                "epochs": str(_epochs(model.sweep)),
+                "epochs": str(_epochs(TRAINED[name])),
             }
         )
     excess = [own.center - floor for own in losses.values()]
@@ -201,7 +137,7 @@ def conclude(evidence: Evidence) -> Outcome:
         findings.append(told(f"{MODELS[name].words}: above the floor", above))
     table = pd.DataFrame(lines, dtype=object).fillna("")
     counts = {"floor": float(f"{floor:.9g}"), "excess": [round(x, 9) for x in excess]}
-    return Outcome(findings, table, [_draw(floor, losses)], counts)
+    return Conclusion(findings, table, [_draw(floor, losses)], counts)
 
 
 REASON = "fewer epochs than the tutorial, unequal between models: see Deviations"
@@ -268,12 +204,9 @@ def _draw(floor: float, losses: dict[str, Interval]) -> Drawing:
 
 
 STUDY = Study(
-    "keras_blog",
-    "the Keras tutorial's autoencoders, with the floor drawn",
-    "Chollet, Building Autoencoders in Keras, 2016",
     conclude,
-    grids,
-    COLUMNS,
-    STEPS,
+    config="keras_blog",
+    columns=("test_psnr", "test_mse"),
+    steps={"floors": floors},
     needs=("mnist",),
 )

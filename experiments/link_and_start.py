@@ -1,7 +1,7 @@
-"""Loss, output link and initialisation: does a bad start hurt squared error more?
+"""Does a bad start hurt squared error more, behind a sigmoid?
 
-Question: how much does each of `bce`, `mse` behind a sigmoid and `mse` on a linear
-output lose where the last layer starts badly?
+The last layer starts badly, for each of `bce`, `mse` behind a sigmoid and `mse` on a
+linear output.
 
 Source: Golik, Doetsch and Ney (Interspeech 2013): "with randomly initialized weights,
 the squared error based ANN does not converge to a good local optimum"; with a good
@@ -33,63 +33,32 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lossjax.suite import statistics
-from lossjax.suite.config import Sweep
 from lossjax.suite.report import style
+from lossjax.suite.reproduce.configs import config
 from lossjax.suite.reproduce.finding import Finding, cannot, told
-from lossjax.suite.reproduce.study import Drawing, Evidence, Outcome, Study
+from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study
 from lossjax.suite.statistics import Interval
 
-LOSSES = ("bce", "mse", "mse_linear")
-USUAL = "head x 1"
-STARTS: dict[str, dict[str, float]] = {
-    USUAL: {},
-    "head x 3": {"head_scale": 3.0},
-    "head x 10": {"head_scale": 10.0},
-    "white, logit 4": {"start_logit": 4.0},
-    "white, logit 8": {"start_logit": 8.0},
-}
-BAD = ("head x 10", "white, logit 8")
+PLAN = config("link_and_start")
 
 
-def grids(quick: bool) -> dict[str, Sweep]:
-    """One sweep a start."""
-    return {
-        start: Sweep(
-            datasets=("digits",),
-            models=("conv_ae",),
-            losses=LOSSES,
-            learning_rates=(1e-3, 3e-3, 1e-2, 3e-2),
-            tuning_seeds=(1000,) if quick else (1000, 1001),
-            seeds=tuple(range(2 if quick else 10)),
-            train_steps=20 if quick else 400,
-            batch_size=64,
-            latent_dim=8,
-            width=(4, 4) if quick else (16, 32),
-            primary_metric="mse",
-            **own,  # type: ignore[arg-type]
-        )
-        for start, own in STARTS.items()
-        if not quick or start in (USUAL, BAD[1])
-    }
-
-
-def conclude(evidence: Evidence) -> Outcome:
+def conclude(record: Record) -> Conclusion:
     """Every loss's mse from every start, and what a bad start costs it."""
-    arms = {s: evidence.trial(s).arms for s in evidence.trials}
-    usual = {loss: np.log(arms[USUAL][loss].values) for loss in LOSSES}
+    arms = {s: record.trial(s).arms for s in record.trials}
+    usual = {loss: np.log(arms[PLAN.USUAL][loss].values) for loss in PLAN.LOSSES}
     worse: dict[str, dict[str, Interval]] = {}
     lines: list[dict[str, str]] = []
     for start, own in arms.items():
-        trial, line = evidence.trial(start), {"start": start}
+        trial, line = record.trial(start), {"start": start}
         worse[start] = {}
-        for loss in LOSSES:
+        for loss in PLAN.LOSSES:
             mean = statistics.interval(own[loss].values)
             found = statistics.interval(np.log(own[loss].values) - usual[loss])
             factor = Interval(*(math.exp(x) for x in vars(found).values()))
             worse[start][loss] = factor
             line[f"`{loss}`"] = f"{mean.center:.4f}"
             stuck = trial.mean(loss, "diag_stuck_share").center
-            if start != USUAL:
+            if start != PLAN.USUAL:
                 low, high = sorted((factor.low, factor.high))
                 line[f"`{loss}`"] += (
                     f" (x {factor.center:.2f} [{low:.2f}, {high:.2f}], "
@@ -97,10 +66,10 @@ def conclude(evidence: Evidence) -> Outcome:
                 )
         lines.append(line)
     findings: list[Finding] = []
-    for start in BAD:
+    for start in PLAN.BAD:
         if start not in worse:
             continue
-        lost = {loss: worse[start][loss].center - 1 for loss in LOSSES}
+        lost = {loss: worse[start][loss].center - 1 for loss in PLAN.LOSSES}
         ratio = lost["mse"] / max(lost["bce"], 1e-9)
         findings += [
             Finding(
@@ -123,8 +92,8 @@ def conclude(evidence: Evidence) -> Outcome:
     findings += [
         told(f"{start}: factor on `{loss}`", worse[start][loss])
         for start in worse
-        if start != USUAL
-        for loss in LOSSES
+        if start != PLAN.USUAL
+        for loss in PLAN.LOSSES
     ]
     findings.append(
         cannot(
@@ -139,18 +108,18 @@ def conclude(evidence: Evidence) -> Outcome:
             for start, own in worse.items()
         }
     }
-    return Outcome(findings, pd.DataFrame(lines), [_draw(evidence)], counts)
+    return Conclusion(findings, pd.DataFrame(lines), [_draw(record)], counts)
 
 
-def _draw(evidence: Evidence) -> Drawing:
+def _draw(record: Record) -> Drawing:
     """Test mse against the start, a line a loss; every seed a point."""
-    marks = style.marks(LOSSES)
+    marks = style.marks(PLAN.LOSSES)
     figure = Figure(figsize=(6.4, 3.4))
     axes = figure.add_axes((0.11, 0.26, 0.87, 0.7))
-    starts, told = list(evidence.trials), []
-    for place, loss in enumerate(LOSSES):
+    starts, told = list(record.trials), []
+    for place, loss in enumerate(PLAN.LOSSES):
         mark = marks[loss]
-        values = [evidence.trial(start).arms[loss].values for start in starts]
+        values = [record.trial(start).arms[loss].values for start in starts]
         x = np.arange(len(starts)) + 0.12 * (place - 1)
         for at, own in zip(x, values, strict=True):
             axes.plot([at] * len(own), own, ".", ms=3, color=mark.colour, alpha=0.6)
@@ -174,10 +143,7 @@ def _draw(evidence: Evidence) -> Drawing:
 
 
 STUDY = Study(
-    "link_and_start",
-    "does a bad start hurt squared error more, behind a sigmoid?",
-    "Golik, Doetsch and Ney 2013",
     conclude,
-    grids,
+    config="link_and_start",
     columns=("diag_stuck_share", "diag_saturated_share"),
 )

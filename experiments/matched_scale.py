@@ -1,13 +1,15 @@
-"""BCE and MSE VAEs look different: how much of that is only the noise scale?
+"""BCE and MSE VAEs look different: how much is only the noise scale?
 
-Question: c times the squared error summed over pixels plus beta KL is a Gaussian
-decoder of variance beta / (2 c). "MSE" as it is commonly written (the sum, beta = 1)
-therefore claims a standard deviation of .71 of the range from black to white, and BCE,
-whose weight on a residual is 1 / (p (1 - p)), a much smaller one. Is the loss
-different, or only that number?
+c times the squared error summed over pixels plus beta KL is a Gaussian decoder of
+variance beta / (2 c). "MSE" as it is commonly written (the sum, beta = 1) therefore
+claims a standard deviation of .71 of the range from black to white, and BCE, whose
+weight on a residual is 1 / (p (1 - p)), a much smaller one.
+
+Source: sigma^2 = beta / (2 c) (Rybkin and others 2021); mean reductions that collapse
+(users of VAE code, many).
 
 Protocol: one network (784-128-8-128-784), MNIST cut to 14,000 images, every loss at its
-own learning rate, paired seeds. `gaussian(sigma)` runs through six scales with one
+own learning rate, paired seeds. `PLAN.gaussian(sigma)` runs through six scales with one
 compiled program. Matched means: the Gaussian at the scale at which its code costs the
 KL of bce, seed by seed, between the two nearest scales by straight lines in log sigma.
 The share of a difference that matching removes is 1 - |bce - matched| / |bce - mse|, of
@@ -46,19 +48,23 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lossjax.suite.config import Sweep
 from lossjax.suite.data import Dataset
 from lossjax.suite.data.dataset import Content, make_dataset, three_splits
 from lossjax.suite.report import style
 from lossjax.suite.report.style import COLOURS
+from lossjax.suite.reproduce.configs import config
 from lossjax.suite.reproduce.finding import Finding, shown, told
-from lossjax.suite.reproduce.study import Drawing, Evidence, Outcome, Study, Task, Trial
+from lossjax.suite.reproduce.study import (
+    Conclusion,
+    Drawing,
+    Record,
+    Study,
+    Task,
+    Trial,
+)
 from lossjax.suite.statistics import Interval, interval
 
-IMAGES = 14_000
-SIGMAS = (0.1, 0.15, 0.2, 0.3, 0.45, 0.7)
-OTHERS = ("bce", "mse", "gaussian_shared", "gaussian_optimal", "continuous_bernoulli")
-SUM, MEAN = 'vae(body="mlp")', 'vae(body="mlp", beta=784)'
+PLAN = config("matched_scale")
 METRICS = ("kl", "knn_accuracy", "mse", "ssim", "sharpness", "bits_gaussian")
 COLUMNS = tuple(
     f"test_{name}"
@@ -76,34 +82,6 @@ DRAWN = (
 )
 
 
-def gaussian(sigma: float) -> str:
-    """The loss's canonical name."""
-    return f"gaussian(sigma={sigma:g})"
-
-
-def grids(quick: bool) -> dict[str, Sweep]:
-    """Sum and mean over pixels: the second is the first with beta = 784."""
-    whole = Sweep(
-        datasets=("mnist",),
-        models=(SUM,),
-        losses=(*OTHERS, *(gaussian(sigma) for sigma in SIGMAS)),
-        learning_rates=(1e-3, 3e-3),
-        tuning_seeds=(1000, 1001),
-        seeds=(0, 1) if quick else tuple(range(6)),
-        train_steps=10 if quick else 800,
-        batch_size=128,
-        latent_dim=8,
-        hidden=(128,),
-        max_examples=600 if quick else IMAGES,
-        curve_points=1,
-        primary_metric="bits_gaussian",
-    )
-    return {
-        "sum": whole,
-        "mean": dataclasses.replace(whole, models=(MEAN,), losses=OTHERS[:2]),
-    }
-
-
 def pictures(task: Task) -> pd.DataFrame:
     """Samples and reconstructions of one seed of each loss, and the originals.
 
@@ -111,15 +89,15 @@ def pictures(task: Task) -> pd.DataFrame:
     """
     from rich.console import Console
 
-    from lossjax.suite.cli.commandline import Interrupts
+    from lossjax.suite.cli.signals import Interrupts
     from lossjax.suite.store.results import load
     from lossjax.suite.sweep import grid
-    from lossjax.suite.sweep import setup as program
+    from lossjax.suite.sweep.description import describe
     from lossjax.suite.sweep.resident import gallery_of
 
     lines: list[tuple[str, str, str, int, str]] = []
-    for planned in grids(task.quick).values():
-        dataset = _cut(task.data["mnist"], planned.max_examples or IMAGES)
+    for planned in PLAN.sweeps("quick" if task.quick else "usual").values():
+        dataset = _cut(task.data["mnist"], planned.max_examples)
         losses = tuple(loss for loss in DRAWN if loss in planned.losses)
         one = dataclasses.replace(
             planned, losses=losses, learning_rates=(RATE,), seeds=(0,), tuning_seeds=()
@@ -127,7 +105,7 @@ def pictures(task: Task) -> pd.DataFrame:
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
             (place / "runs").mkdir()
-            described = program.describe(one, {"mnist": dataset})
+            described = describe(one, {"mnist": dataset})
             grid.train(
                 one,
                 {"mnist": dataset},
@@ -167,12 +145,12 @@ def _lines(
     ]
 
 
-def conclude(evidence: Evidence) -> Outcome:
+def conclude(record: Record) -> Conclusion:
     """What matching removes of each difference, and what a mean over pixels costs."""
-    trial, averaged = evidence.trial("sum"), evidence.trial("mean")
+    trial, averaged = record.trial("sum"), record.trial("mean")
     scale = matched_scale(trial)
     found: dict[str, Any] = {"matched_sigma": float(scale.mean()), "removed": {}}
-    code = {loss: trial.mean(loss, "test_kl") for loss in OTHERS}
+    code = {loss: trial.mean(loss, "test_kl") for loss in PLAN.OTHERS}
     ratio = code["bce"].center / code["mse"].center
     variance = interval(scale**2)
     findings = [
@@ -205,7 +183,7 @@ def conclude(evidence: Evidence) -> Outcome:
         ),
     ]
     found["removed_by_pull"] = removed.center
-    for loss in OTHERS[:2]:
+    for loss in PLAN.OTHERS[:2]:
         collapsed = averaged.mean(loss, "test_kl")
         findings.append(
             Finding(
@@ -217,9 +195,12 @@ def conclude(evidence: Evidence) -> Outcome:
             )
         )
         found[f"kl_mean_{loss}"] = collapsed.center
-    found |= {"kl_ratio": ratio, "kl": {loss: code[loss].center for loss in OTHERS}}
-    drawings = [_curves(trial), _album(evidence.tables["pictures"])]
-    return Outcome(findings, _table(trial, averaged), drawings, found)
+    found |= {
+        "kl_ratio": ratio,
+        "kl": {loss: code[loss].center for loss in PLAN.OTHERS},
+    }
+    drawings = [_curves(trial), _album(record.tables["pictures"])]
+    return Conclusion(findings, _table(trial, averaged), drawings, found)
 
 
 def _removed(metric: str, removed: Interval) -> Finding:
@@ -248,11 +229,11 @@ def _scales(trial: Trial) -> dict[str, np.ndarray]:
 def matched_scale(trial: Trial) -> np.ndarray:
     """(seeds,) scale at which a Gaussian's code costs the KL of bce on that seed."""
     arms = trial.columns["test_kl"]
-    codes = np.array([arms[gaussian(sigma)].values for sigma in SIGMAS])
+    codes = np.array([arms[PLAN.gaussian(sigma)].values for sigma in PLAN.SIGMAS])
     # KL falls with the scale; np.interp wants it to rise.
     return np.array(
         [
-            np.exp(np.interp(-wanted, -own, np.log(SIGMAS)))
+            np.exp(np.interp(-wanted, -own, np.log(PLAN.SIGMAS)))
             for wanted, own in zip(arms["bce"].values, codes.T, strict=True)
         ]
     )
@@ -261,10 +242,10 @@ def matched_scale(trial: Trial) -> np.ndarray:
 def at_scale(trial: Trial, metric: str, scale: np.ndarray) -> np.ndarray:
     """(seeds,) score of the Gaussian of the scale (seeds,) given for each seed."""
     arms = trial.columns[f"test_{metric}"]
-    scores = np.array([arms[gaussian(sigma)].values for sigma in SIGMAS])
+    scores = np.array([arms[PLAN.gaussian(sigma)].values for sigma in PLAN.SIGMAS])
     return np.array(
         [
-            np.interp(x, np.log(SIGMAS), own)
+            np.interp(x, np.log(PLAN.SIGMAS), own)
             for x, own in zip(np.log(scale), scores.T, strict=True)
         ]
     )
@@ -313,7 +294,7 @@ def _line(trial: Trial, loss: str, reduction: str) -> dict[str, str]:
 def _curves(trial: Trial) -> Drawing:
     """Scores against the scale: a line for the Gaussians, a mark for each rival."""
     figure = Figure(figsize=(7.2, 2.9))
-    marks = style.marks(OTHERS)
+    marks = style.marks(PLAN.OTHERS)
     panels = (
         ("kl", "KL (nats)"),
         ("knn_accuracy", "kNN accuracy of the code"),
@@ -323,10 +304,12 @@ def _curves(trial: Trial) -> Drawing:
     for place, (metric, label) in enumerate(panels):
         axes = figure.add_axes((0.075 + 0.335 * place, 0.36, 0.245, 0.6))
         arms = trial.columns[f"test_{metric}"]
-        line = [float(arms[gaussian(sigma)].values.mean()) for sigma in SIGMAS]
+        line = [
+            float(arms[PLAN.gaussian(sigma)].values.mean()) for sigma in PLAN.SIGMAS
+        ]
         name = "gaussian(sigma)" if place == 0 else None
-        axes.plot(SIGMAS, line, color=COLOURS[-1], marker=".", label=name)
-        for loss in OTHERS:
+        axes.plot(PLAN.SIGMAS, line, color=COLOURS[-1], marker=".", label=name)
+        for loss in PLAN.OTHERS:
             mark = marks[loss]
             x, y = (
                 float(_scales(trial)[loss].mean()),
@@ -371,7 +354,7 @@ def _album(table: pd.DataFrame) -> Drawing:
     for row, (model, loss) in enumerate(rows):
         bottom = 1 - top - (row + 1) * height
         words = loss or "original"
-        words += ", mean over pixels" if model == MEAN else ""
+        words += ", mean over pixels" if model == PLAN.MEAN else ""
         figure.text(0.01, bottom + height / 2, words, va="center", fontsize=8)
         mine = whole[(whole["model"] == model) & (whole["loss"] == loss)]
         for kind, left in (
@@ -402,12 +385,8 @@ def _picture(text: str) -> np.ndarray:
 
 
 STUDY = Study(
-    "matched_scale",
-    "BCE and MSE VAEs look different: how much is only the noise scale?",
-    "sigma^2 = beta / (2 c) (Rybkin and others 2021); mean reductions that "
-    "collapse (users of VAE code, many)",
     conclude,
-    grids,
+    config="matched_scale",
     columns=COLUMNS,
     steps={"pictures": pictures},
     needs=("mnist",),

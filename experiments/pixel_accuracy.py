@@ -1,7 +1,7 @@
-"""Why the "accuracy" of an autoencoder stands still at 81 %.
+"""Why does an autoencoder's accuracy stop at 81 %?
 
-Question: an autoencoder compiled in Keras with metrics=["accuracy"] reports 81.25 % and
-never more. Is the model bad?
+An autoencoder compiled in Keras with metrics=["accuracy"] reports 81.25 % and never
+more, however good it is.
 
 Source: stackoverflow.com question 56519500 (an autoencoder of MNIST, loss
 binary_crossentropy, accuracy 0.8125).
@@ -33,7 +33,7 @@ from lossjax.suite.reproduce.finding import (
     compared,
     told,
 )
-from lossjax.suite.reproduce.study import Drawing, Evidence, Outcome, Study, Task
+from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study, Task
 
 SOURCE = "stackoverflow.com 56519500"
 
@@ -77,9 +77,9 @@ def shares(task: Task) -> pd.DataFrame:
 STEPS = {"shares": shares}
 
 
-def conclude(evidence: Evidence) -> Outcome:
+def conclude(record: Record) -> Conclusion:
     """The ceiling, that it is one, and how near nothing comes to it."""
-    data = evidence.tables["shares"]
+    data = record.tables["shares"]
     ceiling = data["black"] + data["white"]
     off = float((ceiling - data["perfect"]).abs().max())
     findings = [
@@ -128,7 +128,7 @@ def conclude(evidence: Evidence) -> Outcome:
         ],
         dtype=object,
     )
-    return Outcome(findings, table, [_draw(data)], {"off": float(f"{off:.2g}")})
+    return Conclusion(findings, table, [_draw(data)], {"off": float(f"{off:.2g}")})
 
 
 def _draw(data: pd.DataFrame) -> Drawing:
@@ -167,9 +167,6 @@ def _draw(data: pd.DataFrame) -> Drawing:
 
 
 STUDY = Study(
-    "pixel_accuracy",
-    "why does an autoencoder's accuracy stop at 81 %?",
-    "stackoverflow 56519500",
     conclude,
     steps=STEPS,
     needs=("digits", "patches"),

@@ -1,6 +1,8 @@
-"""Planted noise: does the comparison find the loss that fits the noise?
+"""Is the loss that fits the noise found, for six laws of noise?
 
-Question: where theory says which loss is best, does the harness say so too?
+Where theory says which loss is best, the comparison must say so too.
+
+Source: maximum likelihood; quasi-likelihood (Wedderburn 1974).
 
 Protocol: every trial is a small set of images that a linear decoder with a sigmoid can
 draw exactly (four latents, logits of standard deviation 4, 600 training images of 8x8).
@@ -20,9 +22,7 @@ A third loss takes part where it costs little, so that the best set is one of th
 foil was named before the runs: the other of bce and mse, or mse.
 """
 
-import dataclasses
-import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,91 +30,32 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
 
-from lossjax.suite.config import Sweep
 from lossjax.suite.report import style
 from lossjax.suite.report.style import INK, PAPER
+from lossjax.suite.reproduce.configs import config
 from lossjax.suite.reproduce.finding import Finding
 from lossjax.suite.reproduce.rows import ratios
 from lossjax.suite.reproduce.study import (
+    Conclusion,
     Drawing,
-    Evidence,
     Judge,
-    Outcome,
+    Record,
     Study,
     Trial,
     Trials,
 )
 
-TRIALS, QUICK = 100, 3
-ROBUST = "barron(alpha=0)"
+PLAN = config("planted_noise")
 
 
-@dataclasses.dataclass(frozen=True)
-class Law:
-    """A noise law and its losses: the matched one, its foil, a further rival."""
-
-    noise: str
-    scale: float
-    losses: tuple[str, ...]
-
-    @property
-    def matched(self) -> str:
-        return self.losses[0]
-
-    @property
-    def foil(self) -> str:
-        return self.losses[1]
-
-    def dataset(self, trial: int) -> str:
-        return (
-            f"linear_decoder(latents=4, logit_sd=4.0, count=900, "
-            f"noise={self.noise!r}, scale={self.scale}, seed={trial})"
-        )
-
-
-LAWS: Mapping[str, Law] = types.MappingProxyType(
-    {
-        "gaussian": Law("gaussian", 0.3, ("mse", "bce", "mae")),
-        "laplace": Law("laplace", 0.2, ("mae", "mse", "bce")),
-        "bernoulli": Law("bernoulli", 0.1, ("bce", "mse", "mae")),
-        # Two losses: drawing Poisson numbers costs ten times what the training does.
-        "poisson": Law("poisson", 0.3, ("poisson", "mse")),
-        "cauchy": Law("cauchy", 0.1414, (ROBUST, "mse", "mae")),
-        # With exponent 1 the variance is that of a coin, p (1 - p), and the law is not.
-        "variance": Law("variance", 1.0, ("bce", "mse", "mae")),
-    }
-)
-CONTROL = Law("none", 0.1, ("mse", "bce", "mae"))
-
-
-def grids(quick: bool) -> dict[str, Sweep]:
-    """One sweep a law, its trials the datasets; small ones train the pairs alone."""
-    return {
-        name: Sweep(
-            datasets=tuple(law.dataset(t) for t in range(QUICK if quick else TRIALS)),
-            models=("linear_ae",),
-            losses=law.losses[: 2 if quick else None],
-            learning_rates=(1e-2, 3e-2, 1e-1),
-            tuning_seeds=(1000, 1001),
-            seeds=tuple(range(10)),
-            train_steps=200,
-            batch_size=64,
-            latent_dim=4,
-            curve_points=1,
-            primary_metric="mse",
-        )
-        for name, law in {**LAWS, CONTROL.noise: CONTROL}.items()
-    }
-
-
-def conclude(evidence: Evidence) -> Outcome:
+def conclude(record: Record) -> Conclusion:
     """Counts of every law, and the errors beside the matched loss's."""
-    trials, judge = evidence.trials, evidence.judge
+    trials, judge = record.trials, record.judge
     assert judge is not None
-    counts = {law: _count(LAWS[law], trials[law], judge) for law in LAWS}
+    counts = {law: _count(PLAN.LAWS[law], trials[law], judge) for law in PLAN.LAWS}
     findings, lines = [], []
     for law, count in counts.items():
-        n, row = count["trials"], LAWS[law]
+        n, row = count["trials"], PLAN.LAWS[law]
         found = stats.binomtest(count["best_set"], n).proportion_ci(method="exact")
         findings.append(
             Finding(
@@ -155,7 +96,7 @@ def conclude(evidence: Evidence) -> Outcome:
                 "learning rates": count["rates"],
             }
         )
-    control = trials[CONTROL.noise]
+    control = trials[PLAN.CONTROL.noise]
     alone = {loss: _error(control, loss) for loss in control[0].arms}
     findings.append(
         Finding(
@@ -169,10 +110,10 @@ def conclude(evidence: Evidence) -> Outcome:
     )
     found = {"laws": counts, "no_noise": alone}
     table = pd.DataFrame(lines, dtype=object)
-    return Outcome(findings, table, [_draw(trials)], found)
+    return Conclusion(findings, table, [_draw(trials)], found)
 
 
-def _count(law: Law, trials: Sequence[Trial], judge: Judge) -> dict[str, Any]:
+def _count(law: Any, trials: Sequence[Trial], judge: Judge) -> dict[str, Any]:
     best_set = strictly = wrong = 0
     for trial in trials:
         names = {s.loss for s in judge.rank(trial.arms).best_set}
@@ -202,18 +143,20 @@ def _error(trials: Sequence[Trial], loss: str) -> float:
 
 def _share(limit: int, trials: int) -> int:
     """A limit set for a hundred trials, for fewer."""
-    return limit * trials // TRIALS
+    return limit * trials // PLAN.TRIALS
 
 
 def _draw(trials: Trials) -> Drawing:
     """Every loss's error over the matched loss's: median and 5 to 95 % of trials."""
-    names = list(dict.fromkeys(loss for law in LAWS.values() for loss in law.losses))
+    names = list(
+        dict.fromkeys(loss for law in PLAN.LAWS.values() for loss in law.losses)
+    )
     marks = style.marks(tuple(names))
     figure = Figure(figsize=(6.4, 3.6))
     axes = figure.add_axes((0.14, 0.25, 0.83, 0.71))
     axes.axvline(1, color=INK, lw=0.8, linestyle=":")
     told = []
-    for row, (name, law) in enumerate(LAWS.items()):
+    for row, (name, law) in enumerate(PLAN.LAWS.items()):
         for place, loss in enumerate(trials[name][0].arms):
             values = ratios(trials[name], loss, law.matched)
             low, middle, high = np.nanpercentile(values, [5, 50, 95])
@@ -229,8 +172,8 @@ def _draw(trials: Trials) -> Drawing:
                 linestyle="none",
             )
             told.append(f"{name}: {loss} {middle:.2f}")
-    axes.set_yticks(range(len(LAWS)), list(LAWS))
-    axes.set_ylim(len(LAWS) - 0.5, -0.5)
+    axes.set_yticks(range(len(PLAN.LAWS)), list(PLAN.LAWS))
+    axes.set_ylim(len(PLAN.LAWS) - 0.5, -0.5)
     axes.set_xscale("log")
     ticks = (1, 1.2, 1.5, 2, 3, 5, 10, 20, 50)
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
@@ -249,9 +192,6 @@ def _draw(trials: Trials) -> Drawing:
 
 
 STUDY = Study(
-    "planted_noise",
-    "is the loss that fits the noise found, for six laws of noise?",
-    "maximum likelihood, quasi-likelihood (Wedderburn 1974)",
     conclude,
-    grids,
+    config="planted_noise",
 )

@@ -1,7 +1,7 @@
-"""Planted variance: is the best point of the knob where theory puts it?
+"""Is the best g of power(g) where a planted variance puts it?
 
-Question: targets scatter around the clean image with variance s^a, s = p (1 - p). Does
-the response curve over power(g) have its optimum at g* = 1 - a?
+Targets scatter around the clean image with variance s^a, s = p (1 - p). The response
+curve over power(g) should have its optimum at g* = 1 - a.
 
 Source: the best weight of a residual is one over its variance (Wedderburn 1974, quasi-
 likelihood); the gradient of power(g) in the logit weighs a residual by s^g, the
@@ -34,7 +34,6 @@ and through points as far as 0.75 from the least one (tried first, 200 steps) it
 """
 
 import math
-import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,69 +42,29 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lossjax.suite import statistics
-from lossjax.suite.config import Sweep
 from lossjax.suite.report import style
+from lossjax.suite.reproduce.configs import config
 from lossjax.suite.reproduce.finding import Finding
-from lossjax.suite.reproduce.study import Drawing, Evidence, Outcome, Study, Trial
+from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study, Trial
 
-TRIALS = {400: 6, 200: 10}  # by training steps; the first decides
-STEPS = next(iter(TRIALS))
+PLAN = config("planted_variance")
 SIDE = 2  # points of the parabola on each side of the least one
-VALUES = tuple(-0.5 + 0.125 * k for k in range(21))
-KNOB: Mapping[str, float] = types.MappingProxyType(
-    {"power" if g == 0.5 else f"power(g={g:g})": g for g in VALUES}
-)
-LOSS_AT = {g: loss for loss, g in KNOB.items()}
-LAWS: Mapping[str, tuple[float, float]] = types.MappingProxyType(
-    # exponent a, and the scale that gives each about the same noise
-    {"a = 0": (0.0, 0.3), "a = 0.5": (0.5, 0.55), "a = 1": (1.0, 1.0)}
-)
+LOSS_AT = {g: loss for loss, g in PLAN.KNOB.items()}
 
 
-def grids(quick: bool) -> dict[str, Sweep]:
-    """One sweep a law and number of steps; small ones are of few steps and seeds."""
-    return {
-        grid(law, steps): Sweep(
-            datasets=tuple(
-                f"linear_decoder(latents=4, logit_sd=4.0, count=900, noise='variance', "
-                f"scale={scale}, exponent={exponent}, seed={trial})"
-                for trial in range(2 if quick else count)
-            ),
-            models=("linear_ae",),
-            losses=tuple(KNOB),
-            learning_rates=(1e-2, 3e-2, 1e-1),
-            tuning_seeds=(1000,) if quick else (1000, 1001),
-            seeds=tuple(range(2 if quick else 10)),
-            train_steps=200 if quick else steps,
-            batch_size=64,
-            latent_dim=4,
-            curve_points=1,
-            primary_metric="mse",
-        )
-        for steps, count in TRIALS.items()
-        for law, (exponent, scale) in LAWS.items()
-        if steps == STEPS or not quick
-    }
-
-
-def grid(law: str, steps: int) -> str:
-    """The name of a law's sweep."""
-    return f"{law}, {steps} steps"
-
-
-def conclude(evidence: Evidence) -> Outcome:
+def conclude(record: Record) -> Conclusion:
     """The optimum of every law's response curve, and whether it covers g* = 1 - a."""
-    trials, judge = evidence.trials, evidence.judge
+    trials, judge = record.trials, record.judge
     assert judge is not None
     findings, lines, counts = [], [], {}
-    curves = {law: _curves(trials[grid(law, STEPS)]) for law in LAWS}
-    optima = {law: [optimum(curve) for curve in curves[law]] for law in LAWS}
-    for law, (exponent, _) in LAWS.items():
+    curves = {law: _curves(trials[PLAN.grid(law, PLAN.STEPS)]) for law in PLAN.LAWS}
+    optima = {law: [optimum(curve) for curve in curves[law]] for law in PLAN.LAWS}
+    for law, (exponent, _) in PLAN.LAWS.items():
         found = statistics.interval(optima[law])
         planted, width = 1 - exponent, found.high - found.low
         covers = found.low <= planted <= found.high
         shown = f"{found.center:.3f} [{found.low:.3f}, {found.high:.3f}]"
-        shown_trials = trials[grid(law, STEPS)]
+        shown_trials = trials[PLAN.grid(law, PLAN.STEPS)]
         own = LOSS_AT[planted]
         kept = sum(judge.rank(t.arms).of(own).best_set for t in shown_trials)
         n = len(shown_trials)
@@ -136,8 +95,8 @@ def conclude(evidence: Evidence) -> Outcome:
         ]
         early = [
             (steps, statistics.interval([optimum(c) for c in _curves(short)]))
-            for steps in TRIALS
-            if steps != STEPS and (short := trials.get(grid(law, steps)))
+            for steps in PLAN.TRIALS
+            if steps != PLAN.STEPS and (short := trials.get(PLAN.grid(law, steps)))
         ]
         for steps, sooner in early:
             findings.append(
@@ -150,7 +109,7 @@ def conclude(evidence: Evidence) -> Outcome:
                 )
             )
         cost = np.exp(curves[law].mean(0) - curves[law].mean(0).min()) - 1
-        at = dict(zip(VALUES, cost.tolist(), strict=True))
+        at = dict(zip(PLAN.VALUES, cost.tolist(), strict=True))
         lines.append(
             {
                 "variance": f"s^{exponent:g}",
@@ -172,18 +131,18 @@ def conclude(evidence: Evidence) -> Outcome:
             "optima": [float(f"{x:.6g}") for x in optima[law]],
         }
     table = pd.DataFrame(lines, dtype=object)
-    return Outcome(findings, table, [_draw(curves, counts)], {"laws": counts})
+    return Conclusion(findings, table, [_draw(curves, counts)], {"laws": counts})
 
 
 def _curves(trials: Sequence[Trial]) -> np.ndarray:
     """(trials, values) log of the mean error at every value of the knob."""
-    scores = [[np.mean(t.arms[loss].values) for loss in KNOB] for t in trials]
+    scores = [[np.mean(t.arms[loss].values) for loss in PLAN.KNOB] for t in trials]
     return np.log(np.array(scores))
 
 
 def optimum(curve: np.ndarray) -> float:
     """Where a parabola through the least point and its neighbours has its own."""
-    values = np.array(VALUES)
+    values = np.array(PLAN.VALUES)
     least = int(np.clip(np.nanargmin(curve), SIDE, len(values) - 1 - SIDE))
     near = slice(least - SIDE, least + SIDE + 1)
     square, slope, _ = np.polyfit(values[near], curve[near], 2)
@@ -193,17 +152,22 @@ def optimum(curve: np.ndarray) -> float:
 
 def _draw(curves: Mapping[str, np.ndarray], counts: Mapping[str, Any]) -> Drawing:
     """Error over its least against g; the optimum with its interval below."""
-    marks = style.marks(tuple(LAWS))
+    marks = style.marks(tuple(PLAN.LAWS))
     figure = Figure(figsize=(6.4, 3.6))
     axes = figure.add_axes((0.11, 0.24, 0.86, 0.72))
     top, told = 1.3, []
     for law, mark in marks.items():
         ratio = np.exp(curves[law] - curves[law].min(1, keepdims=True))
         low, middle, high = np.percentile(ratio, [5, 50, 95], axis=0)
-        axes.fill_between(VALUES, low, high, color=mark.colour, alpha=0.14, lw=0)
-        label = f"variance s^{LAWS[law][0]:g}"
+        axes.fill_between(PLAN.VALUES, low, high, color=mark.colour, alpha=0.14, lw=0)
+        label = f"variance s^{PLAN.LAWS[law][0]:g}"
         axes.plot(
-            VALUES, middle, color=mark.colour, marker=mark.outline, ms=4, label=label
+            PLAN.VALUES,
+            middle,
+            color=mark.colour,
+            marker=mark.outline,
+            ms=4,
+            label=label,
         )
         found = counts[law]
         y = 0.985 - 0.012 * mark.index
@@ -225,9 +189,6 @@ def _draw(curves: Mapping[str, np.ndarray], counts: Mapping[str, Any]) -> Drawin
 
 
 STUDY = Study(
-    "planted_variance",
-    "is the best g of power(g) where a planted variance puts it?",
-    "quasi-likelihood (Wedderburn 1974): g* = 1 - a",
     conclude,
-    grids,
+    config="planted_variance",
 )

@@ -1,8 +1,7 @@
-"""One saturated neuron: why a sigmoid behind squared error learns slowly when it is
-most wrong.
+"""How long does one neuron take to unlearn, by either cost?
 
-Question: how long does one sigmoid neuron take to unlearn a wrong answer, by squared
-error and by cross-entropy?
+A sigmoid behind squared error learns slowly when it is most wrong; behind cross-entropy
+it does not.
 
 Source: Nielsen, Neural Networks and Deep Learning (2015), chapter 3: input 1, target 0,
 quadratic cost (y - a)^2 / 2, learning rate 0.15, 300 epochs of gradient descent, from
@@ -27,7 +26,7 @@ from matplotlib.figure import Figure
 from lossjax.suite.report import style
 from lossjax.suite.report.style import INK
 from lossjax.suite.reproduce.finding import Finding, Published, Tag, compared, told
-from lossjax.suite.reproduce.study import Drawing, Evidence, Outcome, Study, Task
+from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study, Task
 
 NIELSEN = "Nielsen 2015, chapter 3"
 STARTS = {"w = 0.6, b = 0.9": (0.6, 0.9), "w = b = 2": (2.0, 2.0)}
@@ -72,9 +71,9 @@ def descents(task: Task) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=columns)
 
 
-def conclude(evidence: Evidence) -> Outcome:
+def conclude(record: Record) -> Conclusion:
     """The book's printed numbers, and how long each cost takes to turn the neuron."""
-    table = evidence.tables["descents"]
+    table = record.tables["descents"]
     keys = ["cost", "start", "rate"]
     paths = {key: own["output"].to_numpy() for key, own in table.groupby(keys)}
     findings: list[Finding] = []
@@ -134,7 +133,7 @@ def conclude(evidence: Evidence) -> Outcome:
         )
     )
     counts = {"turns": turns}
-    return Outcome(findings, pd.DataFrame(lines), [_draw(paths)], counts)
+    return Conclusion(findings, pd.DataFrame(lines), [_draw(paths)], counts)
 
 
 def _draw(paths: dict) -> Drawing:
@@ -175,9 +174,6 @@ def _draw(paths: dict) -> Drawing:
 
 
 STUDY = Study(
-    "saturated_neuron",
-    "how long does one neuron take to unlearn, by either cost?",
-    "Nielsen 2015, Neural Networks and Deep Learning, chapter 3",
     conclude,
     steps={"descents": descents},
 )

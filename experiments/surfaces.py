@@ -1,7 +1,7 @@
-"""Cost surfaces over two weights: plateaus of squared error, none of cross-entropy.
+"""Cost over two weights: where are the plateaus?
 
-Question: where is the training criterion of a two-layer network flat, as a function of
-one weight in each layer, for squared error and for cross-entropy?
+The training criterion of a two-layer network, as a function of one weight in each
+layer, for squared error and for cross-entropy.
 
 Source: Glorot and Bengio (AISTATS 2010), section 4.1 and figure 5: one hidden layer of
 tanh, random input and target, "clearly more severe plateaus with the quadratic cost".
@@ -34,7 +34,7 @@ from matplotlib.figure import Figure
 from lossjax.suite import statistics
 from lossjax.suite.report.style import COLOURS, INK
 from lossjax.suite.reproduce.finding import Finding
-from lossjax.suite.reproduce.study import Drawing, Evidence, Outcome, Study, Task
+from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study, Task
 from lossjax.suite.statistics import Interval
 
 COSTS = {"cross-entropy": "bce", "quadratic": "mse"}
@@ -110,9 +110,9 @@ def surface(task: Task) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["cost", "w1", "w2", "value"])
 
 
-def conclude(evidence: Evidence) -> Outcome:
+def conclude(record: Record) -> Conclusion:
     """Shares of plateau against each other, and the curvature in W2."""
-    table = evidence.tables["shares"]
+    table = record.tables["shares"]
     said = "more severe plateaus with the quadratic cost (accepted: over 2)"
     findings, lines = [], []
     counts: dict[str, Any] = {"draws": int(table.draw.nunique()), "ratios": {}}
@@ -156,8 +156,8 @@ def conclude(evidence: Evidence) -> Outcome:
             bool(bent["quadratic"].min() > 0),
         ),
     ]
-    drawing = _draw(evidence.tables["surface"], counts)
-    return Outcome(findings, pd.DataFrame(lines), [drawing], counts)
+    drawing = _draw(record.tables["surface"], counts)
+    return Conclusion(findings, pd.DataFrame(lines), [drawing], counts)
 
 
 def _ratio(upper: np.ndarray, lower: np.ndarray) -> Interval:
@@ -193,9 +193,6 @@ def _draw(table: pd.DataFrame, counts: dict) -> Drawing:
 
 
 STUDY = Study(
-    "surfaces",
-    "cost over two weights: where are the plateaus?",
-    "Glorot and Bengio 2010, figure 5",
     conclude,
     steps={"shares": shares, "surface": surface},
 )

@@ -1,10 +1,10 @@
-"""Loss surgery: is it the loss, or the pairing of loss and output link?
+"""Is it the loss, or its pairing with the sigmoid?
 
-Question (S3): behind a sigmoid, squared error has the gradient 2 (p - y) p (1 - p) in a
-pixel's raw output where cross-entropy has p - y. The factor does three things: it
-vanishes where the output saturates (saturation), it weighs grey pixels above black and
-white ones (weighting), and it is small (scale). Which of the three makes a network
-trained on `mse` worse than one trained on `bce`, and how much of it is the loss itself?
+Behind a sigmoid, squared error has the gradient 2 (p - y) p (1 - p) in a pixel's raw
+output where cross-entropy has p - y. The factor does three things: it vanishes where
+the output saturates (saturation), it weighs grey pixels above black and white ones
+(weighting), and it is small (scale). Any of the three may make a network trained on
+`mse` worse than one trained on `bce`.
 
 Source: the claim is the textbook's (Goodfellow, Bengio and Courville 2016, section
 6.2.2.2; Nielsen 2015, chapter 3; Golik, Doetsch and Ney, Interspeech 2013). None of
@@ -47,83 +47,26 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from lossjax.suite import statistics
-from lossjax.suite.config import Sweep
 from lossjax.suite.report import style
 from lossjax.suite.report.style import INK
+from lossjax.suite.reproduce.configs import config
 from lossjax.suite.reproduce.finding import Finding, told
-from lossjax.suite.reproduce.study import Drawing, Evidence, Outcome, Study
+from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study
 from lossjax.suite.statistics import Interval
 
-PARTS = ("saturation", "weighting", "scale")
-# Which of mse's parts an arm has.
-GAME: Mapping[str, frozenset[str]] = {
-    "bce": frozenset(),
-    "bce[mse_norm]": frozenset({"scale"}),
-    "bce[weigh+bce_norm]": frozenset({"weighting"}),
-    "bce[weigh+mse_norm]": frozenset({"weighting", "scale"}),
-    "mse[unweigh+bce_norm]": frozenset({"saturation"}),
-    "mse[unweigh+mse_norm]": frozenset({"saturation", "scale"}),
-    "mse[bce_norm]": frozenset({"saturation", "weighting"}),
-    "mse": frozenset(PARTS),
-}
+PLAN = config("surgery")
 _WEIGHED, _SATURATED = "bce[weigh+bce_norm]", "mse[unweigh+bce_norm]"
-BESIDE = ("mse[straight_through]", "mse_linear", "mae_linear")
-STARTS: Mapping[str, dict[str, float]] = {
-    "head x 1": {},
-    "head x 3": {"head_scale": 3.0},
-    "head x 10": {"head_scale": 10.0},
-    "white": {"start_logit": 8.0},
-}
-RATES = {
-    "adam": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
-    "sgd": (0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
-}
-EQUAL = {"adam": 1e-2, "sgd": 0.3}
-POLICIES = ("tuned", "equal")
-SEEDS = 8
 CLEAR = 0.05  # of log mse: of a smaller difference no shares are told
 LEAST = 0.02  # share of variance that is told
 DRAWS = 300  # of seeds
 STUCK = "diag_stuck_share"
 
 
-def name_of(optimiser: str, start: str, policy: str) -> str:
-    """The name of a condition's sweep."""
-    return f"{optimiser}, {start}, {policy}"
-
-
-def grids(quick: bool) -> dict[str, Sweep]:
-    """One sweep a condition."""
-    return {
-        name_of(optimiser, start, policy): Sweep(
-            datasets=("digits",),
-            models=("conv_ae",),
-            losses=(*GAME, *BESIDE),
-            learning_rates=RATES[optimiser]
-            if policy == "tuned"
-            else (EQUAL[optimiser],),
-            # With two, gradient descent chose a rate where some seeds spike.
-            tuning_seeds=tuple(range(1000, 1002 if optimiser == "adam" else 1006)),
-            seeds=tuple(range(2 if quick else SEEDS)),
-            train_steps=20 if quick else 200,
-            batch_size=64,
-            latent_dim=8,
-            width=(4, 4) if quick else (16, 32),
-            optimiser=None if optimiser == "adam" else optimiser,
-            primary_metric="mse",
-            **STARTS[start],  # type: ignore[arg-type]
-        )
-        for optimiser in RATES
-        for start in (("head x 1", "white") if quick else STARTS)
-        for policy in (("equal",) if quick else POLICIES)
-    }
-
-
 def shapley(scores: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Each part's value (n,) from every arm's scores (n,); they sum to mse - bce."""
-    worth = {coalition: scores[arm] for arm, coalition in GAME.items()}
-    orders = list(itertools.permutations(PARTS))
-    values = {part: np.zeros_like(scores["bce"]) for part in PARTS}
+    worth = {coalition: scores[arm] for arm, coalition in PLAN.GAME.items()}
+    orders = list(itertools.permutations(PLAN.PARTS))
+    values = {part: np.zeros_like(scores["bce"]) for part in PLAN.PARTS}
     for order in orders:
         for place, part in enumerate(order):
             before = frozenset(order[:place])
@@ -155,9 +98,9 @@ def variance_shares(table: np.ndarray, names: Sequence[str]) -> dict[str, float]
     return shares
 
 
-def _logs(evidence: Evidence, grid: str) -> dict[str, np.ndarray]:
+def _logs(record: Record, grid: str) -> dict[str, np.ndarray]:
     """Log of every arm's test mse, (seeds,), NaN where a run was lost."""
-    arms = evidence.trial(grid).arms
+    arms = record.trial(grid).arms
     return {loss: np.log(arm.values) for loss, arm in arms.items()}
 
 
@@ -175,39 +118,39 @@ def _share(part: np.ndarray, whole: np.ndarray) -> Interval:
     return Interval(center, float(limits.low), float(limits.high))
 
 
-def conclude(evidence: Evidence) -> Outcome:
+def conclude(record: Record) -> Conclusion:
     """Every condition's difference and its parts; the analysis of variance."""
     findings: list[Finding] = []
     lines: list[dict[str, str]] = []
     counts: dict[str, Any] = {"conditions": {}}
     drawn: dict[str, dict[str, Interval]] = {}
-    for grid in evidence.trials:
-        logs = _logs(evidence, grid)
-        lost = [loss for loss in GAME if not np.isfinite(logs[loss]).all()]
+    for grid in record.trials:
+        logs = _logs(record, grid)
+        lost = [loss for loss in PLAN.GAME if not np.isfinite(logs[loss]).all()]
         if lost:
             findings.append(told(f"{grid}: arms with a lost run", len(lost)))
             continue
         whole = logs["mse"] - logs["bce"]
         parts = shapley(logs)
         difference = statistics.interval(whole)
-        values = {part: statistics.interval(parts[part]) for part in PARTS}
+        values = {part: statistics.interval(parts[part]) for part in PLAN.PARTS}
         drawn[grid] = {"difference": difference} | values
         line = {"condition": grid, "`mse` / `bce`": _ratio(difference)}
         shares = {}
-        for part in PARTS:
+        for part in PLAN.PARTS:
             line[f"by {part}"] = "–"
             if min(abs(difference.low), abs(difference.high)) > CLEAR and (
                 difference.low * difference.high > 0
             ):
                 shares[part] = _share(parts[part], whole)
                 line[f"by {part}"] = _percent(shares[part])
-        beside = {x: statistics.interval(logs[x] - logs["bce"]) for x in BESIDE}
-        for loss in BESIDE:
+        beside = {x: statistics.interval(logs[x] - logs["bce"]) for x in PLAN.BESIDE}
+        for loss in PLAN.BESIDE:
             line[f"`{loss}` / `bce`"] = _ratio(beside[loss])
         lines.append(line)
         alone = {
             arm: statistics.interval(logs[arm] - logs["bce"])
-            for arm, coalition in GAME.items()
+            for arm, coalition in PLAN.GAME.items()
             if arm != "mse" and coalition
         }
         counts["conditions"][grid] = {
@@ -217,34 +160,35 @@ def conclude(evidence: Evidence) -> Outcome:
             "shares": {part: _plain(value) for part, value in shares.items()},
             "beside": {loss: _plain(value) for loss, value in beside.items()},
             "stuck": {
-                loss: _plain(evidence.trial(grid).mean(loss, STUCK))[0]
+                loss: _plain(record.trial(grid).mean(loss, STUCK))[0]
                 for loss in ("bce", "mse", "mse[straight_through]", "mse_linear")
             },
         }
     findings += _answers(counts["conditions"])
-    if len(counts["conditions"]) == len(RATES) * len(STARTS) * len(POLICIES):
-        found = _variance(evidence)
+    if len(counts["conditions"]) == len(PLAN.sweeps()):
+        found = _variance(record)
         counts["variance"] = {name: _plain(value) for name, value in found.items()}
         findings += [
             told(f"share of the variance of log mse: {name}", value)
             for name, value in found.items()
         ]
     drawings = [_draw(drawn)] if drawn else []
-    return Outcome(findings, pd.DataFrame(lines), drawings, counts)
+    return Conclusion(findings, pd.DataFrame(lines), drawings, counts)
 
 
 def answer(counts: Mapping[str, Any]) -> str:
     """The claim answered in two sentences and a note, every number from the counts."""
     conditions = counts["conditions"]
     usual, white = (
-        conditions[name_of("adam", start, "tuned")] for start in ("head x 1", "white")
+        conditions[PLAN.name_of("adam", start, "tuned")]
+        for start in ("head x 1", "white")
     )
 
     def times(own: Mapping[str, Any], loss: str = "mse") -> str:
         found = own["difference"] if loss == "mse" else own["beside"][loss]
         return _ratio(Interval(*found))
 
-    plain = conditions[name_of("sgd", "white", "equal")]
+    plain = conditions[PLAN.name_of("sgd", "white", "equal")]
 
     def part(name: str, own: Mapping[str, Any] = white) -> str:
         return _percent(Interval(*own["shares"][name]))
@@ -277,7 +221,7 @@ def _answers(conditions: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
     findings = []
     for grid, own in conditions.items():
         if "white" in grid:
-            parts = {part: own["parts"][part][0] for part in PARTS}
+            parts = {part: own["parts"][part][0] for part in PLAN.PARTS}
             low = own["parts"]["saturation"][1]
             largest = max(parts, key=lambda part: parts[part])
             findings.append(
@@ -306,25 +250,30 @@ def _answers(conditions: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
     return findings
 
 
-def _variance(evidence: Evidence) -> dict[str, Interval]:
+def _variance(record: Record) -> dict[str, Interval]:
     """Shares of the variance of log mse over the factorial, the largest first.
 
     Intervals: percentiles over draws of the seeds, all conditions with the same ones.
     """
-    shape = (2,) * len(PARTS) + (len(RATES), len(STARTS), len(POLICIES), SEEDS)
+    shape = (2,) * len(PLAN.PARTS) + (
+        len(PLAN.RATES),
+        len(PLAN.STARTS),
+        len(PLAN.POLICIES),
+        PLAN.SEEDS,
+    )
     table = np.zeros(shape)
-    for i, optimiser in enumerate(RATES):
-        for j, start in enumerate(STARTS):
-            for k, policy in enumerate(POLICIES):
-                logs = _logs(evidence, name_of(optimiser, start, policy))
-                for arm, coalition in GAME.items():
-                    place = tuple(int(part in coalition) for part in PARTS)
+    for i, optimiser in enumerate(PLAN.RATES):
+        for j, start in enumerate(PLAN.STARTS):
+            for k, policy in enumerate(PLAN.POLICIES):
+                logs = _logs(record, PLAN.name_of(optimiser, start, policy))
+                for arm, coalition in PLAN.GAME.items():
+                    place = tuple(int(part in coalition) for part in PLAN.PARTS)
                     table[(*place, i, j, k)] = logs[arm]
-    names = (*PARTS, "optimiser", "start", "rate")
+    names = (*PLAN.PARTS, "optimiser", "start", "rate")
     rng = np.random.default_rng(0)
     draws: dict[str, list[float]] = {}
     for _ in range(DRAWS):
-        own = table[..., rng.integers(0, SEEDS, SEEDS)].mean(-1)
+        own = table[..., rng.integers(0, PLAN.SEEDS, PLAN.SEEDS)].mean(-1)
         for name, share in variance_shares(own, names).items():
             draws.setdefault(name, []).append(share)
     whole = variance_shares(table.mean(-1), names)
@@ -356,7 +305,7 @@ def _plain(value: Interval) -> list[float | None]:
 
 def _draw(drawn: Mapping[str, Mapping[str, Interval]]) -> Drawing:
     """Of every condition: the factor of mse, and what each part does to it."""
-    names = ("difference", *PARTS)
+    names = ("difference", *PLAN.PARTS)
     marks = style.marks(names)
     high = 0.3 * len(drawn) + 1.1
     figure = Figure(figsize=(6.4, high))
@@ -396,10 +345,8 @@ def _draw(drawn: Mapping[str, Mapping[str, Interval]]) -> Drawing:
 
 
 STUDY = Study(
-    "surgery",
-    "is it the loss, or its pairing with the sigmoid?",
-    "Goodfellow, Bengio and Courville 2016, section 6.2.2.2 (S3)",
     conclude,
-    grids,
+    config="surgery",
     columns=("diag_stuck_share", "diag_saturated_share"),
+    answer=answer,
 )

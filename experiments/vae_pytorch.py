@@ -1,8 +1,9 @@
-"""The VAE of PyTorch's examples: does the whole variational path give its number?
+"""Does the whole variational path give the number of a known VAE?
 
-Published: `pytorch/examples/vae` (784-400-20-400-784, relu, sigmoid, binary
-cross-entropy summed over pixels plus KL, Adam at a constant 1e-3, batches of 128) logs
-a test loss of 109.64 to 109.66 nats per image after epoch 4, 105.59 after epoch 10.
+Source: `pytorch/examples/vae` (784-400-20-400-784, relu, sigmoid, binary
+cross-entropy summed over pixels plus KL, Adam at a constant 1e-3, batches of 128); it
+logs a test loss of 109.64 to 109.66 nats per image after epoch 4, 105.59 after epoch
+10.
 
 Protocol: the same network, loss, rate and batches on MNIST; `-elbo` on the 10,000 test
 images with one draw of each code, as there. The floor is what no decoder can go below:
@@ -15,21 +16,17 @@ zero, the last bias at the mean training image, theirs uniform; Adam's epsilon i
 not 1e-8.
 """
 
-import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lossjax.suite.config import Sweep
 from lossjax.suite.report.style import COLOURS, INK
 from lossjax.suite.reproduce.finding import Finding, Published, Tag, compared, told
-from lossjax.suite.reproduce.study import Drawing, Evidence, Outcome, Study, Task
+from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study, Task
 from lossjax.suite.statistics import Interval, interval
 
-MODEL = 'vae(body="mlp")'
-EPOCH = 469  # batches of 128 in 60,000 images
 SOURCE = "pytorch/examples/vae, logged test set loss, nats per image"
 PUBLISHED: Mapping[str, tuple[int, Published]] = {
     "epoch 4": (4, Published(109.65, SOURCE, Tag.SEEN)),
@@ -37,28 +34,6 @@ PUBLISHED: Mapping[str, tuple[int, Published]] = {
 }
 TOLERANCE = 1.0
 COLUMNS = ("test_elbo", "test_kl", "test_iw_bound", "test_active_units")
-
-
-def grids(quick: bool) -> dict[str, Sweep]:
-    """A sweep for each epoch that was logged."""
-    whole = Sweep(
-        datasets=("mnist",),
-        models=(MODEL,),
-        losses=("bce",),
-        learning_rates=(1e-3,),
-        tuning_seeds=(),
-        seeds=(0,) if quick else (0, 1),
-        batch_size=128,
-        latent_dim=20,
-        hidden=(400,),
-        schedule="constant",
-        curve_points=1,
-        primary_metric="bits_gaussian",
-    )
-    return {
-        name: dataclasses.replace(whole, train_steps=20 if quick else epochs * EPOCH)
-        for name, (epochs, _) in PUBLISHED.items()
-    }
 
 
 def floor(task: Task) -> pd.DataFrame:
@@ -71,13 +46,13 @@ def floor(task: Task) -> pd.DataFrame:
     return pd.DataFrame({"floor": [total]})
 
 
-def conclude(evidence: Evidence) -> Outcome:
+def conclude(record: Record) -> Conclusion:
     """The test loss beside the logged one, and what it is made of."""
-    least = float(evidence.tables["floor"]["floor"][0])
+    least = float(record.tables["floor"]["floor"][0])
     findings: list[Finding] = []
     lines, found = [], {}
     for name, (_, published) in PUBLISHED.items():
-        trial = evidence.trial(name)
+        trial = record.trial(name)
         own = {column: trial.columns[column]["bce"].values for column in COLUMNS}
         loss = interval(-own["test_elbo"])
         accepted = (published.value - TOLERANCE, published.value + TOLERANCE)
@@ -108,7 +83,7 @@ def conclude(evidence: Evidence) -> Outcome:
         )
     )
     table = pd.DataFrame(lines, dtype=object)
-    return Outcome(findings, table, [_draw(evidence, least)], found | {"floor": least})
+    return Conclusion(findings, table, [_draw(record, least)], found | {"floor": least})
 
 
 def _shown(mean: Interval) -> str:
@@ -117,13 +92,13 @@ def _shown(mean: Interval) -> str:
     return f"{mean.center:.2f} ± {(mean.high - mean.low) / 2:.2f}"
 
 
-def _draw(evidence: Evidence, least: float) -> Drawing:
+def _draw(record: Record, least: float) -> Drawing:
     """What the test loss is made of, bars, with the published number across each."""
     figure = Figure(figsize=(4.6, 2.6))
     axes = figure.add_axes((0.2, 0.36, 0.76, 0.6))
     told_in_words = []
     for row, (name, (_, published)) in enumerate(PUBLISHED.items()):
-        own = evidence.trial(name).columns
+        own = record.trial(name).columns
         total = -float(own["test_elbo"]["bce"].values.mean())
         code = float(own["test_kl"]["bce"].values.mean())
         parts = {"floor": least, "reconstruction": total - code - least, "KL": code}
@@ -150,11 +125,8 @@ def _draw(evidence: Evidence, least: float) -> Drawing:
 
 
 STUDY = Study(
-    "vae_pytorch",
-    "does the whole variational path give the number of a known VAE?",
-    "pytorch/examples/vae: 105.59 nats on MNIST test after 10 epochs",
     conclude,
-    grids,
+    config="vae_pytorch",
     columns=COLUMNS,
     steps={"floor": floor},
     needs=("mnist",),

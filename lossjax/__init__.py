@@ -5,5 +5,9 @@ import lazy_loader
 # Raised by hand whenever a change moves a number that a sweep stores.
 NUMERICS: int = 2
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __all__ += ["NUMERICS"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -15,7 +15,7 @@ compile() { # lock, source, options
 
 # For what comes as source only: promise, which tensorflow-datasets needs.
 compile build - "$@" <<<setuptools
-core=(pyproject.toml --constraints requirements/constraints.txt)
+core=(pyproject.toml --extra suite --constraints requirements/constraints.txt)
 compile cpu "${core[@]}" "$@"
 # The others may add packages but never move one that a CPU run is published with.
 core+=(--constraints requirements/cpu.lock)

@@ -44,6 +44,24 @@ def test_results_are_read_without_jax() -> None:
     assert not found & set(LAPTOP["forbidden_modules"])
 
 
+@pytest.mark.slow
+def test_an_import_installs_no_signal_handlers() -> None:
+    """Of any module; programs that are run by their own Python aside."""
+    imported(
+        "import importlib, pkgutil, signal\n"
+        "import lossjax\n"
+        "numbers = [n for n in signal.valid_signals() if signal.getsignal(n)]\n"
+        "before = [signal.getsignal(n) for n in numbers]\n"
+        "for module in pkgutil.walk_packages(lossjax.__path__, 'lossjax.'):\n"
+        "    try:\n"
+        "        importlib.import_module(module.name)\n"
+        "    except ModuleNotFoundError as error:\n"
+        "        assert error.name.split('.')[0] in ('ray', 'torch'), error\n"
+        "assert [signal.getsignal(n) for n in numbers] == before\n"
+        "import sys; assert 'lossjax.suite.sweep.grid' in sys.modules\n"
+    )
+
+
 def test_the_import_rules_hold() -> None:
     tool = Path(sys.executable).parent / "lint-imports"
     done = subprocess.run([tool, "--no-logo"], cwd=ROOT, capture_output=True, text=True)

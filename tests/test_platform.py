@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lossjax import platform
-from lossjax.suite.cli.commandline import ROOT
+from lossjax.suite.shipped import ROOT
 
 
 def run(code: str, **environment: str) -> subprocess.CompletedProcess:

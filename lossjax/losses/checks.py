@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+
+from lossjax.syntax import nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +45,8 @@ class Choice:
     def check(self, family: str, value: str) -> str:
         """The word; ValueError with the valid ones where it is none of them."""
         if value not in self.valid:
-            near = difflib.get_close_matches(value, self.valid, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
+            near = nearest(value, self.valid)
+            hint = f"did you mean {near}? " if near else ""
             raise ValueError(
                 f"{family}: {self.name}={value!r}: {hint}valid: "
                 f"{', '.join(self.valid)} ({self.meaning})"

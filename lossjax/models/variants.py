@@ -52,7 +52,7 @@ class Latent:
       free_bits: nats; a unit whose mean divergence over the batch is below that costs
         as much, so that nothing is gained by giving it up.
       dequantise: every pixel is (255 y + u)/256, u uniform, in input and target.
-      warp: contrast of input and target; see `objective.warped`.
+      warp: contrast of input and target; see `contrast.warp`.
       clip: the decoder's raw output is held between -bound and bound, where a sigmoid
         reads out clip and 1 - clip; no gradient comes from beyond.
     """

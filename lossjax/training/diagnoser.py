@@ -23,9 +23,8 @@ from lossjax.metrics.diagnostics import (
     signal_to_noise,
     spectrum,
 )
-from lossjax.models.autoencoders import Network
-from lossjax.training.objective import pictured, probe_key, seen
-from lossjax.training.program import noise_key, scalars_of, unravelling
+from lossjax.models.network import Network
+from lossjax.training.objective import network_input, network_target, probe_key
 from lossjax.training.replicas import (
     Layout,
     Replica,
@@ -37,6 +36,8 @@ from lossjax.training.replicas import (
     zeros_of,
 )
 from lossjax.training.settings import Settings
+from lossjax.training.step import noise_key
+from lossjax.training.weights import parameters_of, scalars_of, size_of
 
 _SHARES = ("stalled_share", "stuck_share", "saturated_share")
 
@@ -153,29 +154,30 @@ def _look(
     Of pixels and gradient what is not asked for is 0.
     """
     loss = replica.loss
-    size, unravel = unravelling(network)
-    images = pictured(network, as_intensity(images_u8))
-    given = seen(network, probe_key(0), images)
+    own = weights[: size_of(network)]
+    images = network_target(network, as_intensity(images_u8))
+    given = network_input(network, probe_key(0), images)
     targets = images
     if settings.targets is not None:
         noisy = settings.targets(noise_key(replica.seed), images, places)
         targets = jnp.where(training, noisy, images)
 
     def read(flat: jax.Array) -> tuple[jax.Array, jax.Array]:
-        out = network.apply(unravel(flat), given)
+        out = network.apply(parameters_of(network, flat), given)
         return out.raw, out.code
 
     def total(raw: jax.Array) -> jax.Array:
-        return jnp.sum(loss.fn(raw, targets, scalars_of(loss, weights[size:])))
+        scalars = scalars_of(network, loss, weights)
+        return jnp.sum(loss.fn(raw, targets, scalars))
 
-    raw, back, code = jax.vjp(read, weights[:size], has_aux=True)
+    raw, back, code = jax.vjp(read, own, has_aux=True)
     slopes = jax.grad(total)(raw)
     looked = functools.partial(_pixels, loss, raw, slopes, images, share)
 
     found, gradient = jax.lax.cond(
         training,
         lambda: (zeros_of(looked), back(slopes / len(images))[0]),
-        lambda: (looked(), jnp.zeros_like(weights[:size])),
+        lambda: (looked(), jnp.zeros_like(own)),
     )
     return found, code, gradient
 

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 from lossjax.losses import LOSSES
 from lossjax.losses.loss import Loss
 from lossjax.losses.one_of import OneOf
-from lossjax.models.autoencoders import Network
+from lossjax.models.contrast import warp
+from lossjax.models.network import Network
 
 Targets = Callable[[jax.Array], jax.Array]
 
@@ -32,42 +33,27 @@ def divergence(code: jax.Array) -> jax.Array:
     return (mean**2 + jnp.expm1(log_variance) - log_variance) / 2
 
 
-def drawn(key: jax.Array, code: jax.Array) -> jax.Array:
+def sample(key: jax.Array, code: jax.Array) -> jax.Array:
     """One draw (batch, latent_dim) of each image's code; see `divergence`."""
     mean, log_variance = jnp.split(code, 2, axis=1)
     noise = jax.random.normal(key, mean.shape, mean.dtype)
     return mean + jnp.exp(log_variance / 2) * noise
 
 
-def dequantised(key: jax.Array, images: jax.Array) -> jax.Array:
+def dequantise(key: jax.Array, images: jax.Array) -> jax.Array:
     """(255 y + u) / 256 with u uniform on [0, 1): no pixel is a point mass."""
     return (255 * images + jax.random.uniform(key, images.shape)) / 256
 
 
-def warped(images: jax.Array, gamma: float) -> jax.Array:
-    """f_gamma: more contrast below 0, less above.
-
-    Of Loaiza-Ganem and Cunningham 2019: gamma = -0.5 makes every pixel 0 or 1, 0 leaves
-    it, 0.5 makes all of them 0.5; pixels in [0, 1] stay in there.
-    """
-    if gamma == 0:
-        return images
-    if gamma > 0:
-        return gamma + (1 - 2 * gamma) * images
-    if gamma == -0.5:
-        return (images >= 0.5).astype(images.dtype)
-    return jnp.clip((images + gamma) / (1 + 2 * gamma), 0, 1)
-
-
-def pictured(network: Network, images: jax.Array) -> jax.Array:
+def network_target(network: Network, images: jax.Array) -> jax.Array:
     """What stands for the images in input and target: they, or their warp."""
     if network.latent is None:
         return images
-    return warped(images, network.latent.warp)
+    return warp(images, network.latent.warp)
 
 
 @functools.cache
-def unbounded(family: str) -> bool:
+def is_unbounded(family: str) -> bool:
     """Whether a loss falls without end at pixels of exactly 0 or 1."""
     if family not in LOSSES:
         return False
@@ -77,7 +63,7 @@ def unbounded(family: str) -> bool:
         return not small and bool(jnp.any(LOSSES[family].floor(ends) == -jnp.inf))
 
 
-def dequantises(network: Network, loss: Loss | OneOf) -> bool:
+def needs_dequantisation(network: Network, loss: Loss | OneOf) -> bool:
     """Whether this loss trains on dequantised pixels with this network.
 
     Where a variational model is told to, and where its density would be infinite: a
@@ -87,7 +73,7 @@ def dequantises(network: Network, loss: Loss | OneOf) -> bool:
     if latent is None:
         return False
     assert isinstance(loss, Loss), "losses of a variational model share no program"
-    return latent.dequantise or unbounded(loss.family)
+    return latent.dequantise or is_unbounded(loss.family)
 
 
 def objective(
@@ -115,21 +101,21 @@ def objective(
       weights: (batch,), 0 for images that do not count towards free bits.
     """
     _, code_key, level_key = jax.random.split(key, 3)
-    if dequantises(network, loss):
-        images = dequantised(level_key, images)
-    images = pictured(network, images)
+    if needs_dequantisation(network, loss):
+        images = dequantise(level_key, images)
+    images = network_target(network, images)
     aim = images if targets is None else targets(images)
-    images = seen(network, key, images)
+    images = network_input(network, key, images)
     if network.latent is None:
         return loss.fn(network.apply(parameters, images).raw, aim, scalars)
     code = network.encode(parameters, images)
-    raw = network.decode(parameters, drawn(code_key, code))
+    raw = network.decode(parameters, sample(code_key, code))
     dimension = aim[0].size
     price = network.latent.beta / dimension * _price(network, code, weights)
     return loss.fn(raw, aim, scalars) + price
 
 
-def seen(network: Network, key: jax.Array, images: jax.Array) -> jax.Array:
+def network_input(network: Network, key: jax.Array, images: jax.Array) -> jax.Array:
     """What the network is given: the images, or what its noise makes of them."""
     if network.corrupt is None:
         return images

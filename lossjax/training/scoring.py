@@ -11,11 +11,11 @@ from jax.sharding import Mesh
 
 from lossjax.losses.loss import Loss
 from lossjax.metrics.images import METRICS
-from lossjax.models.autoencoders import Network
+from lossjax.models.network import Network
 from lossjax.training.memory import peak_bytes
-from lossjax.training.objective import pictured, probe_key, seen
-from lossjax.training.program import unravelling
+from lossjax.training.objective import network_input, network_target, probe_key
 from lossjax.training.replicas import Layout, as_intensity, if_active, spread
+from lossjax.training.weights import parameters_of, size_of
 
 
 class Scorer:
@@ -42,7 +42,7 @@ class Scorer:
         Args:
           images_u8: the block, or its shape.
         """
-        weights = jax.ShapeDtypeStruct((unravelling(self._network)[0],), jnp.float32)
+        weights = jax.ShapeDtypeStruct((size_of(self._network),), jnp.float32)
         which = jax.ShapeDtypeStruct((), jnp.int32)
         backend = self._mesh.devices.flat[0].platform
         return peak_bytes(self._one, weights, which, images_u8, which, backend=backend)
@@ -85,16 +85,14 @@ def _score(
     block: jax.Array,
 ) -> tuple[Mapping[str, jax.Array], jax.Array]:
     """Every metric of one replica's read-outs of one block."""
-    images = pictured(network, as_intensity(images_u8))
-    size, unravel = unravelling(network)
-    given = seen(network, probe_key(block), images)
-    raw = network.apply(unravel(weights[:size]), given).raw
+    images = network_target(network, as_intensity(images_u8))
+    given = network_input(network, probe_key(block), images)
+    raw = network.apply(parameters_of(network, weights), given).raw
     image = jax.lax.switch(which, [loss.read_out for loss in losses], raw)
     scores = {name: metric.fn(image, images) for name, metric in METRICS.items()}
     return scores, jnp.round(image * 255).astype(jnp.uint8)
 
 
 def _code(network: Network, weights: jax.Array, images_u8: jax.Array) -> jax.Array:
-    size, unravel = unravelling(network)
-    images = pictured(network, as_intensity(images_u8))
-    return network.apply(unravel(weights[:size]), images).code
+    images = network_target(network, as_intensity(images_u8))
+    return network.apply(parameters_of(network, weights), images).code

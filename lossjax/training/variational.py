@@ -15,18 +15,18 @@ from lossjax.losses.bernoulli import matched_logit
 from lossjax.losses.links import sigmoid
 from lossjax.losses.loss import Loss
 from lossjax.metrics.latent_variables import Terms
-from lossjax.models.autoencoders import Network
+from lossjax.models.network import Network
 from lossjax.training.objective import (
-    dequantised,
-    dequantises,
+    dequantise,
     divergence,
-    drawn,
-    pictured,
+    needs_dequantisation,
+    network_input,
+    network_target,
     probe_key,
-    seen,
+    sample,
 )
-from lossjax.training.program import unravelling
 from lossjax.training.replicas import Layout, Replica, as_intensity, if_active, spread
+from lossjax.training.weights import parameters_of, scalars_of
 
 
 class VariationalScorer:
@@ -87,23 +87,22 @@ def _scored(
     block: jax.Array,
     samples: jax.Array,
 ) -> Terms:
-    size, unravel = unravelling(network)
-    parameters = unravel(weights[:size])
-    scalars = dict(zip(sorted(loss.scalars), weights[size:], strict=True))
+    parameters = parameters_of(network, weights)
+    scalars = scalars_of(network, loss, weights)
     key = probe_key(block)
     _, code_key, level_key = jax.random.split(key, 3)
     images = as_intensity(images_u8)
-    smooth = dequantised(level_key, images)
-    if dequantises(network, loss):
+    smooth = dequantise(level_key, images)
+    if needs_dequantisation(network, loss):
         images = smooth
-    images, smooth = pictured(network, images), pictured(network, smooth)
+    images, smooth = network_target(network, images), network_target(network, smooth)
     dimension = images[0].size
-    code = network.encode(parameters, seen(network, key, images))
+    code = network.encode(parameters, network_input(network, key, images))
 
     def value_of(raw: jax.Array, aim: jax.Array) -> jax.Array:
         return dimension * loss.fn(raw, aim, scalars)
 
-    raw = network.decode(parameters, drawn(code_key, code))
+    raw = network.decode(parameters, sample(code_key, code))
     value, back = jax.vjp(lambda raw: value_of(raw, images), raw)
     (force,) = back(jnp.ones_like(value))
     image, back = jax.vjp(loss.read_out, raw)
@@ -154,7 +153,7 @@ def _bound(
     mean, log_variance = jnp.split(code, 2, axis=1)
 
     def add(index: jax.Array, total: jax.Array) -> jax.Array:
-        z = drawn(jax.random.fold_in(key, index), code)
+        z = sample(jax.random.fold_in(key, index), code)
         value = value_of(network.decode(parameters, z), images)
         unit = (z - mean) * jnp.exp(-log_variance / 2)
         # log prior - log posterior: the constants and halves of both cancel.
@@ -169,6 +168,5 @@ def _bound(
 def _pictures(
     network: Network, replica: Replica, weights: jax.Array, codes: jax.Array
 ) -> jax.Array:
-    size, unravel = unravelling(network)
-    raw = network.decode(unravel(weights[:size]), codes)
+    raw = network.decode(parameters_of(network, weights), codes)
     return jnp.round(replica.loss.read_out(raw) * 255).astype(jnp.uint8)

@@ -57,8 +57,8 @@ def test_trains_to_the_same_bits_whoever_shares_the_program(text: str) -> None:
         replicas = stack(
             [Replica(s, 1e-2, choice, start, True) for s in (0, 1)], LAYOUT
         )
-        made = Program(network, Settings(9, 8), LAYOUT, make_mesh(LAYOUT))
-        made.compile(replicas, images, blocks)
+        program = Program(network, Settings(9, 8), LAYOUT, make_mesh(LAYOUT))
+        made = program.compile(replicas, images, blocks)
         state, progress = made.advance(
             replicas, made.init(replicas), images, blocks, 0, 9, 1
         )

@@ -9,18 +9,23 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from experiments import surgery
 from lossjax import resolve
 from lossjax.losses.gradient_cuts import CUTS
 from lossjax.models.autoencoders import Shape, build
-from lossjax.suite.config import Sweep, UserError, sweep
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.config import Sweep, sweep
 from lossjax.suite.config import resolve as resolved
-from lossjax.suite.sweep import setup as program
+from lossjax.suite.reproduce import loader
+from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.sweep.executor import start_of
-from lossjax.training.program import Program, unravelling
+from lossjax.suite.sweep.validation import validate
+from lossjax.training.program import Program
 from lossjax.training.replicas import Layout, Replica, blocks_of, make_mesh, stack
 from lossjax.training.settings import Settings
+from lossjax.training.weights import size_of
 
+STUDY = loader.load(STUDIES["surgery"].file)
+PLAN = STUDY.PLAN
 SIDE = (4, 5)
 LAYOUT = Layout(1, 1, "map")
 
@@ -127,8 +132,8 @@ def trained(name: str, rate: float, optimiser: str, steps: int = 1) -> np.ndarra
     state = made.init(replicas)
     if steps:
         blocks = blocks_of(images)
-        made.compile(replicas, images, blocks)
-        state, _ = made.advance(replicas, state, images, blocks, 0, steps, 0)
+        trainer = made.compile(replicas, images, blocks)
+        state, _ = trainer.advance(replicas, state, images, blocks, 0, steps, 0)
     return np.asarray(state.weights[0], np.float64)
 
 
@@ -157,7 +162,7 @@ def test_head_scale_scales_the_head_alone() -> None:
         name = jax.tree_util.keystr(path, simple=True, separator="/")
         kernel = name.startswith("head") and name.endswith("kernel")
         np.testing.assert_allclose(b, 3 * a if kernel else a, rtol=1e-6)
-    assert unravelling(network(3.0))[0] == unravelling(network())[0]
+    assert size_of(network(3.0)) == size_of(network())
 
 
 def test_a_start_is_the_same_image_for_every_link() -> None:
@@ -173,9 +178,9 @@ def test_defaults_leave_every_run_what_it_was() -> None:
     plain = Sweep().fixed()
     assert not {"optimiser", "head_scale", "start_logit"} & set(plain)
     spelled = dataclasses.replace(Sweep(), optimiser="adam", head_scale=1)
-    assert program.checked(spelled).fixed() == program.checked(Sweep()).fixed()
+    assert validate(spelled).fixed() == validate(Sweep()).fixed()
     other = dataclasses.replace(Sweep(), optimiser="sgd", head_scale=3, start_logit=8)
-    assert program.checked(other).fixed() == plain | {
+    assert validate(other).fixed() == plain | {
         "optimiser": "sgd",
         "head_scale": 3.0,
         "start_logit": 8.0,
@@ -193,7 +198,7 @@ def test_defaults_leave_every_run_what_it_was() -> None:
 )
 def test_bad_starts_are_refused(field: str, value, words: str) -> None:
     with pytest.raises(UserError) as caught:
-        program.checked(resolved(sweep(**{field: value})))
+        validate(resolved(sweep(**{field: value})))
     assert words in str(caught.value)
 
 
@@ -201,32 +206,32 @@ def test_shapley_values_are_what_the_parts_add() -> None:
     effect = {"saturation": 0.5, "weighting": -0.2, "scale": 0.1}
     scores = {
         arm: np.array([1.0, 2.0]) + sum(effect[part] for part in coalition)
-        for arm, coalition in surgery.GAME.items()
+        for arm, coalition in PLAN.GAME.items()
     }
-    for part, values in surgery.shapley(scores).items():
+    for part, values in STUDY.shapley(scores).items():
         np.testing.assert_allclose(values, effect[part])
     # A part that matters only beside another shares its effect with it.
     scores = {
         arm: np.array([float({"saturation", "scale"} <= coalition)])
-        for arm, coalition in surgery.GAME.items()
+        for arm, coalition in PLAN.GAME.items()
     }
-    halves = surgery.shapley(scores)
-    assert [halves[part][0] for part in surgery.PARTS] == [0.5, 0, 0.5]
+    halves = STUDY.shapley(scores)
+    assert [halves[part][0] for part in PLAN.PARTS] == [0.5, 0, 0.5]
 
 
 def test_the_game_has_every_combination_once() -> None:
-    assert len(set(surgery.GAME.values())) == 2 ** len(surgery.PARTS)
-    for arm, coalition in surgery.GAME.items():
+    assert len(set(PLAN.GAME.values())) == 2 ** len(PLAN.PARTS)
+    for arm, coalition in PLAN.GAME.items():
         assert resolve(arm).name == arm
         assert ("saturation" in coalition) == arm.startswith("mse")
 
 
 def test_shares_of_variance_are_those_of_a_balanced_table() -> None:
     a, b = np.array([0.0, 2.0])[:, None], np.array([0.0, 1.0, -1.0])[None]
-    shares = surgery.variance_shares(a + b + 0 * a, ["a", "b"])
+    shares = STUDY.variance_shares(a + b + 0 * a, ["a", "b"])
     whole = a.var() + b.var()
     assert shares["a"] == pytest.approx(a.var() / whole)
     assert shares["b"] == pytest.approx(b.var() / whole)
     assert shares["a x b"] == pytest.approx(0, abs=1e-12)
     noise = np.random.default_rng(0).normal(size=(2, 3, 2))
-    assert sum(surgery.variance_shares(noise, "abc").values()) == pytest.approx(1)
+    assert sum(STUDY.variance_shares(noise, "abc").values()) == pytest.approx(1)

@@ -9,9 +9,10 @@ from lossjax import LOSSES, METRICS
 from lossjax.models import autoencoders
 from lossjax.models.autoencoders import Shape, build
 from lossjax.models.corruption import CORRUPTIONS
-from lossjax.suite.config import Sweep, UserError
-from lossjax.suite.sweep.setup import checked, notes
-from lossjax.training.objective import objective, probe_key, seen
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.config import Sweep
+from lossjax.suite.sweep.validation import notes, validate
+from lossjax.training.objective import network_input, objective, probe_key
 from lossjax.training.replicas import Layout, as_intensity, make_mesh
 from lossjax.training.scoring import Scorer
 
@@ -70,7 +71,7 @@ def test_scores_are_of_noisy_input_against_the_clean_image() -> None:
     for block in (0, 3):
         scores, _ = scorer.scores(weights, np.array([True]), loss, images_u8, block)
         images = as_intensity(images_u8)
-        given = seen(net, probe_key(block), images)
+        given = network_input(net, probe_key(block), images)
         image = loss.read_out(net.apply(params, given).raw)
         direct = METRICS["mse"].fn(image, images)
         np.testing.assert_allclose(scores["mse"][0], direct, rtol=1e-5)
@@ -112,7 +113,7 @@ def test_old_names_stay_and_defaults_are_not_said() -> None:
 )
 def test_bad_values_are_one_line(text: str, said: str) -> None:
     with pytest.raises(UserError) as error:
-        checked(Sweep(models=(text,)))
+        validate(Sweep(models=(text,)))
     message = str(error.value)
     assert message.startswith("config.models: ") and said in message
     assert "\n" not in message
@@ -120,29 +121,31 @@ def test_bad_values_are_one_line(text: str, said: str) -> None:
 
 def test_a_model_named_twice_is_refused() -> None:
     with pytest.raises(UserError, match="'vae\\(beta=1\\)' is 'vae', named twice"):
-        checked(Sweep(models=("vae", "vae(beta=1)")))
+        validate(Sweep(models=("vae", "vae(beta=1)")))
 
 
 def test_canonical_names_and_the_schedule_do_not_move_ids() -> None:
-    plain = checked(Sweep(models=("conv_ae(noise=none)",), schedule="cosine"))
+    plain = validate(Sweep(models=("conv_ae(noise=none)",), schedule="cosine"))
     assert plain == Sweep() and "schedule" not in plain.fixed()
-    constant = checked(Sweep(schedule="constant"))
+    constant = validate(Sweep(schedule="constant"))
     assert constant.fixed()["schedule"] == "constant"
     with pytest.raises(UserError, match="config.schedule 'const': did you mean"):
-        checked(Sweep(schedule="const"))
+        validate(Sweep(schedule="const"))
 
 
 def test_only_variational_sweeps_can_be_judged_by_bits() -> None:
     sweep = Sweep(models=("vae",), primary_metric="bits_gaussian")
-    assert checked(sweep) == sweep
+    assert validate(sweep) == sweep
     with pytest.raises(UserError, match="config.primary_metric"):
-        checked(Sweep(primary_metric="bits_gaussian"))
+        validate(Sweep(primary_metric="bits_gaussian"))
     with pytest.raises(UserError, match="config.primary_metric"):
-        checked(Sweep(models=("vae",), primary_metric="kl"))
+        validate(Sweep(models=("vae",), primary_metric="kl"))
 
 
 def test_a_loss_that_is_dequantised_says_so() -> None:
     losses = ("bce", "continuous_bernoulli")
-    (line,) = notes(checked(Sweep(models=("conv_ae", "vae"), losses=losses)))
+    (line,) = notes(validate(Sweep(models=("conv_ae", "vae"), losses=losses)))
     assert line.startswith("vae / continuous_bernoulli: trains on dequantised pixels")
-    assert not list(notes(checked(Sweep(models=("vae(dequantise=1)",), losses=losses))))
+    assert not list(
+        notes(validate(Sweep(models=("vae(dequantise=1)",), losses=losses)))
+    )

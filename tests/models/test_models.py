@@ -4,8 +4,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
-from lossjax.models.autoencoders import MODELS, PRECISIONS, Shape, build
+from lossjax.models.autoencoders import (
+    MODELS,
+    PRECISIONS,
+    Shape,
+    autoencoder,
+    build,
+)
+from lossjax.models.layers import BATCH_LAST, NATIVE, Form
 
 every_model = pytest.mark.parametrize("name", MODELS)
 IMAGES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (7, 9, 1), (5, 2, 3)]
@@ -72,6 +80,36 @@ def test_kernels_start_at_unit_gain(name: str) -> None:
             fan_in = np.prod(leaf.shape[:-1])
             assert float(leaf.std() * fan_in**0.5) == pytest.approx(1, abs=0.05), path
             assert abs(float(leaf.mean() * fan_in**0.5)) < 0.1, path
+
+
+@pytest.mark.parametrize("form", [NATIVE, BATCH_LAST], ids=["native", "batch last"])
+@pytest.mark.parametrize("name", [*MODELS, "vae(clip=0.2)"])
+def test_a_model_is_a_flax_module_of_the_same_parameters(name: str, form: Form) -> None:
+    shape = Shape((7, 9, 3), 2, latent_dim=5)
+    network = build(name, shape)
+    params = jax.jit(network.init)(jax.random.key(0), start(shape))
+    module = autoencoder(name, shape, rngs=nnx.Rngs(1), form=form)
+    assert jax.tree.map(jnp.shape, params) == jax.tree.map(
+        jnp.shape, nnx.to_pure_dict(nnx.state(module))
+    )
+    nnx.update(module, params)
+    images = jax.random.uniform(jax.random.key(1), (4, 7, 9, 3))
+    found, expected = module(images), jax.jit(network.apply)(params, images)
+    np.testing.assert_allclose(found.raw, expected.raw, rtol=1e-6, atol=2e-6)
+    np.testing.assert_allclose(found.code, expected.code, rtol=1e-6, atol=2e-6)
+    assert found.raw.shape == (4, 7, 9, 6) and found.code.shape == (4, 5)
+
+
+def test_flax_prints_every_layer_with_its_shapes() -> None:
+    module = autoencoder("conv_ae", Shape((28, 28, 1)), rngs=nnx.Rngs(0))
+    text = nnx.tabulate(
+        module, jnp.zeros((5, 28, 28, 1)), console_kwargs={"width": 200}
+    )
+    rows = [line.split() for line in text.splitlines() if "float32" in line]
+    shapes = {row[1]: row[5:9:2] for row in rows if row[3] in ("Halve", "Double")}
+    assert shapes["down/0"] == ["float32[5,28,28,1]", "float32[5,14,14,16]"]
+    assert shapes["head"] == ["float32[5,14,14,16]", "float32[5,28,28,1]"]
+    assert "Total Parameters: 43,625" in text
 
 
 def test_seeds_differ() -> None:

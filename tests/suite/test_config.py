@@ -1,22 +1,26 @@
 """Config fields: what is taken, what is refused, and in which words."""
 
 import dataclasses
+import importlib
 import runpy
 
 import pytest
 from absl import flags
 
+from lossjax import syntax
 from lossjax.suite import config
-from lossjax.suite.cli.commandline import ROOT, parse_sweep
-from lossjax.suite.config import Sweep, UserError
-from lossjax.suite.sweep import setup as program
+from lossjax.suite.cli.commandline import parse_sweep
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.config import FIELDS, Sweep
+from lossjax.suite.shipped import ROOT
+from lossjax.suite.sweep.validation import validate
 
 CONFIGS = sorted(ROOT.glob("configs/*.py"))
 
 
 def parse(*arguments: str) -> Sweep:
     values = flags.FlagValues()
-    return parse_sweep(values, list(arguments), "configs/digits.py", "usage")[1]
+    return parse_sweep(values, list(arguments), "usage")[1]
 
 
 def test_defaults_are_those_of_the_dataclass() -> None:
@@ -52,7 +56,7 @@ def test_shipped_config_loads_and_says_what_it_is(file) -> None:
     ],
 )
 def test_axis_is_read(text: str, axis: tuple) -> None:
-    assert config.parse_axis(text) == axis
+    assert syntax.items(text) == axis
 
 
 def test_every_field_can_be_overridden() -> None:
@@ -117,7 +121,7 @@ def test_every_field_can_be_overridden() -> None:
     [
         ("--config.los=bce", ["config field 'los'", "did you mean 'losses'"]),
         ("--config=configs/digit.py", ["config file", "configs/digits.py"]),
-        ("--config=configs", ["config file 'configs'", "configs/digits.py"]),
+        ("--config=configs", ["config file 'configs'", "digits"]),
         ("--cofnig=x", ["--cofnig", "--config"]),
         ("stray", ["stray argument 'stray'"]),
         ("--config.train_steps=abc", ["train_steps", "abc"]),
@@ -196,5 +200,56 @@ def test_one_rate_needs_no_tuning_seeds() -> None:
 
 def test_a_precision_that_is_not_known_is_named() -> None:
     with pytest.raises(UserError, match="config.precision 'float23': did you mean"):
-        program.checked(Sweep(precision="float23"))
-    assert program.checked(Sweep(precision="bfloat16")).precision == "bfloat16"
+        validate(Sweep(precision="float23"))
+    assert validate(Sweep(precision="bfloat16")).precision == "bfloat16"
+
+
+def test_none_says_nothing_also_where_there_is_a_default() -> None:
+    # Sweeps that were stored when the default had no name.
+    assert Sweep.from_json({"optimiser": None, "schedule": None}) == Sweep()
+    assert Sweep(head_scale=1, schedule="cosine", optimiser="adam") == Sweep()
+
+
+def test_run_ids_depend_on_what_was_said_and_on_nothing_else() -> None:
+    assert list(Sweep().fixed().items()) == [
+        ("train_steps", 200),
+        ("batch_size", 64),
+        ("latent_dim", 8),
+        ("width", [16, 32]),
+        ("hidden", [128]),
+        ("precision", "float32"),
+        ("curve_points", 10),
+    ]
+    said = {"image_size": 16, "optimiser": "sgd", "head_scale": 0.5, "start_logit": 2}
+    assert Sweep(**said).fixed() == Sweep().fixed() | said
+
+
+@pytest.mark.parametrize("field", FIELDS.values(), ids=FIELDS)
+def test_every_field_refuses_what_its_rule_excludes(field: config.Rule) -> None:
+    def given(value: object) -> dict[str, object]:
+        return {field.name: (value,) if field.many else value}
+
+    wrong: list[object] = [True, object()]
+    wrong += [""] if field.kind is str else ["1", float("nan"), float("inf")]
+    if field.low is not None:
+        wrong.append(field.low if field.above else field.low - 1)
+    wrong += [] if field.high is None else [field.high + 1]
+    wrong += ["neither"] if field.choices else []
+    for value in wrong:
+        with pytest.raises(UserError, match=rf"config\.{field.name} = .*must be"):
+            Sweep(**given(value))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("verb", ["sweep", "launch"])
+def test_help_shows_every_field_with_its_rule(verb: str, capsys) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        importlib.import_module(f"lossjax.suite.{verb}.__main__").main(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    text = " ".join(" ".join(lines).split())
+    for name, field in FIELDS.items():
+        rule = f"[{field.valid}; default {field.shown_default}]"
+        assert f"--config.{name} {field.meaning} {rule}" in text
+        if not field.many and field.default is not None:
+            given = parse(f"--config.{name}={field.shown_default}")
+            assert given == parse()

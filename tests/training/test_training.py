@@ -12,7 +12,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from lossjax import LOSSES, METRICS, Loss, resolve
 from lossjax.models.autoencoders import Shape, build
-from lossjax.training.program import Program, Progress, State
+from lossjax.training.program import Program, Trainer
 from lossjax.training.replicas import (
     Layout,
     Replica,
@@ -25,6 +25,8 @@ from lossjax.training.replicas import (
 )
 from lossjax.training.scoring import Scorer
 from lossjax.training.settings import Settings
+from lossjax.training.step import State
+from lossjax.training.validation import Progress
 
 STEPS, BATCH = 12, 8
 IMAGE = (8, 8, 1)
@@ -51,11 +53,10 @@ def replica(loss: Loss, rate: float = 3e-3, seed: int = 0) -> Replica:
 
 
 @functools.cache
-def program(family: str, layout: Layout) -> Program:
+def trainer(family: str, layout: Layout) -> Trainer:
     loss = LOSSES[family]
     made = Program(network(), Settings(STEPS, BATCH), layout, make_mesh(layout))
-    made.compile(stack([replica(loss)], layout), *resident(layout))
-    return made
+    return made.compile(stack([replica(loss)], layout), *resident(layout))
 
 
 @functools.cache
@@ -66,7 +67,7 @@ def resident(layout: Layout):
 
 
 def train(
-    made: Program, replicas: list[Replica], stops: tuple[int, ...] = (STEPS,)
+    made: Trainer, replicas: list[Replica], stops: tuple[int, ...] = (STEPS,)
 ) -> tuple[State, Progress]:
     """Train to the last stop in as many calls; states and progress by replica."""
     batched = stack(replicas, made.layout)
@@ -88,9 +89,9 @@ FOUR = Layout(2, 4, "map")
 def test_a_replica_in_a_chunk_equals_the_run_alone_bitwise() -> None:
     loss = LOSSES["bce"]
     runs = [replica(loss, rate, seed) for seed in (0, 1) for rate in RATES[:2]]
-    together, progress = train(program("bce", FOUR), runs)
+    together, progress = train(trainer("bce", FOUR), runs)
     for index, run in enumerate(runs):
-        alone, progressed = train(program("bce", ONE), [run])
+        alone, progressed = train(trainer("bce", ONE), [run])
         np.testing.assert_array_equal(alone.weights[0], together.weights[index])
         assert progressed.validation_loss[0] == progress.validation_loss[index]
 
@@ -98,16 +99,16 @@ def test_a_replica_in_a_chunk_equals_the_run_alone_bitwise() -> None:
 @pytest.mark.slow
 def test_side_by_side_is_the_same_up_to_rounding() -> None:
     runs = [replica(LOSSES["mse"], 1e-3, seed) for seed in range(4)]
-    one_by_one, _ = train(program("mse", FOUR), runs)
-    side_by_side, _ = train(program("mse", Layout(2, 4, "vmap")), runs)
+    one_by_one, _ = train(trainer("mse", FOUR), runs)
+    side_by_side, _ = train(trainer("mse", Layout(2, 4, "vmap")), runs)
     np.testing.assert_allclose(one_by_one.weights, side_by_side.weights, atol=2e-4)
 
 
 def test_split_calls_are_bitwise_one_call() -> None:
     run = [replica(LOSSES["bce"])]
-    whole, progress = train(program("bce", ONE), run)
+    whole, progress = train(trainer("bce", ONE), run)
     for stops in ((1, 12), (3, 4, 12), (5, 6, 7, 12)):
-        parts, progressed = train(program("bce", ONE), run, stops)
+        parts, progressed = train(trainer("bce", ONE), run, stops)
         jax.tree.map(np.testing.assert_array_equal, whole, parts)
         assert progress.validation_loss == progressed.validation_loss
 
@@ -118,14 +119,14 @@ def test_a_diverged_replica_is_frozen_and_its_neighbours_are_bitwise_unchanged()
     loss = LOSSES["mse_linear"]
     healthy = [replica(loss, rate) for rate in RATES]
     wild = replica(loss, 1e6)
-    alone, _ = train(program("mse_linear", FOUR), healthy)
-    beside, _ = train(program("mse_linear", FOUR), [*healthy, wild])
+    alone, _ = train(trainer("mse_linear", FOUR), healthy)
+    beside, _ = train(trainer("mse_linear", FOUR), [*healthy, wild])
     np.testing.assert_array_equal(alone.weights, beside.weights[:3])
     np.testing.assert_array_equal(beside.diverged_step[:3], [-1, -1, -1])
     assert beside.diverged_step[3] == 0
     assert np.isfinite(beside.weights[3]).all()
     assert beside.train_steps[3] == 0 and (beside.train_steps[:3] == STEPS).all()
-    fresh = program("mse_linear", FOUR).init(stack([wild], FOUR))
+    fresh = trainer("mse_linear", FOUR).init(stack([wild], FOUR))
     np.testing.assert_array_equal(beside.weights[3], np.asarray(fresh.weights)[0])
 
 
@@ -135,7 +136,7 @@ def test_a_rate_beyond_reason_diverges_behind_a_saturated_read_out(
     family: str, rate: float
 ) -> None:
     """One step of Adam moves every weight by the rate; the loss may stay finite."""
-    state, _ = train(program(family, FOUR), [replica(LOSSES[family], rate)])
+    state, _ = train(trainer(family, FOUR), [replica(LOSSES[family], rate)])
     assert state.diverged_step[0] == 0
 
 
@@ -147,22 +148,22 @@ def test_a_loss_and_a_thousandth_of_it_train_alike() -> None:
         return 0.001 * loss.kernel(raw, target)
 
     small = dataclasses.replace(loss, kernel=thousandth)
-    made = Program(network(), Settings(STEPS, BATCH), ONE, make_mesh(ONE))
-    made.compile(stack([replica(small)], ONE), *resident(ONE))
-    full, _ = train(program("bce", ONE), [replica(loss)])
+    program = Program(network(), Settings(STEPS, BATCH), ONE, make_mesh(ONE))
+    made = program.compile(stack([replica(small)], ONE), *resident(ONE))
+    full, _ = train(trainer("bce", ONE), [replica(loss)])
     scaled, _ = train(made, [replica(small)])
     np.testing.assert_allclose(full.weights, scaled.weights, atol=1e-4)
     np.testing.assert_allclose(full.train_total, 1000 * scaled.train_total, rtol=1e-4)
 
 
 def test_hyperparameters_rates_and_seeds_share_one_compiled_program() -> None:
-    made = program("power", FOUR)
+    made = trainer("power", FOUR)
     runs = [replica(resolve(f"power(g={g})")) for g in (-0.5, 0, 0.5, 1)]
     together, _ = train(made, runs)
     weights = {row.tobytes() for row in together.weights}
     assert len(weights) == 4, "g has no effect"
     bce, _ = train(
-        program("excess" if "excess" in LOSSES else "bce", FOUR),
+        trainer("excess" if "excess" in LOSSES else "bce", FOUR),
         [replica(LOSSES["bce"])],
     )
     np.testing.assert_allclose(together.weights[1], bce.weights[0], atol=1e-4)
@@ -188,10 +189,9 @@ def test_memorises_eight_images() -> None:
     settings = Settings(400, 8)
     net = build("conv_ae", Shape(IMAGE, latent_dim=8, width=(8, 16)))
     loss = LOSSES["bce"]
-    made = Program(net, settings, ONE, make_mesh(ONE))
     batched = stack([replica(loss, 1e-2)], ONE)
     data = jax.device_put((eight, blocks_of(eight)))
-    made.compile(batched, *data)
+    made = Program(net, settings, ONE, make_mesh(ONE)).compile(batched, *data)
     state, _ = made.advance(batched, made.init(batched), *data, 0, 400, 1)
     scorer = Scorer(net, [loss], ONE, make_mesh(ONE))
     scores, read_outs = scorer.scores(state.weights, np.array([True]), loss, data[0])
@@ -202,7 +202,7 @@ def test_memorises_eight_images() -> None:
 def test_an_epoch_sees_every_image_once_in_an_order_of_the_seed(monkeypatch) -> None:
     """The order is that of jax.random.permutation of a key folded with the epoch."""
     loss = LOSSES["mse"]
-    made = program("mse", ONE)
+    made = trainer("mse", ONE)
     per_epoch = len(images()[:30]) // BATCH
     _, batch_key = jax.random.split(jax.random.key(5))
     params = made.init(stack([replica(loss, 1e-30, 5)], ONE))
@@ -224,7 +224,7 @@ def test_an_epoch_sees_every_image_once_in_an_order_of_the_seed(monkeypatch) -> 
 
 def test_validation_loss_is_the_mean_over_the_split() -> None:
     loss = LOSSES["mae"]
-    state, progress = train(program("mae", ONE), [replica(loss)])
+    state, progress = train(trainer("mae", ONE), [replica(loss)])
     from jax.flatten_util import ravel_pytree
 
     unravel = ravel_pytree(network().init(jax.random.key(0), jnp.zeros(1)))[1]
@@ -242,7 +242,7 @@ def test_scorer_uses_the_link_of_the_loss() -> None:
     losses = [LOSSES[name] for name in ("bce", "mse_linear", "continuous_bernoulli")]
     layout = ONE
     scorer = Scorer(network(), losses, layout, make_mesh(layout))
-    state = program("bce", ONE).init(stack([replica(losses[0])], ONE))
+    state = trainer("bce", ONE).init(stack([replica(losses[0])], ONE))
     batch = jax.device_put(images()[:8])
     read_outs = []
     for loss in losses:
@@ -255,7 +255,7 @@ def test_scorer_uses_the_link_of_the_loss() -> None:
 
 
 def test_idle_slots_do_not_move() -> None:
-    made = program("bce", FOUR)
+    made = trainer("bce", FOUR)
     batched = stack([replica(LOSSES["bce"])], FOUR)
     before = np.asarray(made.init(batched).weights)
     state, _ = made.advance(batched, made.init(batched), *resident(FOUR), 0, STEPS, 3)
@@ -288,7 +288,7 @@ def test_layout(backend: str, devices: int, runs: int, layout: Layout) -> None:
 
 
 def test_replicas_need_no_communication() -> None:
-    text = program("bce", FOUR)._compiled.as_text()
+    text = trainer("bce", FOUR).compiled.as_text()
     for word in ("all-reduce", "all-gather", "all-to-all", "collective"):
         assert word not in text
 
@@ -307,14 +307,14 @@ def test_golden_curve() -> None:
     """Numbers that stored results rest on. Where they move, raise lossjax.NUMERICS
     and say so under Results in CHANGELOG.md."""
     runs = [replica(LOSSES["bce"], 3e-3, seed) for seed in (0, 1)]
-    state, _ = train(program("bce", FOUR), runs, (3,))
+    state, _ = train(trainer("bce", FOUR), runs, (3,))
     golden = [1.624785, 1.651138]
     np.testing.assert_allclose(state.train_total, golden, rtol=1e-5)
 
 
 def test_source_is_deterministic() -> None:
-    first, _ = train(program("bce", FOUR), [replica(LOSSES["bce"])])
-    again, _ = train(program("bce", FOUR), [replica(LOSSES["bce"])])
+    first, _ = train(trainer("bce", FOUR), [replica(LOSSES["bce"])])
+    again, _ = train(trainer("bce", FOUR), [replica(LOSSES["bce"])])
     digests = {
         hashlib.sha256(np.asarray(s.weights).tobytes()).hexdigest()
         for s in (first, again)
@@ -328,13 +328,7 @@ def test_the_program_lowers_for_accelerators(platform: str) -> None:
     layout = Layout(2, 4, "vmap")
     made = Program(network(), Settings(STEPS, BATCH), layout, make_mesh(layout))
     batched = stack([replica(LOSSES["bce"])], layout)
-    state = jax.eval_shape(made.init, batched)
-    step = jax.ShapeDtypeStruct((), jnp.int32)
-    flag = jax.ShapeDtypeStruct((), jnp.bool_)
-    exported = jax.export.export(made._advance, platforms=[platform])(
-        batched, state, *resident(layout), step, step, step, flag
-    )
-    text = exported.mlir_module()
+    text = made.export(batched, *resident(layout), platform)
     assert "stablehlo.convolution" in text
     for word in ("all_reduce", "all_gather", "all_to_all", "collective"):
         assert f"stablehlo.{word}" not in text

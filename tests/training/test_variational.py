@@ -14,19 +14,21 @@ from lossjax.metrics.latent_variables import IW_SAMPLES, Facts, Terms
 from lossjax.models import autoencoders
 from lossjax.models.autoencoders import Network, Shape, build
 from lossjax.training.objective import (
-    dequantised,
-    dequantises,
+    dequantise,
     divergence,
-    drawn,
+    is_unbounded,
+    needs_dequantisation,
     objective,
     probe_key,
-    unbounded,
-    warped,
+    sample,
+    warp,
 )
 from lossjax.training.program import Program
 from lossjax.training.replicas import Layout, Replica, blocks_of, make_mesh, stack
 from lossjax.training.settings import Settings
+from lossjax.training.validation import progress_of
 from lossjax.training.variational import VariationalScorer, _scored
+from lossjax.training.weights import parameters_of
 
 IMAGE, UNITS = (4, 4, 1), 3
 ONE = Layout(1, 1, "map")
@@ -54,10 +56,7 @@ def weights(net: Network, loss: Loss, scale: float = 1.0) -> jax.Array:
 
 
 def parameters(net: Network, loss: Loss, scale: float = 1.0):
-    from lossjax.training.program import unravelling
-
-    size, unravel = unravelling(net)
-    return unravel(weights(net, loss, scale)[:size])
+    return parameters_of(net, weights(net, loss, scale))
 
 
 def scored(net: Network, loss: Loss, samples: int = 0, scale: float = 1.0) -> Terms:
@@ -89,7 +88,7 @@ def test_divergence_is_that_of_normal_laws() -> None:
 
 def test_a_draw_has_the_mean_and_the_variance_of_its_code() -> None:
     code = jnp.tile(jnp.array([[1.0, -2.0, 0.0, -1.0]]), (20_000, 1))
-    z = np.asarray(drawn(jax.random.key(0), code))
+    z = np.asarray(sample(jax.random.key(0), code))
     np.testing.assert_allclose(z.mean(0), [1, -2], atol=0.03)
     np.testing.assert_allclose(z.var(0), np.exp([0, -1]), rtol=0.04)
 
@@ -216,7 +215,7 @@ def test_implied_scale_of_other_losses() -> None:
     params = parameters(net, loss)
     code = net.encode(params, images)
     key = jax.random.split(probe_key(0), 3)[1]
-    image = np.asarray(loss.read_out(net.decode(params, drawn(key, code))))
+    image = np.asarray(loss.read_out(net.decode(params, sample(key, code))))
     rms = math.sqrt(((image - images) ** 2).mean())
     assert sigma(optimal, facts(net, loss))[0] == pytest.approx(rms, rel=1e-4)
 
@@ -284,7 +283,7 @@ def test_active_units_move_with_the_image() -> None:
 
 def test_dequantised_pixels_round_back_and_fill_their_level() -> None:
     levels = jnp.arange(256.0).reshape(-1, 1, 1, 1) / 255
-    smooth = dequantised(jax.random.key(0), jnp.tile(levels, (1, 20, 20, 1)))
+    smooth = dequantise(jax.random.key(0), jnp.tile(levels, (1, 20, 20, 1)))
     back = np.floor(np.asarray(smooth) * 256)
     np.testing.assert_array_equal(back[:, 0, 0, 0], np.arange(256))
     assert float(smooth.min()) >= 0 and float(smooth.max()) <= 1
@@ -292,23 +291,31 @@ def test_dequantised_pixels_round_back_and_fill_their_level() -> None:
 
 
 def test_only_what_would_be_infinite_is_dequantised_unasked() -> None:
-    assert [name for name in LOSSES if unbounded(name)] == ["continuous_bernoulli"]
+    assert [name for name in LOSSES if is_unbounded(name)] == ["continuous_bernoulli"]
     loss, other = LOSSES["continuous_bernoulli"], LOSSES["bce"]
-    assert dequantises(network(), loss) and not dequantises(network(), other)
-    assert dequantises(network("vae(body=mlp, dequantise=1)"), other)
-    assert not dequantises(network("mlp_ae"), loss)
+    assert needs_dequantisation(network(), loss) and not needs_dequantisation(
+        network(), other
+    )
+    assert needs_dequantisation(network("vae(body=mlp, dequantise=1)"), other)
+    assert not needs_dequantisation(network("mlp_ae"), loss)
 
 
 WARPS = (-0.5, -0.3, 0.0, 0.25, 0.5)
 
 
 @pytest.mark.parametrize("gamma", WARPS)
-def test_the_warp_is_the_one_of_the_study(gamma: float) -> None:
-    from experiments.cb_panels import warp
-
+def test_the_warp_is_the_one_of_its_source(gamma: float) -> None:
+    """By jax and by numpy: steeper about the middle below 0, flatter above."""
     x = np.linspace(0, 1, 201)
-    found = np.asarray(warped(jnp.asarray(x, jnp.float32), gamma))
-    np.testing.assert_allclose(found, warp(x, gamma), atol=1e-6)
+    found = np.asarray(warp(jnp.asarray(x, jnp.float32), gamma))
+    if gamma == -0.5:
+        expected = np.where(x < 0.5, 0.0, 1.0)
+    elif gamma < 0:
+        expected = np.interp(x, [-gamma, 1 + gamma], [0, 1])
+    else:
+        expected = np.interp(x, [0, 1], [gamma, 1 - gamma])
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(warp(x, gamma), expected, atol=1e-12)
     assert found.min() >= 0 and found.max() <= 1
 
 
@@ -324,17 +331,16 @@ def test_a_warp_is_of_input_and_target_after_dequantisation(
     params, key = parameters(plain, loss), jax.random.key(4)
     images = jnp.asarray(images_u8(), jnp.float32) / 255
     if dequantise:
-        smooth = dequantised(jax.random.split(key, 3)[2], images)
+        smooth = dequantise(jax.random.split(key, 3)[2], images)
     else:
         smooth = images
     found = objective(own, loss, params, {}, images, key)
-    expected = objective(plain, loss, params, {}, warped(smooth, gamma), key)
+    expected = objective(plain, loss, params, {}, warp(smooth, gamma), key)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_every_score_is_of_warped_images() -> None:
     """Metrics, codes, the curve's error and the terms, as of images warped before."""
-    from lossjax.training.program import _validate
     from lossjax.training.scoring import _code, _score
 
     # At -0.5 the warp of grey levels is one of grey levels: black and white.
@@ -354,11 +360,10 @@ def test_every_score_is_of_warped_images() -> None:
             "value": terms.value,
             "mean": terms.mean,
             "curve": jnp.stack(
-                _validate(
+                progress_of(
                     net,
                     loss,
-                    parameters(plain, loss),
-                    {},
+                    flat,
                     jax.tree.map(jnp.asarray, blocks_of(images)),
                     jnp.int32(1),
                 )
@@ -420,10 +425,10 @@ def test_bounds_of_the_continuous_law_by_hand() -> None:
         for name in ("elbo", "elbo_cb", "elbo_cb_mean")
     )
     _, code_key, level_key = jax.random.split(probe_key(0), 3)
-    images = dequantised(level_key, jnp.asarray(images_u8(), jnp.float32) / 255)
+    images = dequantise(level_key, jnp.asarray(images_u8(), jnp.float32) / 255)
     params = parameters(net, bce)
     code = net.encode(params, images)
-    p = np.float64(bce.read_out(net.decode(params, drawn(code_key, code))))
+    p = np.float64(bce.read_out(net.decode(params, sample(code_key, code))))
     log_c = np.log(2 * np.arctanh(1 - 2 * p) / (1 - 2 * p)).sum((1, 2, 3))
     np.testing.assert_allclose(elbo_cb - elbo, log_c, rtol=1e-4)
 
@@ -468,13 +473,13 @@ def test_a_loss_whose_channels_the_decoder_lacks_is_refused() -> None:
 
 def test_split_calls_are_bitwise_one_call_and_the_seed_draws_the_codes() -> None:
     loss, net = LOSSES["bce"], network()
-    made = Program(net, Settings(6, 8), ONE, make_mesh(ONE))
+    program = Program(net, Settings(6, 8), ONE, make_mesh(ONE))
     data = jax.device_put((images_u8(), blocks_of(images_u8(), 8)))
 
     def run(seed: int, stops: tuple[int, ...]):
         one = Replica(seed, 1e-2, loss, loss.start(np.array([0.4])), True)
         batched = stack([one], ONE)
-        made.compile(batched, *data)
+        made = program.compile(batched, *data)
         state, begin = made.init(batched), 0
         for stop in stops:
             state, progress = made.advance(batched, state, *data, begin, stop, 3)
@@ -488,14 +493,10 @@ def test_split_calls_are_bitwise_one_call_and_the_seed_draws_the_codes() -> None
     other, _ = run(1, (6,))
     assert not np.array_equal(whole, other)
     # The tuning criterion is the objective, not the reconstruction.
-    from lossjax.training.program import unravelling
-
-    size, unravel = unravelling(net)
+    params = parameters_of(net, whole[0])
     images = jnp.asarray(images_u8(), jnp.float32) / 255
     paid = [
-        objective(
-            net, loss, unravel(whole[0, :size]), {}, images[k : k + 8], probe_key(i)
-        )
+        objective(net, loss, params, {}, images[k : k + 8], probe_key(i))
         for i, k in enumerate(range(0, 24, 8))
     ]
     assert value == pytest.approx(float(jnp.concatenate(paid).mean()), rel=1e-5)
@@ -520,16 +521,9 @@ def test_a_variational_program_lowers_for_accelerators(platform: str) -> None:
         build("vae(noise=masking)", shape), Settings(6, 8), layout, make_mesh(layout)
     )
     batched = stack([Replica(0, 1e-2, loss, np.zeros(1), True)], layout)
-    state = jax.eval_shape(made.init, batched)
-    step, flag = (
-        jax.ShapeDtypeStruct((), jnp.int32),
-        jax.ShapeDtypeStruct((), jnp.bool_),
-    )
     images = np.zeros((24, 8, 8, 1), np.uint8)
-    exported = jax.export.export(made._advance, platforms=[platform])(
-        batched, state, images, blocks_of(images, 8), step, step, step, flag
-    )
-    assert "collective" not in exported.mlir_module()
+    text = made.export(batched, images, blocks_of(images, 8), platform)
+    assert "collective" not in text
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-from absl import flags
 from rich.console import Console
 
 from lossjax.suite.bench import nets, table, whole
 from lossjax.suite.bench.pairs import timed
 from lossjax.suite.bench.works import WORKS
-from lossjax.suite.cli.commandline import Exit, parse
-from lossjax.suite.config import UserError, unknown
+from lossjax.suite.cli.commandline import define, parse
+from lossjax.suite.cli.errors import Exit, UserError, unknown
 from lossjax.suite.store import results
 
 USAGE = """
@@ -32,10 +31,11 @@ _LOSSES = ("bce", "mae", "huber", "power", "continuous_bernoulli", "ssim")
 
 
 def main(arguments: list[str]) -> int:
-    values = flags.FlagValues()
-    flags.DEFINE_bool("quick", False, "fewer rounds and forms", flag_values=values)
-    flags.DEFINE_list("only", [], "these parts only", flag_values=values)
-    flags.DEFINE_string("out", None, "also write JSON and Markdown", flag_values=values)
+    values = define(
+        quick=(False, "fewer rounds and forms"),
+        only=([], f"these parts only: {', '.join(PARTS)}"),
+        out=(None, "also write JSON and Markdown"),
+    )
     parse(values, arguments, USAGE)
     for name in values.only:
         if name not in PARTS:

@@ -81,16 +81,16 @@ class _Trainer:
             return replicas.stack(runs, layout)
 
         self._batches = {name: batch_of(name) for name in losses}
-        self._program = Program(network, Settings(10**6, work.batch), layout, mesh)
+        program = Program(network, Settings(10**6, work.batch), layout, mesh)
         train = replicas.put_everywhere(images, mesh)
         blocks = replicas.blocks_of(images[:256])
         self._data = train, replicas.put_everywhere(blocks, mesh)
         first = self._batches[losses[0]]
         began = time.monotonic()
-        compiled = self._program.compile(first, *self._data)
+        self._trainer = program.compile(first, *self._data)
         seconds = time.monotonic() - began
-        self._state, self._step = self._program.init(first), 0
-        memory = compiled.memory_analysis()
+        self._state, self._step = program.init(first), 0
+        memory = self._trainer.compiled.memory_analysis()
         self.facts = {
             "compile": seconds,
             "layout": vars(layout),
@@ -105,14 +105,14 @@ class _Trainer:
         from lossjax.suite.bench.products import Products
 
         if self._products is None:
-            self._products = Products(self._work, self._program.layout, self._mesh)
+            self._products = Products(self._work, self._trainer.layout, self._mesh)
         return self._products.seconds()
 
     def go(self, steps: int, loss: str) -> float:
         import jax
 
         began = time.monotonic()
-        self._state, progress = self._program.advance(
+        self._state, progress = self._trainer.advance(
             self._batches[loss],
             self._state,
             *self._data,

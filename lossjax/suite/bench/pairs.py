@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lossjax.suite.cli.commandline import ROOT
+from lossjax.suite.shipped import ROOT
 
 # What makes PyTorch's allocator keep its pages: 1.2 to 1.7 times faster here.
 TUNED = {

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from lossjax.models.convolution import weighted
+from lossjax.models.batch_last import weighted
 from lossjax.suite.bench.works import Work
 from lossjax.training.replicas import Layout, put, spread
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 
 from jax import monitoring
 
-from lossjax.suite.sweep import setup
+from lossjax.suite.sweep import __main__ as sweep
 
 _STAGES = {
     "/jax/core/compile/jaxpr_trace_duration": "compile",
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
             seconds[_STAGES[event]] += duration_secs
 
     monitoring.register_event_duration_secs_listener(listen)
-    code = setup.main(arguments)
+    code = sweep.main(arguments)
     print(json.dumps(dict(seconds)))
     return code
 

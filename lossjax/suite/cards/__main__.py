@@ -10,8 +10,9 @@ from rich.table import Table
 from lossjax import LOSSES, platform, resolve
 from lossjax.certificates.certify import FAILS
 from lossjax.suite.cards import accuracy, card
-from lossjax.suite.cli.commandline import Exit, parse
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.commandline import define, parse
+from lossjax.suite.cli.errors import Exit, UserError
+from lossjax.suite.shipped import COMMAND
 
 USAGE = """
 ./run.sh losses [NAME] [--html=FILE | --markdown | --accuracy | --speed]
@@ -27,12 +28,12 @@ at, and its certificates, measured on the compiled function.
 
 def main(arguments: list[str]) -> int:
     """Print what was asked for; 1 if a certificate fails."""
-    values = flags.FlagValues()
-    string, switch = flags.DEFINE_string, flags.DEFINE_bool
-    string("html", "", "write the cards to this file", flag_values=values)
-    switch("markdown", False, "print the table as Markdown", flag_values=values)
-    switch("accuracy", False, "print errors, ours and others'", flag_values=values)
-    switch("speed", False, "print time relative to bce", flag_values=values)
+    values = define(
+        html=("", "write the cards to this file"),
+        markdown=(False, "print the table as Markdown"),
+        accuracy=(False, "print errors, ours and others'"),
+        speed=(False, "print time relative to bce"),
+    )
     names = parse(values, arguments, USAGE, operands=1)
     _check(values, names)
     platform.prepare()
@@ -94,7 +95,7 @@ def _code(made: list[card.Card]) -> int:
 
 
 def _table() -> Table:
-    table = Table(title="Losses (./run.sh losses NAME prints a card)", box=None)
+    table = Table(title=f"Losses ({COMMAND} losses NAME prints a card)", box=None)
     for heading in ("loss", "elicits", "unit", "value of a pixel"):
         table.add_column(heading, overflow="fold")
     for row in card.table():

@@ -5,46 +5,31 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from typing import NoReturn
 
-# Where the main of a verb is, and what the verb does.
+from lossjax.syntax import nearest
+
+# The package whose __main__ has the main of a verb, and what the verb does.
 VERBS: Mapping[str, tuple[str, str]] = {
     "sweep": (
-        "lossjax.suite.sweep.setup",
+        "sweep",
         "trains the grid of --config, writes the report, prints the comparison",
     ),
-    "report": (
-        "lossjax.suite.report.__main__",
-        "rebuilds tables, figures and report from stored runs",
-    ),
+    "report": ("report", "rebuilds tables, figures and report from stored runs"),
     "reproduce": (
-        "lossjax.suite.reproduce.__main__",
+        "reproduce",
         "rebuilds studies: what was expected, beside what is found here",
     ),
-    "verify": (
-        "lossjax.suite.verify.recomputation",
-        "recomputes every number of a report from the stored runs",
-    ),
-    "losses": (
-        "lossjax.suite.cards.__main__",
-        "prints the loss table, or one loss card",
-    ),
-    "data": (
-        "lossjax.suite.data.__main__",
-        "data list, data prepare NAME: datasets and their state",
-    ),
-    "launch": (
-        "lossjax.suite.launch.__main__",
-        "runs a sweep on cloud TPU or any rented accelerator",
-    ),
-    "soak": (
-        "lossjax.suite.soak.__main__",
-        "injects faults into real sweeps and counts what was lost",
-    ),
-    "bench": (
-        "lossjax.suite.bench.__main__",
-        "measures speed against a PyTorch twin, in pairs",
-    ),
+    "verify": ("verify", "recomputes every number of a report from the stored runs"),
+    "losses": ("cards", "prints the loss table, or one loss card"),
+    "data": ("data", "data list, data prepare NAME: datasets and their state"),
+    "launch": ("launch", "runs a sweep on cloud TPU or any rented accelerator"),
+    "soak": ("soak", "injects faults into real sweeps and counts what was lost"),
+    "bench": ("bench", "measures speed against a PyTorch twin, in pairs"),
 }
+_USAGE = "usage: lossjax VERB [ARGUMENTS]     (lossjax VERB --help tells more)"
+# What works on a clone alone; its run.sh does it.
+OF_A_CLONE = ("docs", "test")
 
 
 def _stop(number: int, _: object) -> None:
@@ -58,19 +43,36 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     verb, *arguments = sys.argv[1:] or [""]
+    if verb in OF_A_CLONE:
+        _refuse(f"{verb} needs a clone of the repository: ./run.sh {verb} there")
     if verb not in VERBS:
         wanted = verb in ("-h", "--help", "help")
         stream = sys.stdout if wanted else sys.stderr
         if verb and not wanted:
-            print(f"lossjax: unknown verb {verb!r}", file=stream)
-        print("usage: lossjax VERB [ARGUMENTS]     (lossjax VERB --help tells more)")
+            near = nearest(verb, VERBS)
+            hint = f"; did you mean {near}?" if near else ""
+            print(f"lossjax: unknown verb {verb!r}{hint}", file=stream)
+        print(_USAGE, file=stream)
         for name, (_, what) in VERBS.items():
             print(f"  {name:<10} {what}", file=stream)
         sys.exit(0 if wanted else 2)
-    program = importlib.import_module(VERBS[verb][0])
-    from lossjax.suite.cli.commandline import run
+    try:
+        program = importlib.import_module(f"lossjax.suite.{VERBS[verb][0]}.__main__")
+        from lossjax.suite.cli.signals import run
 
-    run(program.main, arguments)
+        run(program.main, arguments)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "lossjax":
+            raise
+        _refuse(
+            f"{verb} needs lossjax[suite]: pip install 'lossjax[suite]' "
+            f"({error.name} is not installed)"
+        )
+
+
+def _refuse(why: str) -> NoReturn:
+    print(f"lossjax: {why}", file=sys.stderr)
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -1,118 +1,61 @@
-"""How every program reads its flags and how it ends.
+"""How every program reads its command line.
 
 Flags are absl's; the programs parse them themselves, so that an unknown flag, a bad
 value or a stray argument is one line and exit code 2, never a traceback.
 """
 
-import contextlib
-import enum
-import os
-import signal
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
 
-from lossjax.suite.config import Sweep, UserError, parse_axis, resolve, unknown
+from lossjax import syntax
+from lossjax.suite import config, shipped
+from lossjax.suite.cli.errors import Exit, UserError, unknown
 
-ROOT = Path(__file__).resolve().parents[3]
-
-
-class Exit(enum.IntEnum):
-    """Exit codes, the same for every verb."""
-
-    DONE = 0
-    FAILED = 1  # some runs failed, the disk is full, or verify found a mismatch
-    USAGE = 2  # nothing was written
-    SELF_TEST = 70
-    INTERRUPTED = 75  # resume me
-
-
-class Interrupted(Exception):
-    """Ctrl-C or SIGTERM; its text says how to go on."""
+DEFAULT_CONFIG = "configs/digits.py"
+_WIDTH = 79
+_GIVEN = {"bool": "", "string": "=TEXT", "int": "=NUMBER", "multi string": "=TEXT"}
+_DEFINERS: dict[type, Callable[..., Any]] = {
+    bool: flags.DEFINE_bool,
+    int: flags.DEFINE_integer,
+    list: flags.DEFINE_list,
+}
 
 
-class SelfTestFailed(Exception):
-    """The platform computes wrong numbers."""
-
-
-class Interrupts:
-    """Turns SIGINT and SIGTERM into Interrupted.
-
-    At once, but inside `held` only when long work looks: so a run under training stops
-    between steps, with its state saved. A second Ctrl-C stops at once even there.
-    """
-
-    def __init__(self) -> None:
-        self._seen = self._held = False
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._note)
-
-    def _note(self, number: int, _: Any) -> None:
-        if not self._held or (self._seen and number == signal.SIGINT):
-            raise Interrupted("stopped")
-        self._seen = True
-
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Only `check` raises in here, and the end of it."""
-        self._held = True
-        try:
-            yield
-        finally:
-            self._held = False
-        self.check()
-
-    def check(self) -> None:
-        """Raise Interrupted if a signal has come."""
-        if self._seen:
-            raise Interrupted("stopped between steps")
-
-
-def run(main: Callable[[list[str]], int], arguments: list[str]) -> None:
-    """Run a program on its arguments and exit with its code."""
-    try:
-        Interrupts()
-        code = main(arguments)
-    except UserError as error:
-        code = _say(error, Exit.USAGE)
-    except SelfTestFailed as error:
-        code = _say(error, Exit.SELF_TEST)
-    except Interrupted as error:
-        code = _say(error, Exit.INTERRUPTED)
-    except BrokenPipeError:
-        code = Exit.DONE  # the reader, `head` say, has seen enough
-    except OSError as error:
-        code = _say(error, Exit.FAILED)
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:
-            pass
-    # Not sys.exit: a compilation still running in a thread must not hold us back.
-    os._exit(code)
-
-
-def _say(problem: object, code: Exit) -> Exit:
-    print("lossjax: " + " ".join(str(problem).split()), file=sys.stderr)
-    return code
+def define(**rows: tuple[Any, str]) -> flags.FlagValues:
+    """Flags by name: the default of each, whose type is the flag's, and its meaning."""
+    values = flags.FlagValues()
+    for name, (default, meaning) in rows.items():
+        maker = _DEFINERS.get(type(default), flags.DEFINE_string)
+        maker(name, default, meaning, flag_values=values)
+    return values
 
 
 def parse(
-    values: flags.FlagValues, arguments: list[str], usage: str, operands: int = 0
+    values: flags.FlagValues,
+    arguments: Sequence[str],
+    usage: str,
+    operands: int = 0,
+    *,
+    fields: bool = False,
 ) -> list[str]:
     """Parse flags strictly; at most `operands` other arguments, which are returned.
 
-    `--help` prints `usage` and the flags and ends the program.
+    `--help` prints `usage` and the flags and ends the program; with `fields` also those
+    of a config.
 
     Raises:
       UserError: an unknown flag, a bad value or a stray argument.
     """
-    if any(argument in ("--help", "-help", "-h", "--h") for argument in arguments):
-        print(usage.strip() + "\n\nFlags:\n" + _help(values))
+    if _wants_help(arguments):
+        parts = [*map(_reflowed, shipped.spoken(usage.strip()).split("\n\n"))]
+        parts.append("\n".join(("Flags:", *_flags_help(values))))
+        if fields:
+            parts.append("\n".join(_fields_help()))
+        print("\n\n".join(parts))
         raise SystemExit(Exit.DONE)
     try:
         _, *rest = values(["lossjax", *arguments])
@@ -125,35 +68,58 @@ def parse(
     return rest
 
 
+def _wants_help(arguments: Sequence[str]) -> bool:
+    return any(word in ("--help", "-help", "-h", "--h") for word in arguments)
+
+
 def _names(values: flags.FlagValues) -> list[str]:
     return [f"--{name}" for name in values if "." not in name]
 
 
-def _help(values: flags.FlagValues) -> str:
-    lines = []
+def _flags_help(values: flags.FlagValues) -> Iterator[str]:
     for name in values:
-        if "." in name:
-            continue
         default = values[name].default
-        shown = "" if default in (None, False) else f" (default {default})"
-        lines.append(f"  --{name}: {values[name].help}{shown}")
-    return "\n".join(lines)
+        shown = f" [default {default}]" if default else ""
+        given = _GIVEN.get(values[name].flag_type(), "=LIST")
+        yield from _entry(f"--{name}{given}", f"{values[name].help}{shown}")
 
 
-class _AxisParser(flags.ArgumentParser):
-    """Reads a tuple field; see `lossjax.suite.config.parse_axis`."""
+def _fields_help() -> Iterator[str]:
+    yield "Fields of a config; a list is written with commas, bce,mse:"
+    yield from _entry(
+        "--config=FILE[:ARG]", f"the file that sets them [default {DEFAULT_CONFIG}]"
+    )
+    for field in config.FIELDS.values():
+        text = f"{field.meaning} [{field.valid}; default {field.shown_default}]"
+        yield from _entry(f"--config.{field.name}", text)
+
+
+def _reflowed(paragraph: str) -> str:
+    """Prose at the width of a terminal; commands as they are."""
+    if any(line.startswith((" ", "./", "python")) for line in paragraph.split("\n")):
+        return paragraph
+    return textwrap.fill(paragraph, _WIDTH, break_on_hyphens=False)
+
+
+def _entry(head: str, text: str) -> Iterator[str]:
+    yield f"  {head}"
+    yield from (f"      {line}" for line in textwrap.wrap(text, _WIDTH - 6))
+
+
+class _ListParser(flags.ArgumentParser):
+    """Reads a tuple field; see `lossjax.syntax.items`."""
 
     def parse(self, argument: Any) -> tuple[Any, ...]:
-        return parse_axis(argument) if isinstance(argument, str) else tuple(argument)
+        return syntax.items(argument) if isinstance(argument, str) else tuple(argument)
 
     def flag_type(self) -> str:
         return "list"
 
 
 def parse_sweep(
-    values: flags.FlagValues, arguments: list[str], default: str, usage: str
-) -> tuple[str, Sweep]:
-    """Parse flags with `--config=FILE[:arg]` and `--config.FIELD=VALUE` among them.
+    values: flags.FlagValues, arguments: Sequence[str], usage: str
+) -> tuple[str, config.Sweep]:
+    """Parse flags with `--config=NAME[:arg]` and `--config.FIELD=VALUE` among them.
 
     Returns:
       The config's name (its file's stem) and the validated sweep.
@@ -161,22 +127,23 @@ def parse_sweep(
     Raises:
       UserError: as `parse`; also a config file that is absent, broken or invalid.
     """
+    if _wants_help(arguments):
+        parse(values, arguments, usage, fields=True)
     arguments = _joined(arguments)
-    fields = list(Sweep.__dataclass_fields__)
-    chosen = default
+    chosen = DEFAULT_CONFIG
     for argument in arguments:
         name, _, value = argument.lstrip("-").partition("=")
         if name == "config":
             chosen = value
         elif name.startswith("config."):
             field = name.removeprefix("config.")
-            if field not in fields:
-                raise unknown("config field", field, fields)
-    path, colon, extra = chosen.partition(":")
-    file = _config_file(path)
+            if field not in config.FIELDS:
+                raise unknown("config field", field, config.FIELDS)
+    path, _, extra = chosen.partition(":")
+    file = shipped.config(path)
     arguments = [a for a in arguments if not a.lstrip("-").startswith("config=")]
-    arguments = [f"--config={file}{colon}{extra}", *arguments]
-    config_flags.register_flag_parser_for_type(tuple, _AxisParser())
+    arguments = [f"--config={file}" + (extra and f":{extra}"), *arguments]
+    config_flags.register_flag_parser_for_type(tuple, _ListParser())
     try:
         holder = config_flags.DEFINE_config_file(
             "config",
@@ -185,15 +152,15 @@ def parse_sweep(
             sys_argv=arguments,
         )
         parse(values, arguments, usage)
-        return file.stem, resolve(holder.value)
-    except (UserError, SystemExit):
+        return file.stem, config.resolve(holder.value)
+    except UserError:
         raise
     except Exception as error:  # a config file is executed Python: anything may come
         text = f"{type(error).__name__}: {error}".splitlines()[0]
         raise UserError(f"config {path}: {text}") from None
 
 
-def _joined(arguments: list[str]) -> list[str]:
+def _joined(arguments: Sequence[str]) -> list[str]:
     """`--config FILE` as `--config=FILE`."""
     joined: list[str] = []
     for argument in arguments:
@@ -202,12 +169,3 @@ def _joined(arguments: list[str]) -> list[str]:
         else:
             joined.append(argument)
     return joined
-
-
-def _config_file(path: str) -> Path:
-    """The file, from the user's folder or from the project's."""
-    for folder in (Path(), ROOT):
-        if (folder / path).is_file():
-            return folder / path
-    shipped = [f"configs/{file.name}" for file in sorted(ROOT.glob("configs/*.py"))]
-    raise unknown("config file", path, shipped)

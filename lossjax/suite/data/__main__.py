@@ -1,23 +1,23 @@
-"""`./run.sh data list [--all]` and `./run.sh data prepare NAME [--manual_dir=DIR]`."""
-
-import argparse
-from typing import NoReturn
+"""The verb `data`: lists datasets with their state, prepares one."""
 
 from tabulate import tabulate
 
-from lossjax.suite.cli import commandline
-from lossjax.suite.config import UserError
-from lossjax.suite.data.dataset import DataError
+from lossjax.suite.cli.commandline import define, parse
+from lossjax.suite.cli.errors import DataError, Exit, UserError, unknown
 from lossjax.suite.data.sources import DATASETS, check, find, load
 from lossjax.suite.data.tfds import data_dir, known_set
 from lossjax.suite.data.tfds_sets import tfds_sets
 
+USAGE = """
+./run.sh data list [--all]
+./run.sh data prepare NAME [--manual_dir=DIR]
 
-class _Parser(argparse.ArgumentParser):
-    """argparse whose complaints are one line."""
+Lists the datasets with their state, or downloads or imports one.
 
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}; {' '.join(self.format_usage().split())}")
+  ./run.sh data list
+  ./run.sh data prepare mnist
+"""
+VERBS = ("list", "prepare")
 
 
 def _list(everything: bool) -> None:
@@ -63,22 +63,19 @@ def _prepare(name: str, manual_dir: str | None) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Lists the datasets with their state, or prepares one."""
-    parser = _Parser(prog="./run.sh data", description=__doc__, allow_abbrev=False)
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="list|prepare")
-    listing = verbs.add_parser("list", help="name, shape, sizes and state")
-    listing.add_argument("--all", action="store_true", help="every known image set")
-    preparing = verbs.add_parser("prepare", help="download or import one set")
-    preparing.add_argument("name", metavar="NAME")
-    preparing.add_argument(
-        "--manual_dir", metavar="DIR", help="files under their upstream names"
+    values = define(
+        all=(False, "with list: every known image set"),
+        manual_dir=(None, "with prepare: folder of files under their upstream names"),
     )
-    chosen = parser.parse_args(arguments)
-    try:
-        if chosen.verb == "list":
-            _list(chosen.all)
-        else:
-            _prepare(chosen.name, chosen.manual_dir)
-    except DataError as error:
-        raise UserError(str(error)) from error
-    return commandline.Exit.DONE
+    verb, *names = parse(values, arguments, USAGE, operands=2) or [""]
+    if verb not in VERBS:
+        raise unknown("argument of data", verb, VERBS)
+    if verb == "list":
+        if names or values.manual_dir:
+            raise UserError("data list takes --all and nothing else")
+        _list(values.all)
+    elif not names or values.all:
+        raise UserError("data prepare takes the NAME of a dataset and --manual_dir=DIR")
+    else:
+        _prepare(names[0], values.manual_dir)
+    return Exit.DONE

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from lossjax.suite.data.dataset import Content, DataError, Split
+from lossjax.suite.cli.errors import DataError
+from lossjax.suite.data.dataset import Content, Split
 
 _LAYOUT = 1  # raised when what is stored, or how images are decoded, changes
 

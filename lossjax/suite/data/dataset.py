@@ -7,15 +7,10 @@ from types import MappingProxyType
 
 import numpy as np
 
+from lossjax.suite.cli.errors import DataError
+
 SPLITS = ("train", "validation", "test")  # in the order of the fingerprint
 HOLD_OUT = 5_000
-
-
-class DataError(ValueError):
-    """Data that is absent, damaged or badly named; one line that says what mends it."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
 
 
 @dataclasses.dataclass(frozen=True)

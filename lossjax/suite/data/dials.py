@@ -1,12 +1,11 @@
 """Names with arguments, `textures(binary=0.5)`: parsed, checked, never evaluated."""
 
-import ast
 import dataclasses
-import difflib
 import math
 from collections.abc import Mapping
 
-from lossjax.suite.data.dataset import DataError
+from lossjax.suite.cli.errors import DataError
+from lossjax.syntax import nearest, read_call
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,31 +46,20 @@ def read_dials(
       DataError: the text is no list of keywords, or a keyword or value is not valid.
     """
     values = {key: dial.default for key, dial in dials.items()}
-    for key, value in _keywords(name, text).items():
+    try:
+        call = read_call(f"{name}({text})", "dataset")
+    except ValueError as error:
+        raise DataError(str(error)) from None
+    for key, value in call.values.items():
         if key not in dials:
-            near = difflib.get_close_matches(key, dials, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            near = nearest(key, dials)
+            hint = f"; did you mean {near}?" if near else ""
             raise DataError(
                 f"{name}: unknown argument {key!r}; valid: {', '.join(dials)}{hint}"
             )
-        if not dials[key].accepts(value):
-            raise DataError(f"{name}: {key}={value!r}: valid are {dials[key].valid}")
-        default = dials[key].default
-        values[key] = float(value) if isinstance(default, float) else value
+        given = value.literal
+        if not dials[key].accepts(given):
+            shown = value.text if given is None else repr(given)
+            raise DataError(f"{name}: {key}={shown}: valid are {dials[key].valid}")
+        values[key] = float(given) if isinstance(dials[key].default, float) else given
     return values
-
-
-def _keywords(name: str, text: str) -> dict:
-    try:
-        call = ast.parse(f"f({text})", mode="eval").body
-        if not isinstance(call, ast.Call) or call.args:
-            raise ValueError
-        pairs = [(word.arg, ast.literal_eval(word.value)) for word in call.keywords]
-    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
-        raise DataError(
-            f"{name}: cannot read the arguments {text!r}; valid is "
-            f"{name}(keyword=number, ...)"
-        ) from None
-    if any(key is None for key, _ in pairs):
-        raise DataError(f"{name}: ** is not valid in {text!r}")
-    return {str(key): value for key, value in pairs}

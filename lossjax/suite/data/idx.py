@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lossjax.suite.data.dataset import Content, DataError, Split, three_splits
+from lossjax.suite.cli.errors import DataError
+from lossjax.suite.data.dataset import Content, Split, three_splits
 
 _UNSIGNED_BYTE = 0x08
 _ELEMENT_TYPES = {

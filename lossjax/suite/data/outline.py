@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from lossjax.suite.data.dataset import Dataset, Noise, Options, plan_splits
 from lossjax.suite.data.sources import find, load
 from lossjax.suite.data.tfds import known_set, shape_of
-from lossjax.suite.data.tfds_sets import LAYOUTS, tfds_sets
+from lossjax.suite.data.tfds_sets import UPSTREAM, tfds_sets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +54,8 @@ def outline(
     find(name)
     known, base = known_set(name), name.partition("/")[0]
     # Only the configuration that is listed has the counts that are listed.
-    if known is not None and base in LAYOUTS and known == tfds_sets()[base]:
-        plan = plan_splits(LAYOUTS[base].counts, max_examples)
+    if known is not None and base in UPSTREAM and known == tfds_sets()[base]:
+        plan = plan_splits(UPSTREAM[base].counts, max_examples)
         counts = {split: len(index) for split, (_, index) in plan.items()}
         return Outline(counts, shape_of(name, known, options))
     return Outline.of(load(name, **dataclasses.asdict(options)))

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from lossjax.suite.data.dataset import Content, DataError, Options, Split
+from lossjax.suite.cli.errors import DataError
+from lossjax.suite.data.dataset import Content, Options, Split
 from lossjax.suite.data.fitting import luma
 
 DEFAULT_SIZE, LARGEST_SIZE = 16, 64

@@ -1,14 +1,12 @@
 """The table of datasets, and the two ways in: `load` and `check`."""
 
 import dataclasses
-import difflib
-import re
 import types
 from collections.abc import Callable, Mapping
 
+from lossjax.suite.cli.errors import DataError
 from lossjax.suite.data.dataset import (
     Content,
-    DataError,
     Dataset,
     Options,
     Split,
@@ -19,7 +17,7 @@ from lossjax.suite.data.dials import Dial, read_dials
 from lossjax.suite.data.digits import digits
 from lossjax.suite.data.fitting import fit_images
 from lossjax.suite.data.idx import check_idx_folder, idx_folder
-from lossjax.suite.data.images import check_images_folder, images_folder
+from lossjax.suite.data.image_folder import check_images_folder, images_folder
 from lossjax.suite.data.patches import patches
 from lossjax.suite.data.procedural import (
     DECODER_DIALS,
@@ -28,7 +26,8 @@ from lossjax.suite.data.procedural import (
     textures,
 )
 from lossjax.suite.data.tfds import check_tfds, known_set, state, tfds_content
-from lossjax.suite.data.tfds_sets import LAYOUTS, OWN, tfds_sets
+from lossjax.suite.data.tfds_sets import OWN, UPSTREAM, tfds_sets
+from lossjax.syntax import family, nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +64,7 @@ def _tfds(name: str) -> Source:
     """The row of a tensorflow-datasets image set."""
     known = known_set(name)
     assert known is not None
-    layout = LAYOUTS.get(known.name)
+    layout = UPSTREAM.get(known.name)
     return Source(
         name,
         lambda argument, options: tfds_content(name, options),
@@ -136,7 +135,7 @@ DATASETS: Mapping[str, Source] = types.MappingProxyType(
             folder="DIR",
             fitted=True,
         ),
-        **{name: _tfds(name) for name in (*LAYOUTS, *OWN)},
+        **{name: _tfds(name) for name in (*UPSTREAM, *OWN)},
     }
 )
 
@@ -185,10 +184,10 @@ def check(name: str) -> None:
 
 def find(name: str) -> tuple[Source, str]:
     """The row of a name and its argument: a folder, or what the parentheses hold."""
-    call = re.fullmatch(r"(\w+)\((.*)\)", name, re.DOTALL)
+    word, arguments = family(name), name.partition("(")[2]
+    if word in DATASETS and DATASETS[word].dials and name.endswith(")"):
+        return DATASETS[word], arguments[:-1]
     prefix, colon, folder = name.partition(":")
-    if call and call[1] in DATASETS and DATASETS[call[1]].dials:
-        return DATASETS[call[1]], call[2]
     source = DATASETS.get(prefix + colon)
     if source is not None and source.folder and not folder:
         raise DataError(f"dataset {name!r} names no folder; valid: {source.usage}")
@@ -197,10 +196,7 @@ def find(name: str) -> tuple[Source, str]:
     if known_set(name) is not None:
         return _tfds(name), ""
     known = ", ".join(row.usage for row in DATASETS.values())
-    word = call[1] if call else prefix + colon
-    near = difflib.get_close_matches(word, [*DATASETS, *tfds_sets()], n=1)
-    hint = ""
-    if near:
-        row = DATASETS.get(near[0])
-        hint = f"; did you mean {row.usage if row else near[0]}?"
+    near = nearest(word if arguments else prefix + colon, [*DATASETS, *tfds_sets()])
+    row = DATASETS.get(near) if near else None
+    hint = f"; did you mean {row.usage if row else near}?" if near else ""
     raise DataError(f"unknown dataset {name[:80]!r}; valid: {known}{hint}")

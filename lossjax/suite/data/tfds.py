@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from lossjax.suite.cli.errors import DataError
 from lossjax.suite.data.cache import cached, file_sha256
-from lossjax.suite.data.dataset import Content, DataError, Options, Split, plan_splits
+from lossjax.suite.data.dataset import Content, Options, Split, plan_splits
 from lossjax.suite.data.fitting import fit_images, fit_picture
 from lossjax.suite.data.progress import progress
-from lossjax.suite.data.tfds_sets import LAYOUTS, OWN, TfdsSet, tfds_sets
+from lossjax.suite.data.tfds_sets import OWN, UPSTREAM, TfdsSet, tfds_sets
 
 _BLOCK = 512  # records read at a time
 
@@ -85,17 +86,17 @@ def state(name: str) -> str:
     except DataError:
         if known is None or not known.preparable:
             return "needs TensorFlow once"
-        layout = LAYOUTS.get(known.name)
+        layout = UPSTREAM.get(known.name)
         return f"needs network, {layout.megabytes} MB" if layout else "preparable here"
 
 
 def remedy(name: str) -> str:
     """The command that prepares a set, or what it takes instead."""
     base = name.partition("/")[0]
-    if base in LAYOUTS:
+    if base in UPSTREAM:
         return (
-            f"run ./run.sh data prepare {name} (network, {LAYOUTS[base].megabytes} MB; "
-            "offline with --manual_dir=DIR)"
+            f"run ./run.sh data prepare {name} "
+            f"(network, {UPSTREAM[base].megabytes} MB; offline with --manual_dir=DIR)"
         )
     if base in OWN:
         return f"run ./run.sh data prepare {name}"
@@ -184,7 +185,7 @@ def _split(
     shape: tuple[int, int, int],
     words: str,
 ) -> Split:
-    layout = LAYOUTS.get(known.name)
+    layout = UPSTREAM.get(known.name)
     images = np.empty((len(index), *shape), np.uint8)
     labels = np.empty(len(index), np.int32)
 

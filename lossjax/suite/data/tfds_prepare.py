@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lossjax.suite.data.dataset import DataError
+from lossjax.suite.cli.errors import DataError
 from lossjax.suite.data.tfds import data_dir, known_set, prepared_folder, remedy
-from lossjax.suite.data.tfds_sets import LAYOUTS, OWN, Layout
+from lossjax.suite.data.tfds_sets import OWN, UPSTREAM, Upstream
 
 _PATIENCE_S = 10
 
@@ -39,7 +39,7 @@ def prepare_tfds(name: str, manual_dir: str | None = None) -> Path:
 
     if not known.preparable:
         raise DataError(f"{name}: {remedy(name)}")
-    layout = LAYOUTS.get(known.name)
+    layout = UPSTREAM.get(known.name)
     if known.name in OWN:
         importlib.import_module(OWN[known.name])
     real = tfds.builder_cls(known.name)
@@ -65,7 +65,7 @@ def prepare_tfds(name: str, manual_dir: str | None = None) -> Path:
     return folder
 
 
-def without_tensorflow(real: Any, layout: Layout) -> Any:
+def without_tensorflow(real: Any, layout: Upstream) -> Any:
     """The real builder class, its files read by `layout`; features stay its own."""
 
     def split_generators(self: Any, manager: Any) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def without_tensorflow(real: Any, layout: Layout) -> Any:
     return types.new_class(real.__name__, (real,), {"skip_registration": True}, body)
 
 
-def check_files(name: str, folder: Path, layout: Layout, url_infos: Any) -> None:
+def check_files(name: str, folder: Path, layout: Upstream, url_infos: Any) -> None:
     """Refuses a manual_dir in which a file is missing, short or another one."""
     expected = {info.filename: info for info in url_infos.values()}
     if not folder.is_dir():
@@ -110,7 +110,7 @@ def check_files(name: str, folder: Path, layout: Layout, url_infos: Any) -> None
             )
 
 
-def check_network(name: str, layout: Layout | None, url_infos: Any) -> None:
+def check_network(name: str, layout: Upstream | None, url_infos: Any) -> None:
     """Asks the first upstream host once; TFDS itself would retry for many minutes."""
     import requests
 

@@ -31,7 +31,7 @@ class TfdsSet:
     @property
     def preparable(self) -> bool:
         """Can `data prepare` write it without TensorFlow?"""
-        return self.name in LAYOUTS or self.name in OWN
+        return self.name in UPSTREAM or self.name in OWN
 
 
 @functools.cache
@@ -59,7 +59,7 @@ def tfds_sets() -> Mapping[str, TfdsSet]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Layout:
+class Upstream:
     """How the upstream files of one set are read with gzip, tar, zip and numpy alone.
 
     `examples` takes the builder and the downloaded files by upstream name, and returns
@@ -221,24 +221,24 @@ _BINARIZED_FILES = tuple(
 OWN: Mapping[str, str] = types.MappingProxyType(
     {"sklearn_digits": "lossjax.suite.data.tfds_digits"}
 )
-LAYOUTS: Mapping[str, Layout] = types.MappingProxyType(
+UPSTREAM: Mapping[str, Upstream] = types.MappingProxyType(
     {
-        "mnist": Layout(_MNIST_FILES, _mnist, 12, _counts(60_000, 10_000)),
-        "fashion_mnist": Layout(_MNIST_FILES, _mnist, 31, _counts(60_000, 10_000)),
-        "kmnist": Layout(_MNIST_FILES, _mnist, 22, _counts(60_000, 10_000)),
-        "emnist": Layout(
+        "mnist": Upstream(_MNIST_FILES, _mnist, 12, _counts(60_000, 10_000)),
+        "fashion_mnist": Upstream(_MNIST_FILES, _mnist, 31, _counts(60_000, 10_000)),
+        "kmnist": Upstream(_MNIST_FILES, _mnist, 22, _counts(60_000, 10_000)),
+        "emnist": Upstream(
             ("gzip.zip",), _emnist, 562, _counts(697_932, 116_323), transpose=True
         ),
-        "cifar10": Layout(
+        "cifar10": Upstream(
             ("cifar-10-binary.tar.gz",), _cifar, 171, _counts(50_000, 10_000)
         ),
-        "cifar100": Layout(
+        "cifar100": Upstream(
             ("cifar-100-binary.tar.gz",), _cifar, 169, _counts(50_000, 10_000)
         ),
-        "svhn_cropped": Layout(
+        "svhn_cropped": Upstream(
             ("train_32x32.mat", "test_32x32.mat"), _svhn, 247, _counts(73_257, 26_032)
         ),
-        "binarized_mnist": Layout(
+        "binarized_mnist": Upstream(
             _BINARIZED_FILES,
             _binarized,
             110,

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from absl import flags
 
-from lossjax.suite.cli.commandline import ROOT, Exit, parse, parse_sweep
-from lossjax.suite.config import UserError, unknown
+from lossjax.suite.cli.commandline import define, parse, parse_sweep
+from lossjax.suite.cli.errors import Exit, UserError, unknown
 from lossjax.suite.launch import actions, check
 from lossjax.suite.launch.engines import ENGINES
 from lossjax.suite.launch.request import Request, config_arguments
 from lossjax.suite.launch.request import check as check_request
+from lossjax.suite.shipped import clone
 from lossjax.suite.store import places
 
 USAGE = """
@@ -24,11 +25,11 @@ SkyPilot managed jobs (sky, the default), one VM (gcloud), a Slurm array (slurm)
 Ray cluster that is already there (ray). The command is idempotent: launched again it
 goes on where it was, and nothing is trained twice.
 
-  ./run.sh launch --check --accelerator=tpu-v6e-8      compile for that TPU, without one
-  ./run.sh launch --accelerator=tpu-v6e-8 --spot --shards=4 --out=gs://B/P --dry_run
-  ./run.sh launch status --name=digits                 what the engine says of it
-  ./run.sh launch fetch --out=gs://B/P --to=DIR        bring the runs here, report
-  ./run.sh launch clean --name=digits                  delete what carries its label
+  ./run.sh launch --check --accelerator=tpu-v6e-8   compile for that TPU
+  ./run.sh launch --accelerator=tpu-v6e-8 --shards=4 --out=gs://B/P --dry_run
+  ./run.sh launch status --name=digits              what the engine says of it
+  ./run.sh launch fetch --out=gs://B/P --to=DIR     bring the runs here, report
+  ./run.sh launch clean --name=digits               delete what has its label
 
 --check has compiled for v5e, v5p, v6e and tpu7x: a program takes seconds for small
 images and data sets, minutes for large ones. --to=FILE keeps what the compiler said. No
@@ -45,7 +46,7 @@ VERBS = ("status", "fetch", "clean")
 def main(arguments: list[str]) -> int:
     ours, others = config_arguments(arguments)
     values = _flags()
-    operands = parse(values, others, USAGE, operands=1)
+    operands = parse(values, others, USAGE, operands=1, fields=True)
     verb = operands[0] if operands else ""
     if verb and verb not in VERBS:
         raise unknown("argument of launch", verb, VERBS)
@@ -53,7 +54,8 @@ def main(arguments: list[str]) -> int:
         raise unknown("--engine", values.engine, ENGINES)
     if verb == "fetch":
         return _fetch(values.out, values.to)
-    name, sweep = parse_sweep(flags.FlagValues(), list(ours), actions.DEFAULT, USAGE)
+    clone("launch")  # its folder is what is sent
+    name, sweep = parse_sweep(flags.FlagValues(), ours, USAGE)
     request = Request(
         values.name or name.replace("_", "-").lower(),
         values.engine,
@@ -88,29 +90,26 @@ def main(arguments: list[str]) -> int:
 
 
 def _flags() -> flags.FlagValues:
-    values = flags.FlagValues()
-    for name, text in (
-        (
-            "accelerator",
+    return define(
+        accelerator=(
+            None,
             "by the engine's own name: tpu-v6e-8, ct6e-standard-8t, A100:8",
         ),
-        ("out", "where the runs go: gs://..., s3://..., or a shared folder"),
-        (
-            "to",
+        out=(None, "where the runs go: gs://..., s3://..., or a shared folder"),
+        to=(
+            None,
             "with fetch: the directory that the runs are brought to; with --check: a "
             "JSON file that keeps what the compiler said",
         ),
-        ("name", "label of all that is made (the config's name)"),
-        ("zone", "with --engine=gcloud: us-east5-b, ..."),
-    ):
-        flags.DEFINE_string(name, None, text, flag_values=values)
-    flags.DEFINE_string("engine", "sky", ", ".join(ENGINES), flag_values=values)
-    flags.DEFINE_integer("shards", 1, "how many jobs", flag_values=values)
-    flags.DEFINE_integer("hours", 6, "longest time of a job or VM", flag_values=values)
-    flags.DEFINE_bool("spot", False, "machines that may be taken", flag_values=values)
-    flags.DEFINE_bool("dry_run", False, "print all, do nothing", flag_values=values)
-    flags.DEFINE_bool("check", False, "compile for the TPU only", flag_values=values)
-    return values
+        name=(None, "label of all that is made (the config's name)"),
+        zone=(None, "with --engine=gcloud: us-east5-b, ..."),
+        engine=("sky", ", ".join(ENGINES)),
+        shards=(1, "how many jobs"),
+        hours=(6, "longest time of a job or VM"),
+        spot=(False, "machines that may be taken"),
+        dry_run=(False, "print all, do nothing"),
+        check=(False, "compile for the TPU only"),
+    )
 
 
 def _fetch(out: str | None, to: str | None) -> int:
@@ -128,7 +127,6 @@ def _fetch(out: str | None, to: str | None) -> int:
     else:
         target = source
     command = [sys.executable, "-m", "lossjax.suite.cli", "report", f"--out={target}"]
-    os.chdir(ROOT if target.is_absolute() else Path.cwd())
     sys.stdout.flush()
     os.execv(sys.executable, command)
     return Exit.DONE

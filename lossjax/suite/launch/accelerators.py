@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from lossjax.suite.config import UserError, unknown
+from lossjax.suite.cli.errors import UserError, unknown
 
 PRICES = "SkyPilot's catalog v8 (commit 006059e), US regions; spot moves by the hour"
 

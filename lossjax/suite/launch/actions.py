@@ -10,15 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lossjax.suite.cli.commandline import ROOT, Exit
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.errors import Exit, UserError
 from lossjax.suite.launch import accelerators, commands
 from lossjax.suite.launch.commands import EngineFailed
 from lossjax.suite.launch.engines import ENGINES
 from lossjax.suite.launch.request import Request, check_label
+from lossjax.suite.shipped import LOCAL, ROOT
 from lossjax.suite.store import ownership, places, results
-
-DEFAULT = "configs/digits.py"
 
 
 def dry_run(request: Request) -> int:
@@ -183,7 +181,7 @@ def _cells(request: Request) -> None:
 
 
 def _folder(request: Request) -> Path:
-    return ROOT / "results" / "local" / "launch" / request.name
+    return LOCAL / "launch" / request.name
 
 
 def _is_of(name: str, command: tuple[str, ...]) -> bool:

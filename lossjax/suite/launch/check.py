@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lossjax.suite.cli.commandline import Exit
-from lossjax.suite.config import UserError, unknown
+from lossjax.suite.cli.errors import Exit, UserError, unknown
 from lossjax.suite.launch import accelerators, libtpu
 from lossjax.suite.launch.actions import child
 from lossjax.suite.launch.commands import EngineFailed
 from lossjax.suite.store import results
+from lossjax.suite.wording import count
 
 _GIB = 2**30
 _PASSES = 6  # of bfloat16, for full float32
@@ -93,15 +93,15 @@ def lines(
     """
     facts = iter(said)
     head = next(facts)
-    count, limit = head["programs"], head["limit"]
+    programs, limit = head["programs"], head["limit"]
     yield (
         f"{name}: {head['devices']} devices of {tpu.gib} GiB ({tpu.topology}), "
-        f"{count} {'program' if count == 1 else 'programs'} to compile"
+        f"{count(programs, 'program')} to compile"
     )
     yield head["plan"]
     seconds = 0.0
     peak, share = tpu.generation, tpu.chips / head["devices"]
-    for place in range(1, count + 1):
+    for place in range(1, programs + 1):
         program = next(facts)
         label = " / ".join(program["program"])
         if "failed" in program or program["memory"] > limit:
@@ -118,14 +118,15 @@ def lines(
             program["bytes"] / (peak.traffic * share),
         )
         yield (
-            f"{place}/{count} {label}: {program['memory'] / 2**20:.1f} MiB a device, "
+            f"{place}/{programs} {label}: "
+            f"{program['memory'] / 2**20:.1f} MiB a device, "
             f"{program['memory'] / (tpu.gib * _GIB):.2%} of its memory; "
             f"{program['flops'] / 1e9:.3g} Gflop and "
             f"{program['bytes'] / 1e6:.3g} MB a step; no collective; "
             f"compiled in {program['seconds']:.0f} s"
         )
     total = next(facts)
-    minutes = seconds / count * total["steps"] * total["chunks"] / 60
+    minutes = seconds / programs * total["steps"] * total["chunks"] / 60
     yield (
         f"estimate, nothing measured: {minutes:.2g} minutes of training at the chip's "
         f"peak ({accelerators.SPECIFICATIONS}) for {total['runs']} runs of "

@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lossjax.suite.cli.commandline import ROOT
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.shipped import ROOT
 
 ATTEMPTS = 4
 BACKOFF = 2.0  # seconds before the second attempt; doubles

@@ -7,10 +7,10 @@ the tpu-vm API.
 import json
 from pathlib import Path
 
-from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.launch import accelerators, commands
-from lossjax.suite.launch.plan import ENVIRONMENT, SETUP, Engine, Plan
+from lossjax.suite.launch.plan import ENVIRONMENT, SETUP, Engine, LaunchPlan
 from lossjax.suite.launch.request import LABEL, Request
+from lossjax.suite.shipped import ROOT
 
 _CREDENTIALS = "--scopes=cloud-platform"
 # States in which a VM computes nothing and never will: a TPU VM cannot be started again
@@ -27,7 +27,7 @@ def _group(request: Request) -> tuple[str, ...]:
     return ("gcloud", "compute", "tpus", "tpu-vm")
 
 
-def render(request: Request, folder: Path) -> Plan:
+def render(request: Request, folder: Path) -> LaunchPlan:
     group, name = _group(request), request.job(0)
     tpu = accelerators.tpu(request.accelerator)
     assert tpu is not None, "checked before"
@@ -85,7 +85,7 @@ def render(request: Request, folder: Path) -> Plan:
         "tar xzf lossjax.tar.gz && "
         "nohup bash start.sh > lossjax.log 2>&1 < /dev/null & sleep 1"
     )
-    return Plan(
+    return LaunchPlan(
         {"start.sh": start},
         (
             (*source, f"--output={archive}", "HEAD"),

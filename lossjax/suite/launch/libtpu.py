@@ -9,8 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lossjax.suite.cli.commandline import ROOT
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.shipped import ROOT
 
 
 def library() -> Path:

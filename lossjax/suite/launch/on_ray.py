@@ -11,7 +11,7 @@ import ray
 RETRIES = 20
 
 
-class Interrupted(Exception):
+class ShardInterrupted(Exception):
     """The sweep was told to stop and can go on (exit code 75)."""
 
 
@@ -26,9 +26,9 @@ def main() -> int:
         options |= {"resources": {"TPU": int(count or 1)}, "accelerator_type": kind}
     else:
         options |= {"num_gpus": int(count or 1), "accelerator_type": kind}
-    task = ray.remote(max_retries=RETRIES, retry_exceptions=[Interrupted], **options)(
-        shard
-    )
+    task = ray.remote(
+        max_retries=RETRIES, retry_exceptions=[ShardInterrupted], **options
+    )(shard)
     count = facts["shards"]
     pending = {task.remote(facts["command"], f"{i}/{count}"): i for i in range(count)}
     worst = 0
@@ -52,7 +52,7 @@ def shard(command: list[str], which: str) -> int:
     environment = {"LOSSJAX_VENV": home} | dict(os.environ)
     ended = subprocess.run(words, env=environment)
     if ended.returncode == 75:
-        raise Interrupted(f"shard {which}")
+        raise ShardInterrupted(f"shard {which}")
     return ended.returncode
 
 

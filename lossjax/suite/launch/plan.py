@@ -8,7 +8,7 @@ from lossjax.suite.launch.request import Request
 
 
 @dataclass(frozen=True)
-class Plan:
+class LaunchPlan:
     """Files to write, commands to run in order, and what an operator should know."""
 
     files: Mapping[str, str]
@@ -22,7 +22,7 @@ class Engine:
 
     Attributes:
       program: what must be on PATH, and `install`: how it gets there.
-      render: (request, folder of the files) -> Plan.
+      render: (request, folder of the files) -> LaunchPlan.
       found: request -> names of what exists under its label.
       status: request -> the command that shows it.
       delete: (request, name) -> the command that takes one of `found` away.
@@ -35,7 +35,7 @@ class Engine:
 
     program: str
     install: str
-    render: Callable[[Request, Path], Plan]
+    render: Callable[[Request, Path], LaunchPlan]
     found: Callable[[Request], list[str]]
     status: Callable[[Request], tuple[str, ...]]
     delete: Callable[[Request, str], tuple[str, ...]]

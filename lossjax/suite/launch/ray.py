@@ -4,17 +4,17 @@ import json
 import os
 from pathlib import Path
 
-from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.launch import commands
 from lossjax.suite.launch.commands import EngineFailed
-from lossjax.suite.launch.plan import Engine, Plan
+from lossjax.suite.launch.plan import Engine, LaunchPlan
 from lossjax.suite.launch.request import Request
+from lossjax.suite.shipped import ROOT
 
 INSTALL = "LOSSJAX_EXTRA=cluster ./run.sh launch ... installs it"
 NAMED = "the accelerator's name is one of Ray 2.60's ray.util.accelerators"
 
 
-def render(request: Request, folder: Path) -> Plan:
+def render(request: Request, folder: Path) -> LaunchPlan:
     words = request.command("SHARD")
     facts = {
         "command": words,
@@ -36,7 +36,7 @@ def render(request: Request, folder: Path) -> Plan:
     )
     text = json.dumps(environment, indent=1) + "\n"
     kind = request.accelerator.partition(":")[0]
-    return Plan(
+    return LaunchPlan(
         {"runtime.json": text},
         (submit,),
         notes=(

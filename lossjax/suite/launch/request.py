@@ -5,8 +5,8 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from lossjax.suite.cli.commandline import ROOT
-from lossjax.suite.config import UserError
+from lossjax.suite import shipped
+from lossjax.suite.cli.errors import UserError
 from lossjax.suite.launch import accelerators
 from lossjax.suite.store import places
 
@@ -128,11 +128,11 @@ def config_arguments(arguments: list[str]) -> tuple[tuple[str, ...], list[str]]:
     for place, argument in enumerate(ours):
         if argument.startswith("--config="):
             path, colon, extra = argument.removeprefix("--config=").partition(":")
-            file = Path(path) if Path(path).is_file() else ROOT / path
-            if not file.resolve().is_relative_to(ROOT):
+            root, file = shipped.clone("launch"), shipped.config(path).resolve()
+            if not file.is_relative_to(root):
                 raise UserError(
-                    f"--config={path}: lies outside {ROOT}, which is what is sent"
+                    f"--config={path}: lies outside {root}, which is what is sent"
                 )
-            relative = file.resolve().relative_to(ROOT)
+            relative = file.relative_to(root)
             ours[place] = f"--config={relative}{colon}{extra}"
     return tuple(ours), others

@@ -11,10 +11,10 @@ from typing import Any
 
 import yaml
 
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.errors import UserError
 from lossjax.suite.launch import accelerators, commands
 from lossjax.suite.launch.commands import EngineFailed
-from lossjax.suite.launch.plan import ENVIRONMENT, SETUP, Engine, Plan
+from lossjax.suite.launch.plan import ENVIRONMENT, SETUP, Engine, LaunchPlan
 from lossjax.suite.launch.request import LABEL, Request
 
 INSTALL = (
@@ -32,7 +32,7 @@ except Exception as error:
 """
 
 
-def render(request: Request, folder: Path) -> Plan:
+def render(request: Request, folder: Path) -> LaunchPlan:
     recovery = {
         "strategy": "EAGER_NEXT_REGION",
         "max_restarts_on_errors": RESTARTS,
@@ -66,7 +66,7 @@ def render(request: Request, folder: Path) -> Plan:
         for index in range(request.shards)
     )
     notes = ("unverified: no such job has ever run on an account",)
-    return Plan({"task.yaml": text}, launches, notes)
+    return LaunchPlan({"task.yaml": text}, launches, notes)
 
 
 def _admit(request: Request) -> None:

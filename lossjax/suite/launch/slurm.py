@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.launch import commands
-from lossjax.suite.launch.plan import Engine, Plan
+from lossjax.suite.launch.plan import Engine, LaunchPlan
 from lossjax.suite.launch.request import Request
+from lossjax.suite.shipped import ROOT
 
 REQUEUES = 20
 
 
-def render(request: Request, folder: Path) -> Plan:
+def render(request: Request, folder: Path) -> LaunchPlan:
     extra = "export LOSSJAX_EXTRA=store\n" if "://" in request.out else ""
     script = (
         "#!/bin/bash\n"
@@ -33,7 +33,7 @@ def render(request: Request, folder: Path) -> Plan:
         str(folder / "job.sh"),
     )
     note = "unverified: the options are Slurm's documented ones; no Slurm has run them"
-    return Plan({"job.sh": script}, (submit,), (note,))
+    return LaunchPlan({"job.sh": script}, (submit,), (note,))
 
 
 def _found(request: Request) -> list[str]:

@@ -1,10 +1,9 @@
 """The verb `report`: rebuilds tables, figures and the page from stored runs."""
 
-from absl import flags
 from rich.console import Console
 
-from lossjax.suite.cli.commandline import Exit, parse
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.commandline import define, parse
+from lossjax.suite.cli.errors import Exit, UserError
 from lossjax.suite.report.build import build
 from lossjax.suite.report.console import render
 from lossjax.suite.store import places
@@ -19,8 +18,7 @@ nothing and needs no accelerator.
 
 
 def main(arguments: list[str]) -> int:
-    values = flags.FlagValues()
-    flags.DEFINE_string("out", None, "what a sweep wrote", flag_values=values)
+    values = define(out=(None, "what a sweep wrote"))
     parse(values, arguments, USAGE)
     if not values.out:
         raise UserError("--out is missing; --out=DIR names the directory of a sweep")

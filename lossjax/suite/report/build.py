@@ -17,11 +17,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lossjax.suite.report import commands, files, markup, style, tables, verdict
+from lossjax.suite.report import files, markup, recipes, style, tables, verdict
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence, read
 from lossjax.suite.report.sections import SECTIONS
 from lossjax.suite.store import places, results
+from lossjax.suite.wording import count
 
 SCHEMA = 1
 
@@ -180,7 +181,7 @@ def swap(fresh: Path, place: Path) -> set[tuple[str, ...]]:
 
 def _page(evidence: Evidence, album: Album) -> str:
     shown = []
-    behind = commands.block(evidence)
+    behind = recipes.block(evidence)
     for section in SECTIONS:
         if body := section.build(evidence, album):
             body += behind if section.commands else ""
@@ -190,20 +191,20 @@ def _page(evidence: Evidence, album: Album) -> str:
     listed = ", ".join(names[:-1]) + " and " + names[-1] if names[1:] else names[0]
     question = f"Which reconstruction loss for {listed}?"
     parts = [
-        verdict.count(len(evidence.losses), "loss").replace("losss", "losses"),
-        verdict.count(len(sweep.datasets), "dataset"),
-        verdict.count(len(sweep.models), "model"),
-        verdict.count(len(sweep.learning_rates), "learning rate"),
-        verdict.count(len(sweep.tuning_seeds), "tuning seed"),
-        verdict.count(len(sweep.seeds), "final seed"),
+        count(len(evidence.losses), "loss"),
+        count(len(sweep.datasets), "dataset"),
+        count(len(sweep.models), "model"),
+        count(len(sweep.learning_rates), "learning rate"),
+        count(len(sweep.tuning_seeds), "tuning seed"),
+        count(len(sweep.seeds), "final seed"),
     ]
     runs = sum(1 for _ in evidence.results())
     template = markup.ENVIRONMENT.get_template("index.html")
     return template.render(
         title=f"{question} · lossjax",
         question=question,
-        lede=f"{', '.join(parts)}: {verdict.count(runs, 'stored run')} of "
-        f"{verdict.count(sweep.train_steps, 'step')}. Primary metric: "
+        lede=f"{', '.join(parts)}: {count(runs, 'stored run')} of "
+        f"{count(sweep.train_steps, 'step')}. Primary metric: "
         f"{sweep.primary_metric}.",
         out=evidence.out,
         sections=shown,
@@ -212,7 +213,7 @@ def _page(evidence: Evidence, album: Album) -> str:
         ),
         css=Markup(_asset("page.css")),
         js=Markup(_asset("page.js")),
-        footer=f"Rebuilt from stored runs by {commands.report(evidence)}; beside this "
+        footer=f"Rebuilt from stored runs by {recipes.report(evidence)}; beside this "
         "page: rows.csv, summary.json, tables/ and figures/.",
     )
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from lossjax.suite.report import verdict
 from lossjax.suite.report.build import Summary
 from lossjax.suite.report.evidence import Group
+from lossjax.suite.wording import count
 
 
 def render(summary: Summary, console: Console) -> None:
@@ -22,7 +23,7 @@ def render(summary: Summary, console: Console) -> None:
     for path, wrong in evidence.damaged.items():
         console.print(f"damaged, counted as missing: {path}: {wrong}", markup=False)
     if evidence.foreign:
-        runs = verdict.count(len(evidence.foreign), "stored run")
+        runs = count(len(evidence.foreign), "stored run")
         console.print(f"not in the current grid, not used: {runs}", markup=False)
     for line in summary.verdict.splitlines():
         console.print(line, markup=False, highlight=False)

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from lossjax.suite import protocol, statistics
-from lossjax.suite.cli.commandline import ROOT
-from lossjax.suite.config import Sweep, UserError
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.config import Sweep
+from lossjax.suite.shipped import ROOT
 from lossjax.suite.statistics import Interval, Ranking, Scores
 from lossjax.suite.store import results as store
 from lossjax.suite.store.results import Result, Run

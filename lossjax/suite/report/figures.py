@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from lossjax.suite.report import style, untuned, verdict
-from lossjax.suite.report.evidence import Cell, Evidence, Group
+from lossjax.suite.report.evidence import Evidence, Group, StoredCell
 from lossjax.suite.report.imagewise import OverImages
 from lossjax.suite.report.style import COLOURS, INK, PAPER, RULE, Mark
 from lossjax.suite.statistics import Ranking
@@ -232,7 +232,7 @@ def dial(
     return figure
 
 
-def curves(cell: Cell, name: str) -> tuple[np.ndarray, np.ndarray]:
+def curves(cell: StoredCell, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Steps (t,) and the final runs' values (n, t), NaN where a run has none."""
     runs = [r for r in cell.final if r.curve.get("step") and r.curve.get(name)]
     if not runs:

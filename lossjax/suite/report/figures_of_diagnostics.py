@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lossjax.suite.report import figures, style
-from lossjax.suite.report.evidence import Cell, Evidence, Group
+from lossjax.suite.report.evidence import Evidence, Group, StoredCell
 
 _BAND = re.compile(r"residual_(\d+)")
 _COLUMNS, _ROW, _HIGH = 2, 0.13, 0.62  # panels a line; inches a loss; of the rest
@@ -25,7 +25,7 @@ def bands(evidence: Evidence) -> list[str]:
     return [name for name in evidence.diagnostics if _BAND.fullmatch(name)]
 
 
-def values(cell: Cell, name: str) -> np.ndarray:
+def values(cell: StoredCell, name: str) -> np.ndarray:
     """A diagnostic of the final runs that finished and have it, (n,)."""
     found = (
         result.metrics.get(f"diag_{name}", math.nan)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.errors import UserError
 from lossjax.suite.store import places, results
 
 LIST = "files.json"

@@ -16,11 +16,14 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from lossjax.suite.cli.commandline import ROOT, Exit, parse, run
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.commandline import parse
+from lossjax.suite.cli.errors import Exit, UserError
+from lossjax.suite.cli.signals import run
 from lossjax.suite.report import verdict
 from lossjax.suite.report.evidence import read
+from lossjax.suite.shipped import PUBLISHED, clone
 from lossjax.suite.store import results
+from lossjax.suite.wording import count
 
 USAGE = """
 python -m lossjax.suite.report.published [--out=DIR --study=NAME [--figure=STEM ...]]
@@ -28,7 +31,6 @@ python -m lossjax.suite.report.published [--out=DIR --study=NAME [--figure=STEM 
 Publishes DIR's report as results/published/NAME: rows.csv, summary.json, gallery.npz
 and the named figures; then writes the tables of README.md again.
 """
-PUBLISHED = ROOT / "results" / "published"
 _TABLE = re.compile(r"(<!-- table ([^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
 _DIAL = re.compile(r"(<!-- dial ([^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -41,11 +43,11 @@ def main(arguments: list[str]) -> int:
         "figure", [], "figure to publish, by its file's stem", flag_values=values
     )
     parse(values, arguments, USAGE)
+    readme = clone("publishing") / "README.md"
     if bool(values.out) != bool(values.study):
         raise UserError("--out=DIR and --study=NAME belong together")
     if values.out:
         publish(Path(values.out), PUBLISHED / values.study, tuple(values.figure))
-    readme = ROOT / "README.md"
     if readme.is_file():
         results.publish(
             readme, refreshed(readme.read_text(encoding="utf-8"), PUBLISHED)
@@ -61,7 +63,7 @@ def publish(out: Path, study: Path, figures: tuple[str, ...] = ()) -> None:
     """
     evidence = read(out)
     if evidence.missing:
-        runs = verdict.count(len(evidence.missing), "run")
+        runs = count(len(evidence.missing), "run")
         raise UserError(f"--out={out}: {runs} missing; only a whole sweep is published")
     names = ["rows.csv", "summary.json", *(f"figures/{name}.svg" for name in figures)]
     for name in names:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lossjax.suite.report import untuned
-from lossjax.suite.report.evidence import Cell, Evidence, Group
+from lossjax.suite.report.evidence import Evidence, Group, StoredCell
 from lossjax.suite.report.forms import number
 from lossjax.suite.report.untuned import Point, Row
 from lossjax.suite.statistics import Interval
@@ -42,7 +42,7 @@ RATE_COLUMNS = (
 )
 
 
-def _rate_row(group: Group, cell: Cell) -> list[Any]:
+def _rate_row(group: Group, cell: StoredCell) -> list[Any]:
     return [
         group.dataset,
         group.model,
@@ -77,7 +77,9 @@ CURVE_COLUMNS = (
 )
 
 
-def _curve_rows(evidence: Evidence, group: Group, cell: Cell) -> Iterator[list[Any]]:
+def _curve_rows(
+    evidence: Evidence, group: Group, cell: StoredCell
+) -> Iterator[list[Any]]:
     """Every rate: the loss's own value and the primary metric, on validation images."""
     for name in ("validation_loss", f"val_{evidence.primary}"):
         for point in untuned.curve(evidence, cell, name):

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats
 
 from lossjax.suite import statistics
-from lossjax.suite.report.evidence import Cell, Evidence, Group
+from lossjax.suite.report.evidence import Evidence, Group, StoredCell
 from lossjax.suite.statistics import Interval
 from lossjax.suite.store.results import Result
 
@@ -46,7 +46,7 @@ class Row:
     places: tuple[int, int]
 
 
-def curve(evidence: Evidence, cell: Cell, key: str) -> list[Point]:
+def curve(evidence: Evidence, cell: StoredCell, key: str) -> list[Point]:
     """Every rate tried for a cell, in order; `key` as in `_values`."""
     by_rate: dict[float, list[Result]] = {}
     for run in cell.tuning:
@@ -118,7 +118,7 @@ def rows(evidence: Evidence, group: Group, metric: str) -> list[Row]:
     return found
 
 
-def _at(cell: Cell, rate: float) -> list[Result]:
+def _at(cell: StoredCell, rate: float) -> list[Result]:
     return [r for r in cell.tuning if r.run.learning_rate == rate]
 
 

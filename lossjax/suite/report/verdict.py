@@ -14,6 +14,7 @@ from lossjax.suite import protocol, statistics
 from lossjax.suite.report import imagewise
 from lossjax.suite.report.evidence import Evidence, Group
 from lossjax.suite.statistics import Ranking, Standing
+from lossjax.suite.wording import count
 
 COVERS = (
     "Intervals and tests are over seeds, the choice of each seed's learning rate "
@@ -278,7 +279,3 @@ def places(widths: Iterable[float]) -> int:
     if not positive:
         return 4
     return min(7, max(0, 1 - math.floor(math.log10(min(positive) / 2))))
-
-
-def count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" + ("" if n == 1 else "s")

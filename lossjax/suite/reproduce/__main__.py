@@ -13,13 +13,14 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from lossjax.suite.cli.commandline import ROOT, Exit, Interrupted, parse
-from lossjax.suite.config import UserError, unknown
+from lossjax.suite import shipped
+from lossjax.suite.cli.commandline import parse
+from lossjax.suite.cli.errors import Exit, Interrupted, UserError, unknown
 from lossjax.suite.report import files
 from lossjax.suite.reproduce import folder, ledger, page
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.finding import Verdict
-from lossjax.suite.reproduce.study import Outcome, Size, Study
+from lossjax.suite.reproduce.study import Conclusion, Size, Study
 from lossjax.suite.store import ownership, results
 from lossjax.suite.verify import agreement
 
@@ -36,6 +37,7 @@ again to go on.
 
   ./run.sh reproduce claims                  the answers, from stored rows
   ./run.sh reproduce --list                  what there is, and what it takes
+  ./run.sh reproduce my_study.py --quick     a study of your own, by its file
   ./run.sh reproduce planted_noise --quick   a small version: does it run?
   ./run.sh reproduce cb_warp --full          at the source's size, where ours is less
   ./run.sh reproduce --all --from-stored     from results/published; no jax, no data
@@ -47,6 +49,40 @@ again to go on.
 
 
 def main(arguments: list[str]) -> int:
+    values = _flags()
+    names = parse(values, arguments, USAGE, operands=1 + len(STUDIES))
+    out = Path(values.out or shipped.LOCAL / "reproduce")
+    console = Console()
+    if LEDGER in names:
+        if len(names) > 1:
+            raise UserError(f"{LEDGER} and {len(names) - 1} more: name {LEDGER} alone")
+        return _claims(out, console)
+    if values["list"].value:
+        _list(console)
+        return Exit.DONE
+    from_stored, publish = values["from-stored"].value, values.publish
+    studies = _chosen(names, values.all, publish)
+    size = _size(values, studies)
+    places = _places(values.data, studies, size == Size.QUICK)
+    every = dict(STUDIES) | {study.name: study for study in studies}
+    if size != Size.USUAL:
+        out = out / size
+    _check_own(out, studies)
+    if from_stored:
+        failed = [_from_stored(study, out / study.name, console) for study in studies]
+        _page(every, out, console)
+        return Exit.FAILED if any(failed) else Exit.DONE
+    again = shlex.join(["./run.sh", "reproduce", *arguments])
+    lost = _make(studies, out, places, size, publish, again, console)
+    for study in studies:
+        _conclude(study, out / study.name, out / study.name, console)
+        if publish:
+            folder.publish(study, out / study.name)
+    _page(every, out, console)
+    return Exit.FAILED if lost else Exit.DONE
+
+
+def _flags() -> flags.FlagValues:
     values = flags.FlagValues()
     flags.DEFINE_string(
         "out", None, "directory of results (results/local/reproduce)", values
@@ -63,70 +99,50 @@ def main(arguments: list[str]) -> int:
     flags.DEFINE_multi_string(
         "data", [], "NAME=DATASET: where needed data lies, as mnist=idx:DIR", values
     )
-    names = parse(values, arguments, USAGE, operands=1 + len(STUDIES))
-    out = Path(values.out or ROOT / "results" / "local" / "reproduce")
-    console = Console()
-    if names == [LEDGER]:
-        return _claims(out, console)
-    if LEDGER in names:
-        raise UserError(f"{LEDGER} and {len(names) - 1} more: name {LEDGER} alone")
-    for name in names:
-        if name not in STUDIES:
-            raise unknown("study", name, (*STUDIES, LEDGER))
-    flagged = ("list", "all", "quick", "full", "publish")
-    chosen = {key: bool(values[key].value) for key in flagged}
-    from_stored = values["from-stored"].value
-    if chosen["list"]:
-        _list(console)
-        return Exit.DONE
-    if chosen["all"] and names:
+    return values
+
+
+def _chosen(names: Sequence[str], every: bool, publish: bool) -> list[Study]:
+    """The studies that are named, each once, or all of them."""
+    if every and names:
         raise UserError(f"--all and study {names[0]!r}: name studies or take them all")
-    if not names and not chosen["all"]:
+    if not names and not every:
         valid = ", ".join((*STUDIES, LEDGER))
         raise UserError(f"no study named; valid: {valid}, or --all")
-    size = _size(chosen["quick"], chosen["full"])
-    if size != Size.USUAL and (from_stored or chosen["publish"]):
+    studies = [STUDIES.find(name) for name in (STUDIES if every else names)]
+    chosen = list({study.file: study for study in studies}.values())
+    named = [study.name for study in chosen]
+    twice = [name for name in named if named.count(name) > 1]
+    if twice:
+        raise UserError(f"two files are named {twice[0]}.py: their rows would mix")
+    for study in chosen:
+        if publish and study.name not in STUDIES:
+            raise UserError(f"--publish: {study.file} is not in experiments/")
+    return chosen
+
+
+def _size(values: flags.FlagValues, studies: Sequence[Study]) -> Size:
+    """How much to train; only studies smaller than their source have a full size."""
+    quick, full = values.quick, values.full
+    if quick and full:
+        raise UserError("--quick and --full: a study has one size at a time")
+    size = Size.QUICK if quick else Size.FULL if full else Size.USUAL
+    from_stored = values["from-stored"].value
+    if size != Size.USUAL and (from_stored or values.publish):
         raise UserError(
             f"--{size}: stored and published rows are those of the usual size"
         )
-    if from_stored and chosen["publish"]:
+    if values.publish:
+        shipped.clone("--publish")
+    if from_stored and values.publish:
         raise UserError("--publish: stored rows are published already")
-    studies = [STUDIES[n] for n in (STUDIES if chosen["all"] else dict.fromkeys(names))]
-    if size == Size.FULL:
-        _check_full(studies)
-    places = _places(values.data, studies, size == Size.QUICK)
-    if size != Size.USUAL:
-        out = out / size
-    _check_own(out, studies)
-    if from_stored:
-        failed = [_from_stored(study, out / study.name, console) for study in studies]
-        _page(out, console)
-        return Exit.FAILED if any(failed) else Exit.DONE
-    again = shlex.join(["./run.sh", "reproduce", *arguments])
-    lost = _make(studies, out, places, size, chosen["publish"], again, console)
-    for study in studies:
-        _conclude(study, out / study.name, out / study.name, console)
-        if chosen["publish"]:
-            folder.publish(study, out / study.name)
-    _page(out, console)
-    return Exit.FAILED if lost else Exit.DONE
-
-
-def _size(quick: bool, full: bool) -> Size:
-    if quick and full:
-        raise UserError("--quick and --full: a study has one size at a time")
-    return Size.QUICK if quick else Size.FULL if full else Size.USUAL
-
-
-def _check_full(studies: Sequence[Study]) -> None:
-    """Only studies that are smaller than their source have another size."""
-    larger = [study.name for study in STUDIES.values() if study.full is not None]
-    for study in studies:
-        if study.full is None:
+    for study in studies if size == Size.FULL else ():
+        if not study.larger:
+            larger = ", ".join(name for name, own in STUDIES.items() if own.larger)
             raise UserError(
-                f"--full: study {study.name} has no larger size; "
-                f"valid: {', '.join(larger)}"
+                f"--full: study {study.name} has no larger size; valid: {larger}"
             )
+    return size
 
 
 def _claims(out: Path, console: Console) -> int:
@@ -137,7 +153,7 @@ def _claims(out: Path, console: Console) -> int:
     ledger.show(entries, console)
     _made(out)
     results.publish(out / "claims.md", ledger.markdown(entries))
-    _page(out, console)
+    _page(STUDIES, out, console)
     return Exit.DONE
 
 
@@ -149,10 +165,10 @@ def _check_own(out: Path, studies: Sequence[Study]) -> None:
         ownership.check_file(summary, f'"study": "{study.name}"')
 
 
-def _page(out: Path, console: Console) -> None:
+def _page(studies: Mapping[str, Study], out: Path, console: Console) -> None:
     """The page over all studies, beside their folders."""
     place = out / "index.html"
-    results.publish(place, page.page(out))
+    results.publish(place, page.page(studies, out))
     console.print(f"page over all studies: {place}", highlight=False, soft_wrap=True)
 
 
@@ -165,7 +181,7 @@ def _made(out: Path) -> None:
 
 def _from_stored(study: Study, out: Path, console: Console) -> bool:
     """Count the published rows again; whether they contradict what is published."""
-    place = folder.PUBLISHED / study.name
+    place = shipped.PUBLISHED / study.name
     _conclude(study, place, out, console)
     published = folder.summary_of(study)
     again = json.loads((out / folder.SUMMARY).read_text(encoding="utf-8"))
@@ -183,13 +199,13 @@ def _from_stored(study: Study, out: Path, console: Console) -> bool:
 
 def _conclude(study: Study, source: Path, out: Path, console: Console) -> None:
     """Count, write, print."""
-    outcome, made = folder.conclude(study, source)
+    conclusion, made = folder.conclude(study, source)
     _made(out)
-    folder.write(study, outcome, made, out)
+    folder.write(study, conclusion, made, out)
     table = Table(title=f"{study.name}: {study.what}", title_justify="left")
-    for column in outcome.table:
+    for column in conclusion.table:
         table.add_column(str(column), overflow="fold")
-    for line in outcome.table.itertuples(index=False):
+    for line in conclusion.table.itertuples(index=False):
         table.add_row(*map(str, line))
     console.print(table)
     if made["quick"]:
@@ -200,13 +216,15 @@ def _conclude(study: Study, source: Path, out: Path, console: Console) -> None:
             soft_wrap=True,
         )
     else:
-        _print_findings(outcome, console)
+        _print_findings(conclusion, console)
     console.print(f"figure, tables, rows: {out}\n", highlight=False, soft_wrap=True)
 
 
-def _print_findings(outcome: Outcome, console: Console) -> None:
+def _print_findings(conclusion: Conclusion, console: Console) -> None:
     """What differs, what cannot be run, and how many findings there are of each."""
-    told = [finding for finding in outcome.findings if finding.verdict != Verdict.TOLD]
+    told = [
+        finding for finding in conclusion.findings if finding.verdict != Verdict.TOLD
+    ]
     for finding in told:
         if finding.verdict == Verdict.REPRODUCED:
             continue

@@ -1,29 +1,64 @@
-"""The studies: every file of experiments/ that ends in `STUDY = Study(...)`."""
+"""The studies: every file of experiments/, each loaded when it is asked for."""
 
-import importlib.util
-import sys
-import types
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
-from lossjax.suite.cli.commandline import ROOT
+from lossjax.suite import shipped
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.reproduce import loader
 from lossjax.suite.reproduce.study import Study
 
-
-def _load() -> dict[str, Study]:
-    studies: dict[str, Study] = {}
-    for file in sorted(ROOT.glob("experiments/*.py")):
-        name = f"experiments.{file.stem}"
-        module = sys.modules.get(name)
-        if module is None:
-            spec = importlib.util.spec_from_file_location(name, file)
-            assert spec is not None and spec.loader is not None
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[name] = module
-            spec.loader.exec_module(module)
-        study = getattr(module, "STUDY", None)
-        if study is not None:
-            studies[study.name] = study
-    return studies
+SEE = "see CONTRIBUTING.md, A study"
 
 
-STUDIES: Mapping[str, Study] = types.MappingProxyType(_load())
+class Catalogue(Mapping[str, Study]):
+    """The studies of a folder, by the names of their files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __getitem__(self, name: str) -> Study:
+        if name not in self:
+            raise KeyError(name)
+        return read(self._folder / f"{name}.py")
+
+    def __contains__(self, name: object) -> bool:
+        return name in loader.names(self._folder)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(loader.names(self._folder))
+
+    def __len__(self) -> int:
+        return len(loader.names(self._folder))
+
+    def find(self, text: str) -> Study:
+        """A study by its name, or by a path to its file.
+
+        Raises:
+          UserError: there is none, or its file is not one of a study.
+        """
+        return read(loader.find(text, self._folder, "study"))
+
+
+def read(file: Path) -> Study:
+    """The study that a file ends in.
+
+    Raises:
+      UserError: the file does not run, or a step of writing a study was left out.
+    """
+    module = loader.load(file)
+    study = getattr(module, "STUDY", None)
+    if not isinstance(study, Study):
+        raise UserError(f"{file}: does not end in STUDY = Study(...); {SEE}, step 3")
+    study = dataclasses.replace(study, file=file, text=(module.__doc__ or "").strip())
+    if not study.what.endswith("?"):
+        raise UserError(
+            f"{file}: its first line does not ask a question; {SEE}, step 1"
+        )
+    if not study.source:
+        raise UserError(f"{file}: no paragraph begins with 'Source: '; {SEE}, step 1")
+    return study
+
+
+STUDIES = Catalogue(shipped.EXPERIMENTS)

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from lossjax.suite import statistics
-from lossjax.suite.report.published import PUBLISHED
 from lossjax.suite.reproduce.finding import Verdict, significant
+from lossjax.suite.shipped import PUBLISHED
 from lossjax.suite.statistics import Arm
 
 

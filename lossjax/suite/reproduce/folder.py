@@ -14,14 +14,20 @@ from typing import Any
 
 import pandas as pd
 
-from lossjax.suite.cli.commandline import ROOT
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.errors import UserError
 from lossjax.suite.report import forms, style
 from lossjax.suite.reproduce import rows
-from lossjax.suite.reproduce.study import Drawing, Evidence, Judge, Outcome, Size, Study
+from lossjax.suite.reproduce.study import (
+    Conclusion,
+    Drawing,
+    Judge,
+    Record,
+    Size,
+    Study,
+)
+from lossjax.suite.shipped import PUBLISHED
 from lossjax.suite.store import results
 
-PUBLISHED = ROOT / "results" / "published"
 SCHEMA = 2
 ROWS, MADE, SUMMARY = "rows.csv.gz", "made.json", "summary.json"
 
@@ -44,7 +50,7 @@ def size_of(made: Mapping[str, Any]) -> Size:
     return Size.FULL if made.get("full") else Size.USUAL
 
 
-def evidence_of(study: Study, folder: Path) -> Evidence:
+def record_of(study: Study, folder: Path) -> Record:
     """What a folder's rows hold.
 
     Raises:
@@ -69,26 +75,26 @@ def evidence_of(study: Study, folder: Path) -> Evidence:
     if grids and judge is None:
         raise UserError(f"study {study.name}: {folder / MADE} names no judge")
     trials = rows.trials(grids, found, columns, judge.metric if judge else "")
-    return Evidence(trials, tables, judge, made)
+    return Record(trials, tables, judge, made)
 
 
-def conclude(study: Study, folder: Path) -> tuple[Outcome, Mapping[str, Any]]:
-    """Count again from a folder's rows; the outcome, and how the rows were made.
+def conclude(study: Study, folder: Path) -> tuple[Conclusion, Mapping[str, Any]]:
+    """Count again from a folder's rows; the conclusion, and how the rows were made.
 
     Raises:
-      UserError: as `evidence_of`.
+      UserError: as `record_of`.
     """
-    evidence = evidence_of(study, folder)
+    record = record_of(study, folder)
     with style.applied():
-        outcome = study.conclude(evidence)
-    names = [finding.what for finding in outcome.findings]
+        conclusion = study.conclude(record)
+    names = [finding.what for finding in conclusion.findings]
     for kind, many in (
         ("findings", names),
-        ("figures", [drawing.name for drawing in outcome.drawings]),
+        ("figures", [drawing.name for drawing in conclusion.drawings]),
     ):
         if len(set(many)) < len(many):
             raise ValueError(f"study {study.name}: two {kind} of one name: {many}")
-    return outcome, evidence.made
+    return conclusion, record.made
 
 
 def write_step(folder: Path, name: str, table: pd.DataFrame) -> None:
@@ -104,14 +110,16 @@ def read_step(folder: Path, name: str) -> pd.DataFrame:
     return pd.read_csv(io.StringIO(text))
 
 
-def write(study: Study, outcome: Outcome, made: Mapping[str, Any], out: Path) -> None:
+def write(
+    study: Study, conclusion: Conclusion, made: Mapping[str, Any], out: Path
+) -> None:
     """Figures (SVG, PNG, PDF), both tables (Markdown, LaTeX, CSV), summary.json."""
     for name in ("figures", "tables"):
         (out / name).mkdir(parents=True, exist_ok=True)
-    forms.write(out / "tables" / study.name, outcome.table, outcome.table)
-    lines = findings(outcome)
+    forms.write(out / "tables" / study.name, conclusion.table, conclusion.table)
+    lines = findings(conclusion)
     forms.write(out / "tables" / f"{study.name}-findings", lines, lines)
-    for drawing in outcome.drawings:
+    for drawing in conclusion.drawings:
         stem = figure_stem(study, drawing.name)
         for kind in ("svg", "png", "pdf"):
             picture = drawn(drawing, kind)
@@ -120,14 +128,14 @@ def write(study: Study, outcome: Outcome, made: Mapping[str, Any], out: Path) ->
         "schema": SCHEMA,
         "study": study.name,
         "what": study.what,
-        "holds": outcome.holds,
+        "holds": conclusion.holds,
         "made": dict(made),
-        "findings": [finding.to_json() for finding in outcome.findings],
-        "table": outcome.table.to_dict("records"),
-        "counts": outcome.counts,
+        "findings": [finding.to_json() for finding in conclusion.findings],
+        "table": conclusion.table.to_dict("records"),
+        "counts": conclusion.counts,
         "figures": [
             {"file": f"{figure_stem(study, d.name)}.svg", "alt": d.alt}
-            for d in outcome.drawings
+            for d in conclusion.drawings
         ],
     }
     text = json.dumps(
@@ -146,7 +154,7 @@ def figure_stem(study: Study, name: str) -> str:
     return f"{study.name}-{name}" if name else study.name
 
 
-def findings(outcome: Outcome) -> pd.DataFrame:
+def findings(conclusion: Conclusion) -> pd.DataFrame:
     """One line a finding, as a reader wants it."""
     return pd.DataFrame(
         [
@@ -161,7 +169,7 @@ def findings(outcome: Outcome) -> pd.DataFrame:
                 if f.published is None
                 else f"{f.published.source} [{f.published.tag}]",
             }
-            for f in outcome.findings
+            for f in conclusion.findings
         ],
         dtype=object,
     )

@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.padding import Padding
 from tabulate import tabulate
 
-from lossjax.suite.report.published import PUBLISHED
 from lossjax.suite.reproduce.claim import Settled, settle
-from lossjax.suite.reproduce.claims import CLAIMS
+from lossjax.suite.reproduce.questions import CLAIMS
+from lossjax.suite.shipped import PUBLISHED
 
 TITLE = "# The claims ledger"
 

@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import resource
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,15 +15,18 @@ from rich.console import Console
 
 from lossjax import NUMERICS, platform
 from lossjax.suite import data
-from lossjax.suite.cli.commandline import Interrupts
-from lossjax.suite.config import Sweep, UserError
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.cli.signals import Interrupts
+from lossjax.suite.config import Sweep
 from lossjax.suite.data import Dataset
 from lossjax.suite.report.album import slug
 from lossjax.suite.reproduce import folder, rows
 from lossjax.suite.reproduce.study import Size, Study, Task
 from lossjax.suite.store import ownership, results
-from lossjax.suite.sweep import grid
-from lossjax.suite.sweep import setup as program
+from lossjax.suite.sweep import backend, grid, output
+from lossjax.suite.sweep.datasets import load
+from lossjax.suite.sweep.description import describe
+from lossjax.suite.sweep.validation import validate
 
 _STEPS = "steps.json"
 
@@ -64,13 +68,13 @@ class Maker:
         size: Size,
         console: Console,
     ) -> None:
-        program.check_out(out)
+        output.check(out)
         self._out, self._places, self._size = out, places, size
         self._console, self._interrupts = console, Interrupts()
         self._loaded: dict[str, Dataset] = {}
         sweeps = [s for study in studies for s in study.sweeps(size).values()]
         widest = max(sweeps, key=lambda sweep: sweep.at_once, default=Sweep())
-        program.start_platform(widest, None, console)
+        backend.start(widest, None, console)
 
     def make(self, study: Study) -> int:
         """What is missing of a study's rows; how many runs failed."""
@@ -102,8 +106,7 @@ class Maker:
                 "margin": margin["value"],
                 "relative": margin["relative"],
             }
-            back = {path: own for own, path in self._places.items()}
-            found += rows.of_sweep(name, directory, back)
+            found += rows.of_sweep(name, directory, _spelled(planned, described))
         if study.steps:
             place.mkdir(parents=True, exist_ok=True)
             with cost.counted(place / _STEPS):
@@ -127,9 +130,9 @@ class Maker:
     ) -> tuple[int, dict[str, Any]]:
         """Train a grid; the number of failed runs, and sweep.json's content."""
         names = tuple(self._places.get(name, name) for name in planned.datasets)
-        sweep = program.checked(dataclasses.replace(planned, datasets=names))
-        datasets = program.load(sweep)
-        described = program.describe(sweep, datasets)
+        sweep = validate(dataclasses.replace(planned, datasets=names))
+        datasets = load(sweep)
+        described = describe(sweep, datasets)
         self._console.print(f"{title}, {len(datasets)} datasets", highlight=False)
         directory.mkdir(parents=True, exist_ok=True)
         ownership.check(directory)
@@ -173,9 +176,8 @@ class Maker:
 
     def _key(self, study: Study, given: Mapping[str, Dataset]) -> str:
         """What a step's table depends on: its file, its data, the size, NUMERICS."""
-        source = Path(str(study.module.__file__)).read_bytes()
         facts = (
-            hashlib.sha256(source).hexdigest(),
+            hashlib.sha256(study.file.read_bytes()).hexdigest(),
             [[name, d.fingerprint] for name, d in given.items()],
             self._size == Size.QUICK,
             NUMERICS,
@@ -184,11 +186,18 @@ class Maker:
 
     def _load(self, name: str) -> Dataset:
         if name not in self._loaded:
-            try:
-                self._loaded[name] = data.load(self._places.get(name, name))
-            except data.DataError as error:
-                raise UserError(str(error)) from None
+            self._loaded[name] = data.load(self._places.get(name, name))
         return self._loaded[name]
+
+
+def _spelled(planned: Sweep, described: Mapping[str, Any]) -> dict[str, str]:
+    """What was trained, by its canonical name, as the config and the study name it."""
+    trained = described["config"]
+    return {
+        name: own
+        for axis in ("datasets", "models", "losses")
+        for name, own in zip(trained[axis], getattr(planned, axis), strict=True)
+    }
 
 
 def _facts(dataset: Dataset) -> dict[str, Any]:
@@ -204,7 +213,7 @@ class _Cost:
     """What a study took, over every call that made some of its rows.
 
     Minutes are CPU time over the cores at hand: other programs' share, and the time in
-    which this one is stopped, do not count.
+    which this one is stopped, do not count. The peak of memory is the process's.
     """
 
     def __init__(self, place: Path) -> None:
@@ -212,9 +221,6 @@ class _Cost:
         self._spent = {"cpu_s": 0.0, "memory_mb": 0}
         with contextlib.suppress(OSError, ValueError):
             self._spent |= json.loads(self._path.read_text())
-        # Where the peak may not be reset it is that since the process began.
-        with contextlib.suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")
 
     @contextlib.contextmanager
     def counted(self, made: Path) -> Iterator[None]:
@@ -224,12 +230,10 @@ class _Cost:
             yield
         finally:
             if _age(made) != before:
-                lines = Path("/proc/self/status").read_text().splitlines()
-                (peak,) = (line for line in lines if line.startswith("VmHWM:"))
-                self._spent["cpu_s"] += time.process_time() - began
-                self._spent["memory_mb"] = max(
-                    self._spent["memory_mb"], round(int(peak.split()[1]) / 1024)
-                )
+                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB
+                memory_mb = max(self._spent["memory_mb"], round(peak / 1024))
+                cpu_s = self._spent["cpu_s"] + time.process_time() - began
+                self._spent = {"cpu_s": cpu_s, "memory_mb": memory_mb}
                 results.publish(self._path, json.dumps(self._spent) + "\n")
 
     @property

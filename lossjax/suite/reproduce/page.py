@@ -10,12 +10,11 @@ from markupsafe import Markup
 from lossjax.suite.report import markup
 from lossjax.suite.report.album import inline
 from lossjax.suite.report.markup import Field
-from lossjax.suite.report.published import PUBLISHED
 from lossjax.suite.reproduce import folder, ledger
-from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.claim import Settled
 from lossjax.suite.reproduce.finding import Verdict
 from lossjax.suite.reproduce.study import Study
+from lossjax.suite.shipped import PUBLISHED
 
 TITLE = "Published numbers, and what is found here"
 CLAIM = """
@@ -35,14 +34,14 @@ CLAIM = """
 {% endfor %}
 """
 STUDY = """
-<p>{{ study.what }} <em>{{ study.source }}.</em></p>
+<p>{{ study.what }}</p>
 {% if small %}<p class="note">A small version: it shows that the study runs.</p>
 {% endif %}
 <p><strong>{{ counts }}</strong></p>
 <div class="figures wide">{{ figures }}</div>
 {{ table }}
 {{ findings }}
-<details><summary>question, source, protocol, deviations</summary>
+<details><summary>source, protocol, deviations</summary>
 {% for words in paragraphs %}<p>{{ words }}</p>{% endfor %}
 </details>
 <dl class="facts">
@@ -50,20 +49,20 @@ STUDY = """
 </dl>
 """
 ABSENT = """
-<p>{{ study.what }} <em>{{ study.source }}.</em></p>
+<p>{{ study.what }} <em>{{ study.source }}</em></p>
 <p class="note">No rows yet: <code>./run.sh reproduce {{ study.name }}</code></p>
 """
 
 
-def page(out: Path) -> str:
-    """The page; a study is taken from `out`, else from what is stored of it."""
-    summaries = {name: _summary(study, out) for name, study in STUDIES.items()}
+def page(studies: Mapping[str, Study], out: Path) -> str:
+    """The page; a study's rows are those in `out`, else what is stored of it."""
+    summaries = {name: _summary(study, out) for name, study in studies.items()}
     entries = ledger.settled()
     sections = [
         _section("claims", "The answers", _claims(entries)),
-        _section("overview", "All studies", _overview(summaries)),
+        _section("overview", "All studies", _overview(studies, summaries)),
     ]
-    for name, study in STUDIES.items():
+    for name, study in studies.items():
         found = summaries[name]
         if found is None:
             body = markup.render(ABSENT, study=study)
@@ -76,7 +75,7 @@ def page(out: Path) -> str:
     return template.render(
         title=f"{TITLE} · lossjax",
         question=TITLE,
-        lede=f"{stored} of {len(STUDIES)} studies, {answered} of {len(entries)} "
+        lede=f"{stored} of {len(studies)} studies, {answered} of {len(entries)} "
         "questions answered. Every number is computed from stored rows.",
         out=str(out.name),
         sections=sections,
@@ -128,10 +127,11 @@ def _claims(entries: Sequence[Settled]) -> Markup:
 
 
 def _overview(
+    studies: Mapping[str, Study],
     summaries: Mapping[str, tuple[dict[str, Any], Path] | None],
 ) -> Markup:
     rows = []
-    for name, study in STUDIES.items():
+    for name, study in studies.items():
         found = summaries[name]
         link = Markup('<a href="#{}"><code>{}</code></a>').format(name, name)
         verdict = "no rows yet" if found is None else counts(found[0])
@@ -185,7 +185,7 @@ def _study(study: Study, summary: Mapping[str, Any], figures: Path) -> Markup:
             [[Field(value) for value in line.values()] for line in lines],
         ),
         findings=_findings(summary["findings"]),
-        paragraphs=study.text.strip().split("\n\n"),
+        paragraphs=study.paragraphs,
         facts=[(name, value) for name, value in facts if value],
     )
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from lossjax.suite import protocol
-from lossjax.suite.config import Sweep, UserError
-from lossjax.suite.report.evidence import Cell, arm, arm_of
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.config import Sweep
+from lossjax.suite.report.evidence import StoredCell, arm, arm_of
 from lossjax.suite.report.tables import RUN_COLUMNS, run_values
 from lossjax.suite.reproduce.study import Trial
 from lossjax.suite.store import results as store
@@ -32,7 +33,7 @@ def of_sweep(
 ) -> Iterator[Row]:
     """Every stored run of one grid's directory, in the order of the grid.
 
-    `names` gives a dataset's name in the study where it lies under another.
+    `names` gives a dataset's, model's or loss's name in the study where it is another.
     """
     description = store.read_sweep(out)
     sweep = Sweep.from_json(description["config"])
@@ -47,11 +48,10 @@ def of_sweep(
 
 
 def renamed(result: Result, names: Mapping[str, str]) -> Result:
-    """The result under the dataset's name in the study: no row holds a path."""
-    dataset = result.run.dataset
-    if dataset not in names:
-        return result
-    values = result.run.to_json() | {"dataset": names[dataset]}
+    """The result under the study's own names: no row holds a path."""
+    values = result.run.to_json()
+    for part in ("dataset", "model", "loss"):
+        values[part] = names.get(values[part], values[part])
     return Result(
         Run(**values),
         result.status,
@@ -171,7 +171,7 @@ def _trials(
         told: dict[str, dict] = {column: {} for column in (*scalars, *curves)}
         for loss, plan in plans:
             final = tuple(results[run.run_id] for run in plan.final)
-            arms[loss] = arm(Cell(plan, (), final), metric)
+            arms[loss] = arm(StoredCell(plan, (), final), metric)
             assert plan.learning_rate is not None
             rates[loss] = plan.learning_rate
             for column in scalars:

@@ -1,10 +1,9 @@
-"""What a study is, and what it hands back; the table of studies is in `table`."""
+"""What a study is, what it is given, and what it hands back."""
 
 import dataclasses
 import enum
-import sys
-import types
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -12,6 +11,7 @@ from matplotlib.figure import Figure
 
 from lossjax.suite import statistics
 from lossjax.suite.config import Sweep
+from lossjax.suite.reproduce import configs
 from lossjax.suite.reproduce.finding import Finding, Verdict
 from lossjax.suite.statistics import Arm, Interval, Ranking
 
@@ -65,7 +65,7 @@ Trials = Mapping[str, Sequence[Trial]]  # by grid
 
 
 @dataclasses.dataclass(frozen=True)
-class Evidence:
+class Record:
     """All that a study concludes from: what was stored, and nothing else."""
 
     trials: Trials
@@ -97,7 +97,7 @@ class Drawing:
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class Conclusion:
     """What a study concludes; everything in it is computed from rows."""
 
     findings: Sequence[Finding]
@@ -134,56 +134,68 @@ class Size(enum.StrEnum):
 Step = Callable[[Task], pd.DataFrame]
 
 
-def no_grids(quick: bool) -> Mapping[str, Sweep]:
-    """Of a study that trains nothing."""
-    return {}
-
-
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """One row of the table of studies; its file's docstring is its text.
+    """What the file of a study ends in: `STUDY = Study(conclude, ...)`.
+
+    The file's name is the study's. Its docstring is its text: the question in the first
+    line, then paragraphs, of which one begins with "Source: "; protocol, deviations.
 
     Attributes:
-      name: as `reproduce` takes it; also the folder of its rows.
-      what: the question, in a line.
-      source: who published what is rebuilt.
       conclude: counts and draws from the stored rows.
-      grids: the sweeps to train, by name, small ones where it is told True. A dataset
-        of `needs` goes by that name, wherever it lies.
-      full: the sweeps at the source's own size, where `grids` are smaller.
+      config: what it trains, as `./run.sh sweep --config=` takes it; empty: nothing. A
+        dataset of `needs` goes by that name, wherever it lies.
       columns: what is kept of every run beside its own validation loss and the
         judge's test score: `val_METRIC`, `test_METRIC`, or a whole curve
         `curve_step`, `curve_train_loss`, `curve_validation_loss`,
         `curve_validation_mse`.
-      steps: what is computed beside the grids, by name.
+      steps: what is computed beside the sweeps, by name.
       needs: datasets that must be there, by name; steps are given them.
       wishes: datasets that steps are given where they are there; usual-size rows are
         published with all of them.
+      answer: the study's counts in words, for the README.
+      file, text: where it stands, and its docstring; the catalogue sets them.
     """
 
-    name: str
-    what: str
-    source: str
-    conclude: Callable[[Evidence], Outcome]
-    grids: Callable[[bool], Mapping[str, Sweep]] = no_grids
+    conclude: Callable[[Record], Conclusion]
+    config: str = ""
     columns: tuple[str, ...] = ()
     steps: Mapping[str, Step] = dataclasses.field(default_factory=dict)
     needs: tuple[str, ...] = ()
     wishes: tuple[str, ...] = ()
-    full: Callable[[], Mapping[str, Sweep]] | None = None
+    answer: Callable[[Mapping[str, Any]], str] | None = None
+    file: Path = Path()
+    text: str = ""
+
+    @property
+    def name(self) -> str:
+        """As `reproduce` takes it; also the folder of its rows."""
+        return self.file.stem
+
+    @property
+    def what(self) -> str:
+        """The question, in a line."""
+        return self.text.partition("\n")[0]
+
+    @property
+    def source(self) -> str:
+        """Who published what is rebuilt."""
+        mark = "Source: "
+        for paragraph in self.paragraphs:
+            if paragraph.startswith(mark):
+                return " ".join(paragraph.removeprefix(mark).split())
+        return ""
+
+    @property
+    def paragraphs(self) -> Sequence[str]:
+        """All but the question."""
+        return self.text.split("\n\n")[1:]
 
     def sweeps(self, size: Size) -> Mapping[str, Sweep]:
         """The sweeps to train at a size, by name."""
-        if size == Size.FULL and self.full is not None:
-            return self.full()
-        return self.grids(size == Size.QUICK)
+        return configs.sweeps(self.config, size) if self.config else {}
 
     @property
-    def module(self) -> types.ModuleType:
-        """The study's file."""
-        return sys.modules[self.conclude.__module__]
-
-    @property
-    def text(self) -> str:
-        """The docstring of its file: question, source, protocol, every deviation."""
-        return self.module.__doc__ or ""
+    def larger(self) -> bool:
+        """Whether the source's own size is more than the usual one."""
+        return self.sweeps(Size.FULL) != self.sweeps(Size.USUAL)

@@ -5,16 +5,17 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-from absl import flags
 from rich.console import Console
 from rich.table import Table
 
-from lossjax.suite.cli.commandline import Exit, parse
-from lossjax.suite.config import UserError, unknown
-from lossjax.suite.soak.bench import Bench, Outcome
+from lossjax.suite.cli.commandline import define, parse
+from lossjax.suite.cli.errors import Exit, UserError, unknown
 from lossjax.suite.soak.faults import FAULTS
+from lossjax.suite.soak.testbed import Tally, Testbed
 from lossjax.suite.store import results
+from lossjax.suite.wording import count
 
 USAGE = """
 ./run.sh soak [--quick] [--only=FAULT,...] [--log=FILE]
@@ -27,14 +28,10 @@ or names the file. About 25 minutes on 2 cores, 5 with --quick.
 
 
 def main(arguments: list[str]) -> int:
-    values = flags.FlagValues()
-    flags.DEFINE_bool("quick", False, "fewer injections", flag_values=values)
-    flags.DEFINE_list("only", [], "these faults only", flag_values=values)
-    flags.DEFINE_string(
-        "log",
-        None,
-        "also write the counts, JSON; rows of other faults in it stay",
-        flag_values=values,
+    values = define(
+        quick=(False, "fewer injections"),
+        only=([], "these faults only"),
+        log=(None, "also write the counts, JSON; rows of other faults in it stay"),
     )
     parse(values, arguments, USAGE)
     for name in values.only:
@@ -42,34 +39,34 @@ def main(arguments: list[str]) -> int:
             raise unknown("fault in --only", name, FAULTS)
     if values.log and not Path(values.log).absolute().parent.is_dir():
         raise UserError(f"--log={values.log}: its folder does not exist")
-    chosen = {n: f for n, f in FAULTS.items() if n in (values.only or [n])}
-    console = Console()
-    rows = []
+    console = Console(highlight=False, markup=False)
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="lossjax-soak-") as folder:
         # A cache of its own: a soak must not damage the user's.
-        bench = Bench(Path(folder), os.environ | {"XDG_CACHE_HOME": folder})
-        console.print("an undisturbed sweep first", highlight=False)
-        bench.undisturbed()
-        for name, fault in chosen.items():
+        testbed = Testbed(Path(folder), os.environ | {"XDG_CACHE_HOME": folder})
+        console.print("an undisturbed sweep first")
+        testbed.undisturbed()
+        for name, fault in FAULTS.items():
+            if name not in (values.only or FAULTS):
+                continue
             times = fault.quick if values.quick else fault.times
             began = time.monotonic()
-            outcome = fault.inject(bench, times) if times else Outcome()
-            seconds = time.monotonic() - began
-            rows.append({"fault": name, "what": fault.what, **vars(outcome)})
+            tally = fault.inject(testbed, times) if times else Tally()
+            rows.append({"fault": name, "what": fault.what, **vars(tally)})
             if values.log:
                 _log(Path(values.log), rows)
-            console.print(f"{name}: {seconds:.0f} s", highlight=False, style="dim")
-            for line in filter(None, [outcome.measured, *outcome.trouble]):
-                console.print(f"  {line}", highlight=False, markup=False)
+            console.print(f"{name}: {time.monotonic() - began:.0f} s", style="dim")
+            for line in filter(None, [tally.measured, *tally.trouble]):
+                console.print(f"  {line}")
     console.print(_table(rows))
-    lost = sum(row["lost"] for row in rows)
-    missed = sum(row["injected"] - row["detected"] for row in rows)
-    console.print(
-        f"{sum(row['injected'] for row in rows)} faults injected, {missed} not "
-        f"noticed, {lost} results lost",
-        highlight=False,
+    injected, detected, lost = (
+        sum(row[key] for row in rows) for key in ("injected", "detected", "lost")
     )
-    return Exit.FAILED if lost or missed else Exit.DONE
+    console.print(
+        f"{count(injected, 'fault')} injected, {injected - detected} not noticed, "
+        f"{count(lost, 'result')} lost"
+    )
+    return Exit.FAILED if lost or injected > detected else Exit.DONE
 
 
 def _log(path: Path, rows: list[dict]) -> None:

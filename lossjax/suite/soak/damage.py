@@ -10,16 +10,22 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lossjax.suite.cli.commandline import Exit
-from lossjax.suite.soak.bench import Bench, Outcome, files, last_line, without_override
+from lossjax.suite.cli.errors import Exit
+from lossjax.suite.soak.testbed import (
+    Tally,
+    Testbed,
+    files,
+    last_line,
+    without_override,
+)
 from lossjax.suite.soak.victim import read
 from lossjax.suite.store import checkpoint
 from lossjax.suite.store import results as store
 
 
-def _damage(bench: Bench, times: int, harm: Callable[[bytes], bytes]) -> Outcome:
+def _damage(bench: Testbed, times: int, harm: Callable[[bytes], bytes]) -> Tally:
     """Harm one result after the other; then one sweep must mend them all."""
-    outcome, out = Outcome(), bench.copy()
+    outcome, out = Tally(), bench.copy()
     results = _results(out)
     for _ in range(times):
         victim = bench.random.choice(results)
@@ -36,7 +42,7 @@ def _damage(bench: Bench, times: int, harm: Callable[[bytes], bytes]) -> Outcome
     return outcome
 
 
-def _flip(bench: Bench) -> Callable[[bytes], bytes]:
+def _flip(bench: Testbed) -> Callable[[bytes], bytes]:
     def flip(content: bytes) -> bytes:
         place = bench.random.randrange(len(content) * 8)
         bad = bytearray(content)
@@ -46,21 +52,21 @@ def _flip(bench: Bench) -> Callable[[bytes], bytes]:
     return flip
 
 
-def flipped(bench: Bench, times: int) -> Outcome:
+def flipped(bench: Testbed, times: int) -> Tally:
     """One bit of a stored result."""
     return _damage(bench, times, _flip(bench))
 
 
-def cut(bench: Bench, times: int) -> Outcome:
+def cut(bench: Testbed, times: int) -> Tally:
     """A stored result that ends too early."""
     return _damage(bench, times, lambda c: c[: bench.random.randrange(len(c))])
 
 
-def stranger(bench: Bench, times: int) -> Outcome:
+def stranger(bench: Testbed, times: int) -> Tally:
     """A result of another NUMERICS, of another run, of another schema; a foreign file
     and a foreign folder: `verify` names each, a sweep goes on beside it.
     """
-    outcome = Outcome()
+    outcome = Tally()
     for index in range(times):
         out = bench.copy()
         named = _estrange(out, bench.random.choice(_results(out)), index % 5)
@@ -101,11 +107,11 @@ def _results(out: Path) -> list[Path]:
     return sorted(out.glob("runs/*/result.json"))
 
 
-def wild(bench: Bench, times: int) -> Outcome:
+def wild(bench: Testbed, times: int) -> Tally:
     """A learning rate of 1e6 beside the others: diverged, with its step, in the rows
     and the table of rates; every other row as it was, to the last bit.
     """
-    outcome = Outcome()
+    outcome = Tally()
     for _ in range(times):
         out = bench.fresh()
         began = time.monotonic()
@@ -127,7 +133,7 @@ def wild(bench: Bench, times: int) -> Outcome:
     return outcome
 
 
-def _states(bench: Bench) -> tuple[Path, list[Path]]:
+def _states(bench: Testbed) -> tuple[Path, list[Path]]:
     """A sweep stopped in the middle of a chunk, and its saved states."""
     for patience in range(1, 20):
         out = bench.fresh()
@@ -144,9 +150,9 @@ def _states(bench: Bench) -> tuple[Path, list[Path]]:
     raise RuntimeError("no sweep could be stopped in the middle of a run")
 
 
-def flipped_state(bench: Bench, times: int) -> Outcome:
+def flipped_state(bench: Testbed, times: int) -> Tally:
     """One bit of a saved state, and states that end too early."""
-    outcome, (_, states) = Outcome(), _states(bench)
+    outcome, (_, states) = Tally(), _states(bench)
     harms = (_flip(bench), lambda c: c[: bench.random.randrange(len(c))])
     for index in range(times):
         victim = bench.random.choice(states)
@@ -162,9 +168,9 @@ def flipped_state(bench: Bench, times: int) -> Outcome:
     return outcome
 
 
-def spoiled_cache(bench: Bench, times: int) -> Outcome:
+def spoiled_cache(bench: Testbed, times: int) -> Tally:
     """Compiled programs in the cache are cut, or are garbage, or cannot be written."""
-    outcome = Outcome()
+    outcome = Tally()
     for index in range(times):
         home = bench.fresh()
         cache = home / "lossjax" / "compiled"
@@ -193,9 +199,9 @@ def spoiled_cache(bench: Bench, times: int) -> Outcome:
     return outcome
 
 
-def elsewhere(bench: Bench, times: int) -> Outcome:
+def elsewhere(bench: Testbed, times: int) -> Tally:
     """The report made again under another locale, time zone and hash seed."""
-    outcome = Outcome()
+    outcome = Tally()
     places = ("de_DE.UTF-8", "C", "tr_TR.UTF-8"), ("Asia/Kathmandu", "UTC", "EST")
     for index in range(times):
         out = bench.copy()

@@ -13,16 +13,16 @@ import numpy as np
 
 from lossjax.suite import protocol
 from lossjax.suite.config import Sweep
-from lossjax.suite.soak.bench import Bench, Outcome, last_line
+from lossjax.suite.soak.testbed import Tally, Testbed, last_line
 from lossjax.suite.soak.victim import read
 from lossjax.suite.store import results
 
 _THOUSAND = 1_000  # stored runs to one that is damaged
 
 
-def crowded(bench: Bench, times: int) -> Outcome:
+def crowded(bench: Testbed, times: int) -> Tally:
     """A report over so many thousand stored runs, one damaged in each thousand."""
-    outcome, out = Outcome(), bench.fresh()
+    outcome, out = Tally(), bench.fresh()
     files = _crowd(bench, out, times)
     damaged = bench.random.sample(files, times)
     for file in damaged:
@@ -48,7 +48,7 @@ def crowded(bench: Bench, times: int) -> Outcome:
     return outcome
 
 
-def _crowd(bench: Bench, out: Path, thousands: int) -> list[Path]:
+def _crowd(bench: Testbed, out: Path, thousands: int) -> list[Path]:
     """Stored runs of a made-up grid, each a real result under another name."""
     kept = results.load(bench.whole).results.values()
     models = {r.run.stage: r for r in kept if r.run.loss == "bce"}
@@ -90,9 +90,9 @@ def _crowd(bench: Bench, out: Path, thousands: int) -> list[Path]:
     return sorted(out.glob("runs/*/result.json"))
 
 
-def endless(bench: Bench, times: int) -> Outcome:
+def endless(bench: Testbed, times: int) -> Tally:
     """So many hundred short runs in one process: memory and open files, run by run."""
-    outcome, out = Outcome(), bench.fresh()
+    outcome, out = Tally(), bench.fresh()
     losses = "bce,mse,mae,huber,log_cosh,charbonnier,poisson,mse_linear,brier,focal"
     seeds = ",".join(str(seed) for seed in range(10 * times))
     log = out.with_suffix(".log")

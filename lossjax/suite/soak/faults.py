@@ -5,7 +5,7 @@ import types
 from collections.abc import Callable, Mapping
 
 from lossjax.suite.soak import damage, endurance, processes, refusals
-from lossjax.suite.soak.bench import Bench, Outcome
+from lossjax.suite.soak.testbed import Tally, Testbed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,7 +13,7 @@ class Fault:
     """One way to break a sweep, and how often `soak` does it."""
 
     what: str
-    inject: Callable[[Bench, int], Outcome]
+    inject: Callable[[Testbed, int], Tally]
     times: int
     quick: int
 

@@ -5,18 +5,18 @@ import subprocess
 import time
 from pathlib import Path
 
-from lossjax.suite.cli.commandline import Exit
-from lossjax.suite.soak.bench import GRID, Bench, Outcome, last_line, one_line
-from lossjax.suite.soak.bench import files as files_of
+from lossjax.suite.cli.errors import Exit
+from lossjax.suite.soak.testbed import GRID, Tally, Testbed, last_line, one_line
+from lossjax.suite.soak.testbed import files as files_of
 from lossjax.suite.soak.victim import MOMENTS, read
 from lossjax.suite.store import results
 
 
-def killed(bench: Bench, times: int) -> Outcome:
+def killed(bench: Testbed, times: int) -> Tally:
     """kill -9 at seeded moments: by the clock, from a sweep's first to its last second,
     and by turns around the rename of a file. At most one chunk may be lost each time.
     """
-    outcome, most = Outcome(), 0
+    outcome, most = Tally(), 0
     watched = bench.fresh()
     bench.start(watched, victim=(f"{watched}.log", "never", "0")).communicate()
     renames = sum("renamed" in line for line in read(Path(f"{watched}.log")))
@@ -44,9 +44,9 @@ def killed(bench: Bench, times: int) -> Outcome:
     return outcome
 
 
-def killed_long(bench: Bench, times: int) -> Outcome:
+def killed_long(bench: Testbed, times: int) -> Tally:
     """kill -9 in a run of more than a minute, once a state of it is saved."""
-    outcome = Outcome()
+    outcome = Tally()
     for _ in range(times):
         long = [
             "--config.losses=bce",
@@ -74,9 +74,9 @@ def killed_long(bench: Bench, times: int) -> Outcome:
     return outcome
 
 
-def stopped(bench: Bench, times: int) -> Outcome:
+def stopped(bench: Testbed, times: int) -> Tally:
     """SIGTERM and SIGINT in turn: exit code 75 within 10 seconds, one line."""
-    outcome = Outcome()
+    outcome = Tally()
     for index in range(times):
         out = bench.fresh()
         process = bench.start(out)
@@ -98,11 +98,11 @@ def stopped(bench: Bench, times: int) -> Outcome:
     return outcome
 
 
-def sharded(bench: Bench, times: int) -> Outcome:
+def sharded(bench: Testbed, times: int) -> Tally:
     """Shards of a sweep into one directory at once, or one after the other; the last
     one to end writes the whole report, the others name what is missing.
     """
-    outcome = Outcome()
+    outcome = Tally()
     for index in range(times):
         out = bench.fresh()
         order = bench.random.sample(range(3), 3)
@@ -124,9 +124,9 @@ def sharded(bench: Bench, times: int) -> Outcome:
     return outcome
 
 
-def raced(bench: Bench, times: int) -> Outcome:
+def raced(bench: Testbed, times: int) -> Tally:
     """Eight processes at once on the same grid of 40 runs in one directory."""
-    outcome = Outcome()
+    outcome = Tally()
     for _ in range(times):
         out = bench.fresh()
         racers = [bench.start(out) for _ in range(8)]

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lossjax.suite.cli.commandline import Exit
-from lossjax.suite.soak.bench import (
+from lossjax.suite.cli.errors import Exit
+from lossjax.suite.soak.testbed import (
     GRID,
-    Bench,
-    Outcome,
+    Tally,
+    Testbed,
     last_line,
     one_line,
     without_network,
@@ -23,13 +23,13 @@ from lossjax.suite.soak.bench import (
 
 
 def _refused(
-    bench: Bench,
+    bench: Testbed,
     times: int,
     before: Callable[[], Any] | None = None,
     break_it: Callable[[Path], Callable[[], Any]] | None = None,
-) -> Outcome:
+) -> Tally:
     """A sweep that cannot write: one line, exit code 1, whole after a rerun."""
-    outcome = Outcome()
+    outcome = Tally()
     for _ in range(times):
         out = bench.fresh()
         process = bench.start(out, before=before)
@@ -50,9 +50,9 @@ def _refused(
     return outcome
 
 
-def full(bench: Bench, times: int) -> Outcome:
+def full(bench: Testbed, times: int) -> Tally:
     """No room: files may not grow beyond what a result, or what a report, takes."""
-    outcome = Outcome()
+    outcome = Tally()
     for index in range(times):
         limit = (1_000, 20_000)[index % 2]
 
@@ -64,7 +64,7 @@ def full(bench: Bench, times: int) -> Outcome:
     return outcome
 
 
-def read_only(bench: Bench, times: int) -> Outcome:
+def read_only(bench: Testbed, times: int) -> Tally:
     """The directory of runs turns read-only in the middle."""
 
     def lock(out: Path) -> Callable[[], Any]:
@@ -74,7 +74,7 @@ def read_only(bench: Bench, times: int) -> Outcome:
     return _refused(bench, times, without_override, lock)
 
 
-def vanished(bench: Bench, times: int) -> Outcome:
+def vanished(bench: Testbed, times: int) -> Tally:
     """The directory of results is moved away in the middle, and back later."""
 
     def move(out: Path) -> Callable[[], Any]:
@@ -90,9 +90,9 @@ def vanished(bench: Bench, times: int) -> Outcome:
     return _refused(bench, times, None, move)
 
 
-def offline(bench: Bench, times: int) -> Outcome:
+def offline(bench: Testbed, times: int) -> Tally:
     """A sweep in which whoever makes an internet socket is killed on the spot."""
-    outcome = Outcome()
+    outcome = Tally()
     probe = "import socket; socket.socket(socket.AF_INET, socket.SOCK_STREAM)"
     for _ in range(times):
         tried = subprocess.run(

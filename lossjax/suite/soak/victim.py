@@ -15,9 +15,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lossjax.suite.cli.commandline import run
+from lossjax.suite.cli.signals import run
 from lossjax.suite.store import results
-from lossjax.suite.sweep import executor, setup
+from lossjax.suite.sweep import __main__ as sweep
+from lossjax.suite.sweep import executor
 
 MOMENTS = ("torn", "written", "renamed")
 
@@ -27,7 +28,7 @@ def main(arguments: list[str]) -> int:
     _watch(Path(log))
     if moment != "never":
         _kill_at(moment, int(count))
-    return setup.main(rest)
+    return sweep.main(rest)
 
 
 def _watch(log: Path) -> None:

@@ -26,7 +26,7 @@ FILE = "state.npz"
 class Checkpoint:
     """One run after `step` steps.
 
-    `leaves` are the arrays of lossjax.training.program.State in tree order; `curve` is
+    `leaves` are the arrays of lossjax.training.step.State in tree order; `curve` is
     the learning curve so far; `made_by` must be equal for the bits to go on as they
     were.
     """

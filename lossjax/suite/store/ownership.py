@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.errors import UserError
 from lossjax.suite.report import files
 from lossjax.suite.store import checkpoint, places, results
 

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
-from lossjax.suite.config import UserError, unknown
+from lossjax.suite.cli.errors import UserError, unknown
 
 # Which package speaks to which store.
 CLIENTS: Mapping[str, str] = {"gs": "gcsfs", "s3": "s3fs"}

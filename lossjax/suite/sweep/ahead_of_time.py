@@ -20,11 +20,13 @@ from jax.experimental import topologies
 from jax.sharding import Mesh
 
 from lossjax import platform
-from lossjax.suite.cli.commandline import Exit, parse_sweep, run
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.commandline import parse_sweep
+from lossjax.suite.cli.errors import Exit, UserError
+from lossjax.suite.cli.signals import run
 from lossjax.suite.sweep import layouts
-from lossjax.suite.sweep import setup as verb
+from lossjax.suite.sweep.datasets import outlines
 from lossjax.suite.sweep.programs import Planned, programs
+from lossjax.suite.sweep.validation import validate
 from lossjax.training.program import Program
 from lossjax.training.replicas import MEMORY_SHARE, REPLICA
 
@@ -36,20 +38,20 @@ _COLLECTIVE = re.compile(
 
 def main(arguments: list[str]) -> int:
     topology, gib, *rest = arguments
-    _, sweep = parse_sweep(flags.FlagValues(), rest, verb.DEFAULT, "")
-    sweep = verb.checked(sweep)
+    _, sweep = parse_sweep(flags.FlagValues(), rest, "")
+    sweep = validate(sweep)
     cells = len(sweep.datasets) * len(sweep.models) * len(sweep.losses)
     if topology == "none":  # only what `launch` must know before it asks an engine
         print(json.dumps({"cells": cells}))
         return Exit.DONE
-    outlines = verb.outlines(sweep)
+    found = outlines(sweep)
     platform.prepare()
     devices = devices_of(topology)
-    plan = layouts.plan(sweep, outlines, "tpu", devices, int(gib) * 2**30)
+    plan = layouts.plan(sweep, found, "tpu", devices, int(gib) * 2**30)
     layout, room = plan.layout, plan.room
     assert room is not None
     mesh = Mesh(np.array(devices[: layout.devices]), (REPLICA,))
-    planned = list(programs(sweep, outlines))
+    planned = list(programs(sweep, found))
     _say(
         {
             "programs": len(planned),
@@ -101,7 +103,7 @@ def devices_of(topology: str) -> list[Any]:
 def _compiled(made: Program, arguments: Any) -> dict[str, Any]:
     """What the compiler says of the very program that a sweep would train with."""
     try:
-        compiled = made.compile(*arguments)
+        compiled = made.compile(*arguments).compiled
     except jax.errors.JaxRuntimeError as error:
         return {"failed": " ".join(str(error).split())[:300]}
     except MemoryError as error:

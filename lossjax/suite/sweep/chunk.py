@@ -12,8 +12,10 @@ from jax.sharding import Mesh
 
 from lossjax.suite.store import checkpoint
 from lossjax.suite.store.results import Run
-from lossjax.training.program import PROBE_BLOCKS, Program, Progress, State
+from lossjax.training.program import Trainer
 from lossjax.training.replicas import Blocks, Replica, put, slot
+from lossjax.training.step import State
+from lossjax.training.validation import PROBE_BLOCKS, Progress
 
 Curve = dict[str, list[float]]
 Tick = Callable[[int], None]  # told how many steps of runs were done; may raise
@@ -51,25 +53,29 @@ class Saved:
 
 
 class Chunk:
-    """Runs that one program trains together; all begin at the same saved step."""
+    """Runs that one program trains together; all begin at the same saved step.
+
+    `pace` is how many steps a call takes, those of all runs together: what the chunk
+    before came to. It grows until a call takes long enough.
+    """
 
     def __init__(
         self,
-        program: Program,
+        trainer: Trainer,
         replicas: Replica,
         runs: Sequence[Run],
         saved: Saved,
         mesh: Mesh,
+        pace: int,
     ) -> None:
-        self._program, self.replicas, self.runs = program, replicas, runs
+        self._trainer, self.replicas, self.runs = trainer, replicas, runs
         self._saved, self._mesh = saved, mesh
-        self.slots = [slot(index, program.layout) for index in range(len(runs))]
+        self.slots = [slot(index, trainer.layout) for index in range(len(runs))]
         self.curves: list[Curve] = [{name: [] for name in _CURVES} for _ in runs]
-        self.state: State = program.init(replicas)
+        self.state: State = trainer.init(replicas)
         self.step = 0
-        # As the chunk before left it; grows until a call takes long enough.
-        self.steps_per_call = max(1, program.pace // len(runs))
-        self.validation_loss = np.full(program.layout.replicas, np.nan)
+        self.steps_per_call = max(1, pace // len(runs))
+        self.validation_loss = np.full(trainer.layout.replicas, np.nan)
         self._resume()
 
     def train(
@@ -86,7 +92,7 @@ class Chunk:
             stop = min(self.step + self.steps_per_call, look)
             scored = stop == looks[-1]
             blocks = everything if scored else min(PROBE_BLOCKS, everything)
-            self.state, progress = self._program.advance(
+            self.state, progress = self._trainer.advance(
                 replicas,
                 self.state,
                 train_u8,
@@ -106,8 +112,12 @@ class Chunk:
             if time.monotonic() - saved > _SAVE_SECONDS:
                 self.save()
                 saved = time.monotonic()
-        self._program.pace = self.steps_per_call * len(self.runs)
         self.validation_loss = np.asarray(progress.validation_loss)
+
+    @property
+    def pace(self) -> int:
+        """Steps of a call, those of all runs together."""
+        return self.steps_per_call * len(self.runs)
 
     def save(self) -> None:
         """Save every run's state, to be gone on with by whoever comes next."""

@@ -5,7 +5,6 @@ asks it for one chunk of runs at a time.
 """
 
 import dataclasses
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,18 +21,19 @@ from lossjax.losses.loss import Loss
 from lossjax.losses.one_of import OneOf
 from lossjax.metrics.diagnostics import DIAGNOSTICS, QUARTER, steps_to
 from lossjax.models import autoencoders
-from lossjax.suite.cli.commandline import ROOT, Interrupted
+from lossjax.suite.cli.errors import Interrupted
 from lossjax.suite.config import Sweep
 from lossjax.suite.data import Dataset
 from lossjax.suite.data.dataset import Noise
 from lossjax.suite.store.results import Result, Run
 from lossjax.suite.store.test_images import Kept
 from lossjax.suite.sweep.chunk import Chunk, Saved, Tick
-from lossjax.suite.sweep.latent import Latent
+from lossjax.suite.sweep.latent import LatentMeasure
 from lossjax.suite.sweep.programs import network_of, settings_of
 from lossjax.suite.sweep.resident import Resident
+from lossjax.suite.sweep.source import source_hash
 from lossjax.training.diagnoser import Diagnoser
-from lossjax.training.program import Program
+from lossjax.training.program import Program, Trainer
 from lossjax.training.replicas import Layout, Replica, make_mesh, stack
 from lossjax.training.scoring import Scorer
 from lossjax.training.settings import Settings
@@ -101,14 +101,15 @@ class Executor:
         self._diagnosers: dict[
             tuple[autoencoders.Network, Noise | None], Diagnoser
         ] = {}
-        self._programs: dict[_Kind, Future[Program]] = {}
+        self._programs: dict[_Kind, Future[Trainer]] = {}
+        self._paces: dict[_Kind, int] = {}
         self._rehearsals: dict[_Kind, Future[None]] = {}
         self._variational: dict[_Kind, VariationalScorer] = {}
         self._compilers = ThreadPoolExecutor(2, thread_name_prefix="compile")
         self._provenance = platform.describe() | {
             "numerics": NUMERICS,
             "layout": vars(self.layout),
-            "source": _source_hash(),
+            "source": source_hash(),
         }
         made_by = {
             "numerics": NUMERICS,
@@ -130,12 +131,8 @@ class Executor:
         place = family.dataset, family.model, family.loss
         run = Run(*place, 1e-3, 0, family.latent_dim, family.train_steps, {})
         replicas = stack([self._replica(run, data)], self.layout)
-
-        def compiled() -> Program:
-            program.compile(replicas, data.train, data.validation)
-            return program
-
-        self._programs[kind] = self._compilers.submit(compiled)
+        shapes = replicas, data.train, data.validation
+        self._programs[kind] = self._compilers.submit(program.compile, *shapes)
         resting = replicas._replace(active=np.zeros_like(replicas.active))
         self._rehearsals[kind] = self._compilers.submit(
             self._rehearse, family, program, resting
@@ -172,13 +169,15 @@ class Executor:
         began = time.monotonic()
         family = family_of(runs[0])
         kind = self._kind(family)
-        program = self._programs[kind].result()
+        trainer = self._programs[kind].result()
         data = self._data(family)
         _, scorer = self._network(family)
         replicas = stack([self._replica(run, data) for run in runs], self.layout)
-        chunk = Chunk(program, replicas, runs, self._saved, self._mesh)
+        pace = self._paces.get(kind, 1)
+        chunk = Chunk(trainer, replicas, runs, self._saved, self._mesh, pace)
         try:
             chunk.train(data.train, data.validation, self._looks(family), tick)
+            self._paces[kind] = chunk.pace
             self._rehearsed(kind, tick)
             scored = data.scores(
                 scorer,
@@ -256,7 +255,7 @@ class Executor:
 
     def _latent(
         self, family: Family, replicas: Replica, weights: jax.Array
-    ) -> Latent | None:
+    ) -> LatentMeasure | None:
         """What measures the runs of a variational family; None for any other."""
         network, _ = self._network(family)
         if network.latent is None:
@@ -265,7 +264,7 @@ class Executor:
         if kind not in self._variational:
             made = VariationalScorer(network, self.layout, self._mesh)
             self._variational[kind] = made
-        return Latent(self._variational[kind], network, replicas, weights)
+        return LatentMeasure(self._variational[kind], network, replicas, weights)
 
     def _looks(self, family: Family) -> list[int]:
         """Steps at which the learning curve is looked at, 0 first."""
@@ -367,10 +366,3 @@ def start_of(loss: Loss, mean: np.ndarray, logit: float | None) -> np.ndarray:
         # Not by way of an image, which is kept half a grey level from 0 and 1.
         start[: len(mean)] = logit
     return start
-
-
-def _source_hash() -> str:
-    """sha256 of the code that computed, in path order."""
-    folders = (ROOT / "lossjax", ROOT / "experiments")
-    files = sorted(file for folder in folders for file in folder.rglob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

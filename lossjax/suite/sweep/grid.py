@@ -20,8 +20,9 @@ from rich.progress import (
 
 from lossjax import NUMERICS, platform
 from lossjax.suite import data, protocol
-from lossjax.suite.cli.commandline import Interrupted, Interrupts
-from lossjax.suite.config import Sweep, UserError
+from lossjax.suite.cli.errors import Interrupted, UserError
+from lossjax.suite.cli.signals import Interrupts
+from lossjax.suite.config import Sweep
 from lossjax.suite.store import checkpoint, places
 from lossjax.suite.store import results as store
 from lossjax.suite.sweep import layouts

@@ -19,7 +19,7 @@ _PAIRS, _STEPS = 3, 8  # of test images, and pictures from one to the other
 _PLACED = 500  # most test images of the map
 
 
-class Latent:
+class LatentMeasure:
     """The runs of one family after training, one a slot."""
 
     def __init__(

@@ -17,7 +17,7 @@ _MIB, _GIB = 2**20, 2**30
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class LayoutPlan:
     """A layout, and the room it was planned for; None where memory sets no bound."""
 
     layout: Layout
@@ -47,7 +47,7 @@ def plan(
     backend: str,
     devices: Sequence[Any],
     memory: int | None,
-) -> Plan:
+) -> LayoutPlan:
     """The layout of every program of a sweep: one, so that all runs are alike.
 
     Args:
@@ -67,7 +67,9 @@ def plan(
         images = sorted(one.resident for one in outlines.values())[-1 - AHEAD :]
         resident = sum(images) + (1 + AHEAD) * CODE
         room = Room(memory, resident, int(SLACK * each))
-    return Plan(plan_layout(backend, len(devices), sweep.at_once, room=room), room)
+    return LayoutPlan(
+        plan_layout(backend, len(devices), sweep.at_once, room=room), room
+    )
 
 
 def memory_of(device: Any) -> int | None:
@@ -77,7 +79,7 @@ def memory_of(device: Any) -> int | None:
 
 def here(
     sweep: Sweep, outlines: Mapping[str, Outline], stored: Iterable[Result] = ()
-) -> tuple[Plan, str | None]:
+) -> tuple[LayoutPlan, str | None]:
     """`plan` for this machine's devices, then `resumed`."""
     devices = jax.local_devices()
     backend, memory = jax.default_backend(), memory_of(devices[0])
@@ -86,8 +88,8 @@ def here(
 
 
 def resumed(
-    planned: Plan, stored: Iterable[Result], devices: int
-) -> tuple[Plan, str | None]:
+    planned: LayoutPlan, stored: Iterable[Result], devices: int
+) -> tuple[LayoutPlan, str | None]:
     """The plan by which more runs are made like those that are stored.
 
     Runs that lie side by side are compared only with runs laid out alike; where they

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 
 from lossjax import resolve
 from lossjax.models import autoencoders
-from lossjax.suite.config import DEFAULT_SCHEDULE, Sweep
+from lossjax.suite.config import Sweep
 from lossjax.suite.data import Outline
 from lossjax.suite.data.dataset import Noise
 from lossjax.suite.data.noise import noisy_targets
@@ -28,7 +28,7 @@ from lossjax.training.replicas import (
     stack,
 )
 from lossjax.training.scoring import Scorer
-from lossjax.training.settings import DEFAULT_OPTIMISER, Settings
+from lossjax.training.settings import Settings
 
 # A compiler pads arrays, keeps copies in another order, and its code lies there too:
 # for v5e and v6e the shipped configs need CODE and 1.3 times what their traces say, at
@@ -61,7 +61,7 @@ def network_of(
         sweep.width,
         sweep.hidden,
         sweep.precision,
-        sweep.head_scale or 1.0,
+        sweep.head_scale,
     )
     return autoencoders.build(model, shape)
 
@@ -73,8 +73,8 @@ def settings_of(sweep: Sweep, train_steps: int, noise: Noise | None) -> Settings
         train_steps,
         sweep.batch_size,
         targets,
-        sweep.optimiser or DEFAULT_OPTIMISER,
-        sweep.schedule or DEFAULT_SCHEDULE,
+        sweep.optimiser,
+        sweep.schedule,
     )
 
 

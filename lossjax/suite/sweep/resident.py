@@ -12,7 +12,7 @@ from lossjax import CODE_METRICS, METRICS, Loss
 from lossjax.metrics.images import share_right
 from lossjax.suite.data import Dataset
 from lossjax.suite.store.test_images import Drawn, Hunt, Kept, group_means
-from lossjax.suite.sweep.latent import Latent
+from lossjax.suite.sweep.latent import LatentMeasure
 from lossjax.training.replicas import (
     Blocks,
     Layout,
@@ -81,7 +81,7 @@ class Resident:
         *,
         worst_by: str,
         tick: Callable[[int], None],
-        latent: Latent | None = None,
+        latent: LatentMeasure | None = None,
     ) -> Scored:
         """Every metric of every slot, on validation and test images.
 

@@ -1,4 +1,4 @@
-"""The verb `verify`: recomputes every number of a report from the stored runs."""
+"""Recomputes every number of a report from the stored runs."""
 
 import csv
 import dataclasses
@@ -12,56 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from absl import flags
 
-from lossjax.suite.cli.commandline import Exit, parse
-from lossjax.suite.config import UserError
-from lossjax.suite.report import build, verdict
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.report import build
 from lossjax.suite.report.evidence import Evidence, Group, read
-from lossjax.suite.store import places, results
+from lossjax.suite.store import results
 from lossjax.suite.store.test_images import sizes
 from lossjax.suite.verify import agreement
+from lossjax.suite.wording import count
 
-USAGE = f"""
-./run.sh verify --out=DIR
-
-Checks the sha256 of every stored run, that no run of the grid is missing and that runs
-compared with each other were made alike; then makes the whole report again and compares
-it with DIR/report, number by number. Processors round last bits differently, so
-computed numbers may differ by {agreement.RELATIVE:g} of their size and coordinates of
-drawings by {agreement.POINTS:g} points; counts, words, best sets, printed digits and
-all of rows.csv (every score and learning rate) must be equal. Exit code 0: all of it
-holds; 1: it names what does not.
-"""
 ROWS = Path("rows.csv")  # stored numbers, not computed ones
 # What must be equal between runs that are compared seed by seed.
 ALIKE = ("numerics", "precision", "backend", "layout")
-
-
-def main(arguments: list[str]) -> int:
-    values = flags.FlagValues()
-    flags.DEFINE_string("out", None, "what a sweep wrote", flag_values=values)
-    parse(values, arguments, USAGE)
-    if not values.out:
-        raise UserError("--out is missing; --out=DIR names the directory of a sweep")
-    out = places.local(values.out)
-    found = 0
-    for problem in problems(out):
-        print(f"verify: {problem}")
-        found += 1
-    if found:
-        print(f"verify: {verdict.count(found, 'mismatch')}".replace("hs", "hes"))
-        return Exit.FAILED
-    evidence = read(out)
-    for warning in warnings(evidence):
-        print(f"verify: warning: {warning}")
-    runs = sum(1 for _ in evidence.results())
-    files = sum(path.is_file() for path in (out / "report").rglob("*"))
-    print(
-        f"verified: {verdict.count(runs, 'stored run')} and every number of "
-        f"{verdict.count(files, 'report file')} in {out / 'report'}; {agreement.STATED}"
-    )
-    return Exit.DONE
 
 
 def problems(out: Path) -> Iterator[str]:
@@ -100,7 +62,7 @@ def warnings(evidence: Evidence) -> Iterator[str]:
     if len(sources) > 1:
         yield f"runs of {len(sources)} versions of the source are mixed"
     if evidence.foreign:
-        runs = verdict.count(len(evidence.foreign), "stored run")
+        runs = count(len(evidence.foreign), "stored run")
         yield f"not in the current grid, not used: {runs}"
 
 
@@ -113,7 +75,7 @@ def _stored(out: Path, evidence: Evidence) -> Iterator[str]:
             yield f"runs/{folder.name}: holds no result.json"
     for group, cell in evidence.cells():
         if pending := cell.plan.pending:
-            runs = verdict.count(len(pending), "run")
+            runs = count(len(pending), "run")
             yield f"{group.name} / {cell.loss}: {runs} missing, {pending[0].run_id} one"
     numerics = evidence.description["provenance"]["numerics"]
     precision = evidence.sweep.precision

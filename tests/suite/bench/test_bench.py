@@ -13,7 +13,7 @@ from lossjax.models import autoencoders
 from lossjax.suite.bench import __main__ as program
 from lossjax.suite.bench import pairs, table, whole
 from lossjax.suite.bench.works import WORKS
-from lossjax.suite.cli.commandline import ROOT
+from lossjax.suite.shipped import ROOT
 
 PUBLISHED = ROOT / "results" / "published" / "bench" / "bench.json"
 

@@ -9,7 +9,7 @@ from lossjax import LOSSES
 from lossjax.suite.cards import __main__ as losses
 from lossjax.suite.cards import accuracy
 from lossjax.suite.cards import card as cards
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.errors import UserError
 
 
 def test_the_table_names_every_row(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from lossjax.suite.cli.commandline import ROOT, Interrupted, Interrupts
+from lossjax.suite.cli.errors import Interrupted
+from lossjax.suite.cli.signals import Interrupts
+from lossjax.suite.shipped import ROOT
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
@@ -58,7 +60,7 @@ def test_whatever_a_program_does_it_ends_with_75_and_one_line(
 ) -> None:
     code = (
         "import time\n"
-        "from lossjax.suite.cli.commandline import run\n"
+        "from lossjax.suite.cli.signals import run\n"
         "def main(_):\n"
         "    print('begun', flush=True)\n"
         "    time.sleep(60)\n"

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from lossjax.suite import data
-from lossjax.suite.data import images as images_module
+from lossjax.suite.data import image_folder as images_module
 from lossjax.suite.data.pictures import PictureError, quiet_decoders, read_picture
 
 

@@ -26,7 +26,7 @@ from lossjax.suite import data
 from lossjax.suite.data import tfds as tfds_module
 from lossjax.suite.data.__main__ import main
 from lossjax.suite.data.tfds_prepare import prepare_tfds
-from lossjax.suite.data.tfds_sets import LAYOUTS, OWN, tfds_sets
+from lossjax.suite.data.tfds_sets import OWN, UPSTREAM, tfds_sets
 
 TRAIN, TEST = 30, 12
 
@@ -180,7 +180,7 @@ def as_set(images: np.ndarray, classes: np.ndarray | None) -> set[tuple[bytes, i
 
 
 def test_every_layout_is_tested() -> None:
-    assert set(MAKERS) == set(LAYOUTS)
+    assert set(MAKERS) == set(UPSTREAM)
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -337,7 +337,7 @@ def test_an_interrupted_preparation_leaves_nothing_and_resumes(
     tmp_path: Path, monkeypatch
 ) -> None:
     name, folder, _ = place(tmp_path, "mnist", monkeypatch)
-    layout = LAYOUTS["mnist"]
+    layout = UPSTREAM["mnist"]
 
     class Stop(Exception):
         """A kill between two examples."""
@@ -352,8 +352,8 @@ def test_an_interrupted_preparation_leaves_nothing_and_resumes(
     from lossjax.suite.data import tfds_prepare
 
     with monkeypatch.context() as patch:
-        broken = {**LAYOUTS, "mnist": type(layout)(layout.files, stops, 12, {})}
-        patch.setattr(tfds_prepare, "LAYOUTS", broken)
+        broken = {**UPSTREAM, "mnist": type(layout)(layout.files, stops, 12, {})}
+        patch.setattr(tfds_prepare, "UPSTREAM", broken)
         with pytest.raises(Stop):
             prepare_tfds(name, str(folder))
     with pytest.raises(data.DataError, match="is not prepared"):
@@ -412,15 +412,15 @@ def test_list_names_every_row_and_its_state(
 def test_the_stored_list_is_that_of_the_installed_version() -> None:
     registered = set(tfds.list_builders(with_community_datasets=False))
     assert set(tfds_sets()) - set(OWN) <= registered
-    for name in LAYOUTS:
+    for name in UPSTREAM:
         known, real = tfds_sets()[name], tfds.builder_cls(name)
         assert str(real.VERSION) == known.version
         assert {info.filename for info in real.url_infos.values()} >= set(
-            LAYOUTS[name].files
+            UPSTREAM[name].files
         )
         size = sum(
             int(info.size)
             for info in real.url_infos.values()
-            if info.filename in LAYOUTS[name].files
+            if info.filename in UPSTREAM[name].files
         )
-        assert LAYOUTS[name].megabytes == pytest.approx(size / 1e6, abs=1)
+        assert UPSTREAM[name].megabytes == pytest.approx(size / 1e6, abs=1)

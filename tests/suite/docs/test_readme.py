@@ -7,15 +7,15 @@ import sys
 import pytest
 
 from lossjax import LOSSES
-from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.data import DATASETS
-from lossjax.suite.docs import tables
+from lossjax.suite.docs import readme
+from lossjax.suite.shipped import ROOT
 
 TEXT = (ROOT / "README.md").read_text()
 
 
 def test_tables_are_fresh() -> None:
-    assert tables.made(TEXT) == TEXT, "run: python -m lossjax.suite.docs.tables"
+    assert readme.made(TEXT) == TEXT, "run: python -m lossjax.suite.docs.readme"
 
 
 def test_every_loss_and_dataset_is_there() -> None:

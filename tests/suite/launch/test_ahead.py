@@ -5,7 +5,6 @@ import math
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from absl import flags
@@ -13,12 +12,14 @@ from absl import flags
 from lossjax import resolve
 from lossjax.losses.one_of import OneOf
 from lossjax.models import autoencoders
-from lossjax.suite.cli.commandline import ROOT, parse_sweep
+from lossjax.suite.cli.commandline import parse_sweep
 from lossjax.suite.config import Sweep
-from lossjax.suite.docs.tables import PROOFS
+from lossjax.suite.docs.readme import PROOFS
+from lossjax.suite.shipped import ROOT
 from lossjax.suite.sweep import ahead_of_time
-from lossjax.suite.sweep import setup as verb
+from lossjax.suite.sweep.datasets import outlines as outlines_of
 from lossjax.suite.sweep.programs import CODE, SLACK, Planned, programs
+from lossjax.suite.sweep.validation import validate
 from lossjax.training.replicas import Layout, Replica, make_mesh, stack
 
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
@@ -26,8 +27,8 @@ LAYOUT = Layout(2, 4, "vmap")
 
 
 def sweep_of(*arguments: str) -> Sweep:
-    _, sweep = parse_sweep(flags.FlagValues(), list(arguments), verb.DEFAULT, "")
-    return verb.checked(sweep)
+    _, sweep = parse_sweep(flags.FlagValues(), list(arguments), "")
+    return validate(sweep)
 
 
 def exported(sweep: Sweep, alike: list[Planned]) -> str:
@@ -38,16 +39,12 @@ def exported(sweep: Sweep, alike: list[Planned]) -> str:
         start = losses[0].start(np.full(alike[0].outline.image[2], 0.5))
         chosen = OneOf.of(losses[0], losses)
         batched = stack([Replica(0, 1e-3, chosen, start, True)], LAYOUT)
-    state = jax.eval_shape(program.init, batched)
-    step, flag = (jax.ShapeDtypeStruct((), kind) for kind in (jnp.int32, jnp.bool_))
-    return jax.export.export(program._advance, platforms=["cuda"])(
-        batched, state, train, blocks, step, step, step, flag
-    ).mlir_module()
+    return program.export(batched, train, blocks, "cuda")
 
 
 def groups(sweep: Sweep) -> list[list[Planned]]:
     """Programs whose losses one trace can hold, so that a network is traced once."""
-    outlines = verb.outlines(sweep)
+    outlines = outlines_of(sweep)
     found: dict[object, list[Planned]] = {}
     for planned in programs(sweep, outlines):
         loss, (dataset, model, family) = resolve(planned.loss), planned.names
@@ -83,7 +80,7 @@ def test_every_config_has_been_compiled_for_tpus(config: Path) -> None:
         f"{config.name} --to={PROOFS.relative_to(ROOT)}"
     )
     sweep = sweep_of(f"--config={config}")
-    names = [list(one.names) for one in programs(sweep, verb.outlines(sweep))]
+    names = [list(one.names) for one in programs(sweep, outlines_of(sweep))]
     for chip, found in chips.items():
         assert [one["program"] for one in found["programs"]] == names, chip
         each = found["layout"]["replicas"] / found["layout"]["devices"]

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lossjax.suite.cli.commandline import ROOT
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.errors import UserError
 from lossjax.suite.launch import accelerators, actions, commands, libtpu
 from lossjax.suite.launch import check as check_of_tpu
 from lossjax.suite.launch.__main__ import main
 from lossjax.suite.launch.commands import EngineFailed
 from lossjax.suite.launch.engines import ENGINES
 from lossjax.suite.launch.request import Request, check, config_arguments
+from lossjax.suite.shipped import ROOT
 
 NAMES = {
     "sky": "tpu-v6e-8",

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import stored_sweeps
 
-from lossjax.suite.config import Sweep, UserError
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.config import Sweep
 from lossjax.suite.report import published
 from lossjax.suite.report.build import build
 from lossjax.suite.store.results import Result

@@ -23,7 +23,8 @@ import stored_sweeps
 from PIL import Image
 from rich.console import Console
 
-from lossjax.suite.config import Sweep, UserError
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.config import Sweep
 from lossjax.suite.report import console, markup, style
 from lossjax.suite.report import files as report_files
 from lossjax.suite.report.__main__ import main

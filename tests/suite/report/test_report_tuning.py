@@ -15,13 +15,14 @@ import stored_sweeps
 from absl import flags
 from scipy import stats
 
-from lossjax.suite.cli.commandline import ROOT, parse_sweep
+from lossjax.suite.cli.commandline import parse_sweep
 from lossjax.suite.config import Sweep
-from lossjax.suite.report import commands, imagewise, untuned
+from lossjax.suite.report import imagewise, recipes, untuned
 from lossjax.suite.report.build import build
 from lossjax.suite.report.evidence import Evidence, Group, named, read
+from lossjax.suite.shipped import ROOT
 from lossjax.suite.store.results import Result
-from lossjax.suite.verify import recomputation
+from lossjax.suite.verify.recomputation import problems
 
 SWEEP = Sweep(
     losses=("bce", "mse", "mae"),
@@ -215,7 +216,7 @@ def parsed(line: str) -> tuple[Sweep, str]:
     values = flags.FlagValues()
     flags.DEFINE_string("out", None, "", flag_values=values)
     flags.DEFINE_string("platform", None, "", flag_values=values)
-    _, sweep = parse_sweep(values, words[2:], str(ROOT / "configs/digits.py"), "")
+    _, sweep = parse_sweep(values, words[2:], "")
     return sweep, values.out
 
 
@@ -233,7 +234,7 @@ def test_the_command_is_the_sweep(
     evidence: Evidence, fields: dict[str, object]
 ) -> None:
     sweep = dataclasses.replace(SWEEP, **fields)  # type: ignore[arg-type]
-    line = commands.sweep(dataclasses.replace(evidence, sweep=sweep, out="some dir"))
+    line = recipes.sweep(dataclasses.replace(evidence, sweep=sweep, out="some dir"))
     assert "\n" not in line
     assert parsed(line) == (sweep, "some dir-again")
 
@@ -261,9 +262,9 @@ def test_a_directory_in_the_clone_is_named_from_there() -> None:
 def test_a_moved_directory_still_verifies(out: Path, tmp_path: Path) -> None:
     moved = tmp_path / "a & b"
     shutil.copytree(out, moved)
-    assert list(recomputation.problems(moved)) == []
+    assert list(problems(moved)) == []
     build(moved)
-    assert list(recomputation.problems(moved)) == []
+    assert list(problems(moved)) == []
 
 
 def test_verdicts_as_a_table(out: Path) -> None:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from lossjax.suite.reproduce import __main__ as reproduce
-from lossjax.suite.reproduce import answers, answers_asked, claims, folder, ledger
+from lossjax.suite.reproduce import answers, answers_asked, folder, ledger, questions
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.claim import settle
 
@@ -64,7 +64,7 @@ def test_every_claim_is_answered_or_names_a_study_without_rows() -> None:
 
 def test_answers_follow_the_rows(tmp_path: Path) -> None:
     """Other rows, other numbers and another verdict; none, and it says so."""
-    claim = next(c for c in claims.CLAIMS if c.key == "Q2")
+    claim = next(c for c in questions.CLAIMS if c.key == "Q2")
     assert settle(claim, tmp_path).answer.verdict.endswith("needs bce_floor")
     place = tmp_path / "bce_floor"
     place.mkdir()
@@ -85,5 +85,5 @@ def test_the_claims_and_the_page_are_written(tmp_path: Path) -> None:
     for name in STUDIES:
         assert f'id="{name}"' in made
     told = (tmp_path / "claims.md").read_text()
-    for claim in claims.CLAIMS:
+    for claim in questions.CLAIMS:
         assert claim.says in told

@@ -17,28 +17,32 @@ import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from experiments import aa, planted_noise, planted_variance
 from lossjax.suite import data, statistics
-from lossjax.suite.cli.commandline import ROOT
-from lossjax.suite.config import Sweep, UserError
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.config import Sweep
 from lossjax.suite.reproduce import __main__ as reproduce
-from lossjax.suite.reproduce import finding, folder, rows
+from lossjax.suite.reproduce import finding, folder, loader, rows
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.finding import Published, Tag, Verdict
 from lossjax.suite.reproduce.study import (
+    Conclusion,
     Drawing,
-    Evidence,
     Judge,
-    Outcome,
+    Record,
     Size,
     Study,
     Task,
     Trial,
 )
+from lossjax.suite.shipped import ROOT
 from lossjax.suite.statistics import Arm
 from lossjax.suite.store.results import Result, Run
 from lossjax.suite.verify import agreement
 
+aa, planted_noise, planted_variance = (
+    loader.load(STUDIES[name].file)
+    for name in ("aa", "planted_noise", "planted_variance")
+)
 JUDGE = Judge("mse", "lower", 0.01, True)
 every_study = pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
 
@@ -172,12 +176,12 @@ def test_rows_that_are_not_there_are_named(tmp_path: Path) -> None:
 
 def published_trials(name: str, quick: bool = False):
     content = (folder.PUBLISHED / name / folder.ROWS).read_bytes()
-    grids = STUDIES[name].grids(quick)
+    grids = STUDIES[name].sweeps(Size.QUICK if quick else Size.USUAL)
     return rows.trials(grids, *rows.unpacked(content), "mse")
 
 
-def evidence(trials, judge: Judge) -> Evidence:
-    return Evidence(trials, {}, judge, {"quick": False})
+def evidence(trials, judge: Judge) -> Record:
+    return Record(trials, {}, judge, {"quick": False})
 
 
 SHIPPED = ("digits", "patches")
@@ -214,7 +218,7 @@ def test_a_harness_that_reads_the_metric_the_wrong_way_finds_the_foil() -> None:
 def test_seeds_that_are_not_paired_lose_the_power(monkeypatch) -> None:
     """Pairing is a part of the harness: the study sees when it is gone."""
     trials = published_trials("planted_noise")
-    law = planted_noise.LAWS["cauchy"]
+    law = planted_noise.PLAN.LAWS["cauchy"]
     random = np.random.default_rng(0)
 
     def shuffled(trial: Trial) -> Trial:
@@ -233,7 +237,8 @@ def test_the_careless_harness_without_its_faults_is_the_ranking() -> None:
     random = np.random.default_rng(1)
     for _ in range(50):
         arms = {
-            f"block {k}": Arm(random.normal(0.3 * k, 1, 10)) for k in range(aa.BLOCKS)
+            f"block {k}": Arm(random.normal(0.3 * k, 1, 10))
+            for k in range(aa.PLAN.BLOCKS)
         }
         ranked = JUDGE.rank(arms, margin=0)
         worse = {s.loss for s in ranked.standings if not s.best_set}
@@ -253,7 +258,7 @@ def test_a_fault_in_the_statistics_breaks_the_limit(monkeypatch) -> None:
 
 
 def test_the_parabola_finds_a_planted_optimum() -> None:
-    values = np.array(planted_variance.VALUES)
+    values = np.array(planted_variance.PLAN.VALUES)
     for planted in (-0.1, 0.0, 0.47, 1.3):
         found = planted_variance.optimum((values - planted) ** 2)
         assert found == pytest.approx(planted, abs=1e-9)
@@ -261,12 +266,12 @@ def test_the_parabola_finds_a_planted_optimum() -> None:
 
 SMALL = """
 import sys
-from lossjax.suite.reproduce.catalogue import STUDIES
-planted_noise = STUDIES['planted_noise'].module
-planted_noise.LAWS = {k: planted_noise.LAWS[k] for k in ("gaussian", "bernoulli")}
-from lossjax.suite.cli import commandline
+from lossjax.suite.cli.signals import run
 from lossjax.suite.reproduce import __main__ as reproduce
-commandline.run(reproduce.main, sys.argv[1:])
+from lossjax.suite.reproduce.configs import config
+plan = config("planted_noise")
+plan.LAWS = {k: plan.LAWS[k] for k in ("gaussian", "bernoulli")}
+run(reproduce.main, sys.argv[1:])
 """
 
 
@@ -309,7 +314,7 @@ def test_the_small_version_is_stopped_goes_on_and_trains_nothing_twice(
         return json.loads((place / name / "summary.json").read_text())["counts"]
 
     for law in summary("planted_noise")["laws"].values():
-        assert law["best_set"] == law["strictly"] == planted_noise.QUICK
+        assert law["best_set"] == law["strictly"] == planted_noise.PLAN.QUICK
     found = summary("planted_variance")["laws"]
     assert found["a = 0"]["center"] > found["a = 1"]["center"] + 0.3
     twins = summary("aa")["twins"]
@@ -365,7 +370,7 @@ def test_rows_keep_every_column_and_curve_of_every_model() -> None:
     assert kept == columns
     assert b"somewhere" not in gzip.decompress(rows.packed(made, columns))
     trials = rows.trials(grids, found, kept, "ssim")
-    book = Evidence(trials, {}, None, {"quick": False})
+    book = Record(trials, {}, None, {"quick": False})
     dense = book.trial("small", "mlp_ae")
     assert dense.arms["bce"].values.tolist() == [0.5, 1.5]
     assert dense.mean("bce", "val_mse").center == 2.0
@@ -382,30 +387,23 @@ def test_a_full_size_is_trained_and_read_back_as_such(tmp_path: Path) -> None:
     """What is asked for, what the rows say that they are, and what they must hold."""
     from lossjax.suite.reproduce import maker as making
 
-    small = Sweep(
-        models=("linear_ae",),
-        losses=("bce",),
-        learning_rates=(1e-3,),
-        tuning_seeds=(),
-        seeds=(0,),
-        train_steps=1,
-        curve_points=1,
+    config = tmp_path / "sized.py"
+    config.write_text(
+        "from lossjax.suite.config import Sweep\n"
+        "def sweeps(size):\n"
+        "    fixed = dict(models=('linear_ae',), losses=('bce',), tuning_seeds=())\n"
+        "    fixed |= dict(learning_rates=(1e-3,), train_steps=1, curve_points=1)\n"
+        "    seeds = (0, 1, 2) if size == 'full' else (0,)\n"
+        "    return {'own': Sweep(seeds=seeds, **fixed)}\n"
     )
 
-    def seeds(book: Evidence) -> Outcome:
+    def seeds(book: Record) -> Conclusion:
         count = len(book.trial("own").arms["bce"].values)
         table = pd.DataFrame({"seeds": [count]})
-        return Outcome([], table, [], {"seeds": count})
+        return Conclusion([], table, [], {"seeds": count})
 
-    larger = dataclasses.replace(small, seeds=(0, 1, 2))
-    study = Study(
-        "sized",
-        "?",
-        "none",
-        seeds,
-        lambda _: {"own": small},
-        full=lambda: {"own": larger},
-    )
+    study = Study(seeds, config=str(config), file=Path("sized.py"), text="?")
+    assert study.larger and not STUDIES["aa"].larger
     for size, count in ((Size.FULL, 3), (Size.USUAL, 1)):
         out = tmp_path / size
         maker = making.Maker([study], out, {}, size, Console(quiet=True))
@@ -437,18 +435,20 @@ def computed(task: Task) -> pd.DataFrame:
     return pd.DataFrame({"images": [len(images)], "third": 1 / 3, "at": time.time()})
 
 
-def concluded(book: Evidence) -> Outcome:
+def concluded(book: Record) -> Conclusion:
     (line,) = book.tables["count"].to_dict("records")
     findings = [finding.told("images", line["images"])]
     figures = [Drawing(Figure(), "empty"), Drawing(Figure(), "too", "second")]
-    return Outcome(findings, book.tables["count"], figures, {"at": line["at"]})
+    return Conclusion(findings, book.tables["count"], figures, {"at": line["at"]})
 
 
 def test_a_step_is_stored_as_rows_and_not_run_twice(tmp_path: Path) -> None:
     from lossjax.suite.reproduce import maker as making
 
+    file = tmp_path / "stepped.py"
+    file.touch()
     study = Study(
-        "stepped", "?", "none", concluded, steps={"count": computed}, needs=("mnist",)
+        concluded, steps={"count": computed}, needs=("mnist",), file=file, text="?"
     )
     counts = []
     for size in (Size.QUICK, Size.QUICK, Size.USUAL):

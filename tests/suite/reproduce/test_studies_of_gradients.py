@@ -6,19 +6,20 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from experiments import link_and_start, surgery
-from lossjax.suite.reproduce import folder
+from lossjax.suite.reproduce import configs, folder
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.finding import Verdict
-from lossjax.suite.reproduce.study import Evidence, Outcome
+from lossjax.suite.reproduce.study import Conclusion, Record
 
 
-def evidence(name: str) -> Evidence:
+def evidence(name: str) -> Record:
     """What is published of a study."""
-    return folder.evidence_of(STUDIES[name], folder.PUBLISHED / name)
+    return folder.record_of(STUDIES[name], folder.PUBLISHED / name)
 
 
-def concluded(name: str, step: str, change: Callable[[pd.DataFrame], None]) -> Outcome:
+def concluded(
+    name: str, step: str, change: Callable[[pd.DataFrame], None]
+) -> Conclusion:
     """The study's outcome once a step's table is changed."""
     own = evidence(name)
     table = own.tables[step].copy()
@@ -27,7 +28,7 @@ def concluded(name: str, step: str, change: Callable[[pd.DataFrame], None]) -> O
     return STUDIES[name].conclude(dataclasses.replace(own, tables=tables))
 
 
-def differs(outcome: Outcome) -> set[str]:
+def differs(outcome: Conclusion) -> set[str]:
     return {f.what for f in outcome.findings if f.verdict == Verdict.DIFFERS}
 
 
@@ -61,7 +62,7 @@ def test_the_parts_of_every_condition_sum_to_its_difference() -> None:
     assert len(conditions) == 16
     counted = STUDIES["surgery"].conclude(evidence("surgery")).counts["conditions"]
     for grid, own in counted.items():
-        whole = sum(own["parts"][part][0] for part in surgery.PARTS)
+        whole = sum(own["parts"][part][0] for part in configs.config("surgery").PARTS)
         np.testing.assert_allclose(whole, own["difference"][0], atol=1e-5, err_msg=grid)
         if own["shares"]:
             assert abs(sum(x[0] for x in own["shares"].values()) - 1) < 1e-4
@@ -87,5 +88,5 @@ def test_losses_whose_names_are_swapped_are_seen() -> None:
 
 def bad_starts(trials, start: str) -> set[str]:
     own = dataclasses.replace(evidence("link_and_start"), trials=trials)
-    found = differs(link_and_start.conclude(own))
+    found = differs(STUDIES["link_and_start"].conclude(own))
     return {what for what in found if what.startswith(start)}

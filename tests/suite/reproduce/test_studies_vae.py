@@ -5,15 +5,18 @@ import pandas as pd
 import pytest
 from scipy import integrate
 
-from experiments import cb_poster, cb_warp, matched_scale, vae_pytorch
-from experiments.matched_scale import MEAN, OTHERS, SIGMAS, SUM, gaussian
-from lossjax.suite.cli.commandline import ROOT
-from lossjax.suite.reproduce import folder
+from lossjax.suite.reproduce import folder, loader
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.finding import Verdict
-from lossjax.suite.reproduce.study import Evidence, Trial
+from lossjax.suite.reproduce.study import Record, Trial
+from lossjax.suite.shipped import ROOT
 from lossjax.suite.statistics import Arm
 
+cb_warp, matched_scale, vae_pytorch = (
+    loader.load(STUDIES[name].file)
+    for name in ("cb_warp", "matched_scale", "vae_pytorch")
+)
+SCALES = matched_scale.PLAN
 SEEDS = np.linspace(-1, 1, 6)
 MADE = {"quick": False}
 
@@ -38,25 +41,25 @@ def trial(model: str, scores: dict[str, dict[str, float]]) -> Trial:
     return Trial("mnist", columns["test_bits_gaussian"], rates, model, columns)
 
 
-def evidence(bce: dict[str, float], kl_mean: float = 0.01) -> Evidence:
-    scores = {gaussian(sigma): told_by_scale(sigma) for sigma in SIGMAS}
-    scores |= {loss: told_by_scale(0.15) for loss in OTHERS}
+def evidence(bce: dict[str, float], kl_mean: float = 0.01) -> Record:
+    scores = {SCALES.gaussian(sigma): told_by_scale(sigma) for sigma in SCALES.SIGMAS}
+    scores |= {loss: told_by_scale(0.15) for loss in SCALES.OTHERS}
     scores |= {"mse": told_by_scale(0.7), "bce": bce}
     flat = {loss: told_by_scale(0.7) | {"kl": kl_mean} for loss in ("bce", "mse")}
     pixels = "00" * 16
     pictures = pd.DataFrame(
-        [("", "", "original", 0, pixels), (SUM, "bce", "sample", 0, pixels)],
+        [("", "", "original", 0, pixels), (SCALES.SUM, "bce", "sample", 0, pixels)],
         columns=["model", "loss", "kind", "place", "pixels"],
     )
-    return Evidence(
-        {"sum": [trial(SUM, scores)], "mean": [trial(MEAN, flat)]},
+    return Record(
+        {"sum": [trial(SCALES.SUM, scores)], "mean": [trial(SCALES.MEAN, flat)]},
         {"pictures": pictures},
         None,
         MADE,
     )
 
 
-def verdicts(found: Evidence) -> dict[str, Verdict]:
+def verdicts(found: Record) -> dict[str, Verdict]:
     return {f.what: f.verdict for f in matched_scale.conclude(found).findings}
 
 
@@ -66,7 +69,10 @@ def test_a_difference_that_is_only_the_scale_goes_to_the_last_percent() -> None:
     for metric, removed in outcome.counts["removed"].items():
         assert removed == pytest.approx(1, abs=0.01), metric
     assert outcome.counts["removed_by_pull"] == pytest.approx(1, abs=0.01)
-    assert outcome.holds and len(outcome.table) == len(OTHERS) + len(SIGMAS) + 2
+    assert (
+        outcome.holds
+        and len(outcome.table) == len(SCALES.OTHERS) + len(SCALES.SIGMAS) + 2
+    )
 
 
 def test_a_difference_that_is_the_loss_itself_stays() -> None:
@@ -112,11 +118,11 @@ def test_the_test_loss_of_the_example_within_a_nat(loss: float, verdict: str) ->
             name: {"bce": Arm(score * (1 + 1e-4 * SEEDS[:2]))}
             for name, score in (scores | {"test_active_units": 20.0}).items()
         }
-        return Trial("mnist", {}, {}, vae_pytorch.MODEL, columns)
+        return Trial("mnist", {}, {}, 'vae(body="mlp")', columns)
 
     trials = {"epoch 4": [one(109.6)], "epoch 10": [one(loss)]}
     steps = {"floor": pd.DataFrame({"floor": [45.53]})}
-    outcome = vae_pytorch.conclude(Evidence(trials, steps, None, MADE))
+    outcome = vae_pytorch.conclude(Record(trials, steps, None, MADE))
     found = {f.what: f.verdict for f in outcome.findings}
     assert found["test loss, epoch 4"] == "reproduced"
     assert found["test loss, epoch 10"] == verdict
@@ -143,20 +149,20 @@ def test_the_words_of_the_readme_are_the_published_numbers() -> None:
 
 def warped_scores(
     closed: float = 0.8, lead: float = 0.0, kl: dict[str, float] | None = None
-) -> Evidence:
+) -> Record:
     """Rows on the poster's curves but for what is given."""
-    fall = kl or cb_poster.COLLAPSE
+    fall = kl or cb_warp.COLLAPSE
     trials = []
-    for gamma in cb_warp.GAMMAS:
-        top, low = cb_poster.ELBOS["p"].at(gamma), cb_poster.ELBOS["lambda"].at(gamma)
-        near = cb_poster.ACCURACIES["lambda"].at(gamma)
+    for gamma in cb_warp.PLAN.GAMMAS:
+        top, low = cb_warp.ELBOS["p"].at(gamma), cb_warp.ELBOS["lambda"].at(gamma)
+        near = cb_warp.ACCURACIES["lambda"].at(gamma)
         scores = {
-            "test_elbo_cb": {cb_poster.CB: top, cb_poster.BCE: low},
+            "test_elbo_cb": {cb_warp.CB: top, cb_warp.BCE: low},
             "test_elbo_cb_mean": {
-                cb_poster.CB: top,
-                cb_poster.BCE: low + closed * (top - low),
+                cb_warp.CB: top,
+                cb_warp.BCE: low + closed * (top - low),
             },
-            cb_poster.KNN: {cb_poster.CB: near + lead, cb_poster.BCE: near},
+            cb_warp.KNN: {cb_warp.CB: near + lead, cb_warp.BCE: near},
             "test_kl": {loss: 0.01 if gamma >= fall[loss] else 20.0 for loss in fall},
         }
         columns = {
@@ -165,11 +171,11 @@ def warped_scores(
             }
             for name, each in scores.items()
         }
-        trials.append(Trial("mnist", {}, {}, cb_warp.model(gamma), columns))
-    return Evidence({"warp": trials}, {}, None, MADE)
+        trials.append(Trial("mnist", {}, {}, cb_warp.PLAN.model(gamma), columns))
+    return Record({"warp": trials}, {}, None, MADE)
 
 
-def warp_verdicts(found: Evidence) -> list[str]:
+def warp_verdicts(found: Record) -> list[str]:
     """Of order, gap, neighbours, and the three of the collapse."""
     return [str(f.verdict) for f in cb_warp.conclude(found).findings[:6]]
 
@@ -181,9 +187,9 @@ def warp_verdicts(found: Evidence) -> list[str]:
         ({"closed": 1.1}, (0,)),
         ({"closed": 0.5}, (1,)),
         ({"lead": -0.02}, (2,)),
-        ({"kl": {cb_poster.BCE: 0.4, cb_poster.CB: 0.4}}, (3,)),
-        ({"kl": {cb_poster.BCE: 0.15, cb_poster.CB: 0.5}}, (4,)),
-        ({"kl": {cb_poster.BCE: 0.3, cb_poster.CB: 0.35}}, (5,)),
+        ({"kl": {cb_warp.BCE: 0.4, cb_warp.CB: 0.4}}, (3,)),
+        ({"kl": {cb_warp.BCE: 0.15, cb_warp.CB: 0.5}}, (4,)),
+        ({"kl": {cb_warp.BCE: 0.3, cb_warp.CB: 0.35}}, (5,)),
     ],
 )
 def test_the_warp_sweep_is_judged_as_it_was_said_to_be(
@@ -195,7 +201,7 @@ def test_the_warp_sweep_is_judged_as_it_was_said_to_be(
 
 def test_what_an_empty_code_explains_is_said() -> None:
     """Only where the codes are empty is that the reason."""
-    empty = {cb_poster.BCE: 0.3, cb_poster.CB: 0.3}
+    empty = {cb_warp.BCE: 0.3, cb_warp.CB: 0.3}
     order, _, near, *_ = cb_warp.conclude(
         warped_scores(closed=1.1, lead=-0.02, kl=empty)
     ).findings
@@ -203,9 +209,9 @@ def test_what_an_empty_code_explains_is_said() -> None:
     assert "collapsed there" not in near.reason  # the least is at a full code
     found = warped_scores(kl=empty)
     for trial in found.trials["warp"]:
-        if trial.model == cb_warp.model(0.45):
-            for column, worse in (("test_elbo_cb", -100), (cb_poster.KNN, 0.05)):
-                trial.columns[column][cb_poster.CB] = Arm(np.full(3, worse))
+        if trial.model == cb_warp.PLAN.model(0.45):
+            for column, worse in (("test_elbo_cb", -100), (cb_warp.KNN, 0.05)):
+                trial.columns[column][cb_warp.CB] = Arm(np.full(3, worse))
     order, _, near, *_ = cb_warp.conclude(found).findings
     assert order.verdict == near.verdict == Verdict.DIFFERS
     assert "not at gamma = 0.45" in order.reason and "one picture" in order.reason
@@ -219,14 +225,17 @@ def test_the_posters_gap_and_ceiling() -> None:
     assert gap is not None and gap.value == pytest.approx(0.837, abs=5e-4)
     area, _ = integrate.quad(lambda x: 1e-4**x * 0.9999 ** (1 - x), 0, 1)
     assert cb_warp.ceiling() == pytest.approx(784 * np.log(0.9999 / area), rel=1e-9)
-    assert cb_poster.POSTER.shape == (20, 5) and not cb_poster.POSTER.isna().any().any()
-    assert cb_poster.ALL_GAMMAS[0] == -0.5 and cb_poster.ALL_GAMMAS[-1] == 0.45
+    assert cb_warp.POSTER.shape == (20, 5) and not cb_warp.POSTER.isna().any().any()
+    assert cb_warp.ALL_GAMMAS[0] == -0.5 and cb_warp.ALL_GAMMAS[-1] == 0.45
     assert "1470 / 1470.0" in outcome.table.loc[2].tolist()[1]
 
 
 def test_the_warps_models_go_by_their_canonical_names() -> None:
     from lossjax.models import autoencoders
 
-    for gamma in cb_poster.ALL_GAMMAS:
-        assert autoencoders.resolve(cb_warp.model(gamma)).name == cb_warp.model(gamma)
-    assert len(cb_warp.full()["warp"].models) == 20
+    for gamma in cb_warp.ALL_GAMMAS:
+        assert autoencoders.resolve(
+            cb_warp.PLAN.model(gamma)
+        ).name == cb_warp.PLAN.model(gamma)
+    assert cb_warp.PLAN.SOURCE_GAMMAS == cb_warp.ALL_GAMMAS
+    assert len(cb_warp.PLAN.sweeps("full")["warp"].models) == 20

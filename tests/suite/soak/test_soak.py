@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lossjax.suite.cli.commandline import ROOT
-from lossjax.suite.soak.bench import Outcome
+from lossjax.suite.shipped import ROOT
 from lossjax.suite.soak.faults import FAULTS
+from lossjax.suite.soak.testbed import Tally
 
 
 def soak(*arguments: str) -> subprocess.CompletedProcess:
@@ -37,7 +37,7 @@ def test_quick_form_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_a_loss_and_a_fault_that_goes_unnoticed_are_counted() -> None:
-    outcome = Outcome()
+    outcome = Tally()
     outcome.add(True, False, 2.0, "fine")
     outcome.add(False, True, 4.0, "bad")
     assert (outcome.injected, outcome.detected, outcome.lost) == (2, 1, 1)

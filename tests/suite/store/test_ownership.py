@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.errors import UserError
 from lossjax.suite.launch import actions
 from lossjax.suite.report import files
 from lossjax.suite.reproduce import __main__ as reproduce

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lossjax.suite.cli.commandline import ROOT
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.shipped import ROOT
 from lossjax.suite.store import places
 
 SMALL = (
@@ -76,7 +76,7 @@ import sys
 from pathlib import Path
 from lossjax.suite.store import ownership, places
 from lossjax.suite.store import results as store
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.errors import UserError
 from lossjax.suite.report import files
 def refused(check, *arguments):
     try:

@@ -13,7 +13,7 @@ from lossjax.suite import data, protocol
 from lossjax.suite.config import Sweep
 from lossjax.suite.store import results as store
 from lossjax.suite.sweep.executor import Executor, family_of
-from lossjax.training.program import Program
+from lossjax.training.program import Program, Trainer
 from lossjax.training.replicas import plan_layout
 
 NAMES = tuple(f"linear_decoder(count=120, noise='gaussian', seed={i})" for i in (0, 1))
@@ -54,9 +54,9 @@ def test_datasets_of_the_same_shapes_and_noise_share_a_program(
     compiled: list[Program] = []
     compile_ = Program.compile
 
-    def counted(self: Program, *arguments: object) -> None:
+    def counted(self: Program, *arguments: object) -> Trainer:
         compiled.append(self)
-        compile_(self, *arguments)  # type: ignore[arg-type]
+        return compile_(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Program, "compile", counted)
     (tmp_path / "runs").mkdir()

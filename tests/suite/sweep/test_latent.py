@@ -16,13 +16,13 @@ from lossjax.suite.report.evidence import read
 from lossjax.suite.store import results as store
 from lossjax.suite.store.results import Result
 from lossjax.suite.store.test_images import Drawn
+from lossjax.suite.sweep.description import describe as described
 from lossjax.suite.sweep.executor import Executor, family_of
 from lossjax.suite.sweep.latent import _flat
-from lossjax.suite.sweep.setup import checked
-from lossjax.suite.sweep.setup import describe as described
+from lossjax.suite.sweep.validation import validate
 from lossjax.training.replicas import plan_layout
 
-SWEEP = checked(
+SWEEP = validate(
     Sweep(
         datasets=("digits",),
         models=("vae(body=linear)",),

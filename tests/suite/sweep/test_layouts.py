@@ -94,7 +94,7 @@ def compiled_bytes(planned: Planned, replicas: int) -> int:
     layout = Layout(1, replicas, "vmap")
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("replica",))
     program, arguments = planned.made(SWEEP, layout, mesh)
-    memory = program.compile(*arguments).memory_analysis()
+    memory = program.compile(*arguments).compiled.memory_analysis()
     return (
         memory.argument_size_in_bytes
         + memory.output_size_in_bytes
@@ -129,10 +129,10 @@ def test_the_largest_program_of_a_sweep_decides(outlines) -> None:
 
 def test_nothing_bounds_a_cpu(outlines) -> None:
     found = layouts.plan(SWEEP, outlines, "cpu", jax.devices()[:2], MIB)
-    assert found == layouts.Plan(Layout(2, 64, "map"))
+    assert found == layouts.LayoutPlan(Layout(2, 64, "map"))
     words = "up to 64 runs, 32 on each of 2 devices, one after the other"
     assert str(found) == f"a program trains {words}"
-    assert str(layouts.Plan(Layout(1, 1, "map"))) == "a program trains one run"
+    assert str(layouts.LayoutPlan(Layout(1, 1, "map"))) == "a program trains one run"
     here, note = layouts.here(SWEEP, outlines)
     assert note is None and here.room is None
 
@@ -142,7 +142,7 @@ def result(layout: object) -> store.Result:
     return store.Result(run, "ok", provenance={"layout": layout})
 
 
-PLANNED = layouts.Plan(Layout(8, 32, "vmap"), Room(100, 0, 10))
+PLANNED = layouts.LayoutPlan(Layout(8, 32, "vmap"), Room(100, 0, 10))
 
 
 @pytest.mark.parametrize(
@@ -167,6 +167,6 @@ def test_more_runs_are_laid_out_like_the_stored_ones(stored, kept, words) -> Non
 
 
 def test_runs_one_after_the_other_need_no_other_layout() -> None:
-    planned = layouts.Plan(Layout(2, 20, "map"))
+    planned = layouts.LayoutPlan(Layout(2, 20, "map"))
     stored = [result(vars(Layout(4, 64, "map")))]
     assert layouts.resumed(planned, stored, devices=2) == (planned, None)

@@ -29,7 +29,7 @@ def test_the_response_curve_is_one_compiled_program(
         "--config.max_examples=120",
         "--config.batch_size=8",
     ]
-    sweep = parse_sweep(flags.FlagValues(), arguments, "", "usage")[1]
+    sweep = parse_sweep(flags.FlagValues(), arguments, "usage")[1]
     assert len(sweep.losses) >= 21
     values = sorted(resolve(name).hyper["g"] for name in sweep.losses)
     assert {-0.5, 0, 1, 2} <= set(values)

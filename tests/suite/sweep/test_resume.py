@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lossjax.suite import data, protocol
-from lossjax.suite.cli.commandline import Interrupted
+from lossjax.suite.cli.errors import Interrupted
 from lossjax.suite.config import Sweep
 from lossjax.suite.store import checkpoint
 from lossjax.suite.store import results as store

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from lossjax import NUMERICS
-from lossjax.suite.cli.commandline import ROOT
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.shipped import ROOT
 from lossjax.suite.store import results as store
-from lossjax.suite.sweep import setup as program
+from lossjax.suite.sweep import __main__ as program
 
 SMALL = (
     "--config.losses=bce,mse",
@@ -188,7 +188,7 @@ def test_a_run_that_fails_is_a_row_and_the_others_go_on(tmp_path: Path) -> None:
     """What cannot be computed, here for want of memory, fails its own runs only."""
     code = (
         "import sys\n"
-        "from lossjax.suite.sweep import executor, setup\n"
+        "from lossjax.suite.sweep import __main__ as setup, executor\n"
         "whole = executor.Executor.train\n"
         "def train(self, runs, tick):\n"
         "    if runs[0].loss == 'mse': raise RuntimeError('RESOURCE_EXHAUSTED: 9 GB')\n"

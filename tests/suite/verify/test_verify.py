@@ -17,12 +17,15 @@ import pytest
 import stored_sweeps
 
 from lossjax.suite import statistics
-from lossjax.suite.cli.commandline import ROOT
-from lossjax.suite.config import Sweep, UserError
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.config import Sweep
 from lossjax.suite.report.build import build
+from lossjax.suite.shipped import ROOT
 from lossjax.suite.store import results as store
 from lossjax.suite.store.results import Result
-from lossjax.suite.verify import agreement, recomputation
+from lossjax.suite.verify import __main__ as verify
+from lossjax.suite.verify import agreement
+from lossjax.suite.verify.recomputation import problems
 
 SWEEP = Sweep(
     losses=("bce", "mae"),
@@ -154,7 +157,7 @@ def test_a_corruption_is_named(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     corrupt(copy)
-    assert recomputation.main([f"--out={copy}"]) == 1
+    assert verify.main([f"--out={copy}"]) == 1
     said = capsys.readouterr().out
     assert named in said, said
     assert said.splitlines()[-1].endswith(("mismatch", "mismatches"))
@@ -164,7 +167,7 @@ def test_a_true_report_is_verified(
     true: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(true.rglob("*"))
-    assert recomputation.main([f"--out={true}"]) == 0
+    assert verify.main([f"--out={true}"]) == 0
     said = capsys.readouterr().out
     assert said.startswith("verified: 12 stored runs and every number of ")
     assert sorted(true.rglob("*")) == before
@@ -214,16 +217,16 @@ def test_last_bits_of_another_processor_are_no_mismatch(
     copy: Path, nudge: Callable[[Path, float], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     nudge(copy, 4e-15)
-    assert recomputation.main([f"--out={copy}"]) == 0
+    assert verify.main([f"--out={copy}"]) == 0
     assert "computed numbers agree to a relative 1e-09" in capsys.readouterr().out
     nudge(copy, 1e-8)
-    assert recomputation.main([f"--out={copy}"]) == 1
+    assert verify.main([f"--out={copy}"]) == 1
     assert "the stored runs give" in capsys.readouterr().out
 
 
 def test_stored_scores_and_rates_are_equal_to_the_last_bit(copy: Path) -> None:
     edit("report/rows.csv", ",0.003,", ",0.0030000000000000005,")(copy)
-    (found,) = recomputation.problems(copy)
+    (found,) = problems(copy)
     assert "learning_rate: '0.0030000000000000005', the stored runs give" in found
 
 
@@ -274,7 +277,7 @@ def test_mixed_sources_only_warn(
     changed = dict(result.provenance) | {"source": "another"}
     store.write_result(copy, dataclasses.replace(result, provenance=changed))
     build(copy)
-    assert recomputation.main([f"--out={copy}"]) == 0
+    assert verify.main([f"--out={copy}"]) == 0
     assert "2 versions of the source are mixed" in capsys.readouterr().out
 
 
@@ -290,7 +293,7 @@ def test_means_are_recomputed_by_a_second_way(
 
     monkeypatch.setattr(statistics, "interval", wrong)
     build(copy)
-    found = list(recomputation.problems(copy))
+    found = list(problems(copy))
     assert len(found) == 6  # two losses by three metrics
     assert "digits / conv_ae / bce: ssim is 0.90" in found[0]
     assert "in rows.csv" in found[0]
@@ -298,12 +301,12 @@ def test_means_are_recomputed_by_a_second_way(
 
 def test_nothing_to_verify_is_bad_usage(true: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such directory"):
-        recomputation.main([f"--out={tmp_path / 'absent'}"])
+        verify.main([f"--out={tmp_path / 'absent'}"])
     with pytest.raises(UserError, match="holds no sweep.json"):
-        recomputation.main([f"--out={tmp_path}"])
+        verify.main([f"--out={tmp_path}"])
     shutil.copy(true / "sweep.json", tmp_path)
     with pytest.raises(UserError, match="holds no report"):
-        recomputation.main([f"--out={tmp_path}"])
+        verify.main([f"--out={tmp_path}"])
 
 
 @pytest.mark.parametrize(("mapping", "mixed"), [("map", False), ("vmap", True)])
@@ -317,5 +320,5 @@ def test_more_seeds_later_are_no_other_layout(
         provenance = dict(result.provenance) | {"layout": layout}
         store.write_result(copy, dataclasses.replace(result, provenance=provenance))
     build(copy)
-    found = [line for line in recomputation.problems(copy) if "mixed layout" in line]
+    found = [line for line in problems(copy) if "mixed layout" in line]
     assert bool(found) == mixed

@@ -8,12 +8,12 @@ from markupsafe import Markup
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence
 from lossjax.suite.report.sections import (
-    diagnostics,
     gallery,
     interpolations,
     latent_map,
     learning,
     measures,
+    networks,
     problems,
     provenance,
     rankings,
@@ -48,7 +48,7 @@ SECTIONS = (
     Section("map", "Latent map", latent_map.build),
     Section("worst", "Worst images", worst.build),
     Section("learning", "Learning curves", learning.build),
-    Section("diagnostics", "Diagnostics", diagnostics.build),
+    Section("diagnostics", "Diagnostics", networks.build),
     Section("rates", "Learning rates", rates.build),
     Section("problems", "Missing and lost runs", problems.build, commands=False),
     Section("provenance", "Provenance", provenance.build, commands=False),

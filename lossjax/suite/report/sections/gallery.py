@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from lossjax.suite.report import markup, style
 from lossjax.suite.report.album import Album
-from lossjax.suite.report.evidence import Cell, Evidence, Group
+from lossjax.suite.report.evidence import Evidence, Group, StoredCell
 from lossjax.suite.store import results
 from lossjax.suite.store.results import Result
 
@@ -27,7 +27,7 @@ TEMPLATE = """
 
 
 def build(evidence: Evidence, album: Album) -> Markup:
-    def shown(group: Group, loss: str, cell: Cell) -> Shown:
+    def shown(group: Group, loss: str, cell: StoredCell) -> Shown:
         result = cell.shown
         if result is None or result.gallery is None:
             return None
@@ -56,7 +56,7 @@ Shown = tuple[Result, Mapping[str, Any]] | None
 
 
 def rows_of(
-    evidence: Evidence, shown: Callable[[Group, str, Cell], Shown]
+    evidence: Evidence, shown: Callable[[Group, str, StoredCell], Shown]
 ) -> Iterator[tuple[Group, list[dict[str, Any]]]]:
     """A row for each loss that has pictures to show, of every group with any.
 

@@ -4,7 +4,7 @@ from markupsafe import Markup
 
 from lossjax.suite.report import markup
 from lossjax.suite.report.album import Album
-from lossjax.suite.report.evidence import Cell, Evidence, Group
+from lossjax.suite.report.evidence import Evidence, Group, StoredCell
 from lossjax.suite.report.sections.gallery import Shown, rows_of
 from lossjax.suite.report.sections.samples import drawn
 
@@ -24,7 +24,7 @@ of each loss, the same pairs for all.</p>
 
 
 def build(evidence: Evidence, album: Album) -> Markup:
-    def shown(group: Group, loss: str, cell: Cell) -> Shown:
+    def shown(group: Group, loss: str, cell: StoredCell) -> Shown:
         if (found := drawn(cell)) is None:
             return None
         strips = [

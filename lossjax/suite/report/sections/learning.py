@@ -2,9 +2,10 @@
 
 from markupsafe import Markup
 
-from lossjax.suite.report import figures, markup, verdict
+from lossjax.suite.report import figures, markup
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence, Group
+from lossjax.suite.wording import count
 
 TEMPLATE = """
 <p>Mean squared error on a fixed part of the validation images while the final runs
@@ -44,5 +45,5 @@ def _describe(group: Group) -> str:
             ends.append(f"{loss} {end}")
     return (
         f"Validation mse of {group.name} against the training step, "
-        f"{verdict.count(len(ends), 'loss')}, at the last step: {', '.join(ends)}."
-    ).replace("losss", "losses")
+        f"{count(len(ends), 'loss')}, at the last step: {', '.join(ends)}."
+    )

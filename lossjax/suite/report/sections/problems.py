@@ -2,11 +2,12 @@
 
 from markupsafe import Markup
 
-from lossjax.suite.report import markup, verdict
+from lossjax.suite.report import markup
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence
 from lossjax.suite.report.markup import Field
 from lossjax.suite.store.results import Result
+from lossjax.suite.wording import count
 
 TEMPLATE = """
 {% if not tables and not foreign %}
@@ -65,9 +66,7 @@ def build(evidence: Evidence, album: Album) -> Markup:
                 ],
             )
         )
-    foreign = (
-        verdict.count(len(evidence.foreign), "stored run") if evidence.foreign else ""
-    )
+    foreign = count(len(evidence.foreign), "stored run") if evidence.foreign else ""
     return markup.render(
         TEMPLATE, tables=tables, foreign=foreign, one=len(evidence.foreign) == 1
     )

@@ -6,10 +6,11 @@ from markupsafe import Markup
 
 from lossjax.suite.report import figures, markup, style, untuned, verdict
 from lossjax.suite.report.album import Album
-from lossjax.suite.report.evidence import Cell, Evidence, Group
+from lossjax.suite.report.evidence import Evidence, Group, StoredCell
 from lossjax.suite.report.markup import Field
 from lossjax.suite.report.untuned import Point
 from lossjax.suite.statistics import Interval
+from lossjax.suite.wording import count
 
 TEMPLATE = """
 <p>Every learning rate is tried on the tuning seeds at equal budget; a ring marks the
@@ -70,7 +71,7 @@ def build(evidence: Evidence, album: Album) -> Markup:
     return markup.render(TEMPLATE, groups=groups) if groups else Markup("")
 
 
-def _panel(evidence: Evidence, cell: Cell) -> dict[str, object] | None:
+def _panel(evidence: Evidence, cell: StoredCell) -> dict[str, object] | None:
     tried = untuned.curve(evidence, cell, "validation_loss")
     if not tried:
         return None
@@ -154,7 +155,7 @@ def _untuned(evidence: Evidence, group: Group, rows: list[untuned.Row]) -> Marku
     ]
     return markup.table(
         f"{group.name}: validation {metric} at one common rate and at each loss's own, "
-        f"mean over {verdict.count(rows[0].untuned.n, 'tuning seed')} with its 95 % "
+        f"mean over {count(rows[0].untuned.n, 'tuning seed')} with its 95 % "
         "interval; gain: paired, positive where tuning helped.",
         heads,
         table,

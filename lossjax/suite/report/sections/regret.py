@@ -12,6 +12,7 @@ from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence, Group
 from lossjax.suite.report.markup import Field
 from lossjax.suite.statistics import Interval
+from lossjax.suite.wording import count
 
 TEMPLATE = """
 <p>Rows are trained with, columns are scored by. 0 is the best mean on a metric, 1 the
@@ -88,7 +89,7 @@ def _headline(group: Group, metrics: list[str]) -> str:
         return "Does training on a metric win at it? Too few seeds to tell."
     return (
         "Does training on a metric win at it? In the best set on "
-        f"{len(kept)} of {verdict.count(len(metrics), 'metric')}"
+        f"{len(kept)} of {count(len(metrics), 'metric')}"
         + (f" ({', '.join(kept)})." if kept else ".")
     )
 

@@ -28,7 +28,7 @@ REFERENCES: Mapping[str, Mapping[float, str]] = {"power": {0.0: "BCE", 1.0: "hal
 
 
 @dataclasses.dataclass(frozen=True)
-class Dial:
+class LossAxis:
     """Losses of one family along one argument, in order of its value."""
 
     family: str
@@ -53,7 +53,7 @@ class Dial:
         return best, min(alike), max(alike)
 
 
-def dials(evidence: Evidence) -> Iterator[Dial]:
+def dials(evidence: Evidence) -> Iterator[LossAxis]:
     """Every family with enough losses that differ in one argument only."""
     hypers: Mapping[str, Mapping[str, float]] = evidence.description.get("hypers", {})
     families: dict[str, list[str]] = {}
@@ -67,7 +67,7 @@ def dials(evidence: Evidence) -> Iterator[Dial]:
         ]
         if len(known) >= FEWEST and len(varied) == 1:
             values = sorted((hypers[loss][varied[0]], loss) for loss in known)
-            yield Dial(family, varied[0], dict(values))
+            yield LossAxis(family, varied[0], dict(values))
 
 
 def build(evidence: Evidence, album: Album) -> Markup:
@@ -89,7 +89,7 @@ def build(evidence: Evidence, album: Album) -> Markup:
     return markup.render(TEMPLATE, groups=groups) if groups else Markup("")
 
 
-def words(dial: Dial, ranking: Ranking) -> str:
+def words(dial: LossAxis, ranking: Ranking) -> str:
     """Where the best value is, and which values cannot be told from it."""
     found = dial.optimum(ranking)
     if found is None:
@@ -105,7 +105,7 @@ def words(dial: Dial, ranking: Ranking) -> str:
     return f"best at {best:g}; {low:g} to {high:g} not told apart"
 
 
-def _table(group: Group, dial: Dial) -> Markup:
+def _table(group: Group, dial: LossAxis) -> Markup:
     rows = []
     for metric, ranking in group.rankings.items():
         found = dial.optimum(ranking)
@@ -128,7 +128,7 @@ def _figure(
     evidence: Evidence,
     album: Album,
     group: Group,
-    dial: Dial,
+    dial: LossAxis,
     metric: str,
     ranking: Ranking,
 ) -> Markup:

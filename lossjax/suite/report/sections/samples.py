@@ -4,7 +4,7 @@ from markupsafe import Markup
 
 from lossjax.suite.report import markup
 from lossjax.suite.report.album import Album
-from lossjax.suite.report.evidence import Cell, Evidence, Group
+from lossjax.suite.report.evidence import Evidence, Group, StoredCell
 from lossjax.suite.report.sections.gallery import Shown, rows_of
 from lossjax.suite.store.results import Result
 from lossjax.suite.store.test_images import Drawn
@@ -24,7 +24,7 @@ all. A read-out is the mean of a pixel, not a draw of it.</p>
 
 
 def build(evidence: Evidence, album: Album) -> Markup:
-    def shown(group: Group, loss: str, cell: Cell) -> Shown:
+    def shown(group: Group, loss: str, cell: StoredCell) -> Shown:
         if (found := drawn(cell)) is None:
             return None
         result, images = found[0], found[1].samples
@@ -35,6 +35,6 @@ def build(evidence: Evidence, album: Album) -> Markup:
     return markup.render(TEMPLATE, groups=groups) if groups else Markup("")
 
 
-def drawn(cell: Cell) -> tuple[Result, Drawn] | None:
+def drawn(cell: StoredCell) -> tuple[Result, Drawn] | None:
     """The first final run that kept what it drew, and that."""
     return next(((r, r.drawn) for r in cell.final if r.drawn is not None), None)

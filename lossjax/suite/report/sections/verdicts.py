@@ -6,6 +6,7 @@ from lossjax.suite.report import markup, style, verdict
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence
 from lossjax.suite.statistics import Ranking
+from lossjax.suite.wording import count
 
 TEMPLATE = """
 {% if incomplete %}
@@ -88,4 +89,4 @@ def _worse(ranking: Ranking) -> str:
 def _made(ranking: Ranking) -> str:
     """How many seeds stand behind every mean, and how many were lost in all."""
     diverged = sum(s.diverged for s in ranking.standings)
-    return f"{verdict.count(ranking.n, 'seed')}, {diverged} diverged"
+    return f"{count(ranking.n, 'seed')}, {diverged} diverged"

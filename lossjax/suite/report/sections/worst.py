@@ -4,7 +4,7 @@ from markupsafe import Markup
 
 from lossjax.suite.report import markup
 from lossjax.suite.report.album import Album
-from lossjax.suite.report.evidence import Cell, Evidence, Group
+from lossjax.suite.report.evidence import Evidence, Group, StoredCell
 from lossjax.suite.report.sections.gallery import Shown, rows_of
 from lossjax.suite.store.results import Result
 
@@ -26,7 +26,7 @@ hard for every loss turns up under several.</p>
 
 
 def build(evidence: Evidence, album: Album) -> Markup:
-    def shown(group: Group, loss: str, cell: Cell) -> Shown:
+    def shown(group: Group, loss: str, cell: StoredCell) -> Shown:
         result = _first(cell)
         if result is None or result.kept is None or result.kept.worst is None:
             return None
@@ -52,6 +52,6 @@ def build(evidence: Evidence, album: Album) -> Markup:
     return markup.render(TEMPLATE, groups=groups) if groups else Markup("")
 
 
-def _first(cell: Cell) -> Result | None:
+def _first(cell: StoredCell) -> Result | None:
     """The first final run that kept its worst images."""
     return next((r for r in cell.final if r.kept and r.kept.worst), None)

@@ -1,6 +1,6 @@
 """Makes the tables of README.md again, each between its markers.
 
-`python -m lossjax.suite.docs.tables` writes them; a test says when they are stale.
+`python -m lossjax.suite.docs.readme` writes them; a test says when they are stale.
 Numbers come from results/published, lists from the tables that the programs themselves
 read.
 """
@@ -16,21 +16,22 @@ from lossjax.losses.checks import Choice, Parameter, literal
 from lossjax.models.autoencoders import MODELS
 from lossjax.suite.bench import table as bench
 from lossjax.suite.cards import card
-from lossjax.suite.cli.commandline import ROOT, Exit, run
-from lossjax.suite.config import UserError
+from lossjax.suite.cli.errors import Exit, UserError
+from lossjax.suite.cli.signals import run
 from lossjax.suite.data import DATASETS
-from lossjax.suite.report.published import PUBLISHED, refreshed
+from lossjax.suite.report.published import refreshed
 from lossjax.suite.reproduce import folder, ledger, page
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.finding import Tag
 from lossjax.suite.reproduce.study import Study
+from lossjax.suite.shipped import PUBLISHED, clone
 from lossjax.suite.store import results
 
 
 def main(arguments: list[str]) -> int:
     if arguments:
         raise UserError(f"stray argument {arguments[0]!r}: readme takes none")
-    path = ROOT / "README.md"
+    path = clone("docs") / "README.md"
     results.publish(path, made(path.read_text(encoding="utf-8")))
     return Exit.DONE
 
@@ -190,7 +191,9 @@ def _pairing() -> str:
     summary = folder.summary_of(STUDIES["surgery"])
     if summary is None:
         raise UserError("study surgery is not published; README.md shows it")
-    return str(STUDIES["surgery"].module.answer(summary["counts"]))
+    answer = STUDIES["surgery"].answer
+    assert answer is not None
+    return answer(summary["counts"])
 
 
 PROOFS = PUBLISHED / "bench" / "ahead.json"  # of launch --check --to

@@ -11,8 +11,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from lossjax.suite.cli.errors import DataError
 from lossjax.suite.data.cache import cached, file_sha256
-from lossjax.suite.data.dataset import Content, DataError, Options, Split
+from lossjax.suite.data.dataset import Content, Options, Split
 from lossjax.suite.data.pictures import PictureError, quiet_decoders, read_picture
 from lossjax.suite.data.progress import progress
 

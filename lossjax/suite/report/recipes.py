@@ -6,9 +6,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lossjax.suite import config
+from lossjax import syntax
 from lossjax.suite.report import markup
 from lossjax.suite.report.evidence import Evidence
+from lossjax.suite.shipped import COMMAND
 
 
 def report(evidence: Evidence) -> str:
@@ -76,7 +77,7 @@ def copied(line: str) -> Markup:
 
 
 def _line(verb: str, words: list[str]) -> str:
-    return shlex.join(["./run.sh", verb, *words])
+    return shlex.join([COMMAND, verb, *words])
 
 
 def _text(value: Any) -> str:
@@ -84,7 +85,7 @@ def _text(value: Any) -> str:
     if not isinstance(value, list | tuple):
         return str(value)
     text = ",".join(str(item) for item in value)
-    plain = config.parse_axis(text) == tuple(value) and not (
+    plain = syntax.items(text) == tuple(value) and not (
         len(value) == 1 and isinstance(value[0], int | float)
     )
     return text if plain else repr(tuple(value))

@@ -19,7 +19,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lossjax.suite.cli.commandline import ROOT, Exit
+from lossjax.suite.cli.errors import Exit
+from lossjax.suite.shipped import ROOT
 from lossjax.suite.store import results
 
 GRID = (
@@ -37,7 +38,7 @@ GRID = (
 
 
 @dataclasses.dataclass
-class Outcome:
+class Tally:
     """Counts of one fault.
 
     `trouble` says in words what was not as it should be, `measured` what else was seen.
@@ -59,7 +60,7 @@ class Outcome:
             self.trouble.append(f"detected {detected}, lost {lost}: {note}")
 
 
-class Bench:
+class Testbed:
     """A folder for sweeps, and the tables they must all end with."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:

@@ -5,10 +5,11 @@ import math
 from markupsafe import Markup
 
 from lossjax.suite.report import figures_of_diagnostics as figures
-from lossjax.suite.report import markup, style, verdict
+from lossjax.suite.report import markup, style
 from lossjax.suite.report.album import Album
-from lossjax.suite.report.evidence import Cell, Evidence, Group
+from lossjax.suite.report.evidence import Evidence, Group, StoredCell
 from lossjax.suite.report.markup import Field
+from lossjax.suite.wording import count
 
 TEMPLATE = """
 <p>Measured once on every final run after its last step, on validation images (the
@@ -78,7 +79,7 @@ def _table(evidence: Evidence, group: Group) -> Markup:
     )
 
 
-def _field(cell: Cell, name: str) -> Field:
+def _field(cell: StoredCell, name: str) -> Field:
     found = figures.values(cell, name)
     if not found.size:
         return Field("–", "", "num")
@@ -103,5 +104,5 @@ def _describe(evidence: Evidence, group: Group, names: list[str]) -> str:
             f"{loss} {_plain(float(v.mean()))}" for loss, v in found.items() if v.size
         )
         parts.append(f"{name}: {each or 'no run has it'}")
-    seeds = verdict.count(len(evidence.sweep.seeds), "seed")
+    seeds = count(len(evidence.sweep.seeds), "seed")
     return f"Diagnostics of {group.name}, mean over {seeds}. {'; '.join(parts)}."

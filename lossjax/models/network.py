@@ -1,0 +1,70 @@
+"""What a network is to those who train and score it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+
+from lossjax.models.corruption import Corruption
+from lossjax.models.variants import Latent
+
+
+class Output(NamedTuple):
+    """What a network makes of a batch of images."""
+
+    raw: jax.Array  # (batch, height, width, channels * blocks), before any link
+    code: jax.Array  # (batch, latent_dim); of a variational model the mean
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What sizes a network: the image, the code, and the layers between.
+
+    Attributes:
+      image: (height, width, channels).
+      blocks: channels of raw output for each image channel; a loss's `channels`.
+      latent_dim: size of the code.
+      width: channels of each stride-2 convolution (conv_ae).
+      hidden: units of each hidden layer (mlp_ae).
+      precision: what the network computes in, a key of PRECISIONS; weights stay float32
+        and so does raw output.
+      head_scale: factor on the last layer's initial kernel.
+    """
+
+    image: tuple[int, int, int]
+    blocks: int = 1
+    latent_dim: int = 8
+    width: tuple[int, ...] = (16, 32)
+    hidden: tuple[int, ...] = (128,)
+    precision: str = "float32"
+    head_scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model of a given shape, as pure functions of its parameters.
+
+    Attributes:
+      init: (key, start) -> params. `start`, float (channels * blocks,), is the raw
+        output of a constant image: the head's bias. For one key every layer but the
+        head, and the head's first `channels` outputs, start alike for every `blocks`.
+      apply: (params, images) -> Output; images float (batch, height, width, channels)
+        in [0, 1]. A variational model decodes the mean of its code.
+      outputs: channels of raw output, channels * blocks.
+      encode: (params, images) -> (batch, latent_dim), of a variational model
+        (batch, 2 * latent_dim): means, then the logarithms of variances.
+      decode: (params, code (batch, latent_dim)) -> raw.
+      latent_dim: size of the code.
+      corrupt: (key, images) -> what is encoded in training and when scored.
+      latent: of a variational model how its code is paid for.
+    """
+
+    init: Callable[[jax.Array, jax.Array], Any]
+    apply: Callable[[Any, jax.Array], Output]
+    outputs: int
+    encode: Callable[[Any, jax.Array], jax.Array]
+    decode: Callable[[Any, jax.Array], jax.Array]
+    latent_dim: int
+    corrupt: Corruption | None = None
+    latent: Latent | None = None

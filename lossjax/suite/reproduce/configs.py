@@ -1,0 +1,60 @@
+"""What a study trains: the sweeps of its config file, which it names by a string.
+
+Any config file will do. One of several sweeps has, beside `get_config(name)`, which
+gives one of them to `./run.sh sweep`, `sweeps(size)`, which gives all of them by name.
+"""
+
+import dataclasses
+import types
+from collections.abc import Mapping
+
+from ml_collections import ConfigDict
+
+from lossjax.suite import shipped
+from lossjax.suite.cli.errors import unknown
+from lossjax.suite.config import Sweep, resolve, sweep
+from lossjax.suite.reproduce import loader
+
+FOLDER = shipped.CONFIGS
+
+
+def config(text: str) -> types.ModuleType:
+    """A config file's module: what a study counts by is said once, in there.
+
+    Raises:
+      UserError: there is no such file, or it does not run.
+    """
+    return loader.load(loader.find(text, FOLDER, "config"))
+
+
+def sweeps(text: str, size: str) -> Mapping[str, Sweep]:
+    """The sweeps of `CONFIG` or `CONFIG:argument` at a size, by name.
+
+    Raises:
+      UserError: as `config`; also a bad field or argument.
+    """
+    path, _, argument = text.partition(":")
+    module = config(path)
+    if not argument and hasattr(module, "sweeps"):
+        return module.sweeps(size)
+    whole = resolve(module.get_config(*([argument] if argument else [])))
+    small = dataclasses.replace(
+        whole,
+        seeds=whole.seeds[:2],
+        tuning_seeds=whole.tuning_seeds[:1],
+        train_steps=min(20, whole.train_steps),
+    )
+    name = argument or loader.find(path, FOLDER, "config").stem
+    return {name: small if size == "quick" else whole}
+
+
+def one_of(planned: Mapping[str, Sweep], name: str) -> ConfigDict:
+    """The sweep of that name, for `get_config`; commas and spaces are not typed.
+
+    Raises:
+      UserError: there is none.
+    """
+    short = {n.replace(", ", "-").replace(" ", ""): s for n, s in planned.items()}
+    if name not in short:
+        raise unknown("sweep of the config", name, short)
+    return sweep(**vars(short[name]))

@@ -1,0 +1,90 @@
+"""The verb `sweep`: trains the grid of a config, stores rows, writes the report."""
+
+import re
+import shlex
+
+from rich.console import Console
+
+from lossjax.suite import shipped
+from lossjax.suite.cli.commandline import define, parse_sweep
+from lossjax.suite.cli.errors import Exit, Interrupted, UserError
+from lossjax.suite.cli.signals import Interrupts
+from lossjax.suite.report import build as report
+from lossjax.suite.report.console import render
+from lossjax.suite.store import ownership, places
+from lossjax.suite.store import results as store
+from lossjax.suite.sweep import backend, datasets, grid, output, validation
+from lossjax.suite.sweep.description import describe
+from lossjax.suite.sweep.preview import preview
+
+USAGE = """
+./run.sh sweep [--config=FILE[:arg]] [--config.FIELD=VALUE ...] [--out=DIR]
+
+Trains every loss of the config on every dataset: learning rates are tuned on validation
+data with the tuning seeds, the best one is trained on fresh seeds and scored on test
+data. Stores every run, writes the report, prints the comparison table and the verdict.
+Run it again and nothing is trained twice; stop it at any time, run it again to go on.
+
+  ./run.sh sweep
+  ./run.sh sweep --config=configs/mnist.py --config.datasets=idx:DIR
+  ./run.sh sweep --config.losses="bce,huber(delta=0.1)" --config.seeds=0,1,2
+"""
+
+
+def main(arguments: list[str]) -> int:
+    values = define(
+        out=(None, "directory, gs:// or s3:// prefix of results (results/local/NAME)"),
+        shard=(None, "i/n: train every n-th cell, from i"),
+        platform=(None, "cpu, gpu or tpu: compute there"),
+        dry_run=(False, "print the runs, train nothing"),
+    )
+    name, sweep = parse_sweep(values, arguments, USAGE)
+    sweep = validation.validate(sweep)
+    out = places.parse(values.out or str(shipped.LOCAL / name))
+    output.check(out, writing=not values.dry_run)
+    ownership.check(out)
+    shard = _shard(values.shard)
+    console = Console()
+    loaded = datasets.load(sweep)
+    if values.dry_run:
+        preview(sweep, loaded, out, shard, console)
+        return Exit.DONE
+    backend.start(sweep, values.platform, console)
+    datasets.check_memory(loaded)
+    description = describe(sweep, loaded)
+    output.make(out)
+    for line in validation.notes(sweep):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    interrupts = Interrupts()
+    # A shard on a store would fetch all others' runs, for a report without verdict.
+    reports = not places.is_remote(out) or shard[1] == 1
+    try:
+        ownership.discard_temporaries(out)
+        store.write_sweep(out, description)
+        with interrupts.held():
+            failed = grid.train(
+                sweep, loaded, description, out, shard, interrupts, console
+            )
+        summary = report.build(out) if reports else None
+    except Interrupted as error:
+        again = shlex.join(["./run.sh", "sweep", *arguments])
+        raise Interrupted(
+            f"{error}; every finished run is kept in {out}; to go on: {again}"
+        ) from None
+    if summary is not None:
+        render(summary, console)
+    else:
+        fetch = shlex.join([shipped.COMMAND, "launch", "fetch", f"--out={out}"])
+        text = f"shard {values.shard} is done; {fetch} merges the shards and reports"
+        console.print(text, highlight=False, soft_wrap=True)
+    return Exit.FAILED if failed else Exit.DONE
+
+
+def _shard(text: str | None) -> tuple[int, int]:
+    """(index, count) of `--shard=i/n`; (0, 1) where none is named."""
+    if text is None:
+        return 0, 1
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not match or not int(match[1]) < int(match[2]):
+        raise UserError(f"--shard={text}: must be i/n with 0 <= i < n, for example 0/3")
+    return int(match[1]), int(match[2])

@@ -1,0 +1,62 @@
+"""Starts jax's backend for a sweep, and tests that it computes right numbers."""
+
+import glob
+import os
+import re
+from pathlib import Path
+
+from rich.console import Console
+
+from lossjax import platform
+from lossjax.suite.cli.errors import SelfTestFailed, UserError, unknown
+from lossjax.suite.config import Sweep
+
+_PLATFORMS = ("cpu", "gpu", "tpu")
+_ACCELERATORS = {
+    "gpu": ("/dev/nvidia[0-9]*",),
+    "tpu": ("/dev/accel[0-9]*", "/dev/vfio/[0-9]*"),
+}
+
+
+def start(sweep: Sweep, wanted: str | None, console: Console) -> None:
+    """Start jax's backend, name it, and test that it computes right numbers."""
+    if wanted is not None and wanted not in _PLATFORMS:
+        raise unknown("--platform", wanted, _PLATFORMS)
+    platform.prepare(cpu_devices=min(len(os.sched_getaffinity(0)), sweep.at_once))
+    import jax
+
+    if wanted is not None:
+        jax.config.update("jax_platforms", {"gpu": "cuda"}.get(wanted, wanted))
+    try:
+        devices = jax.devices()
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"--platform={wanted}: no such device: {reason}") from None
+    backend = jax.default_backend()
+    present = [
+        kind for kind, paths in _ACCELERATORS.items() for p in paths if glob.glob(p)
+    ]
+    if backend == "cpu" and wanted is None and present:
+        raise UserError(
+            f"this machine has a {present[0]} that jax does not use; install its lock "
+            f"with LOSSJAX_DEVICE, or compute on the CPU with --platform=cpu"
+        )
+    cores = f" (one per core of a {_processor()})" if backend == "cpu" else ""
+    console.print(
+        f"{backend}: {len(devices)} x {devices[0].device_kind}{cores}, "
+        f"jax {jax.__version__}",
+        highlight=False,
+    )
+    try:
+        platform.self_test()
+    except platform.PlatformError as error:
+        raise SelfTestFailed(error) from None
+
+
+def _processor() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return "CPU"
+    match = re.search(r"model name\s*:\s*(.+)", text)
+    return match[1].strip() if match else "CPU"

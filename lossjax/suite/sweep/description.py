@@ -1,0 +1,52 @@
+"""The content of sweep.json: all that the report needs to know without jax."""
+
+from typing import Any
+
+from lossjax import NUMERICS, LatentMetric, platform, resolve
+from lossjax.metrics.diagnostics import DIAGNOSTICS
+from lossjax.suite.config import Sweep
+from lossjax.suite.data import Dataset
+from lossjax.suite.store import results
+from lossjax.suite.sweep.resident import gallery_of
+from lossjax.suite.sweep.validation import metrics_of
+
+
+def describe(sweep: Sweep, datasets: dict[str, Dataset]) -> dict[str, Any]:
+    """What sweep.json says of a sweep on those datasets."""
+    return {
+        "config": sweep.to_json(),
+        "losses": list(sweep.losses),
+        "hypers": {name: dict(resolve(name).hyper) for name in sweep.losses},
+        "metrics": {
+            name: {
+                "direction": metric.direction,
+                "unit": metric.unit,
+                "margin": vars(metric.margin),
+                **(_latent_facts(metric) if isinstance(metric, LatentMetric) else {}),
+            }
+            for name, metric in metrics_of(sweep).items()
+        },
+        "diagnostics": {
+            name: {"unit": row.unit, "note": row.note}
+            for name, row in DIAGNOSTICS.items()
+        },
+        "datasets": {name: facts_of(dataset) for name, dataset in datasets.items()},
+        "provenance": platform.describe() | {"numerics": NUMERICS},
+    }
+
+
+def _latent_facts(metric: LatentMetric) -> dict[str, Any]:
+    return {"note": metric.note, "partial": metric.partial, "variational": True}
+
+
+def facts_of(dataset: Dataset) -> dict[str, Any]:
+    """Identity, sizes and the pictures that the report shows."""
+    test = dataset.test.images
+    return {
+        "fingerprint": dataset.fingerprint,
+        "shape": list(dataset.image_shape),
+        "train": len(dataset.train.images),
+        "validation": len(dataset.validation.images),
+        "test": len(test),
+        "gallery": results.pack(test[gallery_of(len(test))]),
+    }

@@ -1,0 +1,79 @@
+"""A sweep against the tables: the checks of names that `config` cannot make."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import lossjax
+from lossjax import (
+    CODE_METRICS,
+    LATENT_METRICS,
+    METRICS,
+    CodeMetric,
+    LatentMetric,
+    Metric,
+)
+from lossjax.models import autoencoders
+from lossjax.suite.cli.errors import UserError, unknown
+from lossjax.suite.config import Sweep
+from lossjax.training import objective
+from lossjax.training.settings import OPTIMISERS, SCHEDULES
+
+_TABLES = {
+    "schedule": SCHEDULES,
+    "optimiser": OPTIMISERS,
+    "precision": autoencoders.PRECISIONS,
+}
+
+
+def validate(sweep: Sweep) -> Sweep:
+    """The sweep with canonical names, after every check that needs a table.
+
+    Raises:
+      UserError: a name is not known, or names what another one names.
+    """
+    losses = _canonical("losses", sweep.losses, lossjax.resolve)
+    models = _canonical("models", sweep.models, autoencoders.resolve)
+    for field, table in _TABLES.items():
+        if (name := getattr(sweep, field)) not in table:
+            raise unknown(f"config.{field}", name, table)
+    sweep = dataclasses.replace(sweep, losses=losses, models=models)
+    ranked = [n for n, row in metrics_of(sweep).items() if row.direction != "none"]
+    if sweep.primary_metric not in ranked:
+        raise unknown("config.primary_metric", sweep.primary_metric, ranked)
+    return sweep
+
+
+def _canonical(
+    field: str, texts: tuple[str, ...], resolve: Callable[[str], Any]
+) -> tuple[str, ...]:
+    names: list[str] = []
+    for text in texts:
+        try:
+            name = resolve(text).name
+        except ValueError as error:
+            raise UserError(f"config.{field}: {error}") from None
+        if name in names:
+            raise UserError(f"config.{field}: {text!r} is {name!r}, named twice")
+        names.append(name)
+    return tuple(names)
+
+
+def metrics_of(sweep: Sweep) -> dict[str, Metric | CodeMetric | LatentMetric]:
+    """Every metric that a run of the sweep may have, by name."""
+    variational = any(autoencoders.resolve(name).variational for name in sweep.models)
+    return {**METRICS, **CODE_METRICS, **(LATENT_METRICS if variational else {})}
+
+
+def notes(sweep: Sweep) -> Iterator[str]:
+    """What a user should know of how the losses are trained, a line each."""
+    for model in sweep.models:
+        latent = autoencoders.resolve(model).latent
+        if latent is None or latent.dequantise:
+            continue
+        for loss in sweep.losses:
+            if objective.is_unbounded(lossjax.resolve(loss).family):
+                yield (
+                    f"{model} / {loss}: trains on dequantised pixels, (255 y + u)/256 "
+                    f"with u uniform, because its density is infinite at exactly 0 or 1"
+                )

@@ -1,0 +1,72 @@
+"""The batches of a run: every epoch all training images, in an order of the seed."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from lossjax.training.replicas import as_intensity
+
+
+class Batch(NamedTuple):
+    """What a step trains on.
+
+    Attributes:
+      step: int32, its number, 0 first.
+      images: float32 (batch, height, width, channels) in [0, 1].
+      places: int32 (batch,), the images' indices in the training split.
+    """
+
+    step: jax.Array
+    images: jax.Array
+    places: jax.Array
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The training split, cut into batches after a permutation for each epoch.
+
+    Attributes:
+      train_u8: uint8 (n, height, width, channels).
+      size: images of a batch; those left over at the end of an epoch wait for the next.
+      key: draws the permutations.
+    """
+
+    train_u8: jax.Array
+    size: int
+    key: jax.Array
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches of the split."""
+        return len(self.train_u8) // self.size
+
+    def start(self) -> jax.Array:
+        """What stands for the order before the first step."""
+        return jnp.zeros(len(self.train_u8), jnp.int32)
+
+    def order(
+        self, step: jax.Array, before: jax.Array, *, first: jax.Array
+    ) -> jax.Array:
+        """The permutation of a step's epoch.
+
+        Args:
+          step: its number.
+          before: the permutation of the step before.
+          first: whether there was no step before in this call.
+        """
+
+        def permutation() -> jax.Array:
+            key = jax.random.fold_in(self.key, step // self.steps_per_epoch)
+            return jax.random.permutation(key, len(self.train_u8))
+
+        begins = step % self.steps_per_epoch == 0
+        return jax.lax.cond(begins | first, permutation, lambda: before)
+
+    def batch(self, step: jax.Array, order: jax.Array) -> Batch:
+        """The batch of a step, by the permutation of its epoch."""
+        start = step % self.steps_per_epoch * self.size
+        places = jax.lax.dynamic_slice_in_dim(order, start, self.size)
+        images = self.train_u8.at[places].get(mode="promise_in_bounds")
+        return Batch(step, as_intensity(images), places)

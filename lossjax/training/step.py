@@ -1,0 +1,125 @@
+"""One step of training: a pure function of a replica's state, a batch and a key."""
+
+import functools
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from lossjax.losses.loss import Loss
+from lossjax.losses.one_of import OneOf
+from lossjax.models.network import Network
+from lossjax.training.batches import Batch
+from lossjax.training.objective import Targets, objective
+from lossjax.training.settings import OPTIMISERS, SCHEDULES, Settings
+from lossjax.training.weights import parameters_of, scalars_of
+
+# No weight of a useful network here comes near; a run beyond it has diverged even where
+# a saturated read-out keeps its loss finite.
+WEIGHT_LIMIT = 1e4
+
+
+class State(NamedTuple):
+    """A replica under training, all that a resume needs.
+
+    Attributes:
+      weights: float32 (size,), the network's weights and the loss's trainable scalars
+        in one vector: the optimiser's work is then one fused loop over it.
+      moments: the optimiser's.
+      diverged_step: int32, the step that could not be taken; -1 while all is well.
+      train_total: float32, sum of the batch losses of the steps taken since the last
+        look. Kept here, so that it does not depend on how steps are cut into calls.
+      train_steps: int32, how many steps that was.
+    """
+
+    weights: Any
+    moments: Any
+    diverged_step: Any
+    train_total: Any
+    train_steps: Any
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all steps of a replica have in common.
+
+    Attributes:
+      network: that is trained.
+      settings: and how.
+      loss: of the replica, with its hyperparameters.
+      learning_rate: float32, the peak rate.
+      noise: key of noisy targets, of which the seed has one.
+    """
+
+    network: Network
+    settings: Settings
+    loss: Loss | OneOf
+    learning_rate: jax.Array
+    noise: jax.Array
+
+
+def initial_state(optimiser: optax.GradientTransformation, weights: jax.Array) -> State:
+    """The state before the first step."""
+    moments = optimiser.init(weights)
+    return State(weights, moments, jnp.int32(-1), jnp.float32(0), jnp.int32(0))
+
+
+def noise_key(seed: jax.Array) -> jax.Array:
+    """The key of a seed's noisy targets."""
+    return jax.random.fold_in(jax.random.key(seed), 2)
+
+
+def train_step(task: Task, state: State, batch: Batch, key: jax.Array) -> State:
+    """The state after one step; a step that diverges is not taken, nor any later one.
+
+    Args:
+      task: what does not change from step to step.
+      state: before the step.
+      batch: its images.
+      key: of its corruption and draws.
+    """
+    settings = task.settings
+    mean = functools.partial(_mean_objective, task, batch=batch, key=key)
+    value, gradient = jax.value_and_grad(mean)(state.weights)
+    updates, moments = OPTIMISERS[settings.optimiser]().update(
+        gradient, state.moments, state.weights
+    )
+    fraction = batch.step / settings.train_steps
+    rate = task.learning_rate * SCHEDULES[settings.schedule](fraction)
+    weights = optax.apply_updates(state.weights, -rate * updates)
+    total, steps = state.train_total + value, state.train_steps + 1
+    # nan fails the comparison too.
+    sound = jnp.isfinite(value) & (jnp.max(jnp.abs(weights)) < WEIGHT_LIMIT)
+    going = state.diverged_step < 0
+    diverged = jnp.where(going & ~sound, batch.step, state.diverged_step)
+    return jax.tree.map(
+        lambda new, old: jnp.where(going & sound, new, old),
+        State(weights, moments, diverged, total, steps),
+        state._replace(diverged_step=diverged),
+    )
+
+
+def _mean_objective(
+    task: Task, weights: jax.Array, batch: Batch, key: jax.Array
+) -> jax.Array:
+    network, loss = task.network, task.loss
+    each = objective(
+        network,
+        loss,
+        parameters_of(network, weights),
+        scalars_of(network, loss, weights),
+        batch.images,
+        key,
+        targets=_targets(task, batch.places),
+    )
+    return jnp.mean(each)
+
+
+def _targets(task: Task, places: jax.Array) -> Targets | None:
+    """Images -> targets, where they are not the images themselves."""
+    noisy = task.settings.targets
+    if noisy is None:
+        return None
+    return lambda images: noisy(task.noise, images, places)
