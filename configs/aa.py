@@ -53,7 +53,6 @@ def sweeps(size: str = "usual") -> dict[str, Sweep]:
                 datasets=datasets,
                 losses=("bce",),
                 learning_rates=rates,
-                tuning_seeds=(1000 + 2 * block, 1001 + 2 * block),
                 seeds=tuple(range(10 * block, 10 * block + 10)),
                 **_FIXED,
             )

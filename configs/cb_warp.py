@@ -40,7 +40,6 @@ def sweeps(size: str = "usual") -> dict[str, Sweep]:
         models=_models(*GAMMAS),
         losses=(BCE, CB),
         learning_rates=(1e-3,),
-        tuning_seeds=(),
         seeds=(0, 1, 2, 3),
         train_steps=EPOCHS * EPOCH,
         batch_size=50,

@@ -27,7 +27,6 @@ def get_config() -> ConfigDict:
         ),
         losses=("bce", "mse", "mae", "ssim"),
         learning_rates=(3e-3, 1e-2, 3e-2),
-        tuning_seeds=(1000, 1001),
         seeds=tuple(range(8)),
         train_steps=200,
         batch_size=64,

@@ -33,7 +33,6 @@ def sweeps(size: str = "usual") -> dict[str, Sweep]:
         batch_size=256,
         train_steps=3000,
         learning_rates=(3e-3, 1e-2),
-        tuning_seeds=(1000,),
         seeds=(0, 1),
         primary_metric="mse",
     )

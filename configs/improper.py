@@ -25,7 +25,6 @@ def sweeps(size: str = "usual") -> dict[str, Sweep]:
         "digits": Sweep(
             losses=("bce", "focal", "gce"),
             learning_rates=(1e-3, 3e-3, 1e-2),
-            tuning_seeds=(1000,) if quick else (1000, 1001),
             seeds=tuple(range(3 if quick else 10)),
             train_steps=40 if quick else 200,
             curve_points=1,

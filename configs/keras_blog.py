@@ -28,7 +28,6 @@ def sweeps(size: str = "usual") -> dict[str, Sweep]:
         models=("linear_ae",),
         losses=("bce",),
         learning_rates=(3e-3, 1e-2),
-        tuning_seeds=(1000,),
         seeds=(0, 1, 2, 3),
         train_steps=15 * 215,
         batch_size=256,

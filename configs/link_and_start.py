@@ -38,7 +38,6 @@ def sweeps(size: str = "usual") -> dict[str, Sweep]:
             models=("conv_ae",),
             losses=LOSSES,
             learning_rates=(1e-3, 3e-3, 1e-2, 3e-2),
-            tuning_seeds=(1000,) if quick else (1000, 1001),
             seeds=tuple(range(2 if quick else 10)),
             train_steps=20 if quick else 400,
             batch_size=64,

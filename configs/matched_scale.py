@@ -36,7 +36,6 @@ def sweeps(size: str = "usual") -> dict[str, Sweep]:
         models=(SUM,),
         losses=(*OTHERS, *(gaussian(sigma) for sigma in SIGMAS)),
         learning_rates=(1e-3, 3e-3),
-        tuning_seeds=(1000, 1001),
         seeds=(0, 1) if quick else tuple(range(6)),
         train_steps=10 if quick else 800,
         batch_size=128,

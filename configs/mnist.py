@@ -18,7 +18,6 @@ def get_config() -> ConfigDict:
         models=("conv_ae",),
         losses=("bce", "mse", "mse_linear", "continuous_bernoulli"),
         learning_rates=(1e-3, 3e-3, 1e-2),
-        tuning_seeds=(1000, 1001),
         seeds=tuple(range(10)),
         train_steps=300,
         batch_size=128,

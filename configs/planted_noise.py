@@ -67,7 +67,6 @@ def sweeps(size: str = "usual") -> dict[str, Sweep]:
             models=("linear_ae",),
             losses=law.losses[: 2 if quick else None],
             learning_rates=(1e-2, 3e-2, 1e-1),
-            tuning_seeds=(1000, 1001),
             seeds=tuple(range(10)),
             train_steps=200,
             batch_size=64,

@@ -38,7 +38,6 @@ def sweeps(size: str = "usual") -> dict[str, Sweep]:
             models=("linear_ae",),
             losses=tuple(KNOB),
             learning_rates=(1e-2, 3e-2, 1e-1),
-            tuning_seeds=(1000,) if quick else (1000, 1001),
             seeds=tuple(range(2 if quick else 10)),
             train_steps=200 if quick else steps,
             batch_size=64,

@@ -30,7 +30,6 @@ def sweeps(size: str = "usual") -> dict[str, Sweep]:
             models=('vae(body="mlp")',),
             losses=("bce",),
             learning_rates=(1e-3,),
-            tuning_seeds=(),
             seeds=(0,) if quick else (0, 1),
             train_steps=20 if quick else epochs * EPOCH,
             batch_size=128,

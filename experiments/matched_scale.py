@@ -100,7 +100,7 @@ def pictures(task: Task) -> pd.DataFrame:
         dataset = _cut(task.data["mnist"], planned.max_examples)
         losses = tuple(loss for loss in DRAWN if loss in planned.losses)
         one = dataclasses.replace(
-            planned, losses=losses, learning_rates=(RATE,), seeds=(0,), tuning_seeds=()
+            planned, losses=losses, learning_rates=(RATE,), seeds=(0,)
         )
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)

@@ -10,6 +10,7 @@ import math
 import re
 import types
 import typing
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,7 +24,8 @@ AXES = (
     "losses",
     "learning_rates",
     "seeds",
-    "tuning_seeds",
+    "budgets",
+    "latent_dims",
 )
 _KINDS = {int: "whole number", float: "number", str: "name"}
 
@@ -142,16 +144,30 @@ class Sweep:
         ("bce", "mse"), "what is compared; ./run.sh losses prints all"
     )
     learning_rates: tuple[float, ...] = _field(
-        (1e-3, 3e-3, 1e-2), "tried with every loss", low=0, above=True, high=1e9
+        (1e-3, 3e-3, 1e-2),
+        "tried with every loss and seed",
+        low=0,
+        above=True,
+        high=1e9,
     )
     seeds: tuple[int, ...] = _field(
-        tuple(range(10)), "of the runs that are compared", low=0, high=2**31 - 1
-    )
-    tuning_seeds: tuple[int, ...] = _field(
-        (1000, 1001),
-        "of the runs that choose the learning rate; none where there is one rate",
+        tuple(range(10)),
+        "each a whole experiment: it chooses its own learning rate",
         low=0,
         high=2**31 - 1,
+    )
+    budgets: tuple[int, ...] = _field(
+        (),
+        "several values of train_steps, in its place; none: that one alone",
+        low=1,
+        high=10**9,
+        empty=True,
+    )
+    latent_dims: tuple[int, ...] = _field(
+        (),
+        "several values of latent_dim, in its place; none: that one alone",
+        low=1,
+        high=10**5,
         empty=True,
     )
     train_steps: int = _field(200, "updates of a run", low=1, high=10**9)
@@ -213,7 +229,7 @@ class Sweep:
     precision: str = _field(
         "float32", "of the network's own computation: float32 or bfloat16"
     )
-    primary_metric: str = _field("ssim", "decides the headline of the report")
+    primary_metric: str = _field("mse", "is named first in the report")
     curve_points: int = _field(
         10, "how often a run is looked at while it trains", low=1, high=10**4
     )
@@ -231,16 +247,30 @@ class Sweep:
         return {
             name: value
             for name, value in self.to_json().items()
-            if name not in AXES
-            and name != "primary_metric"
+            if name not in (*AXES, "train_steps", "latent_dim", "primary_metric")
             and (FIELDS[name].identity or value != FIELDS[name].default)
         }
 
     @property
+    def step_counts(self) -> tuple[int, ...]:
+        """Updates of a run, every value."""
+        return self.budgets or (self.train_steps,)
+
+    @property
+    def code_sizes(self) -> tuple[int, ...]:
+        """Numbers in the code, every value."""
+        return self.latent_dims or (self.latent_dim,)
+
+    @property
+    def arms(self) -> int:
+        """How many arms are compared, all settings together."""
+        axes = (self.datasets, self.models, self.losses)
+        return math.prod(map(len, (*axes, self.step_counts, self.code_sizes)))
+
+    @property
     def at_once(self) -> int:
-        """The most runs of one cell that can be trained side by side."""
-        tuning = len(self.learning_rates) * len(self.tuning_seeds)
-        return max(len(self.seeds), tuning)
+        """The runs of one arm, which can be trained side by side."""
+        return len(self.learning_rates) * len(self.seeds)
 
     def to_json(self) -> dict[str, Any]:
         """Every field, JSON-ready; `Sweep.from_json` reads it back."""
@@ -282,16 +312,8 @@ def _check_together(sweep: Sweep) -> None:
     """The rules that one field alone cannot keep."""
     for name in AXES:
         values = getattr(sweep, name)
-        twice = [value for value in values if values.count(value) > 1]
-        if twice:
+        if twice := [v for v, count in Counter(values).items() if count > 1]:
             raise FIELDS[name].error(values, f"names {twice[0]!r} twice")
-    tuning = FIELDS["tuning_seeds"]
-    if len(sweep.learning_rates) > 1 and not sweep.tuning_seeds:
-        raise tuning.error((), "must not be empty")
-    if both := sorted(set(sweep.seeds) & set(sweep.tuning_seeds)):
-        raise tuning.error(
-            both, "also in config.seeds; a seed that tuned a rate cannot judge it"
-        )
 
 
 def _shown(value: Any) -> str:

@@ -42,13 +42,14 @@ class Arm:
             self.fixed,
         )
 
+    def label(self, sweep: Sweep) -> str:
+        """The arm in words, with the values of those axes that have several."""
+        return f"{self.dataset} / {model_label(sweep, self.setting)} / {self.loss}"
+
     @property
     def setting(self) -> tuple[str, str, int, int]:
         """What the losses that are compared with each other share."""
         return self.dataset, self.model, self.latent_dim, self.train_steps
-
-    def __str__(self) -> str:
-        return f"{self.dataset} / {self.model} / {self.loss}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +59,17 @@ class Block:
     arm: Arm
     seed: int
     runs: tuple[Run, ...]
+
+
+def model_label(sweep: Sweep, setting: tuple[str, str, int, int]) -> str:
+    """The model of a setting, with the values of those axes that have several."""
+    _, model, latent_dim, train_steps = setting
+    axes = [
+        f"latent_dim={latent_dim}" if len(sweep.code_sizes) > 1 else "",
+        f"train_steps={train_steps}" if len(sweep.step_counts) > 1 else "",
+    ]
+    named = ",".join(filter(None, axes))
+    return f"{model}[{named}]" if named else model
 
 
 def fixed_values(

@@ -22,7 +22,7 @@ from lossjax.suite.store import ownership, places, results
 def dry_run(request: Request) -> int:
     """Print every file and command, what it costs and how it is taken away again."""
     engine, folder = ENGINES[request.engine], _folder(request)
-    _cells(request)
+    _check_shards(request)
     plan = engine.render(request, folder)
     for name, text in plan.files.items():
         print(f"--- {folder / name}\n{text}")
@@ -45,7 +45,7 @@ def submit(request: Request) -> int:
     """Give the sweep to the engine; what is there already is not made twice."""
     engine, folder = ENGINES[request.engine], _folder(request)
     commands.find(engine.program, engine.install)
-    _cells(request)
+    _check_shards(request)
     out = places.parse(request.out)
     if places.is_remote(out):
         places.check(out, writing=True)
@@ -167,16 +167,16 @@ def child(
             raise UserError(said) if code == 2 else EngineFailed(said)
 
 
-def _cells(request: Request) -> None:
+def _check_shards(request: Request) -> None:
     """UserError for a loss or model that is none, or for shards without work."""
     (said,) = child(
         "lossjax.suite.sweep.ahead_of_time", ["none", "0", *request.arguments]
     )
-    cells = int(said["cells"])
-    if request.shards > cells:
+    blocks = int(said["blocks"])
+    if request.shards > blocks:
         raise UserError(
-            f"--shards={request.shards}: the config has {cells} cells (dataset x model "
-            f"x loss); at most that many shards have work"
+            f"--shards={request.shards}: the config has {blocks} blocks, each a seed "
+            f"of an arm; at most that many shards have work"
         )
 
 

@@ -242,17 +242,6 @@ def _arm(sweep: Sweep, arm: protocol.Arm, results: Mapping[str, Result]) -> ArmE
     return ArmEvidence(arm, tuple(seeds), tuple(missing), edge)
 
 
-def _label(sweep: Sweep, setting: tuple[str, str, int, int]) -> str:
-    """The model, with the values of those axes that have several."""
-    _, model, latent_dim, train_steps = setting
-    axes = [
-        f"latent_dim={latent_dim}" if len(sweep.code_sizes) > 1 else "",
-        f"train_steps={train_steps}" if len(sweep.step_counts) > 1 else "",
-    ]
-    named = ",".join(filter(None, axes))
-    return f"{model}[{named}]" if named else model
-
-
 def _group(
     sweep: Sweep,
     setting: tuple[str, str, int, int],
@@ -290,7 +279,7 @@ def _group(
             )
     return Group(
         dataset,
-        _label(sweep, setting),
+        protocol.model_label(sweep, setting),
         arms,
         scores,
         rankings,

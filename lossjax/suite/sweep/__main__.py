@@ -15,32 +15,33 @@ from lossjax.suite.store import ownership, places
 from lossjax.suite.store import results as store
 from lossjax.suite.sweep import backend, datasets, grid, output, validation
 from lossjax.suite.sweep.description import describe
-from lossjax.suite.sweep.preview import preview
+from lossjax.suite.sweep.preview import preview, seeds_note
 
 USAGE = """
 ./run.sh sweep [--config=FILE[:arg]] [--config.FIELD=VALUE ...] [--out=DIR]
 
-Trains every loss of the config on every dataset: learning rates are tuned on validation
-data with the tuning seeds, the best one is trained on fresh seeds and scored on test
-data. Stores every run, writes the report, prints the comparison table and the verdict.
+Trains every loss of the config on every dataset: every seed tries every learning rate,
+keeps the best one on validation data, and that run alone is scored on test data.
+Stores every run, writes the report, prints the comparison table and the verdict.
 Run it again and nothing is trained twice; stop it at any time, run it again to go on.
 
   ./run.sh sweep
   ./run.sh sweep --config=configs/mnist.py --config.datasets=idx:DIR
-  ./run.sh sweep --config.losses="bce,huber(delta=0.1)" --config.seeds=0,1,2
+  ./run.sh sweep --config.losses="bce,huber(delta=0.1)" --config.budgets=500,1000
 """
 
 
 def main(arguments: list[str]) -> int:
     values = define(
         out=(None, "directory, gs:// or s3:// prefix of results (results/local/NAME)"),
-        shard=(None, "i/n: train every n-th cell, from i"),
+        shard=(None, "i/n: train part i of n of the grid, from 0"),
         platform=(None, "cpu, gpu or tpu: compute there"),
         dry_run=(False, "print the runs, train nothing"),
+        retrain=(False, "train anew what other computing code has stored"),
     )
     name, sweep = parse_sweep(values, arguments, USAGE)
     sweep = validation.validate(sweep)
-    out = places.parse(values.out or str(shipped.LOCAL / name))
+    out = places.parse(values.out or str(output.default(name, sweep, arguments)))
     output.check(out, writing=not values.dry_run)
     ownership.check(out)
     shard = _shard(values.shard)
@@ -53,7 +54,7 @@ def main(arguments: list[str]) -> int:
     datasets.check_memory(loaded)
     description = describe(sweep, loaded)
     output.make(out)
-    for line in validation.notes(sweep):
+    for line in (*validation.notes(sweep), seeds_note(sweep)):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     interrupts = Interrupts()
     # A shard on a store would fetch all others' runs, for a report without verdict.
@@ -63,7 +64,14 @@ def main(arguments: list[str]) -> int:
         store.write_sweep(out, description)
         with interrupts.held():
             failed = grid.train(
-                sweep, loaded, description, out, shard, interrupts, console
+                sweep,
+                loaded,
+                description,
+                out,
+                shard,
+                interrupts,
+                console,
+                retrain=values.retrain,
             )
         summary = report.build(out) if reports else None
     except Interrupted as error:

@@ -40,9 +40,9 @@ def main(arguments: list[str]) -> int:
     topology, gib, *rest = arguments
     _, sweep = parse_sweep(flags.FlagValues(), rest, "")
     sweep = validate(sweep)
-    cells = len(sweep.datasets) * len(sweep.models) * len(sweep.losses)
+    blocks = sweep.arms * len(sweep.seeds)
     if topology == "none":  # only what `launch` must know before it asks an engine
-        print(json.dumps({"cells": cells}))
+        print(json.dumps({"blocks": blocks}))
         return Exit.DONE
     found = outlines(sweep)
     platform.prepare()
@@ -74,14 +74,12 @@ def main(arguments: list[str]) -> int:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for facts in pool.map(facts_of, planned):
             _say(facts)
-    rates = len(sweep.learning_rates)
-    stages = [len(sweep.seeds), len(sweep.tuning_seeds) * rates if rates > 1 else 0]
-    chunks = sum(-(-runs // layout.replicas) for runs in stages)
+    chunks = -(-sweep.at_once // layout.replicas)
     _say(
         {
-            "runs": cells * sum(stages),
-            "chunks": cells * chunks,
-            "steps": sweep.train_steps,
+            "runs": sweep.arms * sweep.at_once,
+            "chunks": sweep.arms * chunks,
+            "steps": max(sweep.step_counts),
         }
     )
     return Exit.DONE

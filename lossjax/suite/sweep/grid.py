@@ -4,7 +4,7 @@ import functools
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from lossjax.suite.store import results as store
 from lossjax.suite.sweep import layouts
 from lossjax.suite.sweep.executor import Executor, Family, family_of
 from lossjax.suite.sweep.programs import AHEAD
+from lossjax.suite.sweep.source import source_hash
+from lossjax.suite.wording import count
 
 
 def blocks_of(
@@ -50,6 +52,12 @@ def good_results(blocks: Sequence[protocol.Block], out: Path) -> store.Stored:
     return store.Stored(store.find(out, protocol.pending(blocks, {})), {})
 
 
+def other_code(stored: Iterable[store.Result]) -> set[str]:
+    """The runs among these, by run_id, that another version of the code computed."""
+    current = source_hash()
+    return {r.run.run_id for r in stored if r.provenance.get("source") != current}
+
+
 def train(
     sweep: Sweep,
     datasets: dict[str, data.Dataset],
@@ -60,10 +68,12 @@ def train(
     console: Console,
     *,
     quiet: bool = False,
+    retrain: bool = False,
 ) -> int:
     """Train what is pending; the number of runs that failed.
 
-    `quiet` leaves out the line of each arm, for grids of hundreds of datasets.
+    `quiet` leaves out the line of each arm, for grids of hundreds of datasets;
+    `retrain` does not take the stored runs of other computing code for done.
     """
     # Nothing that is said here is markup: a message may hold brackets.
     say = functools.partial(
@@ -74,6 +84,17 @@ def train(
     for path, wrong in stored.damaged.items():
         say(f"damaged, not used: {path}: {wrong}")
     results = dict(stored.results)
+    mine = {run.run_id for block in blocks for run in block.runs}
+    others = other_code(r for name, r in results.items() if name in mine)
+    if others and retrain:
+        say(f"{count(len(others), 'stored run')} of other computing code: trained anew")
+        results = {k: r for k, r in results.items() if k not in others}
+    elif others:
+        say(
+            f"{count(len(others), 'stored run')} kept although other code computed "
+            f"them (its numbers should be equal: NUMERICS is); --retrain trains them "
+            f"anew"
+        )
     families: dict[Family, list[protocol.Block]] = {}
     for block in blocks:
         families.setdefault(family_of(block.runs[0]), []).append(block)
@@ -189,7 +210,7 @@ def _lines(
     metric = sweep.primary_metric
     arms: dict[str, list[protocol.Block]] = {}
     for block in blocks:
-        arms.setdefault(str(block.arm), []).append(block)
+        arms.setdefault(block.arm.label(sweep), []).append(block)
     for name, own in arms.items():
         chosen = [
             result

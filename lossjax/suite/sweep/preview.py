@@ -1,14 +1,33 @@
-"""What a sweep would train, for `--dry_run`."""
+"""What a sweep would train, for `--dry_run`, and what its seeds can decide."""
 
+import statistics as stdlib
+from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
 
-from lossjax.suite import protocol
+from lossjax.suite import statistics
 from lossjax.suite.config import Sweep
 from lossjax.suite.data import Dataset
 from lossjax.suite.sweep import grid
 from lossjax.suite.sweep.description import facts_of
+from lossjax.suite.wording import count
+
+
+def seeds_note(sweep: Sweep) -> str:
+    """Whether so many seeds can show that a loss is worse; empty for a single loss."""
+    rivals = len(sweep.losses) - 1
+    if not rivals:
+        return ""
+    needed, seeds = statistics.seeds_needed(rivals), len(sweep.seeds)
+    losses = count(rivals + 1, "loss")
+    if seeds >= needed:
+        return f"{count(seeds, 'seed')} can decide between {losses} (needed: {needed})"
+    return (
+        f"too few seeds: with {seeds} of them no loss of {rivals + 1} can be "
+        f"significantly worse than the best; {needed} are needed "
+        f"(--config.seeds={','.join(map(str, range(needed)))})"
+    )
 
 
 def preview(
@@ -18,26 +37,35 @@ def preview(
     shard: tuple[int, int],
     console: Console,
 ) -> None:
-    """Print how many runs each cell has, and how many of them are to be trained."""
+    """Print how many runs each arm has, how many are to be trained, and how long."""
     facts = {name: facts_of(dataset) for name, dataset in datasets.items()}
-    cells = grid.cells_of(sweep, facts, shard)
-    results = grid.good_results(sweep, cells, out).results
-    rates, final = len(sweep.learning_rates), len(sweep.seeds)
-    tuning = len(sweep.tuning_seeds) * rates if rates > 1 else 0
-    pending = 0
-    for cell in cells:
-        plan = protocol.plan(sweep, cell, results)
-        todo = len(plan.pending) + (final if plan.learning_rate is None else 0)
-        console.print(
-            f"{cell}: {tuning} tuning runs, {final} final runs; {todo} to train",
-            highlight=False,
-            soft_wrap=True,
-        )
-        pending += todo
-    console.print(
-        f"{len(cells) * (tuning + final)} runs of {sweep.train_steps} steps, {pending} "
-        f"to train (and {len(sweep.tuning_seeds)} more for each loss whose best rate "
-        f"is at the edge of the grid); nothing was trained",
-        highlight=False,
-        soft_wrap=True,
+    blocks = grid.blocks_of(sweep, facts, shard)
+    results = grid.good_results(blocks, out).results
+    runs, pending = Counter[str](), Counter[str]()
+    for block in blocks:
+        name = block.arm.label(sweep)
+        runs[name] += len(block.runs)
+        pending[name] += sum(run.run_id not in results for run in block.runs)
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    for name, number in runs.items():
+        say(f"{name}: {count(number, 'run')}, {pending[name]} to train")
+    rates, seeds = (
+        count(len(sweep.learning_rates), "learning rate"),
+        count(len(sweep.seeds), "seed"),
     )
+    say(
+        f"{count(runs.total(), 'run')}: {count(len(runs), 'arm')} x {rates} x {seeds}; "
+        f"{pending.total()} to train"
+    )
+    if note := seeds_note(sweep):
+        say(note)
+    took = [r.provenance["seconds"] for r in results.values() if r.status == "ok"]
+    if took:
+        seconds = stdlib.median(took) * pending.total()
+        say(f"about {seconds:.0f} s, by the runs that are stored here")
+    else:
+        say("time: known as soon as a run is stored here; the config file says more")
+    say("nothing was trained")
