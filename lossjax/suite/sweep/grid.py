@@ -139,7 +139,7 @@ def train(
                 time.sleep(0.02)
             progress.update(task, description=family.loss)
             trained, failures = 0, []
-            for chunk in _chunks(families[family], results, executor, out):
+            for chunk in _chunks(families[family], results, executor, out, retrain):
                 interrupts.check()
                 if step := executor.step_of(chunk[0]):
                     say(f"{len(chunk)} runs of {family.loss} go on at step {step}")
@@ -184,13 +184,18 @@ def _chunks(
     results: dict[str, store.Result],
     executor: Any,
     out: Path,
+    retrain: bool,
 ) -> Iterator[list[store.Run]]:
     """Pending runs of one family's blocks, a chunk at a time, until none is.
 
     What another process of the same grid has stored meanwhile is taken from there.
     """
     while pending := list(protocol.pending(blocks, results)):
-        if elsewhere := store.find(out, pending):
+        elsewhere = store.find(out, pending)
+        if retrain:
+            for name in other_code(elsewhere.values()):
+                del elsewhere[name]
+        if elsewhere:
             results.update(elsewhere)
             continue
         alike = pending[: executor.layout.replicas]
