@@ -337,7 +337,7 @@ def _draw_curves(evidence: Evidence) -> Drawing:
             axes.plot(
                 y,
                 height,
-                marker=mark.outline,
+                marker=mark.marker,
                 color=mark.colour,
                 linestyle="none",
                 clip_on=False,

@@ -184,7 +184,7 @@ def _draw(evidence: Evidence) -> Drawing:
             line["y"],
             line["p"],
             color=mark.colour,
-            marker=mark.outline,
+            marker=mark.marker,
             markevery=(mark.index * 2, 14),
             ms=5,
             label=label,

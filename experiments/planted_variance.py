@@ -203,7 +203,7 @@ def _draw(curves: Mapping[str, np.ndarray], counts: Mapping[str, Any]) -> Drawin
         axes.fill_between(VALUES, low, high, color=mark.colour, alpha=0.14, lw=0)
         label = f"variance s^{LAWS[law][0]:g}"
         axes.plot(
-            VALUES, middle, color=mark.colour, marker=mark.outline, ms=4, label=label
+            VALUES, middle, color=mark.colour, marker=mark.marker, ms=4, label=label
         )
         found = counts[law]
         y = 0.985 - 0.012 * mark.index

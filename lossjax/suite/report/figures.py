@@ -62,7 +62,7 @@ def ranking(
         axes.plot(
             [standing.center],
             [row],
-            marker=mark.outline,
+            marker=mark.marker,
             markersize=7,
             color=mark.colour,
             markerfacecolor=mark.colour if standing.best_set else PAPER,
@@ -283,7 +283,7 @@ def line(axes: Axes, mark: Mark, x: np.ndarray, y: np.ndarray) -> None:
         x,
         y,
         color=mark.colour,
-        marker=mark.outline,
+        marker=mark.marker,
         markersize=5,
         markevery=max(1, len(x) // 8),
     )
@@ -305,7 +305,7 @@ def legend(figure: Figure, group: Group, marks: dict[str, Mark]) -> None:
             [x, x + 0.14, x + 0.28],
             [row] * 3,
             color=mark.colour,
-            marker=mark.outline,
+            marker=mark.marker,
             markersize=5,
             markevery=[1],
         )

@@ -65,7 +65,7 @@ def panels(evidence: Evidence, group: Group) -> Figure | None:
             mark = marks[loss]
             axes.plot([found.min(), found.max()], [row, row], color=mark.colour, lw=1)
             axes.plot(
-                found.mean(), row, marker=mark.outline, markersize=5, color=mark.colour
+                found.mean(), row, marker=mark.marker, markersize=5, color=mark.colour
             )
         axes.set_title(name, loc="left", fontsize=9)
         axes.set_yticks([])
