@@ -384,9 +384,7 @@ def _draw(drawn: Mapping[str, Mapping[str, Interval]]) -> Drawing:
     axes.set_xlabel("factor on test mse, `mse` arm over `bce` arm")
     for name, mark in marks.items():
         label = "whole difference" if name == "difference" else f"by {name}"
-        axes.plot(
-            [], [], marker=mark.marker, color=mark.colour, ls="none", label=label
-        )
+        axes.plot([], [], marker=mark.marker, color=mark.colour, ls="none", label=label)
     figure.legend(loc="lower center", ncols=4)
     return Drawing(
         figure,

@@ -21,6 +21,7 @@ from lossjax.suite.report import commands, files, markup, style, tables, verdict
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence, read
 from lossjax.suite.report.sections import SECTIONS
+from lossjax.suite.report.tables import listings
 from lossjax.suite.store import places, results
 
 SCHEMA = 1
@@ -117,7 +118,7 @@ def write(evidence: Evidence, directory: Path) -> dict[str, Any]:
     summary = content(evidence)
     album = Album(directory / "figures")
     tables.write(evidence, directory / "tables")
-    results.publish(directory / "rows.csv", tables.rows(evidence))
+    results.publish(directory / "rows.csv", listings.rows(evidence))
     text = json.dumps(summary, indent=1, ensure_ascii=False)
     results.publish(directory / "summary.json", text + "\n")
     with style.applied():
@@ -142,7 +143,7 @@ def _runs(report: Path) -> set[tuple[str, ...]]:
     """The runs that a report was made from: what identifies a row of rows.csv."""
     try:
         with open(report / "rows.csv", encoding="utf-8", newline="") as file:
-            return {tuple(row[: tables.IDENTITY]) for row in csv.reader(file)}
+            return {tuple(row[: listings.IDENTITY]) for row in csv.reader(file)}
     except (OSError, ValueError, csv.Error):  # absent, or damaged: it is replaced
         return set()
 

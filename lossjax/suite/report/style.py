@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.style
+import numpy as np
 from markupsafe import Markup
 from matplotlib import font_manager
 from matplotlib.markers import MarkerStyle
@@ -96,8 +97,8 @@ class Mark:
         marker = MarkerStyle(self.marker)
         # The widest, a square on its corner, is 1.42 across; y points down.
         scaled = marker.get_transform() + Affine2D().scale(8.4, -8.4)
-        (corners,) = marker.get_path().to_polygons(scaled)
-        points = " ".join(f"{x:z.1f},{y:z.1f}" for x, y in corners[:-1])
+        corners = np.vstack(marker.get_path().to_polygons(scaled))[:-1]
+        points = " ".join(f"{x:z.1f},{y:z.1f}" for x, y in corners)
         return Markup(
             '<symbol id="mark-{}" viewBox="-6 -6 12 12">'
             '<polygon points="{}" fill="{}"/></symbol>'

@@ -16,7 +16,8 @@ import pandas as pd
 
 from lossjax.suite.cli.commandline import ROOT
 from lossjax.suite.config import UserError
-from lossjax.suite.report import forms, style
+from lossjax.suite.report import style
+from lossjax.suite.report.tables import forms
 from lossjax.suite.reproduce import rows
 from lossjax.suite.reproduce.study import Drawing, Evidence, Judge, Outcome, Size, Study
 from lossjax.suite.store import results

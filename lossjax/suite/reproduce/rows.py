@@ -17,7 +17,7 @@ import numpy as np
 from lossjax.suite import protocol
 from lossjax.suite.config import Sweep, UserError
 from lossjax.suite.report.evidence import Cell, arm, arm_of
-from lossjax.suite.report.tables import RUN_COLUMNS, run_values
+from lossjax.suite.report.tables.listings import RUN_COLUMNS, run_values
 from lossjax.suite.reproduce.study import Trial
 from lossjax.suite.store import results as store
 from lossjax.suite.store.results import Result, Run

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import stored_sweeps
 from PIL import Image
@@ -30,6 +31,7 @@ from lossjax.suite.report.__main__ import main
 from lossjax.suite.report.build import build, swap
 from lossjax.suite.report.evidence import Evidence, read
 from lossjax.suite.report.sections import SECTIONS, response
+from lossjax.suite.report.tables import forms
 from lossjax.suite.store import results
 from lossjax.suite.store.results import Result
 
@@ -471,6 +473,22 @@ def test_latex_is_booktabs_and_escaped(whole: Path) -> None:
     ranking = (tables / "ranking.tex").read_text()
     assert r"conv\_ae" in ranking and not re.search(r"[^\\]_", ranking)
     assert ranking.count("{") == ranking.count("}")
+
+
+def test_latex_escapes_every_special_character(tmp_path: Path) -> None:
+    cells = {"a_b": ["**1 ± 2**", "x**2"], "↓": ["%&#${}", "~^\\"]}
+    frame = pd.DataFrame(cells)
+    forms.write(tmp_path / "odd", frame, frame)
+    lines = [
+        [cell.strip() for cell in line.removesuffix(r"\\").split(" & ")]
+        for line in (tmp_path / "odd.tex").read_text().splitlines()
+        if line.endswith(r"\\")
+    ]
+    assert lines == [
+        [r"a\_b", r"$\downarrow$"],
+        [r"\textbf{1 $\pm$ 2}", r"\%\&\#\$\{\}"],
+        ["x**2", r"\textasciitilde{}\^{}\textbackslash{}"],
+    ]
 
 
 def test_markdown_of_the_comparison(whole: Path) -> None:
