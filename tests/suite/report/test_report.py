@@ -489,6 +489,8 @@ def test_latex_escapes_every_special_character(tmp_path: Path) -> None:
         [r"\textbf{1 $\pm$ 2}", r"\%\&\#\$\{\}"],
         ["x**2", r"\textasciitilde{}\^{}\textbackslash{}"],
     ]
+    forms.write(tmp_path / "empty", frame[:0], frame[:0])
+    assert r"\begin{tabular}{ll}" in (tmp_path / "empty.tex").read_text()
 
 
 def test_markdown_of_the_comparison(whole: Path) -> None:

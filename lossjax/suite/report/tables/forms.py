@@ -38,7 +38,10 @@ def write(stem: Path, shown: pd.DataFrame, exact: pd.DataFrame) -> None:
     for ending, form in FORMS.items():
         text = tabulate(shown, "keys", form, showindex=False, disable_numparse=True)
         if ending == "tex":
-            # tabulate escapes every cell; what Markdown says in its own way is left.
+            # tabulate forgets the columns of a table without rows.
+            columns = f"{{tabular}}{{{'l' * shown.shape[1]}}}"
+            text = text.replace("{tabular}{}", columns, 1)
+            # It escapes every cell; what Markdown says in its own way is left.
             text = BOLD.sub(r"\\textbf{\1}", text)
             text = re.sub("[±↓↑]", lambda found: SYMBOLS[found[0]], text)
         results.publish(Path(f"{stem}.{ending}"), text + "\n")
