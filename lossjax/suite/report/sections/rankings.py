@@ -115,12 +115,8 @@ def _wide(evidence: Evidence, group: Group) -> Markup:
             if not math.isfinite(own.center):
                 row.append(Field(own.relation, "", "num"))
                 continue
-            shown = Markup("{}").format(f"{own.center:.{places[metric]}f}")
-            if math.isfinite(own.low):
-                half = f"{(own.high - own.low) / 2:.{places[metric]}f}"
-                shown += Markup(' <span class="half">±{}</span>').format(half)
             kind = "num best" if own.best_set else "num"
-            row.append(Field(shown, own.center, kind))
+            row.append(markup.mean(own, places[metric], kind))
         rows.append(row)
     heads = [Field("loss")] + [
         Field(f"{metric} {verdict.arrow(ranking)}", kind="num")
