@@ -22,6 +22,7 @@ from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence, read
 from lossjax.suite.report.sections import SECTIONS
 from lossjax.suite.report.tables import listings
+from lossjax.suite.statistics import Interval, Standing
 from lossjax.suite.store import places, results
 
 SCHEMA = 1
@@ -82,9 +83,7 @@ def content(evidence: Evidence) -> dict[str, Any]:
                     "ranking": [
                         {
                             "loss": s.loss,
-                            "center": _finite(s.center),
-                            "low": _finite(s.low),
-                            "high": _finite(s.high),
+                            **_interval(s),
                             "n": s.n,
                             "diverged": s.diverged,
                             "best_set": s.best_set,
@@ -99,14 +98,7 @@ def content(evidence: Evidence) -> dict[str, Any]:
             models[group.model]["measures"] = {
                 name: {
                     "unit": evidence.metrics[name]["unit"],
-                    "losses": {
-                        loss: {
-                            "center": _finite(mean.center),
-                            "low": _finite(mean.low),
-                            "high": _finite(mean.high),
-                        }
-                        for loss, mean in means.items()
-                    },
+                    "losses": {loss: _interval(mean) for loss, mean in means.items()},
                 }
                 for name, means in group.measures.items()
             }
@@ -222,5 +214,6 @@ def _asset(name: str) -> str:
     return (markup.PAGE / name).read_text(encoding="utf-8")
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _interval(value: Interval | Standing) -> dict[str, float | None]:
+    ends = {"center": value.center, "low": value.low, "high": value.high}
+    return {name: end if math.isfinite(end) else None for name, end in ends.items()}

@@ -82,6 +82,17 @@ def holed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.fixture
+def out(whole: Path, tmp_path: Path) -> Path:
+    """A copy to do harm to."""
+    return Path(shutil.copytree(whole, tmp_path / "out"))
+
+
+def nothing_else(out: Path) -> bool:
+    """Whether what a sweep writes is all that there is."""
+    return {path.name for path in out.iterdir()} == {"report", "runs", "sweep.json"}
+
+
 def printed(out: Path) -> str:
     """What a user reads in a pipe, the machine's path replaced."""
     text = io.StringIO()
@@ -210,11 +221,7 @@ def test_an_incomplete_grid_is_named_not_ranked(holed: Path) -> None:
     assert "No verdict yet" in printed(holed)
 
 
-def test_a_damaged_file_is_named_and_counts_as_missing(
-    whole: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "damaged"
-    shutil.copytree(whole, out)
+def test_a_damaged_file_is_named_and_counts_as_missing(out: Path) -> None:
     path = sorted((out / "runs").glob("*/result.json"))[0]
     path.write_text(path.read_text().replace('"val_mse": 0.0', '"val_mse": 0.1'))
     summary = build(out)
@@ -227,10 +234,8 @@ def test_a_damaged_file_is_named_and_counts_as_missing(
 
 
 def test_runs_outside_the_grid_change_nothing_but_their_count(
-    whole: Path, tmp_path: Path
+    out: Path, whole: Path
 ) -> None:
-    out = tmp_path / "more"
-    shutil.copytree(whole, out)
     stored = next(iter(results.load(whole).results.values()))
     other = dataclasses.replace(stored.run, seed=77)
     results.write_result(out, dataclasses.replace(stored, run=other))
@@ -242,10 +247,8 @@ def test_runs_outside_the_grid_change_nothing_but_their_count(
     ).read_text().replace("\n", " ")
 
 
-def test_two_builds_are_equal_bytes(whole: Path, tmp_path: Path) -> None:
+def test_two_builds_are_equal_bytes(out: Path, whole: Path, tmp_path: Path) -> None:
     """Another directory, locale, clock, hash seed and matplotlibrc; and no jax."""
-    out = tmp_path / "elsewhere"
-    shutil.copytree(whole, out)
     shutil.rmtree(out / "report")
     (tmp_path / "matplotlibrc").write_text("lines.linewidth: 9\nfont.size: 20\n")
     code = (
@@ -278,10 +281,8 @@ def test_two_builds_are_equal_bytes(whole: Path, tmp_path: Path) -> None:
 
 
 def test_a_build_that_breaks_leaves_the_old_report(
-    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    out: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "broken"
-    shutil.copytree(whole, out)
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -290,19 +291,13 @@ def test_a_build_that_breaks_leaves_the_old_report(
     with pytest.raises(KeyboardInterrupt):
         build(out)
     assert files(out / "report") == files(whole / "report")
-    assert sorted(path.name for path in out.iterdir()) == [
-        "report",
-        "runs",
-        "sweep.json",
-    ]
+    assert nothing_else(out)
 
 
 def test_a_report_that_cannot_take_its_place_leaves_the_old_one(
-    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    out: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk fails between the two renames."""
-    out = tmp_path / "broken"
-    shutil.copytree(whole, out)
     replace = os.replace
 
     failed: list[Path] = []
@@ -317,17 +312,11 @@ def test_a_report_that_cannot_take_its_place_leaves_the_old_one(
     with pytest.raises(OSError, match="cannot write the report"):
         build(out)
     assert files(out / "report") == files(whole / "report")
-    assert sorted(path.name for path in out.iterdir()) == [
-        "report",
-        "runs",
-        "sweep.json",
-    ]
+    assert nothing_else(out)
 
 
-def test_a_damaged_report_is_made_again(whole: Path, tmp_path: Path) -> None:
+def test_a_damaged_report_is_made_again(out: Path, whole: Path) -> None:
     """One byte of the old one's rows, which are read before it goes."""
-    out = tmp_path / "damaged"
-    shutil.copytree(whole, out)
     rows = out / "report" / "rows.csv"
     rows.write_bytes(b"\xff" + rows.read_bytes()[1:])
     assert main([f"--out={out}"]) == 0
@@ -345,10 +334,8 @@ def earlier(report: Path) -> None:
     "name", ["thesis.tex", "tables/mine.csv", "figures/mine.svg", "chapters/", "tables"]
 )
 def test_a_file_of_the_users_is_never_replaced(
-    whole: Path, tmp_path: Path, name: str, change: Callable[[Path], None] | None
+    out: Path, tmp_path: Path, name: str, change: Callable[[Path], None] | None
 ) -> None:
-    out = tmp_path / "out"
-    shutil.copytree(whole, out)
     if change:
         change(out / "report")
     mine = out / "report" / name
@@ -364,18 +351,12 @@ def test_a_file_of_the_users_is_never_replaced(
         main([f"--out={out}"])
     assert f"{mine} was not written by this suite" in str(refusal.value)
     assert files(out) == before
-    assert sorted(path.name for path in out.iterdir()) == [
-        "report",
-        "runs",
-        "sweep.json",
-    ]
+    assert nothing_else(out)
 
 
 def test_a_users_file_that_comes_while_it_is_built_is_not_replaced(
-    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "out"
-    shutil.copytree(whole, out)
     write = report_files.record
 
     def late(directory: Path) -> None:
@@ -388,11 +369,7 @@ def test_a_users_file_that_comes_while_it_is_built_is_not_replaced(
     assert (out / "report" / "thesis.tex").read_text() == "mine"
 
 
-def test_a_report_of_an_earlier_version_is_replaced(
-    whole: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    shutil.copytree(whole, out)
+def test_a_report_of_an_earlier_version_is_replaced(out: Path, whole: Path) -> None:
     earlier(out / "report")
     assert main([f"--out={out}"]) == 0
     assert files(out / "report").keys() == files(whole / "report").keys()
@@ -713,11 +690,10 @@ def test_reports_that_are_put_in_place_at_once_are_whole(tmp_path: Path) -> None
 
 
 def test_the_last_of_two_reports_knows_every_run(
-    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    out: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A shard that read the store before another ended must not have the last word."""
-    out, aside = tmp_path / "out", tmp_path / "aside"
-    shutil.copytree(whole, out)
+    aside = tmp_path / "aside"
     late = sorted(out.glob("runs/*"))[:3]
     aside.mkdir()
     for folder in late:
