@@ -17,13 +17,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lossjax.suite.report import commands, files, markup, style, tables, verdict
+from lossjax.suite.report import commands, markup, style, tables, verdict
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence, read
 from lossjax.suite.report.sections import SECTIONS
 from lossjax.suite.report.tables import listings
 from lossjax.suite.statistics import Interval, Standing
-from lossjax.suite.store import places, results
+from lossjax.suite.store import ownership, places, results
 
 SCHEMA = 1
 
@@ -52,10 +52,10 @@ def build(out: Path) -> Summary:
     if places.is_remote(out):
         with places.nearby(out, results.EVIDENCE) as near:
             summary = build(near)
-            files.send(near / "report", out / "report")
+            ownership.send_report(near / "report", out / "report")
         return dataclasses.replace(summary, out=out)
     evidence = read(out)
-    files.check(out / "report")
+    ownership.check_report(out / "report")
     try:
         while True:
             summary, newer = _build(out, evidence)
@@ -115,7 +115,7 @@ def write(evidence: Evidence, directory: Path) -> dict[str, Any]:
     results.publish(directory / "summary.json", text + "\n")
     with style.applied():
         results.publish(directory / "index.html", _page(evidence, album))
-    files.record(directory)
+    ownership.record_report(directory)
     return summary
 
 
@@ -154,7 +154,7 @@ def swap(fresh: Path, place: Path) -> set[tuple[str, ...]]:
     old = fresh.with_name(results.temporary_name(place.name))
     replaced: set[tuple[str, ...]] = set()
     while fresh.exists():
-        files.check(place)
+        ownership.check_report(place)
         try:
             with contextlib.suppress(FileNotFoundError):
                 os.replace(place, old)

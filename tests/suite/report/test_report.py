@@ -26,13 +26,12 @@ from rich.console import Console
 
 from lossjax.suite.config import Sweep, UserError
 from lossjax.suite.report import console, markup, style
-from lossjax.suite.report import files as report_files
 from lossjax.suite.report.__main__ import main
 from lossjax.suite.report.build import build, swap
 from lossjax.suite.report.evidence import Evidence, read
 from lossjax.suite.report.sections import SECTIONS, response
 from lossjax.suite.report.tables import forms
-from lossjax.suite.store import results
+from lossjax.suite.store import ownership, results
 from lossjax.suite.store.results import Result
 
 ROOT = Path(__file__).parents[3]
@@ -357,13 +356,13 @@ def test_a_file_of_the_users_is_never_replaced(
 def test_a_users_file_that_comes_while_it_is_built_is_not_replaced(
     out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = report_files.record
+    write = ownership.record_report
 
     def late(directory: Path) -> None:
         write(directory)
         (out / "report" / "thesis.tex").write_text("mine")
 
-    monkeypatch.setattr("lossjax.suite.report.files.record", late)
+    monkeypatch.setattr("lossjax.suite.report.build.ownership.record_report", late)
     with pytest.raises(UserError, match="thesis.tex"):
         build(out)
     assert (out / "report" / "thesis.tex").read_text() == "mine"
@@ -680,7 +679,7 @@ def test_reports_that_are_put_in_place_at_once_are_whole(tmp_path: Path) -> None
             names = ["index.html", f"figure{writer}"]  # not all have the same files
             for name in names:
                 (fresh / name).write_text(f"{writer} {turn}")
-            report_files.record(fresh)
+            ownership.record_report(fresh)
             swap(fresh, tmp_path / "report")
 
     with ThreadPoolExecutor(8) as pool:

@@ -78,7 +78,6 @@ from pathlib import Path
 from lossjax.suite.store import ownership, places
 from lossjax.suite.store import results as store
 from lossjax.suite.config import UserError
-from lossjax.suite.report import files
 def refused(check, *arguments):
     try:
         check(*arguments)
@@ -101,8 +100,8 @@ def send(*names):
     for name in names:
         (fresh / name).parent.mkdir(parents=True, exist_ok=True)
         (fresh / name).write_bytes(b"ours")
-    files.record(fresh)
-    return refused(files.send, fresh, place)
+    ownership.record_report(fresh)
+    return refused(ownership.send_report, fresh, place)
 def there():
     return set(places.keys(place))
 assert not send("index.html", "tables/a.csv")
