@@ -183,8 +183,10 @@ def _found(place: Path) -> dict[str, bool]:
 def _strange(place: Path) -> str | None:
     """The first thing that a report does not consist of, empty for the place itself."""
     if not places.is_remote(place):
-        if place.is_symlink() or (place.exists() and not place.is_dir()):
-            return ""
+        # One look: between two, another process may put its own report there.
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISDIR(place.lstat().st_mode):
+                return ""
     found = _found(place)
     listed = _listed(place)
     names = _earlier(place, found) if listed is None else set(listed)
