@@ -295,7 +295,7 @@ def _draw_curves(record: Record) -> Drawing:
             axes.plot(
                 y,
                 height,
-                marker=mark.outline,
+                marker=mark.marker,
                 color=mark.colour,
                 linestyle="none",
                 clip_on=False,

@@ -224,7 +224,7 @@ def _draw(record: Record) -> Drawing:
             fine["z"],
             fine["value"],
             color=mark.colour,
-            marker=mark.outline,
+            marker=mark.marker,
             markevery=(150 * mark.index, 600),
             ms=5,
             label=FORMS[form],

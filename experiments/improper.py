@@ -166,7 +166,7 @@ def _draw(record: Record) -> Drawing:
             line["y"],
             line["p"],
             color=mark.colour,
-            marker=mark.outline,
+            marker=mark.marker,
             markevery=(mark.index * 2, 14),
             ms=5,
             label=label,

@@ -124,7 +124,7 @@ def _draw(record: Record) -> Drawing:
         for at, own in zip(x, values, strict=True):
             axes.plot([at] * len(own), own, ".", ms=3, color=mark.colour, alpha=0.6)
         means = [np.mean(own) for own in values]
-        axes.plot(x, means, color=mark.colour, marker=mark.outline, label=loss)
+        axes.plot(x, means, color=mark.colour, marker=mark.marker, label=loss)
         told.append(f"{loss} " + ", ".join(f"{mean:.3f}" for mean in means))
     axes.set_yscale("log")
     ticks = (0.02, 0.03, 0.05, 0.1, 0.2)

@@ -320,7 +320,7 @@ def _curves(trial: Trial) -> Drawing:
             axes.plot(
                 x,
                 y.center,
-                marker=mark.outline,
+                marker=mark.marker,
                 color=mark.colour,
                 linestyle="none",
                 label=loss if place == 0 else None,

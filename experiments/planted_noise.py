@@ -166,7 +166,7 @@ def _draw(trials: Trials) -> Drawing:
             axes.plot(
                 middle,
                 y,
-                marker=mark.outline,
+                marker=mark.marker,
                 color=mark.colour,
                 markerfacecolor=mark.colour if place == 0 else PAPER,
                 linestyle="none",
@@ -181,7 +181,7 @@ def _draw(trials: Trials) -> Drawing:
     axes.set_xlabel("mse against the clean image, over that of the matched loss")
     for loss, mark in marks.items():
         axes.plot(
-            [], [], marker=mark.outline, color=mark.colour, label=loss, linestyle="none"
+            [], [], marker=mark.marker, color=mark.colour, label=loss, linestyle="none"
         )
     figure.legend(loc="lower center", ncols=len(marks))
     return Drawing(

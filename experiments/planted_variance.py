@@ -165,7 +165,7 @@ def _draw(curves: Mapping[str, np.ndarray], counts: Mapping[str, Any]) -> Drawin
             PLAN.VALUES,
             middle,
             color=mark.colour,
-            marker=mark.outline,
+            marker=mark.marker,
             ms=4,
             label=label,
         )

@@ -321,7 +321,7 @@ def _draw(drawn: Mapping[str, Mapping[str, Interval]]) -> Drawing:
             mark = marks[name]
             axes.plot([low, top], [y, y], color=mark.colour, lw=1)
             axes.plot(
-                center, y, marker=mark.outline, ms=4.5, color=mark.colour, ls="none"
+                center, y, marker=mark.marker, ms=4.5, color=mark.colour, ls="none"
             )
         told.append(f"{grid}: {math.exp(values['difference'].center):.2f}")
     axes.set_yticks(range(len(drawn)), list(drawn))
@@ -333,9 +333,7 @@ def _draw(drawn: Mapping[str, Mapping[str, Interval]]) -> Drawing:
     axes.set_xlabel("factor on test mse, `mse` arm over `bce` arm")
     for name, mark in marks.items():
         label = "whole difference" if name == "difference" else f"by {name}"
-        axes.plot(
-            [], [], marker=mark.outline, color=mark.colour, ls="none", label=label
-        )
+        axes.plot([], [], marker=mark.marker, color=mark.colour, ls="none", label=label)
     figure.legend(loc="lower center", ncols=4)
     return Drawing(
         figure,

@@ -22,10 +22,10 @@ from lossjax import platform
 from lossjax.models.network import Network
 from lossjax.training.batches import Batches
 from lossjax.training.memory import nbytes, peak_bytes
+from lossjax.training.probes import Progress, progress_of
 from lossjax.training.replicas import Blocks, Layout, Replica, put, spread
 from lossjax.training.settings import OPTIMISERS, Settings
-from lossjax.training.step import State, Task, initial_state, noise_key, train_step
-from lossjax.training.validation import Progress, progress_of
+from lossjax.training.step import Recipe, State, initial_state, noise_key, train_step
 from lossjax.training.weights import size_of
 
 _SMALL = 50_000  # weights: digits have 20,000, a 28x28 network 270,000
@@ -187,7 +187,7 @@ def _advance(
 ) -> tuple[State, Progress]:
     """Steps start..stop-1 of one replica, then its validation scores."""
     loss, noise = replica.loss, noise_key(replica.seed)
-    task = Task(network, settings, loss, replica.learning_rate, noise)
+    recipe = Recipe(network, settings, loss, replica.learning_rate, noise)
     step_key = jax.random.fold_in(jax.random.key(replica.seed), 3)
     batches = Batches(train_u8, settings.batch_size, _keys(replica.seed)[1])
 
@@ -195,7 +195,7 @@ def _advance(
         state, order = carry
         order = batches.order(index, order, first=index == start)
         key = jax.random.fold_in(step_key, index)
-        return train_step(task, state, batches.batch(index, order), key), order
+        return train_step(recipe, state, batches.batch(index, order), key), order
 
     def train(state: State) -> tuple[State, Progress]:
         state = state._replace(

@@ -42,7 +42,7 @@ class State(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Task:
+class Recipe:
     """What all steps of a replica have in common.
 
     Attributes:
@@ -71,23 +71,23 @@ def noise_key(seed: jax.Array) -> jax.Array:
     return jax.random.fold_in(jax.random.key(seed), 2)
 
 
-def train_step(task: Task, state: State, batch: Batch, key: jax.Array) -> State:
+def train_step(recipe: Recipe, state: State, batch: Batch, key: jax.Array) -> State:
     """The state after one step; a step that diverges is not taken, nor any later one.
 
     Args:
-      task: what does not change from step to step.
+      recipe: what does not change from step to step.
       state: before the step.
       batch: its images.
       key: of its corruption and draws.
     """
-    settings = task.settings
-    mean = functools.partial(_mean_objective, task, batch=batch, key=key)
+    settings = recipe.settings
+    mean = functools.partial(_mean_objective, recipe, batch=batch, key=key)
     value, gradient = jax.value_and_grad(mean)(state.weights)
     updates, moments = OPTIMISERS[settings.optimiser]().update(
         gradient, state.moments, state.weights
     )
     fraction = batch.step / settings.train_steps
-    rate = task.learning_rate * SCHEDULES[settings.schedule](fraction)
+    rate = recipe.learning_rate * SCHEDULES[settings.schedule](fraction)
     weights = optax.apply_updates(state.weights, -rate * updates)
     total, steps = state.train_total + value, state.train_steps + 1
     # nan fails the comparison too.
@@ -102,9 +102,9 @@ def train_step(task: Task, state: State, batch: Batch, key: jax.Array) -> State:
 
 
 def _mean_objective(
-    task: Task, weights: jax.Array, batch: Batch, key: jax.Array
+    recipe: Recipe, weights: jax.Array, batch: Batch, key: jax.Array
 ) -> jax.Array:
-    network, loss = task.network, task.loss
+    network, loss = recipe.network, recipe.loss
     each = objective(
         network,
         loss,
@@ -112,14 +112,14 @@ def _mean_objective(
         scalars_of(network, loss, weights),
         batch.images,
         key,
-        targets=_targets(task, batch.places),
+        targets=_targets(recipe, batch.places),
     )
     return jnp.mean(each)
 
 
-def _targets(task: Task, places: jax.Array) -> Targets | None:
+def _targets(recipe: Recipe, places: jax.Array) -> Targets | None:
     """Images -> targets, where they are not the images themselves."""
-    noisy = task.settings.targets
+    noisy = recipe.settings.targets
     if noisy is None:
         return None
-    return lambda images: noisy(task.noise, images, places)
+    return lambda images: noisy(recipe.noise, images, places)

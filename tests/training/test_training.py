@@ -12,6 +12,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from lossjax import LOSSES, METRICS, Loss, resolve
 from lossjax.models.autoencoders import Shape, build
+from lossjax.training.probes import Progress
 from lossjax.training.program import Program, Trainer
 from lossjax.training.replicas import (
     Layout,
@@ -26,7 +27,6 @@ from lossjax.training.replicas import (
 from lossjax.training.scoring import Scorer
 from lossjax.training.settings import Settings
 from lossjax.training.step import State
-from lossjax.training.validation import Progress
 
 STEPS, BATCH = 12, 8
 IMAGE = (8, 8, 1)

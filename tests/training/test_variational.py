@@ -23,10 +23,10 @@ from lossjax.training.objective import (
     sample,
     warp,
 )
+from lossjax.training.probes import progress_of
 from lossjax.training.program import Program
 from lossjax.training.replicas import Layout, Replica, blocks_of, make_mesh, stack
 from lossjax.training.settings import Settings
-from lossjax.training.validation import progress_of
 from lossjax.training.variational import VariationalScorer, _scored
 from lossjax.training.weights import parameters_of
 

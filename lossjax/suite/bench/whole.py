@@ -1,8 +1,16 @@
-"""A whole digits sweep against the same runs as a plain PyTorch script."""
+"""A whole digits sweep against the same runs as a plain PyTorch script.
+
+`python -m lossjax.suite.bench.whole` takes the arguments of `sweep` and says last, in
+one JSON line, how long it compiled: that overlaps with training, so its seconds are
+those of all threads together.
+"""
 
 import csv
+import json
 import os
+import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +18,13 @@ from typing import Any
 import numpy as np
 
 from lossjax.suite.bench.pairs import spread, timed
+
+_STAGES = {
+    "/jax/core/compile/jaxpr_trace_duration": "compile",
+    "/jax/core/compile/jaxpr_to_mlir_module_duration": "compile",
+    "/jax/core/compile/backend_compile_duration": "compile",
+    "/jax/compilation_cache/cache_retrieval_time_sec": "retrieve",
+}
 
 
 def sweeps(rounds: int, options: Sequence[str] = ()) -> dict[str, Any]:
@@ -27,9 +42,7 @@ def sweeps(rounds: int, options: Sequence[str] = ()) -> dict[str, Any]:
             environment = {"XDG_CACHE_HOME": f"{folder}/cache{index}"}
             for kind in ("cold", "warm"):
                 out = Path(folder) / f"{kind}{index}"
-                took, said = timed(
-                    "timed_sweep", [f"--out={out}", *options], environment
-                )
+                took, said = timed("whole", [f"--out={out}", *options], environment)
                 seconds[kind].append(took)
                 compiled[kind].append(said.get("compile", 0.0))
             rows = out / "report" / "rows.csv"
@@ -75,7 +88,7 @@ def effect_of_bfloat16(seeds: int, steps: int) -> dict[str, dict[str, float]]:
                 f"--config.train_steps={steps}",
                 f"--config.precision={precision}",
             ]
-            timed("timed_sweep", options, {})
+            timed("whole", options, {})
             scores[precision] = _scores(out / "report" / "rows.csv")
     for key, plain in scores["float32"].items():
         _, metric = key
@@ -100,3 +113,24 @@ def _scores(path: Path) -> dict[tuple[str, str], np.ndarray]:
         for loss in {row["loss"] for row in rows}
         for metric in metrics
     }
+
+
+def main(arguments: list[str]) -> int:
+    from jax import monitoring
+
+    from lossjax.suite.sweep import __main__ as sweep
+
+    seconds: dict[str, float] = defaultdict(float)
+
+    def listen(event: str, duration_secs: float, **_: str | int) -> None:
+        if event in _STAGES:
+            seconds[_STAGES[event]] += duration_secs
+
+    monitoring.register_event_duration_secs_listener(listen)
+    code = sweep.main(arguments)
+    print(json.dumps(dict(seconds)))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,27 +1,18 @@
-"""Progress on stderr: a bar on a terminal, silence elsewhere and for short work."""
+"""Progress on stderr: a bar on a terminal that goes when it is full, else silence."""
 
-import sys
-import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from rich.console import Console
+from rich.progress import track
+
 _Item = TypeVar("_Item")
-_PATIENCE_S = 0.5
 
 
 def progress(items: Iterable[_Item], total: int | None, words: str) -> Iterator[_Item]:
-    """The items, with a bar once they have taken half a second."""
-    if not sys.stderr.isatty():
-        yield from items
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task, start = None, time.monotonic()
-        for count, item in enumerate(items, 1):
-            yield item
-            if task is None and time.monotonic() - start > _PATIENCE_S:
-                task = bar.add_task(words, total=total)
-            if task is not None:
-                bar.update(task, completed=count)
+    """The items, with a bar while they are taken."""
+    console = Console(stderr=True)
+    hidden = not console.is_terminal
+    yield from track(
+        items, words, total, console=console, transient=True, disable=hidden
+    )

@@ -17,11 +17,19 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lossjax.suite.report import files, markup, recipes, style, tables, verdict
+from lossjax.suite.report import (
+    markup,
+    recipes,
+    style,
+    tables,
+    verdict,
+)
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence, read
 from lossjax.suite.report.sections import SECTIONS
-from lossjax.suite.store import places, results
+from lossjax.suite.report.tables import listings
+from lossjax.suite.statistics import Interval, Standing
+from lossjax.suite.store import ownership, places, results
 from lossjax.suite.wording import count
 
 SCHEMA = 1
@@ -51,10 +59,10 @@ def build(out: Path) -> Summary:
     if places.is_remote(out):
         with places.nearby(out, results.EVIDENCE) as near:
             summary = build(near)
-            files.send(near / "report", out / "report")
+            ownership.send_report(near / "report", out / "report")
         return dataclasses.replace(summary, out=out)
     evidence = read(out)
-    files.check(out / "report")
+    ownership.check_report(out / "report")
     try:
         while True:
             summary, newer = _build(out, evidence)
@@ -82,9 +90,7 @@ def content(evidence: Evidence) -> dict[str, Any]:
                     "ranking": [
                         {
                             "loss": s.loss,
-                            "center": _finite(s.center),
-                            "low": _finite(s.low),
-                            "high": _finite(s.high),
+                            **_interval(s),
                             "n": s.n,
                             "diverged": s.diverged,
                             "best_set": s.best_set,
@@ -99,14 +105,7 @@ def content(evidence: Evidence) -> dict[str, Any]:
             models[group.model]["measures"] = {
                 name: {
                     "unit": evidence.metrics[name]["unit"],
-                    "losses": {
-                        loss: {
-                            "center": _finite(mean.center),
-                            "low": _finite(mean.low),
-                            "high": _finite(mean.high),
-                        }
-                        for loss, mean in means.items()
-                    },
+                    "losses": {loss: _interval(mean) for loss, mean in means.items()},
                 }
                 for name, means in group.measures.items()
             }
@@ -118,12 +117,12 @@ def write(evidence: Evidence, directory: Path) -> dict[str, Any]:
     summary = content(evidence)
     album = Album(directory / "figures")
     tables.write(evidence, directory / "tables")
-    results.publish(directory / "rows.csv", tables.rows(evidence))
+    results.publish(directory / "rows.csv", listings.rows(evidence))
     text = json.dumps(summary, indent=1, ensure_ascii=False)
     results.publish(directory / "summary.json", text + "\n")
     with style.applied():
         results.publish(directory / "index.html", _page(evidence, album))
-    files.record(directory)
+    ownership.record_report(directory)
     return summary
 
 
@@ -143,7 +142,7 @@ def _runs(report: Path) -> set[tuple[str, ...]]:
     """The runs that a report was made from: what identifies a row of rows.csv."""
     try:
         with open(report / "rows.csv", encoding="utf-8", newline="") as file:
-            return {tuple(row[: tables.IDENTITY]) for row in csv.reader(file)}
+            return {tuple(row[: listings.IDENTITY]) for row in csv.reader(file)}
     except (OSError, ValueError, csv.Error):  # absent, or damaged: it is replaced
         return set()
 
@@ -162,7 +161,7 @@ def swap(fresh: Path, place: Path) -> set[tuple[str, ...]]:
     old = fresh.with_name(results.temporary_name(place.name))
     replaced: set[tuple[str, ...]] = set()
     while fresh.exists():
-        files.check(place)
+        ownership.check_report(place)
         try:
             with contextlib.suppress(FileNotFoundError):
                 os.replace(place, old)
@@ -222,5 +221,6 @@ def _asset(name: str) -> str:
     return (markup.PAGE / name).read_text(encoding="utf-8")
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _interval(value: Interval | Standing) -> dict[str, float | None]:
+    ends = {"center": value.center, "low": value.low, "high": value.high}
+    return {name: end if math.isfinite(end) else None for name, end in ends.items()}

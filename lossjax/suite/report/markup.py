@@ -15,6 +15,7 @@ from PIL import Image
 
 from lossjax.suite.report.style import Mark
 from lossjax.suite.report.untuned import Point
+from lossjax.suite.statistics import Interval, Standing
 
 PAGE = Path(__file__).with_name("page")
 ENVIRONMENT = jinja2.Environment(
@@ -58,6 +59,17 @@ def number(value: float, places: int) -> Field:
     if not math.isfinite(value):
         return Field("–", "", "num")
     return Field(f"{value:.{places}f}", float(f"{value:.7g}"), "num")
+
+
+def mean(value: Interval | Standing, places: int, kind: str = "num") -> Field:
+    """A mean with half its interval; without a mean, a dash that sorts last."""
+    if not math.isfinite(value.center):
+        return number(math.nan, 0)
+    shown = Markup("{}").format(f"{value.center:.{places}f}")
+    if math.isfinite(value.low):
+        half = f"{(value.high - value.low) / 2:.{places}f}"
+        shown += Markup(' <span class="half">±{}</span>').format(half)
+    return Field(shown, value.center, kind)
 
 
 def name(loss: str, mark: Mark) -> Field:

@@ -8,14 +8,16 @@ says the same in print.
 
 import dataclasses
 import functools
-import math
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import matplotlib.style
+import numpy as np
 from markupsafe import Markup
 from matplotlib import font_manager
+from matplotlib.markers import MarkerStyle
+from matplotlib.transforms import Affine2D
 
 COLOURS = (
     "#0072b2",
@@ -26,7 +28,6 @@ COLOURS = (
     "#3fa2dd",
     "#808890",
 )
-Polygon = tuple[tuple[float, float], ...]
 
 # Stand-ins that the page replaces by CSS variables; files keep them as they are.
 INK, RULE, PAPER = "#1c2024", "#d9dce1", "#fefefe"
@@ -79,43 +80,8 @@ def _own_font() -> None:
         manager.addfont(file)
 
 
-def _ring(corners: int, start: float = 90.0, inner: float | None = None) -> Polygon:
-    """Corners on the unit circle; with `inner`, a star of as many points."""
-    count = corners if inner is None else 2 * corners
-    points = []
-    for i in range(count):
-        radius = 1.0 if inner is None or i % 2 == 0 else inner
-        angle = math.radians(start + 360.0 * i / count)
-        points.append(
-            (round(radius * math.cos(angle), 4), round(radius * math.sin(angle), 4))
-        )
-    return tuple(points)
-
-
-def _cross(arm: float, turn: float) -> Polygon:
-    """A plus with arms of half-width `arm`, turned by so many degrees."""
-    outline = [(-arm, 1), (arm, 1), (arm, arm), (1, arm), (1, -arm), (arm, -arm)]
-    outline += [(-x, -y) for x, y in outline]
-    cosine, sine = math.cos(math.radians(turn)), math.sin(math.radians(turn))
-    return tuple(
-        (round(x * cosine - y * sine, 4), round(x * sine + y * cosine, 4))
-        for x, y in outline
-    )
-
-
 # Ten shapes and seven colours share no factor: seventy losses stay distinct.
-SHAPES: tuple[Polygon, ...] = (
-    _ring(24),
-    _ring(4, 45.0),
-    _ring(3),
-    _ring(4),
-    _ring(3, 270.0),
-    _cross(0.36, 0.0),
-    _ring(5, inner=0.45),
-    _cross(0.36, 45.0),
-    _ring(6),
-    _ring(3, 0.0),
-)
+MARKERS = ("o", "s", "^", "D", "v", "P", "*", "X", "h", "<")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,23 +90,19 @@ class Mark:
 
     index: int
     colour: str
-    shape: Polygon
-
-    @property
-    def outline(self) -> list[tuple[float, float]]:
-        """The shape as matplotlib takes a marker."""
-        return [*self.shape, self.shape[0]]
-
-    def points(self, x: float, y: float, size: float) -> str:
-        """The shape as SVG points around (x, y)."""
-        return " ".join(f"{x + size * a:.1f},{y - size * b:.1f}" for a, b in self.shape)
+    marker: str  # as matplotlib names it
 
     def symbol(self) -> Markup:
         """The shape, defined once in the page; `use` shows it wherever it is needed."""
+        marker = MarkerStyle(self.marker)
+        # The widest, a square on its corner, is 1.42 across; y points down.
+        scaled = marker.get_transform() + Affine2D().scale(8.4, -8.4)
+        corners = np.vstack(marker.get_path().to_polygons(scaled))[:-1]
+        points = " ".join(f"{x:z.1f},{y:z.1f}" for x, y in corners)
         return Markup(
             '<symbol id="mark-{}" viewBox="-6 -6 12 12">'
             '<polygon points="{}" fill="{}"/></symbol>'
-        ).format(self.index, self.points(0, 0, 5), self.colour)
+        ).format(self.index, points, self.colour)
 
     def use(self, x: float, y: float, size: float) -> Markup:
         """The shape inside a picture, around (x, y)."""
@@ -158,6 +120,6 @@ class Mark:
 def marks(losses: tuple[str, ...]) -> dict[str, Mark]:
     """Every loss's mark, by its place in the display order."""
     return {
-        loss: Mark(i, COLOURS[i % len(COLOURS)], SHAPES[i % len(SHAPES)])
+        loss: Mark(i, COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
         for i, loss in enumerate(losses)
     }

@@ -16,7 +16,6 @@ from rich.table import Table
 from lossjax.suite import shipped
 from lossjax.suite.cli.commandline import parse
 from lossjax.suite.cli.errors import Exit, Interrupted, UserError, unknown
-from lossjax.suite.report import files
 from lossjax.suite.reproduce import folder, ledger, page
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.finding import Verdict
@@ -159,7 +158,7 @@ def _claims(out: Path, console: Console) -> int:
 
 def _check_own(out: Path, studies: Sequence[Study]) -> None:
     """Nobody else's page or summary is replaced."""
-    ownership.check_file(out / "index.html", files.SIGN)
+    ownership.check_file(out / "index.html", ownership.SIGN)
     for study in studies:
         summary = out / study.name / folder.SUMMARY
         ownership.check_file(summary, f'"study": "{study.name}"')

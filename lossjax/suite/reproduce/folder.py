@@ -15,7 +15,8 @@ from typing import Any
 import pandas as pd
 
 from lossjax.suite.cli.errors import UserError
-from lossjax.suite.report import forms, style
+from lossjax.suite.report import style
+from lossjax.suite.report.tables import forms
 from lossjax.suite.reproduce import rows
 from lossjax.suite.reproduce.study import (
     Conclusion,

@@ -18,7 +18,7 @@ from lossjax.suite import protocol
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep
 from lossjax.suite.report.evidence import StoredCell, arm, arm_of
-from lossjax.suite.report.tables import RUN_COLUMNS, run_values
+from lossjax.suite.report.tables.listings import RUN_COLUMNS, run_values
 from lossjax.suite.reproduce.study import Trial
 from lossjax.suite.store import results as store
 from lossjax.suite.store.results import Result, Run

@@ -92,11 +92,11 @@ def check(path: Path, *, writing: bool) -> None:
     probe = path / f".{PROBE}.{uuid.uuid4().hex}"
     try:
         if writing:
-            _first(probe, "_pipe_file", b"")
+            _first(probe, "pipe_file", b"")
             remove(probe)
         else:
             with contextlib.suppress(FileNotFoundError):
-                _first(probe, "_cat_file")
+                _first(probe, "cat_file")
     except FileNotFoundError:
         bucket = _key(path).split("/", 1)[0]
         raise UserError(f"--out={path}: there is no bucket {bucket!r}") from None
@@ -106,13 +106,12 @@ def check(path: Path, *, writing: bool) -> None:
 
 def _first(path: Path, method: str, *values: object) -> None:
     """The first request to a store, with a time limit."""
-    from fsspec.asyn import sync
     from fsspec.exceptions import FSTimeoutError
 
     with _named(path):
-        fs = _fs(path)
         try:
-            sync(fs.loop, getattr(fs, method), _key(path), *values, timeout=_PATIENCE)
+            # Any method of a client that waits for the network takes `timeout`.
+            getattr(_fs(path), method)(_key(path), *values, timeout=_PATIENCE)
         except FSTimeoutError:
             raise OSError(
                 f"no answer in {_PATIENCE:.0f} s: no network, or no credentials"

@@ -12,10 +12,10 @@ from jax.sharding import Mesh
 
 from lossjax.suite.store import checkpoint
 from lossjax.suite.store.results import Run
+from lossjax.training.probes import PROBE_BLOCKS, Progress
 from lossjax.training.program import Trainer
 from lossjax.training.replicas import Blocks, Replica, put, slot
 from lossjax.training.step import State
-from lossjax.training.validation import PROBE_BLOCKS, Progress
 
 Curve = dict[str, list[float]]
 Tick = Callable[[int], None]  # told how many steps of runs were done; may raise

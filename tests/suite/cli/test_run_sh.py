@@ -233,8 +233,10 @@ def test_verbs_run_and_are_listed() -> None:
     verbs = [line.split()[0] for line in listed.stdout.splitlines()[1:]]
     assert {"sweep", "report", "losses", "data", "test"} <= set(verbs)
     assert set(verbs) - {"test"} == set(VERBS)
-    for module, _ in VERBS.values():
-        assert callable(importlib.import_module(module).main)
+    for package, _ in VERBS.values():
+        program = importlib.import_module(f"lossjax.suite.{package}.__main__")
+        assert callable(program.main)
+        assert program.main.__module__ == program.__name__
     assert all(len(line.split()) > 3 for line in listed.stdout.splitlines()[1:])
 
 

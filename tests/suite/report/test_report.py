@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import stored_sweeps
 from PIL import Image
@@ -26,12 +27,12 @@ from rich.console import Console
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep
 from lossjax.suite.report import console, markup, style
-from lossjax.suite.report import files as report_files
 from lossjax.suite.report.__main__ import main
 from lossjax.suite.report.build import build, swap
 from lossjax.suite.report.evidence import Evidence, read
 from lossjax.suite.report.sections import SECTIONS, response
-from lossjax.suite.store import results
+from lossjax.suite.report.tables import forms
+from lossjax.suite.store import ownership, results
 from lossjax.suite.store.results import Result
 
 ROOT = Path(__file__).parents[3]
@@ -79,6 +80,17 @@ def holed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stored_sweeps.write(out, SWEEP, lose_a_cell)
     build(out)
     return out
+
+
+@pytest.fixture
+def out(whole: Path, tmp_path: Path) -> Path:
+    """A copy to do harm to."""
+    return Path(shutil.copytree(whole, tmp_path / "out"))
+
+
+def nothing_else(out: Path) -> bool:
+    """Whether what a sweep writes is all that there is."""
+    return {path.name for path in out.iterdir()} == {"report", "runs", "sweep.json"}
 
 
 def printed(out: Path) -> str:
@@ -209,11 +221,7 @@ def test_an_incomplete_grid_is_named_not_ranked(holed: Path) -> None:
     assert "No verdict yet" in printed(holed)
 
 
-def test_a_damaged_file_is_named_and_counts_as_missing(
-    whole: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "damaged"
-    shutil.copytree(whole, out)
+def test_a_damaged_file_is_named_and_counts_as_missing(out: Path) -> None:
     path = sorted((out / "runs").glob("*/result.json"))[0]
     path.write_text(path.read_text().replace('"val_mse": 0.0', '"val_mse": 0.1'))
     summary = build(out)
@@ -226,10 +234,8 @@ def test_a_damaged_file_is_named_and_counts_as_missing(
 
 
 def test_runs_outside_the_grid_change_nothing_but_their_count(
-    whole: Path, tmp_path: Path
+    out: Path, whole: Path
 ) -> None:
-    out = tmp_path / "more"
-    shutil.copytree(whole, out)
     stored = next(iter(results.load(whole).results.values()))
     other = dataclasses.replace(stored.run, seed=77)
     results.write_result(out, dataclasses.replace(stored, run=other))
@@ -241,10 +247,8 @@ def test_runs_outside_the_grid_change_nothing_but_their_count(
     ).read_text().replace("\n", " ")
 
 
-def test_two_builds_are_equal_bytes(whole: Path, tmp_path: Path) -> None:
+def test_two_builds_are_equal_bytes(out: Path, whole: Path, tmp_path: Path) -> None:
     """Another directory, locale, clock, hash seed and matplotlibrc; and no jax."""
-    out = tmp_path / "elsewhere"
-    shutil.copytree(whole, out)
     shutil.rmtree(out / "report")
     (tmp_path / "matplotlibrc").write_text("lines.linewidth: 9\nfont.size: 20\n")
     code = (
@@ -277,10 +281,8 @@ def test_two_builds_are_equal_bytes(whole: Path, tmp_path: Path) -> None:
 
 
 def test_a_build_that_breaks_leaves_the_old_report(
-    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    out: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "broken"
-    shutil.copytree(whole, out)
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -289,19 +291,13 @@ def test_a_build_that_breaks_leaves_the_old_report(
     with pytest.raises(KeyboardInterrupt):
         build(out)
     assert files(out / "report") == files(whole / "report")
-    assert sorted(path.name for path in out.iterdir()) == [
-        "report",
-        "runs",
-        "sweep.json",
-    ]
+    assert nothing_else(out)
 
 
 def test_a_report_that_cannot_take_its_place_leaves_the_old_one(
-    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    out: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk fails between the two renames."""
-    out = tmp_path / "broken"
-    shutil.copytree(whole, out)
     replace = os.replace
 
     failed: list[Path] = []
@@ -316,17 +312,11 @@ def test_a_report_that_cannot_take_its_place_leaves_the_old_one(
     with pytest.raises(OSError, match="cannot write the report"):
         build(out)
     assert files(out / "report") == files(whole / "report")
-    assert sorted(path.name for path in out.iterdir()) == [
-        "report",
-        "runs",
-        "sweep.json",
-    ]
+    assert nothing_else(out)
 
 
-def test_a_damaged_report_is_made_again(whole: Path, tmp_path: Path) -> None:
+def test_a_damaged_report_is_made_again(out: Path, whole: Path) -> None:
     """One byte of the old one's rows, which are read before it goes."""
-    out = tmp_path / "damaged"
-    shutil.copytree(whole, out)
     rows = out / "report" / "rows.csv"
     rows.write_bytes(b"\xff" + rows.read_bytes()[1:])
     assert main([f"--out={out}"]) == 0
@@ -344,10 +334,8 @@ def earlier(report: Path) -> None:
     "name", ["thesis.tex", "tables/mine.csv", "figures/mine.svg", "chapters/", "tables"]
 )
 def test_a_file_of_the_users_is_never_replaced(
-    whole: Path, tmp_path: Path, name: str, change: Callable[[Path], None] | None
+    out: Path, tmp_path: Path, name: str, change: Callable[[Path], None] | None
 ) -> None:
-    out = tmp_path / "out"
-    shutil.copytree(whole, out)
     if change:
         change(out / "report")
     mine = out / "report" / name
@@ -363,35 +351,25 @@ def test_a_file_of_the_users_is_never_replaced(
         main([f"--out={out}"])
     assert f"{mine} was not written by this suite" in str(refusal.value)
     assert files(out) == before
-    assert sorted(path.name for path in out.iterdir()) == [
-        "report",
-        "runs",
-        "sweep.json",
-    ]
+    assert nothing_else(out)
 
 
 def test_a_users_file_that_comes_while_it_is_built_is_not_replaced(
-    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "out"
-    shutil.copytree(whole, out)
-    write = report_files.record
+    write = ownership.record_report
 
     def late(directory: Path) -> None:
         write(directory)
         (out / "report" / "thesis.tex").write_text("mine")
 
-    monkeypatch.setattr("lossjax.suite.report.files.record", late)
+    monkeypatch.setattr("lossjax.suite.report.build.ownership.record_report", late)
     with pytest.raises(UserError, match="thesis.tex"):
         build(out)
     assert (out / "report" / "thesis.tex").read_text() == "mine"
 
 
-def test_a_report_of_an_earlier_version_is_replaced(
-    whole: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    shutil.copytree(whole, out)
+def test_a_report_of_an_earlier_version_is_replaced(out: Path, whole: Path) -> None:
     earlier(out / "report")
     assert main([f"--out={out}"]) == 0
     assert files(out / "report").keys() == files(whole / "report").keys()
@@ -474,6 +452,24 @@ def test_latex_is_booktabs_and_escaped(whole: Path) -> None:
     assert ranking.count("{") == ranking.count("}")
 
 
+def test_latex_escapes_every_special_character(tmp_path: Path) -> None:
+    cells = {"a_b": ["**1 ± 2**", "x**2"], "↓": ["%&#${}", "~^\\"]}
+    frame = pd.DataFrame(cells)
+    forms.write(tmp_path / "odd", frame, frame)
+    lines = [
+        [cell.strip() for cell in line.removesuffix(r"\\").split(" & ")]
+        for line in (tmp_path / "odd.tex").read_text().splitlines()
+        if line.endswith(r"\\")
+    ]
+    assert lines == [
+        [r"a\_b", r"$\downarrow$"],
+        [r"\textbf{1 $\pm$ 2}", r"\%\&\#\$\{\}"],
+        ["x**2", r"\textasciitilde{}\^{}\textbackslash{}"],
+    ]
+    forms.write(tmp_path / "empty", frame[:0], frame[:0])
+    assert r"\begin{tabular}{ll}" in (tmp_path / "empty.tex").read_text()
+
+
 def test_markdown_of_the_comparison(whole: Path) -> None:
     text = (whole / "report/tables/comparison-digits-conv_ae.md").read_text()
     lines = text.splitlines()
@@ -490,7 +486,7 @@ def test_markdown_of_the_comparison(whole: Path) -> None:
 def test_a_loss_keeps_its_colour_and_marker_in_a_subset() -> None:
     names = tuple(f"loss{i}" for i in range(70))
     marks = style.marks(names)
-    assert len({(mark.colour, mark.shape) for mark in marks.values()}) == 70
+    assert len({(mark.colour, mark.marker) for mark in marks.values()}) == 70
     assert style.marks(names[:5])["loss4"] == marks["loss4"]
 
 
@@ -684,7 +680,7 @@ def test_reports_that_are_put_in_place_at_once_are_whole(tmp_path: Path) -> None
             names = ["index.html", f"figure{writer}"]  # not all have the same files
             for name in names:
                 (fresh / name).write_text(f"{writer} {turn}")
-            report_files.record(fresh)
+            ownership.record_report(fresh)
             swap(fresh, tmp_path / "report")
 
     with ThreadPoolExecutor(8) as pool:
@@ -694,11 +690,10 @@ def test_reports_that_are_put_in_place_at_once_are_whole(tmp_path: Path) -> None
 
 
 def test_the_last_of_two_reports_knows_every_run(
-    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    out: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A shard that read the store before another ended must not have the last word."""
-    out, aside = tmp_path / "out", tmp_path / "aside"
-    shutil.copytree(whole, out)
+    aside = tmp_path / "aside"
     late = sorted(out.glob("runs/*"))[:3]
     aside.mkdir()
     for folder in late:

@@ -8,7 +8,6 @@ import pytest
 
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.launch import actions
-from lossjax.suite.report import files
 from lossjax.suite.reproduce import __main__ as reproduce
 from lossjax.suite.reproduce import ledger
 from lossjax.suite.store import checkpoint, ownership, results
@@ -167,7 +166,7 @@ def test_reproduce_replaces_nobody_elses_page(tmp_path: Path, name: str) -> None
 
 
 def test_reproduce_replaces_its_own_page(tmp_path: Path) -> None:
-    (tmp_path / "index.html").write_text(f"{files.SIGN} content='x'>")
+    (tmp_path / "index.html").write_text(f"{ownership.SIGN} content='x'>")
     (tmp_path / "claims.md").write_text(f"{ledger.TITLE}\n")
     assert reproduce.main(["claims", f"--out={tmp_path}"]) == 0
     assert len((tmp_path / "claims.md").read_text()) > 1000

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -100,8 +101,8 @@ def send(*names):
     for name in names:
         (fresh / name).parent.mkdir(parents=True, exist_ok=True)
         (fresh / name).write_bytes(b"ours")
-    files.record(fresh)
-    return refused(files.send, fresh, place)
+    ownership.record_report(fresh)
+    return refused(ownership.send_report, fresh, place)
 def there():
     return set(places.keys(place))
 assert not send("index.html", "tables/a.csv")
@@ -233,6 +234,25 @@ def test_a_store_that_cannot_be_used_is_exit_2(
     )
     assert ended.returncode == 2, ended.stderr
     assert words in ended.stderr and len(ended.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_store_that_is_silent_is_waited_for_no_longer_than_the_limit() -> None:
+    code = (
+        "from lossjax.suite.store import places\n"
+        "places._PATIENCE = 1.0\n"
+        "for writing in (True, False):\n"
+        "    try:\n"
+        "        places.check(places.parse('s3://bucket/x'), writing=writing)\n"
+        "    except places.UserError as error:\n"
+        "        print(error)\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+        ended = python("-c", code, AWS_ENDPOINT_URL=url, **keys)
+    said = ended.stdout.splitlines()
+    assert len(said) == 2 and all("no answer in 1 s" in line for line in said), ended
 
 
 @pytest.mark.slow

@@ -9,7 +9,6 @@ from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence
 from lossjax.suite.report.sections import (
     gallery,
-    interpolations,
     latent_map,
     learning,
     measures,
@@ -20,9 +19,7 @@ from lossjax.suite.report.sections import (
     rates,
     regret,
     response,
-    samples,
     verdicts,
-    worst,
 )
 
 
@@ -43,10 +40,10 @@ SECTIONS = (
     Section("response", "Response curves", response.build),
     Section("measures", "What the codes say", measures.build),
     Section("gallery", "Gallery", gallery.build),
-    Section("samples", "Samples", samples.build),
-    Section("interpolations", "Interpolations", interpolations.build),
+    Section("samples", "Samples", gallery.samples),
+    Section("interpolations", "Interpolations", gallery.interpolations),
     Section("map", "Latent map", latent_map.build),
-    Section("worst", "Worst images", worst.build),
+    Section("worst", "Worst images", gallery.worst),
     Section("learning", "Learning curves", learning.build),
     Section("diagnostics", "Diagnostics", networks.build),
     Section("rates", "Learning rates", rates.build),

@@ -1,6 +1,6 @@
-"""The same test images through every loss, the originals on top."""
+"""Pictures of images through every loss: fixed ones, drawn ones, the worst ones."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,51 +11,153 @@ from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence, Group, StoredCell
 from lossjax.suite.store import results
 from lossjax.suite.store.results import Result
+from lossjax.suite.store.test_images import Drawn
 
 TEMPLATE = """
-<p>Reconstructions of fixed test images, one seed of each loss, the same for all.</p>
+<p>{{ words }}</p>
 {% for group in groups %}
 <h3>{{ group.name }}</h3>
 <div class="gallery">
 {% for row in group.rows %}
 <div class="row {{ row.kind }}"><div class="who">{{ row.who }}</div>
-<div>{{ row.strip }}</div></div>
+<div>{{ row.strips | join(line) }}</div></div>
 {% endfor %}
 </div>
 {% endfor %}
 """
+GALLERY = (
+    "Reconstructions of fixed test images, one seed of each loss, the same for all."
+)
+SAMPLES = """Read-outs of codes drawn from the prior, one seed of each loss, the same
+codes for all. A read-out is the mean of a pixel, not a draw of it."""
+INTERPOLATIONS = """Read-outs along the straight line between the mean codes of two test
+images, one seed of each loss, the same pairs for all."""
+WORST = """
+<p>The test images that one seed of each loss scored worst on, the worst first: the
+originals
+above, reconstructions below. Numbers are places among the test images; an image that is
+hard for every loss turns up under several.</p>
+{% for group in groups %}
+<h3>{{ group.name }}</h3>
+<div class="worst">
+{% for row in group.rows %}
+<figure>{{ row.originals }}{{ row.read_outs }}
+<figcaption>{{ row.who }}: {{ row.words }}</figcaption></figure>
+{% endfor %}
+</div>
+{% endfor %}
+"""
+# The run that made a row's pictures, and what else the row has; None: no row.
+Shown = tuple[Result, Mapping[str, Any]] | None
 
 
 def build(evidence: Evidence, album: Album) -> Markup:
+    """The same test images through every loss, the originals on top."""
+
     def shown(group: Group, loss: str, cell: StoredCell) -> Shown:
         result = cell.shown
         if result is None or result.gallery is None:
             return None
         images, originals = result.gallery, _originals(evidence, group)
         count = min(len(images), len(images if originals is None else originals))
-        strip = markup.strip(
-            images[:count], f"{count} test images of {group.name} through {loss}"
-        )
-        return result, {"kind": "", "strip": strip}
+        alt = f"{count} test images of {group.name} through {loss}"
+        return result, {"strips": [markup.strip(images[:count], alt)]}
 
-    groups = []
-    for group, rows in rows_of(evidence, shown):
+    groups = list(_rows(evidence, shown))
+    for group, rows in groups:
         originals = _originals(evidence, group)
         if originals is not None:
-            strip = markup.strip(
-                originals, f"{len(originals)} original test images of {group.dataset}"
-            )
-            first = {"kind": "original", "who": "original", "strip": strip}
-            rows.insert(0, first)
-        groups.append({"name": group.name, "rows": rows})
-    return markup.render(TEMPLATE, groups=groups) if groups else Markup("")
+            alt = f"{len(originals)} original test images of {group.dataset}"
+            strips = [markup.strip(originals, alt)]
+            rows.insert(0, {"kind": "original", "who": "original", "strips": strips})
+    return _page(TEMPLATE, groups, GALLERY)
 
 
-# The run that made a row's pictures, and what else the row has; None: no row.
-Shown = tuple[Result, Mapping[str, Any]] | None
+def samples(evidence: Evidence, album: Album) -> Markup:
+    """What variational models draw from the prior, the same codes for every loss."""
+
+    def strips(group: Group, loss: str, made: Drawn) -> list[Markup]:
+        alt = f"{len(made.samples)} samples of {group.name} trained with {loss}"
+        return [markup.strip(made.samples, alt)]
+
+    return _drawn(evidence, strips, SAMPLES)
 
 
-def rows_of(
+def interpolations(evidence: Evidence, album: Album) -> Markup:
+    """From one test image to another through the code, on a straight line of means."""
+
+    def strips(group: Group, loss: str, made: Drawn) -> list[Markup]:
+        alt = "{} steps between two test images through {}"
+        return [markup.strip(p, alt.format(len(p), loss)) for p in made.interpolations]
+
+    return _drawn(evidence, strips, INTERPOLATIONS)
+
+
+def worst(evidence: Evidence, album: Album) -> Markup:
+    """Every loss at its worst: the test images it scored worst on."""
+
+    def shown(group: Group, loss: str, cell: StoredCell) -> Shown:
+        for result in cell.final:
+            if result.kept is not None and (worst := result.kept.worst):
+                break
+        else:
+            return None
+        scores = ", ".join(
+            f"#{place} ({score:.4g})"
+            for place, score in zip(worst.places, worst.scores, strict=True)
+        )
+        words = f"worst {worst.metric} of seed {result.run.seed}, {scores}"
+        count = len(worst.places)
+        return result, {
+            "words": words,
+            "originals": markup.strip(
+                worst.originals,
+                f"{count} originals of {group.dataset}: {loss} has its {words}",
+            ),
+            "read_outs": markup.strip(
+                worst.read_outs, f"the same {count} test images through {loss}"
+            ),
+        }
+
+    return _page(WORST, _rows(evidence, shown))
+
+
+def drawn(cell: StoredCell) -> tuple[Result, Drawn] | None:
+    """The first final run that kept what it drew, and that."""
+    return next(((r, r.drawn) for r in cell.final if r.drawn is not None), None)
+
+
+def _drawn(
+    evidence: Evidence,
+    strips: Callable[[Group, str, Drawn], list[Markup]],
+    words: str,
+) -> Markup:
+    """A gallery of what variational models drew."""
+
+    def shown(group: Group, loss: str, cell: StoredCell) -> Shown:
+        if (found := drawn(cell)) is None:
+            return None
+        return found[0], {"strips": strips(group, loss, found[1])}
+
+    return _page(TEMPLATE, _rows(evidence, shown), words)
+
+
+def _page(
+    template: str,
+    groups: Iterable[tuple[Group, list[dict[str, Any]]]],
+    words: str = "",
+) -> Markup:
+    """The rows of every group; nothing where there are none."""
+    named = [{"name": group.name, "rows": rows} for group, rows in groups]
+    line = Markup("<br>")
+    return (
+        markup.render(template, groups=named, words=words, line=line)
+        if named
+        else Markup("")
+    )
+
+
+def _rows(
     evidence: Evidence, shown: Callable[[Group, str, StoredCell], Shown]
 ) -> Iterator[tuple[Group, list[dict[str, Any]]]]:
     """A row for each loss that has pictures to show, of every group with any.
@@ -72,7 +174,7 @@ def rows_of(
             who = Markup("{}<code>{}</code>{}").format(
                 marks[loss].icon(), loss, _caveat(result)
             )
-            rows.append({"who": who, **row})
+            rows.append({"kind": "", "who": who, **row})
         if rows:
             yield group, rows
 

@@ -8,6 +8,7 @@ from lossjax.suite.report import markup, style, verdict
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence, Group
 from lossjax.suite.report.markup import Field
+from lossjax.suite.report.untuned import NOTHING
 from lossjax.suite.statistics import Interval
 
 TEMPLATE = """
@@ -42,16 +43,8 @@ def _table(evidence: Evidence, group: Group) -> Markup:
     for loss in group.cells:
         row = [markup.name(loss, marks[loss])]
         for means in group.measures.values():
-            mean = means.get(loss)
-            if mean is None or not math.isfinite(mean.center):
-                row.append(markup.number(math.nan, 0))
-                continue
-            places = decimals(mean)
-            shown = Markup("{}").format(f"{mean.center:.{places}f}")
-            if math.isfinite(mean.low):
-                half = f"{(mean.high - mean.low) / 2:.{places}f}"
-                shown += Markup(' <span class="half">±{}</span>').format(half)
-            row.append(Field(shown, mean.center, "num"))
+            mean = means.get(loss, NOTHING)
+            row.append(markup.mean(mean, decimals(mean)))
         rows.append(row)
     heads = [Field("loss"), *(Field(name, kind="num") for name in group.measures)]
     silent = ""
@@ -63,7 +56,8 @@ def _table(evidence: Evidence, group: Group) -> Markup:
 
 def decimals(mean: Interval) -> int:
     """Decimal places that the interval supports, and no more than four digits."""
-    size = math.floor(math.log10(abs(mean.center))) if mean.center else 0
+    known = mean.center and math.isfinite(mean.center)
+    size = math.floor(math.log10(abs(mean.center))) if known else 0
     width = mean.high - mean.low
     supported = verdict.places([width]) if math.isfinite(width) else 4
     return max(0, min(supported, 3 - size))

@@ -1,15 +1,18 @@
 """Diagnostics: what the trained networks' gradients, codes and residuals look like."""
 
 import math
+import re
 
+import numpy as np
 from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from lossjax.suite.report import figures_of_diagnostics as figures
-from lossjax.suite.report import markup, style
+from lossjax.suite.report import figures, markup, style, verdict
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence, Group, StoredCell
 from lossjax.suite.report.markup import Field
-from lossjax.suite.wording import count
 
 TEMPLATE = """
 <p>Measured once on every final run after its last step, on validation images (the
@@ -27,29 +30,31 @@ are means over the seeds that finished, bars reach from the least to the most.</
 {% endfor %}
 </dl>
 """
+_BAND = re.compile(r"residual_(\d+)")
+_COLUMNS, _ROW, _HIGH = 2, 0.13, 0.62  # panels a line; inches a loss; of the rest
 
 
 def build(evidence: Evidence, album: Album) -> Markup:
     groups = []
     for group in evidence.groups:
-        panels = figures.panels(evidence, group)
+        panels = _panels(evidence, group)
         if panels is None:
             continue
         shown = [
             album.add(
                 f"diagnostics-{group.dataset}-{group.model}",
                 panels,
-                _describe(evidence, group, figures.singles(evidence)),
+                _describe(evidence, group, _singles(evidence)),
                 f"{group.name}: diagnostics, each in its own unit.",
             )
         ]
-        spectrum = figures.spectrum(evidence, group)
+        spectrum = _spectrum(evidence, group)
         if spectrum is not None:
             shown.append(
                 album.add(
                     f"residual-{group.dataset}-{group.model}",
                     spectrum,
-                    _describe(evidence, group, figures.bands(evidence)),
+                    _describe(evidence, group, _bands(evidence)),
                     f"{group.name}: power of the residual over that of the target, by "
                     "radial frequency; at the dotted line nothing of it is drawn.",
                 )
@@ -80,7 +85,7 @@ def _table(evidence: Evidence, group: Group) -> Markup:
 
 
 def _field(cell: StoredCell, name: str) -> Field:
-    found = figures.values(cell, name)
+    found = _values(cell, name)
     if not found.size:
         return Field("–", "", "num")
     mean = float(found.mean())
@@ -99,10 +104,104 @@ def _plain(value: float) -> str:
 def _describe(evidence: Evidence, group: Group, names: list[str]) -> str:
     parts = []
     for name in names:
-        found = {loss: figures.values(c, name) for loss, c in group.cells.items()}
+        found = {loss: _values(c, name) for loss, c in group.cells.items()}
         each = ", ".join(
             f"{loss} {_plain(float(v.mean()))}" for loss, v in found.items() if v.size
         )
         parts.append(f"{name}: {each or 'no run has it'}")
-    seeds = count(len(evidence.sweep.seeds), "seed")
+    seeds = verdict.count(len(evidence.sweep.seeds), "seed")
     return f"Diagnostics of {group.name}, mean over {seeds}. {'; '.join(parts)}."
+
+
+def _singles(evidence: Evidence) -> list[str]:
+    """The diagnostics that are no part of a spectrum."""
+    return [name for name in evidence.diagnostics if not _BAND.fullmatch(name)]
+
+
+def _bands(evidence: Evidence) -> list[str]:
+    """Those that are, by frequency."""
+    return [name for name in evidence.diagnostics if _BAND.fullmatch(name)]
+
+
+def _values(cell: StoredCell, name: str) -> np.ndarray:
+    """A diagnostic of the final runs that finished and have it, (n,)."""
+    found = (
+        result.metrics.get(f"diag_{name}", math.nan)
+        for result in cell.final
+        if result.status == "ok"
+    )
+    return np.array([value for value in found if math.isfinite(value)], float)
+
+
+def _panels(evidence: Evidence, group: Group) -> Figure | None:
+    """Every single number of every loss: mean over seeds, from the least to the most.
+
+    None where no run of the group has any.
+    """
+    names = _singles(evidence)
+    marks = style.marks(evidence.losses)
+    lines = math.ceil(len(names) / _COLUMNS)
+    high = max(0.5, _ROW * len(group.cells))
+    figure, below = figures.board(lines * (high + _HIGH), entries=len(group.cells))
+    total, across = float(figure.get_figheight()), figures.WIDTH / _COLUMNS
+    drawn = 0
+    for place, name in enumerate(names):
+        line, column = divmod(place, _COLUMNS)
+        bottom = below + (lines - 1 - line) * (high + _HIGH) + 0.32
+        box = (
+            (column * across + 0.15) / figures.WIDTH,
+            bottom / total,
+            (across - 0.3) / figures.WIDTH,
+            high / total,
+        )
+        axes = figure.add_axes(box)
+        for row, (loss, cell) in enumerate(group.cells.items()):
+            found = _values(cell, name)
+            if not found.size:
+                continue
+            drawn += 1
+            mark = marks[loss]
+            axes.plot([found.min(), found.max()], [row, row], color=mark.colour, lw=1)
+            axes.plot(
+                found.mean(), row, marker=mark.marker, markersize=5, color=mark.colour
+            )
+        axes.set_title(name, loc="left", fontsize=9)
+        axes.set_yticks([])
+        axes.set_ylim(len(group.cells) - 0.4, -0.6)
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+        _from_zero(axes)
+    if not drawn:
+        return None
+    figures.legend(figure, group, marks)
+    return figure
+
+
+def _from_zero(axes: Axes) -> None:
+    """Shares and ratios are read against 0; a panel without any gets 0 to 1."""
+    low, high = axes.get_xlim() if axes.lines else (0.0, 1.0)
+    axes.set_xlim(-0.03 * high, max(high, 1e-3))
+
+
+def _spectrum(evidence: Evidence, group: Group) -> Figure | None:
+    """What of each band's power every loss leaves undrawn; mean over seeds."""
+    names = _bands(evidence)
+    marks = style.marks(evidence.losses)
+    figure, axes = figures.canvas(2.0, entries=len(group.cells))
+    centres = (np.arange(len(names)) + 0.5) / 8
+    drawn = 0
+    for loss, cell in group.cells.items():
+        found = [_values(cell, name) for name in names]
+        shown = np.array([each.mean() if each.size else math.nan for each in found])
+        if np.isfinite(shown).any():
+            drawn += 1
+            figures.line(axes, marks[loss], centres, shown)
+    if not drawn:
+        return None
+    axes.axhline(1, color=style.INK, lw=0.8, linestyle=":")
+    axes.set_yscale("log")
+    figures.plain_log(axes.yaxis, (1, 2, 5))
+    axes.set_xticks(centres, [f"{k / 8:g}+" for k in range(len(names))])
+    axes.set_xlabel("cycles a pixel, from")
+    axes.set_ylabel("residual over target power")
+    figures.legend(figure, group, marks)
+    return figure

@@ -1,14 +1,18 @@
 """Rankings with intervals: the primary metric as a figure, every metric as tables."""
 
 import math
+from collections.abc import Mapping
 
 from markupsafe import Markup
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from lossjax.suite.report import figures, markup, recipes, style, verdict
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence, Group
 from lossjax.suite.report.imagewise import OverImages, over_images
 from lossjax.suite.report.markup import Field
+from lossjax.suite.report.style import PAPER, RULE
 from lossjax.suite.statistics import Interval, Ranking
 
 TEMPLATE = """
@@ -57,10 +61,8 @@ def build(evidence: Evidence, album: Album) -> Markup:
         if ranking := group.rankings.get(evidence.primary):
             figure = album.add(
                 f"ranking-{group.dataset}-{group.model}",
-                figures.ranking(
-                    evidence, evidence.primary, ranking, images[evidence.primary]
-                ),
-                figures.describe(group, ranking, evidence.primary),
+                _figure(evidence, evidence.primary, ranking, images[evidence.primary]),
+                _describe(group, ranking, evidence.primary),
                 f"{group.name}: {evidence.primary} on test images. Filled marks are "
                 "the best set; the grey band is the margin of practical equivalence.",
             )
@@ -113,12 +115,8 @@ def _wide(evidence: Evidence, group: Group) -> Markup:
             if not math.isfinite(own.center):
                 row.append(Field(own.relation, "", "num"))
                 continue
-            shown = Markup("{}").format(f"{own.center:.{places[metric]}f}")
-            if math.isfinite(own.low):
-                half = f"{(own.high - own.low) / 2:.{places[metric]}f}"
-                shown += Markup(' <span class="half">±{}</span>').format(half)
             kind = "num best" if own.best_set else "num"
-            row.append(Field(shown, own.center, kind))
+            row.append(markup.mean(own, places[metric], kind))
         rows.append(row)
     heads = [Field("loss")] + [
         Field(f"{metric} {verdict.arrow(ranking)}", kind="num")
@@ -208,3 +206,80 @@ def _limits(interval: Interval | None, places: int) -> Field:
         return Field("–", "", "num")
     shown = f"{interval.low:.{places}f} to {interval.high:.{places}f}"
     return Field(shown, float(f"{interval.low:.7g}"), "num")
+
+
+def _figure(
+    evidence: Evidence,
+    metric: str,
+    ranking: Ranking,
+    images: Mapping[str, OverImages],
+) -> Figure:
+    """Every loss's mean and intervals on one metric, the best on top.
+
+    The thick line is over seeds, the thin one below it over test images.
+    """
+    marks = style.marks(evidence.losses)
+    ranked = [s for s in ranking.standings if math.isfinite(s.center)]
+    rest = [s for s in ranking.standings if not math.isfinite(s.center)]
+    longest = max(len(s.loss) for s in ranking.standings)
+    height = 0.24 * len(ranking.standings) + 0.1
+    figure, axes = figures.canvas(height, left=0.25 + 0.075 * longest)
+    best = ranking.best
+    if best is not None and ranking.margin > 0:
+        sign = 1 if ranking.direction == "lower" else -1
+        axes.axvspan(
+            best.center,
+            best.center + sign * ranking.margin,
+            color=RULE,
+            alpha=0.6,
+            lw=0,
+        )
+    for row, standing in enumerate(ranked):
+        mark = marks[standing.loss]
+        if standing.high > standing.low:
+            axes.plot(
+                [standing.low, standing.high], [row, row], color=mark.colour, lw=2
+            )
+        if standing.loss in images:
+            second = images[standing.loss].mean
+            below = [row + 0.34] * 2
+            axes.plot([second.low, second.high], below, color=mark.colour, lw=0.8)
+        axes.plot(
+            [standing.center],
+            [row],
+            marker=mark.marker,
+            markersize=7,
+            color=mark.colour,
+            markerfacecolor=mark.colour if standing.best_set else PAPER,
+            linestyle="none",
+        )
+    for row, standing in enumerate(rest, start=len(ranked)):
+        count = standing.diverged or standing.failed
+        note = f"{standing.relation} on {count} of {ranking.n}" if count else "no score"
+        axes.annotate(
+            note,
+            (0.02, row),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            style="italic",
+        )
+    axes.set_yticks(range(len(ranking.standings)), [s.loss for s in ranking.standings])
+    axes.set_ylim(len(ranking.standings) - 0.4, -0.6)
+    axes.grid(axis="y", visible=False)
+    unit = evidence.metrics[metric].get("unit") or ""
+    axes.set_xlabel(
+        f"{metric}{f' ({unit})' if unit else ''}, {ranking.direction} is better"
+    )
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    return figure
+
+
+def _describe(group: Group, ranking: Ranking, metric: str) -> str:
+    """A ranking in one sentence, for those who do not see the figure."""
+    scores = ", ".join(
+        f"{s.loss} {verdict.measured(s)}"
+        if math.isfinite(s.center)
+        else f"{s.loss} {s.relation}"
+        for s in ranking.standings
+    )
+    return f"{metric} on the test images of {group.name}, best first: {scores}."

@@ -2,12 +2,15 @@
 
 import math
 
+import numpy as np
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from lossjax.suite.report import figures, markup, style, untuned, verdict
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence, Group, StoredCell
 from lossjax.suite.report.markup import Field
+from lossjax.suite.report.style import Mark
 from lossjax.suite.report.untuned import Point
 from lossjax.suite.statistics import Interval
 from lossjax.suite.wording import count
@@ -47,7 +50,7 @@ def build(evidence: Evidence, album: Album) -> Markup:
     few = tried <= MOST_ROWS
     for group in evidence.groups:
         panels = [p for p in (_panel(evidence, c) for c in group.cells.values()) if p]
-        figure = figures.rates(evidence, group)
+        figure = _figure(evidence, group)
         if not panels or figure is None:
             continue
         metric = evidence.primary
@@ -231,3 +234,53 @@ def _describe(evidence: Evidence, group: Group) -> str:
         f"Validation {evidence.primary} of {group.name} against the learning rate; "
         f"at the chosen rates: {', '.join(parts) or 'none yet'}."
     )
+
+
+def _figure(evidence: Evidence, group: Group) -> Figure | None:
+    """The primary metric on validation against the rate, chosen rate ringed."""
+    marks = style.marks(evidence.losses)
+    metric = evidence.primary
+    lower = evidence.metrics[metric]["direction"] == "lower"
+    figure, axes = figures.canvas(2.5, entries=len(group.cells))
+    lost: list[tuple[float, Mark]] = []
+    drawn = 0
+    for loss, cell in group.cells.items():
+        tried = untuned.curve(evidence, cell, f"val_{metric}")
+        if not tried:
+            continue
+        drawn += 1
+        mark = marks[loss]
+        fine = [point for point in tried if not point.lost]
+        lost += [(point.rate, mark) for point in tried if point.lost]
+        for point in fine:
+            axes.plot([point.rate] * 2, point.seen, color=mark.colour, lw=0.9)
+        if fine:
+            x, y = zip(*((p.rate, p.value.center) for p in fine), strict=True)
+            figures.line(axes, mark, np.array(x), np.array(y))
+        for point in fine:
+            if point.rate == cell.plan.learning_rate:
+                axes.plot(
+                    point.rate,
+                    point.value.center,
+                    marker="o",
+                    markersize=11,
+                    markerfacecolor="none",
+                    color=mark.colour,
+                    linestyle="none",
+                )
+    if not drawn:
+        return None
+    for i, (rate, mark) in enumerate(lost):
+        axes.plot(
+            rate,
+            (0.97 if lower else 0.03) + (-0.035 if lower else 0.035) * (i % 6),
+            "x",
+            color=mark.colour,
+            transform=axes.get_xaxis_transform(),
+        )
+    axes.set_xscale("log")
+    figures.plain_log(axes.xaxis, (1, 3))
+    axes.set_xlabel("learning rate (log scale)")
+    axes.set_ylabel(f"validation {metric}")
+    figures.legend(figure, group, marks)
+    return figure

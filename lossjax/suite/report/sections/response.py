@@ -5,11 +5,13 @@ import math
 from collections.abc import Iterator, Mapping
 
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from lossjax.suite.report import figures, markup, verdict
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence, Group
 from lossjax.suite.report.markup import Field
+from lossjax.suite.report.style import COLOURS, INK, PAPER
 from lossjax.suite.statistics import Ranking
 
 TEMPLATE = """
@@ -138,9 +140,7 @@ def _figure(
         for value, name in REFERENCES.get(dial.family, {}).items()
         if spread[0] <= value <= spread[1]
     }
-    figure = figures.dial(
-        evidence, metric, ranking, dial.losses, dial.label, references
-    )
+    figure = _plot(evidence, metric, ranking, dial.losses, dial.label, references)
     scores = ", ".join(
         f"{value:g}: {verdict.measured(ranking.of(loss))}"
         if math.isfinite(ranking.of(loss).center)
@@ -153,3 +153,55 @@ def _figure(
         f"{metric} of {group.name} against {dial.label}; {scores}.",
         f"{metric}, {ranking.direction} is better: {words(dial, ranking)}.",
     )
+
+
+def _plot(
+    evidence: Evidence,
+    metric: str,
+    ranking: Ranking,
+    losses: Mapping[float, str],
+    label: str,
+    references: Mapping[float, str],
+) -> Figure:
+    """One metric against one argument of a family; filled points are the best set.
+
+    `losses` maps each value of the argument to its loss, `references` a value to what
+    the family is there.
+    """
+    figure, axes = figures.canvas(1.7, left=0.85)
+    colour = COLOURS[0]
+    shown = [(x, ranking.of(loss)) for x, loss in losses.items()]
+    shown = [(x, standing) for x, standing in shown if math.isfinite(standing.center)]
+    lost = [
+        x for x, loss in losses.items() if not math.isfinite(ranking.of(loss).center)
+    ]
+    for x, name in references.items():
+        axes.axvline(x, color=INK, lw=0.8, linestyle=":")
+        axes.annotate(
+            name,
+            (x, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, -2),
+            textcoords="offset points",
+            va="top",
+            fontsize=8.5,
+        )
+    values = [x for x, _ in shown]
+    low, high = ([getattr(s, end) for _, s in shown] for end in ("low", "high"))
+    axes.fill_between(values, low, high, color=colour, alpha=0.16, lw=0)
+    axes.plot(values, [s.center for _, s in shown], color=colour)
+    for x, standing in shown:
+        axes.plot(
+            x,
+            standing.center,
+            "o",
+            markersize=5,
+            color=colour,
+            markerfacecolor=colour if standing.best_set else PAPER,
+        )
+    for x in lost:
+        axes.plot(x, 0.04, "x", color=colour, transform=axes.get_xaxis_transform())
+    unit = evidence.metrics[metric].get("unit") or ""
+    axes.set_xlabel(label)
+    axes.set_ylabel(f"{metric}{f' ({unit})' if unit else ''}")
+    return figure

@@ -1,0 +1,48 @@
+"""A table as a file: Markdown to paste, LaTeX (booktabs) to print, CSV to compute."""
+
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tabulate import tabulate
+
+from lossjax.suite.store import results
+
+FORMS = {"md": "pipe", "tex": "latex_booktabs"}  # ending -> tabulate's name
+BOLD = re.compile(r"(?<= )\*\*(\S[^*&]*)\*\*(?= )")
+SYMBOLS = {"±": r"$\pm$", "↓": r"$\downarrow$", "↑": r"$\uparrow$"}
+
+
+def number(value: float) -> float | str:
+    """Empty where there is no number; else Python's shortest exact text."""
+    return float(value) if math.isfinite(value) else ""
+
+
+def _short(value: Any) -> Any:
+    return f"{value:.5g}" if isinstance(value, float) else value
+
+
+def write_long(
+    stem: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> None:
+    """A table of one fact a line: five digits as shown, all of them in the CSV."""
+    exact = pd.DataFrame(list(rows), columns=list(columns), dtype=object)
+    write(stem, exact.map(_short), exact)
+
+
+def write(stem: Path, shown: pd.DataFrame, exact: pd.DataFrame) -> None:
+    """The same table three times; CSV holds full precision."""
+    for ending, form in FORMS.items():
+        text = tabulate(shown, "keys", form, showindex=False, disable_numparse=True)
+        if ending == "tex":
+            # tabulate forgets the columns of a table without rows.
+            columns = f"{{tabular}}{{{'l' * shown.shape[1]}}}"
+            text = text.replace("{tabular}{}", columns, 1)
+            # It escapes every cell; what Markdown says in its own way is left.
+            text = BOLD.sub(r"\\textbf{\1}", text)
+            text = re.sub("[±↓↑]", lambda found: SYMBOLS[found[0]], text)
+        results.publish(Path(f"{stem}.{ending}"), text + "\n")
+    results.publish(Path(f"{stem}.csv"), exact.to_csv(index=False, lineterminator="\n"))
