@@ -17,12 +17,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lossjax.certificates.probe import GRID, Probe, bisect, laws, median
+from lossjax.certificates.probe import GRID, LOGITS, Probe, bisect, laws, median
 from lossjax.losses.claims import (
     LOCATION,
     MEAN,
     MEDIAN,
-    MODE,
+    MIDRANGE,
+    REDESCENDING,
     SHARPENED,
     SOFTENED,
     evaluate,
@@ -34,7 +35,7 @@ from lossjax.losses.loss import Loss
 HOLDS, FAILS, IDLE = "holds", "fails", "does not apply"
 GREYS = np.array([0.02, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.98])
 EDGES = (0.0, 1 / 255, 0.5, 1.0)
-LOGITS = (0.0, 1e-4, -1e-4, 20.0, -20.0, 104.0, -104.0, 1e4, -1e4, 3e38, -3e38)
+LOCATIONS = (LOCATION, REDESCENDING, MIDRANGE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +97,7 @@ def _gradient(loss: Loss, probe: Probe) -> Certificate:
 def _minimiser(loss: Loss, probe: Probe) -> Certificate:
     claims = loss.claims
     name = "minimum at a fixed target"
-    if loss.channels > 2 or not (claims.minimiser or claims.elicits == SOFTENED):
+    if loss.channels > 2 or not (claims.minimiser or loss.elicits == SOFTENED):
         return _idle(name, "", "no single output has its own minimum")
     found = probe.read_out(probe.minimum(GREYS))
     if claims.minimiser:
@@ -104,6 +105,8 @@ def _minimiser(loss: Loss, probe: Probe) -> Certificate:
         # A kink is found by bisection like any root, structure to its own flatness.
         tolerance = 1e-3 if loss.whole else 1e-6
         right = evaluate(claims.minimiser, names)
+        found = np.where(np.isnan(right), 0, found)
+        right = np.nan_to_num(right, nan=0)
         done = _verdict(name, f"read-out = {claims.minimiser}", found, right, tolerance)
         if claims.minimiser == "y":
             return done
@@ -143,7 +146,7 @@ def _reached(
     loss: Loss, probe: Probe, targets: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Smallest values found in any way, and those at abs(z) = 1e6."""
-    side, count = loss.smallest, targets.size
+    side, count = probe.side, targets.size
     greys = np.clip(targets, 1e-12, 1 - 1e-12)
     far = np.where(targets < 0.5, -1e6, 1e6)
     first = np.concatenate([GRID, [-1e6, -50, 50, 1e6]])[:, None] * np.ones(count)
@@ -177,36 +180,43 @@ def _reached(
 
 
 def _elicits(loss: Loss, probe: Probe) -> Certificate:
-    claim = loss.claims.elicits
+    claim = loss.elicits
     name = "elicits from random targets"
     if loss.channels > 2:
         return _idle(name, claim, "256 outputs fit the whole law")
-    if loss.smallest > 1:
-        return _idle(name, claim, "scores windows, not pixels")
     atoms, chance = laws()
     found = probe.elicited(atoms, chance)
     mean, middle = np.sum(atoms * chance, axis=1), median(atoms, chance)
     if claim in (MEAN, MEDIAN):
         right = mean if claim == MEAN else middle
         return _verdict(name, claim, found, right, 1e-6)
-    if claim == LOCATION:
+    if claim in LOCATIONS:
         right = _located(loss, probe, atoms, chance, found)
         done = _verdict(name, "root of the expected gradient", found, right, 1e-6)
         far = [np.abs(found - other).max() for other in (mean, middle)]
         text = f"at most {far[0]:.3f} from the mean, {far[1]:.3f} from the median"
-        return dataclasses.replace(done, claim=claim, found=text)
-    if claim == MODE:
-        pull = np.abs(probe(np.log(9.0), 1 - np.linspace(0.1, 0.99, 90))[1])
-        good = bool(pull[-1] < 0.9 * pull.max())
-        text = f"the largest residual pulls {pull[-1] / pull.max():.2f} of the most"
-    else:
-        off = np.minimum(np.abs(found - mean), np.abs(found - middle)).max()
-        good, text = bool(off > 1e-3), f"up to {off:.3f} from mean and median"
-        if claim in (SOFTENED, SHARPENED):
-            moved = np.abs(probe.read_out(probe.minimum(GREYS)) - 0.5)
-            moved, still = np.delete(moved, 4), np.delete(np.abs(GREYS - 0.5), 4)
-            good &= bool((moved < still if claim == SOFTENED else moved > still).all())
+        good = done.verdict == HOLDS and _location(loss, probe) == claim
+        return Certificate(name, claim, HOLDS if good else FAILS, text)
+    off = np.minimum(np.abs(found - mean), np.abs(found - middle)).max()
+    good, text = bool(off > 1e-3), f"up to {off:.3f} from mean and median"
+    if claim in (SOFTENED, SHARPENED):
+        moved = np.abs(probe.read_out(probe.minimum(GREYS)) - 0.5)
+        moved, still = np.delete(moved, 4), np.delete(np.abs(GREYS - 0.5), 4)
+        good &= bool((moved < still if claim == SOFTENED else moved > still).all())
     return Certificate(name, claim, HOLDS if good else FAILS, text)
+
+
+def _location(loss: Loss, probe: Probe) -> str:
+    """The kind of location, by how a white output is pulled by darker and darker y."""
+    y = np.linspace(0.99, 0, 100)
+    white = loss.start(np.ones(1))[:1]
+    pull = np.abs(probe(white, y)[1])
+    weight = pull / (probe.read_out(white) - y)
+    if pull[-1] < pull.max() * (1 - 1e-12):
+        return REDESCENDING
+    if weight[-1] == weight.max() and weight[-1] > weight[0]:
+        return MIDRANGE
+    return LOCATION if weight[-1] < weight[0] * (1 - 1e-9) else MEAN
 
 
 def _located(
@@ -223,7 +233,7 @@ def _located(
 
     wide = np.full(len(atoms), 30.0)
     z = bisect(lambda z: probe.read_out(z) - near, -wide, wide)
-    return probe.read_out(bisect(slope, z - 0.02, z + 0.02))
+    return probe.read_out(bisect(slope, z - 1e-4, z + 1e-4))
 
 
 def _curvature(loss: Loss, probe: Probe) -> Certificate:
@@ -255,9 +265,11 @@ def _convexity(loss: Loss, probe: Probe) -> Certificate:
 def _saturation(loss: Loss, probe: Probe) -> Certificate:
     claim, name = loss.claims.saturation, "saturation exponent"
     z = np.linspace(20, 34, 29)
-    if loss.channels + loss.smallest > 2 and not claim:
+    if loss.channels > 1 and not claim:
         return _idle(name, "", "one z does not describe the loss")
     pull = np.abs(probe(z, np.zeros(1))[1])
+    if not pull.any():
+        return _idle(name, claim, "the gradient is below what float64 can hold")
     if not claim:
         good = bool(pull[-1] >= pull[0])
         return Certificate(
@@ -278,7 +290,7 @@ def _saturation(loss: Loss, probe: Probe) -> Certificate:
 def _finite(loss: Loss, probe: Probe) -> Certificate:
     """Value, gradient, jvp and curvature, compiled and mapped, against float64."""
     z, y = (x.ravel() for x in np.meshgrid(LOGITS, EDGES))
-    exact = [np.asarray(x) for x in probe.measure(jnp.asarray(z), jnp.asarray(y))]
+    exact = probe(z, y)
     beyond = 0
     for dtype in (jnp.float32, jnp.bfloat16):
         with jax.enable_x64(False):

@@ -13,6 +13,15 @@ from lossjax.losses.loss import Loss
 
 GRID = np.linspace(-60, 60, 1201)
 LAWS = 6
+# Where value and derivatives must be finite: no gap that a defect could hide in. From
+# 16 to 112 sigmoids round, under- and overflow in float32.
+SIZES = np.concatenate(
+    [10.0 ** np.arange(-12, 1), np.arange(2, 112), 10.0 ** np.arange(2.25, 38.5, 0.5)]
+)
+LOGITS = np.concatenate([-SIZES[::-1], [-3e38, 0.0, 3e38], SIZES])
+FINE = np.linspace(-0.0995, 0.0995, 100)
+# Structure has room for two scales.
+STRUCTURED = 16
 
 
 class Probe:
@@ -20,13 +29,14 @@ class Probe:
 
     def __init__(self, loss: Loss) -> None:
         self.loss = loss
+        self.side = 1 if loss.tile_invariant else STRUCTURED
         self.names = own_names(loss.hyper, loss.scalars)
         self._both = jax.jit(self.measure)
         self._expected = jax.jit(jax.vmap(jax.value_and_grad(self._mean_over_law)))
 
     def one(self, z: jax.Array, y: jax.Array, **scalars: float) -> jax.Array:
         """Score of one constant image."""
-        side, loss = self.loss.smallest, self.loss
+        side, loss = self.side, self.loss
         raw = jnp.zeros((1, side, side, loss.channels), z.dtype).at[..., 0].set(z)
         target = jnp.full((1, side, side, 1), y, z.dtype)
         return loss.fn(raw, target, scalars or None)[0]
@@ -54,16 +64,18 @@ class Probe:
         return tuple(each[: z.size].reshape(z.shape) for each in joined)
 
     def minimum(self, y: np.ndarray) -> np.ndarray:
-        """z of the smallest value at each target: a grid, then the gradient's root."""
-        values = self(GRID[:, None], y[None])[0]
-        best = np.clip(np.argmin(values, axis=0), 1, GRID.size - 2)
-        return bisect(lambda z: self(z, y)[1], GRID[best - 1], GRID[best + 1])
+        """z of the smallest value at each target: a grid, then the gradient's root.
+
+        The grid is finer around the target, where a basin may be narrower than a step.
+        """
+        grid = _grid(y[:, None])
+        values = self(grid, y[:, None])[0]
+        return bisect(lambda z: self(z, y)[1], *_bracket(grid, values))
 
     def _mean_over_law(
         self, z: jax.Array, atoms: jax.Array, chance: jax.Array
     ) -> jax.Array:
-        side, loss = self.loss.smallest, self.loss
-        shape = (atoms.size, side, side)
+        loss, shape = self.loss, (atoms.size, 1, 1)
         raw = jnp.zeros((*shape, loss.channels)).at[..., 0].set(z)
         spread = lambda x: jnp.broadcast_to(x[:, None, None, None], (*shape, 1))  # noqa: E731
         # As weights too: a scale that is fitted to the batch must see the law.
@@ -72,19 +84,29 @@ class Probe:
 
     def elicited(self, atoms: np.ndarray, chance: np.ndarray) -> np.ndarray:
         """Read-out that minimises the expected loss under each law (laws, atoms)."""
-        shape = (GRID.size, *atoms.shape)
-        wide = [
-            np.broadcast_to(x, shape).reshape(-1, shape[2]) for x in (atoms, chance)
-        ]
-        grid = np.repeat(GRID, len(atoms))
-        values = np.asarray(self._expected(grid, *wide)[0]).reshape(shape[:2])
-        best = np.clip(np.argmin(values, axis=0), 1, GRID.size - 2)
+        grid = _grid(atoms)
+        wide = [np.repeat(x, grid.shape[1], axis=0) for x in (atoms, chance)]
+        values = np.asarray(self._expected(grid.ravel(), *wide)[0])
         slope = lambda z: np.asarray(self._expected(z, atoms, chance)[1])  # noqa: E731
-        return self.read_out(bisect(slope, GRID[best - 1], GRID[best + 1]))
+        return self.read_out(bisect(slope, *_bracket(grid, values.reshape(grid.shape))))
 
     def read_out(self, z: np.ndarray) -> np.ndarray:
         raw = jnp.zeros((z.size, 1, 1, self.loss.channels)).at[:, 0, 0, 0].set(z)
         return np.asarray(self.loss.read_out(raw)).reshape(z.shape)
+
+
+def _grid(targets: np.ndarray) -> np.ndarray:
+    """Where to look for the minimum at each row of targets, (rows, z), rising."""
+    near = np.log(targets / (1 - targets))[:, :, None] + FINE
+    coarse = np.broadcast_to(GRID, (len(targets), GRID.size))
+    return np.sort(np.concatenate([coarse, near.reshape(len(targets), -1)], axis=1))
+
+
+def _bracket(grid: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The neighbours of the smallest value of each row."""
+    best = np.clip(np.argmin(values, axis=1), 1, grid.shape[1] - 2)
+    rows = np.arange(len(grid))
+    return grid[rows, best - 1], grid[rows, best + 1]
 
 
 def bisect(

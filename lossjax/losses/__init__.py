@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copyreg
+import dataclasses
 import functools
 import types
 from collections.abc import Mapping
+from typing import Any
 
 from lossjax.losses import (
     bernoulli,
@@ -59,7 +62,6 @@ LOSSES: Mapping[str, Loss] = types.MappingProxyType(
 )
 
 
-@functools.lru_cache(maxsize=4096)
 def resolve(text: str) -> Loss:
     """The loss that `name` or `name(keyword=number, ...)` describes.
 
@@ -67,6 +69,7 @@ def resolve(text: str) -> Loss:
       text: for example "bce" or "huber(delta=0.05)"; arguments are plain numbers.
 
     Raises:
+      TypeError: not a string.
       ValueError: unknown name or argument, a value out of its range, or anything that
         is not of that form; one line with the valid names and the nearest one.
 
@@ -75,4 +78,45 @@ def resolve(text: str) -> Loss:
     >>> resolve("power(g=-0.25)").name
     'power(g=-0.25)'
     """
+    if not isinstance(text, str):
+        raise TypeError(
+            f"resolve: a loss is named by a string such as 'huber(delta=0.05)', got "
+            f"{type(text).__name__}"
+        )
+    return _resolved(text)
+
+
+@functools.lru_cache(maxsize=4096)
+def _resolved(text: str) -> Loss:
     return parse(text, LOSSES)
+
+
+_VALUES = ("hyper", "scalars")
+
+
+def _reduced(loss: Loss) -> Any:
+    """Pickles and copies a row of the table by its name: its kernel is no data."""
+    row = _row(loss.family)
+    same = row is not None and all(
+        getattr(row, field.name) == getattr(loss, field.name)
+        for field in dataclasses.fields(Loss)
+        if field.name not in _VALUES
+    )
+    if same:
+        return restored, (loss.family, *(getattr(loss, name) for name in _VALUES))
+    return object.__reduce_ex__(loss, 2)
+
+
+def _row(family: str) -> Loss | None:
+    try:
+        return resolve(family)
+    except ValueError:
+        return None
+
+
+def restored(family: str, hyper: dict[str, Any], scalars: dict[str, Any]) -> Loss:
+    """What a pickled Loss is made from: the row of this version with these values."""
+    return dataclasses.replace(resolve(family), hyper=hyper, scalars=scalars)
+
+
+copyreg.pickle(Loss, _reduced)

@@ -55,8 +55,10 @@ def _half_divergence(r: jax.Array, y: jax.Array, log_p: jax.Array) -> jax.Array:
     positive = y > 0
     safe = jnp.where(positive, y, 1)
     far = r - jnp.where(positive, safe * (log_p - jnp.log(safe)), 0)
-    x = r / safe
-    return jnp.where((jnp.abs(x) < 0.4) & positive, y * gap_of_log(x), far)
+    # Both sides of the fraction are replaced where it is not used: it may overflow.
+    near = (jnp.abs(r) < 0.4 * safe) & positive
+    x = jnp.where(near, r, 0) / jnp.where(near, safe, 1)
+    return jnp.where(near, y * gap_of_log(x), far)
 
 
 def gap_of_log(x: jax.Array) -> jax.Array:

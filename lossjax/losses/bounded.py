@@ -11,7 +11,7 @@ import numpy as np
 from lossjax.losses.bernoulli import divergence
 from lossjax.losses.claims import MEAN, NONE, Claims
 from lossjax.losses.likelihoods import softly_above
-from lossjax.losses.links import sigmoid, softplus
+from lossjax.losses.links import residual, sigmoid, slope, softplus, with_derivative
 from lossjax.losses.loss import logit, row
 
 LEVELS = 256
@@ -39,6 +39,20 @@ def _log_precision(second: jax.Array) -> jax.Array:
     return _LOG_SHARP - softplus(_LOG_SHARP - softly_above(second, _LOG_FLAT))
 
 
+def _pull_of_mean(raw: jax.Array, target: jax.Array) -> jax.Array:
+    return slope(raw) * (raw - (jnp.log(target) - jnp.log1p(-target)))
+
+
+@with_derivative(_pull_of_mean)
+def _mean_divergence(raw: jax.Array, target: jax.Array) -> jax.Array:
+    """KL(m, target) of two Bernoulli laws for m = sigmoid(raw), target inside (0, 1).
+
+    Its derivative is written out: that of m log m by its parts divides by m squared.
+    """
+    r = -residual(raw, target)
+    return divergence(r, sigmoid(raw), jnp.log(target), jnp.log1p(-target))
+
+
 def beta_density(raw: jax.Array, target: jax.Array) -> jax.Array:
     """Beta law with mean sigmoid(raw[0]) and precision from raw[1]."""
     t = (255 * target + 0.5) / 256
@@ -48,7 +62,7 @@ def beta_density(raw: jax.Array, target: jax.Array) -> jax.Array:
     m, n = sigmoid(raw[0]), sigmoid(-raw[0])
     # Stirling's main terms make f KL(m, t): differences of lgamma near f log f would
     # leave no digits at large precision.
-    main = f * divergence(t - m, m, jnp.log(t), jnp.log1p(-t))
+    main = f * _mean_divergence(raw[0], t)
     rest = (
         _stirling_rest(m * f, log_m + log_f)
         + _stirling_rest(n * f, log_n + log_f)

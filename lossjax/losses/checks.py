@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -65,6 +66,19 @@ def check_floating(function: str, argument: str, array: Any) -> None:
     dtype = jnp.result_type(array)
     if not jnp.issubdtype(dtype, jnp.floating):
         raise TypeError(f"{function}: {argument} must be floating, got {dtype}")
+
+
+def as_floating(function: str, argument: str, array: Any) -> jax.Array:
+    """The array as jax holds it; TypeError unless it is one, and floating."""
+    try:
+        found = jnp.asarray(array)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{function}: {argument} must be a floating array, got "
+            f"{type(array).__name__}"
+        ) from error
+    check_floating(function, argument, found)
+    return found
 
 
 def working_dtype(*arrays: Any) -> jnp.dtype:

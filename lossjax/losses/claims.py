@@ -3,7 +3,8 @@
 A claim is text in a small expression language, so that the card which shows it and the
 certificate which checks it read the same characters. Names: z raw, y target, p the
 sigmoid of z, q = 1 - p, s = p q, r the residual p - y, the row's hyperparameters (gce's
-own q is written q_), scale for a trained one, and the functions in FUNCTIONS.
+own q is written q_), scale for a trained one, and the functions in FUNCTIONS. Claims
+hold for every value that the hyperparameters may take.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from scipy import special
 
 MEAN, MEDIAN, LOCATION = "mean", "median", "robust location"
-MODE, NONE = "mode-like", "none"
+REDESCENDING, MIDRANGE, NONE = "redescending location", "midrange-like location", "none"
 SOFTENED, SHARPENED = "none: softens greys", "none: sharpens greys"
 EVERYWHERE = "every z and y in [0, 1]"
 
@@ -30,9 +31,13 @@ class Claims:
     Attributes:
       gradient: dL/dz of one pixel; empty where several blocks or pixels take part.
       floor: infimum over raw at a target.
-      elicits: functional of the target's law at the minimum of the expected loss. A
-        robust location is an M-estimate: often between median and mean, not always.
-      minimiser: read-out at the minimum for a fixed target; empty if not closed form.
+      elicits: functional of the target's law at the minimum of the expected loss, or
+        `one if condition, else another`. Locations are M-estimates. The robust one
+        weighs large residuals less than the mean does, and is often between median and
+        mean; of the redescending one the largest residuals pull less than others; the
+        midrange-like one weighs large residuals more than the mean does.
+      minimiser: read-out at the minimum for a fixed target; empty if not closed form,
+        nan where every read-out is one.
       curvature: second derivative in z at the minimum; empty at a kink.
       saturation: k in abs(dL/dz) ~ exp(-k z) at y = 0, z to infinity; empty where the
         gradient does not saturate exponentially because the output is linear.
@@ -58,6 +63,15 @@ def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
     scope = {"__builtins__": {}} | dict(FUNCTIONS) | dict(names)
     with np.errstate(all="ignore"):
         return eval(compile(expression, expression, "eval"), scope)
+
+
+def functional(elicits: str, names: Mapping[str, Any]) -> str:
+    """The one of `one if condition, else another` that applies."""
+    for case in elicits.split(", else "):
+        word, _, condition = case.partition(" if ")
+        if not condition or evaluate(condition, names):
+            return word
+    raise ValueError(f"no case of {elicits!r} applies")
 
 
 def readable(expression: str, names: Mapping[str, Any]) -> bool:
@@ -144,6 +158,7 @@ FUNCTIONS: Mapping[str, Any] = MappingProxyType(
         "softplus": lambda x: np.logaddexp(0, x),
         "lgamma": special.gammaln,
         "inf": math.inf,
+        "nan": math.nan,
         "pi": math.pi,
     }
 )

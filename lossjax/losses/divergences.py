@@ -132,10 +132,10 @@ def focal(raw: jax.Array, target: jax.Array, gamma: jax.Array) -> jax.Array:
 
 
 def _gce_slope(raw: jax.Array, target: jax.Array, q: jax.Array) -> jax.Array:
-    white, black = sigmoids(raw)
     down, up = softpluses(raw)
-    falling = target * jnp.exp(-q * up) * black
-    return (1 - target) * jnp.exp(-q * down) * white - falling
+    # By one exponent: at q = 1 and y = 1/2 both terms are equal to the last bit.
+    rising = (1 - target) * jnp.exp(-(q * down + up))
+    return rising - target * jnp.exp(-(q * up + down))
 
 
 @with_derivative(_gce_slope)
@@ -253,10 +253,10 @@ BETA_DIVERGENCE = row(
     "beta-divergence, Neural Computation 23(9), 2011, with its limits at b = 0 "
     "(targets at least half a grey level) and 1.",
     claims=Claims(
-        gradient="p**(b - 1)*q*r",
+        gradient="p**(b - 1)*q*where(b == 0, p - maximum(y, 1/510), r)",
         floor="0",
         elicits=MEAN,
-        minimiser="y",
+        minimiser="where(b == 0, maximum(y, 1/510), y)",
         curvature="y**b*(1-y)**2",
         saturation="1",
         convex="False",
@@ -279,7 +279,7 @@ FOCAL = row(
         gradient="y*q**gamma*(-gamma*p*softplus(-z) - q) + (1 - y)*p**gamma*(p + "
         "gamma*q*softplus(z))",
         floor="",
-        elicits=SOFTENED,
+        elicits=f"{MEAN} if gamma == 0, else {SOFTENED}",
         minimiser="",
         curvature="",
         saturation="0",
@@ -303,7 +303,7 @@ GCE = row(
         gradient="(1 - y)*q**q_*p - y*p**q_*q",
         floor="",
         elicits=SHARPENED,
-        minimiser="sigmoid(logit(y)/maximum(1 - q_, 1e-6))",
+        minimiser="where((q_ == 1) & (y == 1/2), nan, sigmoid(logit(y)/(1 - q_)))",
         curvature="",
         saturation="q_",
         convex="False",

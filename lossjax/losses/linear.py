@@ -83,7 +83,7 @@ HUBER_LINEAR = row(
     claims=Claims(
         gradient="clip(z - y, -delta, delta)",
         floor="0",
-        elicits=LOCATION,
+        elicits=f"{MEAN} if delta >= 1, else {LOCATION}",
         minimiser="y",
         curvature="1",
         saturation="",

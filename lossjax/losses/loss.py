@@ -10,8 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lossjax.losses.checks import Parameter, check_floating, literal, working_dtype
-from lossjax.losses.claims import Claims
+from lossjax.losses.checks import (
+    Parameter,
+    as_floating,
+    literal,
+    working_dtype,
+)
+from lossjax.losses.claims import Claims, functional, own_names
 from lossjax.losses.links import sigmoid
 
 
@@ -42,7 +47,7 @@ class Loss:
       whole: the kernel reduces over pixels itself.
       per_image: images of a batch are scored one by one.
       tile_invariant: an image and its tiling score the same.
-      smallest: smallest height and width that can be scored.
+      smallest: smallest height and width that can be scored, in pixels.
       law: what exp(-value) of a pixel is: "density" of a grey value, "levels" (the
         probability of one of 256 grey levels), "binary" (the probability of black or
         white, a grey counting as its share of both), "" where it is none.
@@ -81,6 +86,11 @@ class Loss:
         ]
         return f"{self.family}({', '.join(changed)})" if changed else self.family
 
+    @property
+    def elicits(self) -> str:
+        """What the loss elicits from random targets with these hyperparameters."""
+        return functional(self.claims.elicits, own_names(self.hyper, self.scalars))
+
     def fn(
         self,
         raw: jax.Array,
@@ -99,7 +109,8 @@ class Loss:
           scalars: value of each trainable scalar, default `self.scalars`.
           weights: optional, of the target's shape, non-negative: the mean becomes
             sum(weights * value) / sum(weights) over each image, and 0 where an image
-            has no weight. A mask is a weight of 0 and 1.
+            has no weight. A mask is a weight of 0 and 1; what raw and target hold at
+            a pixel of weight 0, nan and inf included, changes no value and no gradient.
 
         Returns:
           Score of each image, (batch,), in raw's dtype. Computed in float32 at least.
@@ -117,36 +128,51 @@ class Loss:
         >>> print(f"{score[0]:.4f}")
         0.6931
         """
-        wide = self._checked(raw, target, weights)
-        target = jax.lax.stop_gradient(target.astype(wide))
+        raw = as_floating(self.family, "raw", raw)
+        target = as_floating(self.family, "target", target)
+        if weights is not None:
+            weights = as_floating(self.family, "weights", weights)
+        self._check(raw, target, weights)
+        wide = working_dtype(raw, target)
+        blocks = self._blocks(raw, wide)
+        true = jax.lax.stop_gradient(target.astype(wide))
+        if weights is not None:
+            weights = weights.astype(wide)
+            blocks, true = _unseen(blocks, true, weights)
         arguments = self._arguments(wide) | self._trained(scalars, wide)
         if self.whole:
-            weights = None if weights is None else weights.astype(wide)
-            value = self.kernel(
-                self._blocks(raw, wide), target, weights=weights, **arguments
-            )
+            value = self.kernel(blocks, true, weights=weights, **arguments)
         else:
-            values = self.kernel(self._blocks(raw, wide), target, **arguments)
-            value = image_mean(values, weights)
+            value = image_mean(self.kernel(blocks, true, **arguments), weights)
         return value.astype(raw.dtype)
 
     def read_out(self, raw: jax.Array) -> jax.Array:
         """Image in [0, 1], shape (batch, height, width, C) and dtype of raw."""
+        raw = as_floating(self.family, "raw", raw)
         self._check_raw(raw)
         wide = working_dtype(raw)
         return self.link(self._blocks(raw, wide)).astype(raw.dtype)
 
-    def floor(self, target: jax.Array) -> jax.Array:
-        """Smallest value fn can take on each target, (batch,); -inf where unbounded."""
-        check_floating(self.family, "target", target)
+    def floor(
+        self, target: jax.Array, *, weights: jax.Array | None = None
+    ) -> jax.Array:
+        """Smallest value fn can take on each target, (batch,); -inf where unbounded.
+
+        With the weights that are given to fn.
+        """
+        target = as_floating(self.family, "target", target)
         if target.ndim != 4:
             raise ValueError(
                 f"{self.family}: target {target.shape} must be (batch, height, width, "
                 "channels)"
             )
         wide = working_dtype(target)
-        least = self.least(target.astype(wide), **self._arguments(wide))
-        return image_mean(least, None).astype(target.dtype)
+        true = target.astype(wide)
+        if weights is not None:
+            weights = as_floating(self.family, "weights", weights).astype(wide)
+            true = jnp.where(weights > 0, true, 0.5)
+        least = self.least(true, **self._arguments(wide))
+        return image_mean(least, weights).astype(target.dtype)
 
     def start(self, mean: np.ndarray) -> np.ndarray:
         """Raw (C * channels,) whose read-out is the constant image `mean` (C,).
@@ -164,14 +190,15 @@ class Loss:
         raw = raw.astype(dtype)
         if self.channels == 1:
             return raw
-        blocks = raw.reshape(*raw.shape[:-1], self.channels, -1)
+        blocks = raw.reshape(
+            *raw.shape[:-1], self.channels, raw.shape[-1] // self.channels
+        )
         return jnp.moveaxis(blocks, -2, 0)
 
-    def _checked(
+    def _check(
         self, raw: jax.Array, target: jax.Array, weights: jax.Array | None
-    ) -> jnp.dtype:
+    ) -> None:
         self._check_raw(raw)
-        check_floating(self.family, "target", target)
         shape = target.shape
         if target.ndim != 4 or raw.shape != (*shape[:-1], shape[-1] * self.channels):
             blocks = "" if self.channels == 1 else f" with {self.channels} blocks of C"
@@ -181,20 +208,16 @@ class Loss:
             )
         if min(shape[1:3]) < self.smallest:
             raise ValueError(
-                f"{self.family}: target {shape} is smaller than the structural window "
-                f"allows; height and width must be at least {self.smallest}"
+                f"{self.family}: height and width of target {shape} must be at least "
+                f"{self.smallest}"
             )
-        if weights is not None:
-            check_floating(self.family, "weights", weights)
-            if weights.shape != shape:
-                raise ValueError(
-                    f"{self.family}: weights {weights.shape} must have the shape of "
-                    f"target {shape}"
-                )
-        return working_dtype(raw, target)
+        if weights is not None and weights.shape != shape:
+            raise ValueError(
+                f"{self.family}: weights {weights.shape} must have the shape of "
+                f"target {shape}"
+            )
 
     def _check_raw(self, raw: jax.Array) -> None:
-        check_floating(self.family, "raw", raw)
         if raw.ndim != 4 or raw.shape[-1] % self.channels:
             raise ValueError(
                 f"{self.family}: raw {raw.shape} must be (batch, height, width, "
@@ -214,6 +237,11 @@ class Loss:
         self, scalars: Mapping[str, Any] | None, dtype: jnp.dtype
     ) -> dict[str, jax.Array]:
         given = self.scalars if scalars is None else scalars
+        if not isinstance(given, Mapping):
+            raise TypeError(
+                f"{self.family}: scalars must be a mapping of names to values, got "
+                f"{type(given).__name__}; weights are given by keyword, weights=..."
+            )
         if set(given) != set(self.scalars):
             raise ValueError(
                 f"{self.family}: scalars {sorted(given)} must be {sorted(self.scalars)}"
@@ -254,6 +282,19 @@ def row(
     )
 
 
+def _unseen(
+    blocks: jax.Array, target: jax.Array, weights: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Raw output and target with masked pixels replaced, before a kernel sees them.
+
+    Leaving their values out afterwards would not do: a gradient of 0 times nan is nan.
+    Raw 0 against mid-grey is a right answer behind a sigmoid, without any pull.
+    """
+    seen = weights > 0
+    target = jnp.where(seen, target, 0.5)
+    return jnp.where(jnp.broadcast_to(seen, blocks.shape), blocks, 0), target
+
+
 def _zero(target: jax.Array, **_: jax.Array) -> jax.Array:
     return jnp.zeros_like(target)
 
@@ -269,7 +310,7 @@ def image_mean(values: jax.Array, weights: jax.Array | None) -> jax.Array:
     if weights is None:
         return jnp.mean(values, axis=axes)
     share = weights.astype(values.dtype)
-    # where, not 0 * value: a masked pixel may hold anything, nan and inf included.
+    # where, not 0 * value: a masked value may be inf.
     counted = jnp.where(share > 0, values, 0) * share
     total = jnp.sum(share, axis=axes)
     return jnp.sum(counted, axis=axes) / jnp.where(total > 0, total, 1)

@@ -12,7 +12,15 @@ import jax
 import jax.numpy as jnp
 
 from lossjax.losses.checks import Parameter
-from lossjax.losses.claims import EVERYWHERE, LOCATION, MEAN, MEDIAN, Claims
+from lossjax.losses.claims import (
+    EVERYWHERE,
+    LOCATION,
+    MEAN,
+    MEDIAN,
+    MIDRANGE,
+    REDESCENDING,
+    Claims,
+)
 from lossjax.losses.links import magnitude, residual, with_derivative
 from lossjax.losses.loss import row
 
@@ -146,7 +154,7 @@ HUBER = row(
     claims=Claims(
         gradient="clip(r, -delta, delta)*s",
         floor="0",
-        elicits=LOCATION,
+        elicits=f"{MEAN} if delta >= 1, else {LOCATION}",
         minimiser="y",
         curvature="(y*(1-y))**2",
         saturation="1",
@@ -211,7 +219,8 @@ BARRON = row(
     claims=Claims(
         gradient="r/scale**2*((r/scale)**2/abs(alpha - 2) + 1)**(alpha/2 - 1)*s",
         floor="0",
-        elicits=LOCATION,
+        elicits=f"{MEAN} if alpha == 2, else {MIDRANGE} if alpha > 2, else "
+        f"{REDESCENDING} if scale**2*(2 - alpha) < 1 - alpha, else {LOCATION}",
         minimiser="y",
         curvature="(y*(1-y))**2/scale**2",
         saturation="1",

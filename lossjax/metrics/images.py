@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,8 @@ import numpy as np
 
 from lossjax.losses import structural
 from lossjax.losses.bernoulli import entropy
-from lossjax.losses.checks import check_floating, working_dtype
+from lossjax.losses.checks import as_floating, working_dtype
+from lossjax.losses.loss import image_mean
 
 # An image is kept half a grey level away from 0 and 1 before a logarithm is taken.
 EDGE = 1 / 510
@@ -30,37 +32,84 @@ class Margin:
     relative: bool
 
 
+class Yardstick:
+    """What every kind of metric says of itself beside its number."""
+
+    derived = ""
+    derived_under = math.inf
+
+    def derived_from(self, shape: Sequence[int]) -> str:
+        """Name of the metric that this one only restates, "" if it says more.
+
+        Args:
+          shape: (height, width, ...) of the images it is measured on.
+        """
+        return self.derived if min(shape[:2]) < self.derived_under else ""
+
+
 @dataclasses.dataclass(frozen=True)
-class Metric:
+class Metric(Yardstick):
     """A yardstick of images; `fn(image, target) -> (batch,)`, intensity in [0, 1].
 
-    Both arrays are float (batch, height, width, channels) of one shape: TypeError where
-    one is not floating, ValueError where the shapes differ. `direction` is "lower" or
-    "higher" and says which is better; `note` what a reader must know of the number.
+    Attributes:
+      name: key in METRICS.
+      score: `(image, target, weights) -> (batch,)`; weights are an array or None.
+      direction: "lower" or "higher", which is better.
+      unit: unit of the score.
+      margin: difference that does not matter.
+      note: what a reader must know of the number.
+      derived: the metric that this one is a function of, pixel by pixel or image by
+        image; such a metric is shown and not counted.
+      derived_under: it is so only on images whose smaller side is below this.
     """
 
     name: str
-    score: Callable[[jax.Array, jax.Array], jax.Array]
+    score: Callable[[jax.Array, jax.Array, jax.Array | None], jax.Array]
     direction: str
     unit: str
     margin: Margin
     note: str = ""
+    derived: str = ""
+    derived_under: float = math.inf
 
-    def fn(self, image: jax.Array, target: jax.Array) -> jax.Array:
-        """Score of each image, (batch,), in image's dtype."""
-        check_floating(self.name, "image", image)
-        check_floating(self.name, "target", target)
+    def fn(
+        self, image: jax.Array, target: jax.Array, *, weights: jax.Array | None = None
+    ) -> jax.Array:
+        """Score of each image, (batch,), in image's dtype.
+
+        Args:
+          image: float (batch, height, width, channels).
+          target: same shape.
+          weights: optional, of the same shape, non-negative; a mask is a weight of 0
+            and 1. Pixels of weight 0 may hold anything, nan included. An image without
+            weight scores as if it were equal to its target.
+
+        Raises:
+          TypeError: an array is not floating.
+          ValueError: shapes differ (metrics never broadcast).
+        """
+        image = as_floating(self.name, "image", image)
+        target = as_floating(self.name, "target", target)
         if image.ndim != 4 or image.shape != target.shape:
             raise ValueError(
                 f"{self.name}: image {image.shape} and target {target.shape} must have "
                 "one shape (batch, height, width, channels); metrics never broadcast"
             )
         wide = working_dtype(image, target)
-        return self.score(image.astype(wide), target.astype(wide)).astype(image.dtype)
+        shown, true = image.astype(wide), target.astype(wide)
+        if weights is not None:
+            weights = as_floating(self.name, "weights", weights).astype(wide)
+            if weights.shape != target.shape:
+                raise ValueError(
+                    f"{self.name}: weights {weights.shape} must have the shape of "
+                    f"target {target.shape}"
+                )
+            shown, true = (jnp.where(weights > 0, x, 0.5) for x in (shown, true))
+        return self.score(shown, true, weights).astype(image.dtype)
 
 
 @dataclasses.dataclass(frozen=True)
-class CodeMetric:
+class CodeMetric(Yardstick):
     """A yardstick of codes, given labels of the images: how often a reader is right.
 
     `reader(train_codes, train_labels)` takes float codes (n, d) and integer labels
@@ -88,10 +137,11 @@ class CodeMetric:
           TypeError: codes are not floating, or labels not integer.
           ValueError: shapes that do not belong together.
         """
-        _check_codes(self.name, train_codes, train_labels, test_codes, test_labels)
-        return share_right(
-            self.reader(train_codes, train_labels)(test_codes), test_labels
-        )
+        codes = as_floating(self.name, "train_codes", train_codes)
+        shown = as_floating(self.name, "test_codes", test_codes)
+        labels, true = jnp.asarray(train_labels), jnp.asarray(test_labels)
+        _check_codes(self.name, codes, labels, shown, true)
+        return share_right(self.reader(codes, labels)(shown), true)
 
 
 def share_right(read: jax.Array, labels: jax.Array) -> jax.Array:
@@ -100,51 +150,84 @@ def share_right(read: jax.Array, labels: jax.Array) -> jax.Array:
     return jnp.where(jnp.any(read < 0), jnp.nan, right)
 
 
-def _pixels(values: jax.Array) -> jax.Array:
-    return jnp.mean(values, axis=(1, 2, 3))
-
-
-def mse(image: jax.Array, target: jax.Array) -> jax.Array:
+def mse(image: jax.Array, target: jax.Array, weights: jax.Array | None) -> jax.Array:
     """Mean squared error."""
-    return _pixels((image - target) ** 2)
+    return image_mean((image - target) ** 2, weights)
 
 
-def psnr(image: jax.Array, target: jax.Array) -> jax.Array:
+def psnr(image: jax.Array, target: jax.Array, weights: jax.Array | None) -> jax.Array:
     """Peak signal-to-noise ratio in dB, peak 1; the error is floored at 1e-10."""
-    return -10 * jnp.log10(jnp.maximum(mse(image, target), 1e-10))
+    return -10 * jnp.log10(jnp.maximum(mse(image, target, weights), 1e-10))
 
 
-def mae(image: jax.Array, target: jax.Array) -> jax.Array:
+def mae(image: jax.Array, target: jax.Array, weights: jax.Array | None) -> jax.Array:
     """Mean absolute error."""
-    return _pixels(jnp.abs(image - target))
+    return image_mean(jnp.abs(image - target), weights)
 
 
-def bce(image: jax.Array, target: jax.Array) -> jax.Array:
+def excess_bce(
+    image: jax.Array, target: jax.Array, weights: jax.Array | None
+) -> jax.Array:
+    """Binary cross-entropy minus the entropy of the target, in nats."""
+    return bce(image, target, weights) - image_mean(entropy(target), weights)
+
+
+def bce(image: jax.Array, target: jax.Array, weights: jax.Array | None) -> jax.Array:
     """Binary cross-entropy in nats of the image clipped to [1/510, 509/510]."""
     p = jnp.clip(image, EDGE, 1 - EDGE)
-    return -_pixels(target * jnp.log(p) + (1 - target) * jnp.log1p(-p))
+    return -image_mean(target * jnp.log(p) + (1 - target) * jnp.log1p(-p), weights)
 
 
-def excess_bce(image: jax.Array, target: jax.Array) -> jax.Array:
-    """Binary cross-entropy minus the entropy of the target, in nats."""
-    return bce(image, target) - _pixels(entropy(target))
+def ssim(image: jax.Array, target: jax.Array, weights: jax.Array | None) -> jax.Array:
+    """Mean structural similarity, 1 where equal; see lossjax.losses.structural."""
+    return 1 - structural.dissimilarity(image - target, target, weights)
 
 
-def sharpness(image: jax.Array, target: jax.Array) -> jax.Array:
-    """Absolute log ratio of high-frequency energy, image to target.
+def ms_ssim(
+    image: jax.Array, target: jax.Array, weights: jax.Array | None
+) -> jax.Array:
+    """Multi-scale structural similarity, 1 where equal."""
+    return 1 - structural.multiscale_dissimilarity(image - target, target, weights)
 
-    The energy is the mean squared Laplacian over inner pixels, plus the square of half
-    a grey level, so that two flat images score 0.
+
+def sharpness_error(
+    image: jax.Array, target: jax.Array, weights: jax.Array | None
+) -> jax.Array:
+    r"""Absolute log ratio of high-frequency energy, image to target.
+
+    .. math:: |\log E(x) - \log E(t)|, \quad
+       E(x) = \frac{1}{D} \sum_i \Big(\sum_{j \sim i} (x_j - x_i)\Big)^2 + 510^{-2}
+
+    with i over the D pixels and channels, j over the up to four pixels above, below,
+    left and right of i that lie inside the image and have a weight. Under weights the
+    mean over i is the weighted one. The square of half a grey level lets two flat
+    images score 0. Too sharp and too soft both lose: 0 is as sharp as the target, log 4
+    has twice or half its contrast.
     """
-    ratio = jnp.log(_roughness(image)) - jnp.log(_roughness(target))
-    return jnp.abs(ratio)
+    energies = [_energy(x, weights) for x in (image, target)]
+    return jnp.abs(jnp.log(energies[0]) - jnp.log(energies[1]))
 
 
-def _roughness(image: jax.Array) -> jax.Array:
-    padded = [(0, 0), (1, 1), (1, 1), (0, 0)]
-    wide = jnp.pad(image, padded, mode="edge")
-    around = wide[:, 2:, 1:-1] + wide[:, :-2, 1:-1] + wide[:, 1:-1, 2:]
-    return _pixels((around + wide[:, 1:-1, :-2] - 4 * image) ** 2) + EDGE**2
+def _energy(image: jax.Array, weights: jax.Array | None) -> jax.Array:
+    seen = (
+        jnp.ones_like(image) if weights is None else (weights > 0).astype(image.dtype)
+    )
+    total = jnp.zeros_like(image)
+    for axis in (1, 2):
+        for step in (1, -1):
+            beside, there = (_shifted(x, axis, step) for x in (image, seen))
+            total = total + there * (beside - image)
+    return image_mean(total**2, weights) + EDGE**2
+
+
+def _shifted(x: jax.Array, axis: int, step: int) -> jax.Array:
+    """The neighbour of each pixel one step along an axis; 0 beyond the border."""
+    ahead = jax.lax.slice_in_dim(x, 1, None, axis=axis)
+    if step < 0:
+        ahead = jax.lax.slice_in_dim(x, 0, -1, axis=axis)
+    widths = [(0, 0)] * x.ndim
+    widths[axis] = (0, 1) if step > 0 else (1, 0)
+    return jnp.pad(ahead, widths)
 
 
 _RELATIVE = Margin(0.01, relative=True)
@@ -154,21 +237,39 @@ METRICS: Mapping[str, Metric] = types.MappingProxyType(
         metric.name: metric
         for metric in (
             Metric("mse", mse, "lower", "intensity squared", _RELATIVE),
-            Metric("psnr", psnr, "higher", "dB", Margin(0.05, relative=False)),
+            Metric("psnr", psnr, "higher", "dB", Margin(0.05, False), derived="mse"),
             Metric("mae", mae, "lower", "intensity", _RELATIVE),
             # Relative to a number that is mostly floor, so a fifth of 1 %.
             Metric(
-                "bce", bce, "lower", "nats/pixel", Margin(0.002, True), note=_CLIPPED
+                "bce",
+                bce,
+                "lower",
+                "nats/pixel",
+                Margin(0.002, True),
+                note=_CLIPPED,
+                derived="excess_bce",
             ),
             Metric(
                 "excess_bce", excess_bce, "lower", "nats/pixel", _RELATIVE, _CLIPPED
             ),
-            Metric("ssim", structural.ssim, "higher", "index", Margin(0.002, False)),
+            Metric("ssim", ssim, "higher", "index", Margin(0.002, False)),
             Metric(
-                "ms_ssim", structural.ms_ssim, "higher", "index", Margin(0.002, False)
+                "ms_ssim",
+                ms_ssim,
+                "higher",
+                "index",
+                Margin(0.002, False),
+                note="the same number as ssim where a side is under 16 pixels",
+                derived="ssim",
+                derived_under=2 * structural.COARSEST,
             ),
             Metric(
-                "sharpness", sharpness, "lower", "abs log ratio", Margin(0.01, False)
+                "sharpness_error",
+                sharpness_error,
+                "lower",
+                "abs log ratio",
+                Margin(0.01, False),
+                note="of the energy of fine detail; too sharp and too soft both lose",
             ),
         )
     }
@@ -259,7 +360,6 @@ def _check_codes(
 ) -> None:
     pairs = (("train", train_codes, train_labels), ("test", test_codes, test_labels))
     for part, codes, labels in pairs:
-        check_floating(name, f"{part}_codes", codes)
         if not jnp.issubdtype(labels.dtype, jnp.integer):
             raise TypeError(
                 f"{name}: {part}_labels must be integer, got {labels.dtype}"

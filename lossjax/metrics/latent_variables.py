@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lossjax.metrics.images import Margin
+from lossjax.metrics.images import Margin, Yardstick
 
 IW_SAMPLES = 32  # draws of the importance-weighted bound
 ACTIVE = 0.01  # variance of a unit's mean over images from which it counts
@@ -77,7 +77,7 @@ class Facts:
 
 
 @dataclasses.dataclass(frozen=True)
-class LatentMetric:
+class LatentMetric(Yardstick):
     """`fn(terms, facts) -> (slots, images) or (slots,)`, float64, nan where undefined.
 
     Terms hold numpy arrays with one row a slot. `direction` is "lower", "higher" or

@@ -59,8 +59,7 @@ def is_unbounded(family: str) -> bool:
         return False
     with jax.ensure_compile_time_eval():
         ends = jnp.array([0.0, 1.0]).reshape(2, 1, 1, 1)
-        small = LOSSES[family].smallest > 1
-        return not small and bool(jnp.any(LOSSES[family].floor(ends) == -jnp.inf))
+        return bool(jnp.any(LOSSES[family].floor(ends) == -jnp.inf))
 
 
 def needs_dequantisation(network: Network, loss: Loss | OneOf) -> bool:

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from lossjax import Loss, Parameter
+from lossjax.certificates.probe import LOGITS
 
 TARGETS = (0.0, 1 / 255, 0.5, 1.0)
-LOGITS = (0.0, 1e-4, -1e-4, 20.0, -20.0, 104.0, -104.0, 1e4, -1e4, 3e38, -3e38)
 SECOND = (-104.0, -4.0, 0.0, 4.0, 104.0)
 
 
@@ -27,7 +27,7 @@ def scored(loss: Loss) -> Callable[..., tuple[jax.Array, jax.Array]]:
 
 
 def side(loss: Loss) -> int:
-    return max(loss.smallest, 1)
+    return 1 if loss.tile_invariant else 8
 
 
 def pictures(loss: Loss, count: int = 3, wide: int = 8) -> tuple[jax.Array, jax.Array]:
@@ -102,6 +102,7 @@ def does_not_depend_on_image_size(loss: Loss) -> None:
 def is_finite_where_the_exact_value_fits(loss: Loss) -> None:
     """Never nan; inf only where float64 says that float32 cannot hold the number."""
     raw, target = extremes(loss)
+    assert {round(abs(z)) for z in LOGITS} >= set(range(20, 105)), "a gap"
     with jax.enable_x64(True):
         exact = [np.asarray(x) for x in scored(loss)(jnp.array(raw), jnp.array(target))]
     assert not any(np.isnan(x).any() for x in exact), "nan in float64"
@@ -164,16 +165,49 @@ def is_the_same_eager_and_mapped(loss: Loss) -> None:
 def ignores_masked_pixels(loss: Loss) -> None:
     raw, target = pictures(loss)
     plain = jax.jit(loss.fn)(raw, target)
-    even = jax.jit(lambda r, w: loss.fn(r, target, weights=w))
+
+    def both(raw: jax.Array, y: jax.Array, w: jax.Array) -> tuple[jax.Array, jax.Array]:
+        gradient = jax.grad(lambda r: jnp.sum(loss.fn(r, y, weights=w)))(raw)
+        return loss.fn(raw, y, weights=w), gradient
+
+    weighted = jax.jit(both)
     half = jnp.full(target.shape, 0.5)
-    np.testing.assert_allclose(even(raw, half), plain, rtol=3e-6, atol=1e-7)
+    even, _ = weighted(raw, target, half)
+    np.testing.assert_allclose(even, plain, rtol=3e-6, atol=1e-7)
     mask = jnp.ones(target.shape).at[:, 2, 3].set(0)
-    spoiled = raw.at[:, 2, 3].set(11.0)
-    np.testing.assert_allclose(even(spoiled, mask), even(raw, mask), rtol=2e-6)
-    assert not np.allclose(even(spoiled, half), plain, rtol=1e-4)
-    empty = jnp.ones(target.shape).at[1].set(0)
-    value = np.asarray(even(raw, empty))
-    assert value[1] == 0 and np.isfinite(value).all()
+    uneven, _ = weighted(raw, target, 1 + mask)
+    assert not np.allclose(uneven, plain, rtol=1e-5, atol=0)
+    value, gradient = weighted(raw, target, mask)
+    assert not gradient[:, 2, 3].any() and gradient[:, 2, 4].any()
+    for bad in (11.0, np.nan, np.inf, -np.inf):
+        for spoiled in (
+            (raw.at[:, 2, 3].set(bad), target),
+            (raw, target.at[:, 2, 3].set(bad)),
+        ):
+            again, slope = weighted(*spoiled, mask)
+            np.testing.assert_allclose(again, value, rtol=2e-6, err_msg=f"{bad}")
+            np.testing.assert_allclose(slope, gradient, rtol=1e-5, atol=1e-9)
+    floors = loss.floor(target.at[:, 2, 3].set(np.nan), weights=mask)
+    assert not np.isnan(floors).any()
+    empty, _ = weighted(raw, target, jnp.ones(target.shape).at[1].set(0))
+    assert empty[1] == 0 and np.isfinite(empty).all()
+
+
+def takes_an_empty_batch(loss: Loss) -> None:
+    raw, target = (x[:0] for x in pictures(loss))
+    assert loss.fn(raw, target).shape == (0,)
+    assert loss.fn(raw, target, weights=jnp.ones_like(target)).shape == (0,)
+    assert loss.read_out(raw).shape == target.shape
+    assert loss.floor(target).shape == (0,)
+
+
+def takes_numpy_of_any_width(loss: Loss) -> None:
+    """Warnings are errors here: none about a dtype that nobody asked for."""
+    raw, target = (np.asarray(x, np.float64) for x in pictures(loss))
+    value = loss.fn(raw, target, weights=np.ones_like(target))
+    np.testing.assert_allclose(value, loss.fn(*pictures(loss)), rtol=3e-6, atol=1e-7)
+    assert loss.read_out(raw).dtype == loss.floor(target).dtype == value.dtype
+    assert value.dtype == jnp.float32
 
 
 def starts_where_it_says(loss: Loss) -> None:
@@ -255,6 +289,8 @@ CLAUSES: tuple[Callable[[Loss], None], ...] = (
     is_the_same_eager_and_mapped,
     rounds_once_in_bfloat16,
     ignores_masked_pixels,
+    takes_an_empty_batch,
+    takes_numpy_of_any_width,
     starts_where_it_says,
     reads_out_intensities,
     refuses_what_does_not_fit,
@@ -265,4 +301,6 @@ COSTLY = (
     does_not_depend_on_image_size,
     is_the_same_eager_and_mapped,
     ignores_masked_pixels,
+    takes_an_empty_batch,
+    takes_numpy_of_any_width,
 )

@@ -13,7 +13,7 @@ from test_losses_precision import CLOSED, LOGITS, TARGETS, shares_of_bound
 
 from lossjax import LOSSES, Loss
 from lossjax.certificates.certify import FAILS, certify
-from lossjax.losses.claims import MEAN
+from lossjax.losses.claims import LOCATION, MEAN
 from lossjax.losses.links import residual, sigmoid, with_derivative
 from lossjax.losses.loss import image_mean
 
@@ -33,6 +33,20 @@ def is_right_to_rounding(loss: Loss) -> None:
     assert max(value, gradient) <= 1, (value, gradient)
 
 
+class Masking(Loss):
+    """A loss that leaves masked values out only after they were computed."""
+
+    def fn(
+        self,
+        raw: jax.Array,
+        target: jax.Array,
+        scalars: Mapping[str, Any] | None = None,
+        *,
+        weights: jax.Array | None = None,
+    ) -> jax.Array:
+        return image_mean(self.kernel(raw, target), weights)
+
+
 class Broadcasting(Loss):
     """A loss without the check of shapes."""
 
@@ -47,10 +61,10 @@ class Broadcasting(Loss):
         return image_mean(jnp.square(raw - target), None)
 
 
-def broadcasting() -> Loss:
+def of_class(kind: type[Loss], family: str) -> Loss:
     fields = dataclasses.fields(Loss)
-    row = LOSSES["mse_linear"]
-    return Broadcasting(**{field.name: getattr(row, field.name) for field in fields})
+    row = LOSSES[family]
+    return kind(**{field.name: getattr(row, field.name) for field in fields})
 
 
 def sum_for_mean(
@@ -147,6 +161,16 @@ def deaf_to_delta(raw: jax.Array, target: jax.Array, *, delta: jax.Array) -> jax
     return LOSSES["huber"].kernel(raw, target, delta=fixed)
 
 
+def overflowing_ratio(raw: jax.Array, target: jax.Array) -> jax.Array:
+    """What differs from the row: t/m - 1 is computed where it overflows, and masked."""
+    t = (255 * target + 0.5) / 256
+    m = sigmoid(raw[0])
+    x = (t - m) / jnp.where(m > 0, m, 1)
+    # 0 in value, and 0 times infinity in its gradient.
+    nothing = jnp.where(jnp.abs(x) < 0.4, 0 * x, 0)
+    return LOSSES["beta_density"].kernel(raw, target) + nothing
+
+
 def half_precision(raw: jax.Array, target: jax.Array) -> jax.Array:
     short = residual(raw.astype(jnp.bfloat16), target.astype(jnp.bfloat16))
     return (short * short).astype(raw.dtype)
@@ -171,7 +195,18 @@ DEFECTS: dict[str, tuple[Loss, Callable[[Loss], None]]] = {
         planted("mse", batch_mean_inside),
         contract.scores_images_one_by_one,
     ),
-    "broadcast": (broadcasting(), contract.refuses_what_does_not_fit),
+    "masked nan in the gradient": (
+        of_class(Masking, "bce"),
+        contract.ignores_masked_pixels,
+    ),
+    "gradient lost between z = -87 and -44": (
+        planted("beta_density", overflowing_ratio),
+        contract.is_finite_where_the_exact_value_fits,
+    ),
+    "broadcast": (
+        of_class(Broadcasting, "mse_linear"),
+        contract.refuses_what_does_not_fit,
+    ),
     "wrong sign of log C": (planted(CB, wrong_sign_of_log_c), is_certified),
     "Taylor typo": (planted(CB, taylor_typo), contract.gradient_is_that_of_the_value),
     "missing double where": (
@@ -213,6 +248,10 @@ DEFECTS: dict[str, tuple[Loss, Callable[[Loss], None]]] = {
         is_certified,
     ),
     "median called mean": (unclaimed("mae", elicits=MEAN), is_certified),
+    "huber always robust": (
+        dataclasses.replace(unclaimed("huber", elicits=LOCATION), hyper={"delta": 1.0}),
+        is_certified,
+    ),
     "called convex": (unclaimed("mse", convex="True"), is_certified),
     "called unsaturated": (unclaimed("mse", saturation="0"), is_certified),
     "wrong gradient on the card": (unclaimed("mse", gradient="r*s"), is_certified),

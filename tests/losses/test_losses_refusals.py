@@ -11,7 +11,7 @@ import numpy as np
 import optax
 import pytest
 
-from lossjax import LOSSES, Loss, check_targets, resolve
+from lossjax import LOSSES, METRICS, Loss, check_targets, resolve
 
 
 def grey(channels: int = 1, side: int = 8) -> jax.Array:
@@ -21,7 +21,7 @@ def grey(channels: int = 1, side: int = 8) -> jax.Array:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: resolve("ssim").fn(grey(side=7), grey(side=7)), "must be at least 8"),
+        (lambda: resolve("ssim").fn(grey(side=0), grey(side=0)), "must be at least 1"),
         (lambda: resolve("gaussian_pixel").fn(grey(), grey()), "2 x C"),
         (lambda: resolve("gaussian_pixel").fn(grey(4), grey()), "2 blocks of C"),
         (lambda: resolve("categorical").read_out(grey(255)), "256 x C"),
@@ -41,6 +41,33 @@ def grey(channels: int = 1, side: int = 8) -> jax.Array:
 def test_refuses_at_trace_time(call: Callable[[], object], words: str) -> None:
     with pytest.raises(ValueError) as caught:
         jax.eval_shape(call)
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: resolve(None), "resolve: a loss is named by a string such as"),
+        (lambda: resolve(["bce"]), "resolve: a loss is named by a string such as"),
+        (
+            lambda: resolve("bce").fn(grey(), grey(), jnp.ones_like(grey())),
+            "weights are given by keyword, weights=...",
+        ),
+        (lambda: resolve("bce").fn(None, grey()), "bce: raw must be a floating array"),
+        (lambda: METRICS["mse"].fn(grey(), None), "mse: target must be a floating"),
+        (
+            lambda: METRICS["mse"].fn(
+                grey(), grey(), weights=jnp.ones((2, 8, 8, 1), int)
+            ),
+            "mse: weights must be floating, got int32",
+        ),
+    ],
+)
+def test_refuses_what_is_no_array_or_name(
+    call: Callable[[], object], words: str
+) -> None:
+    with pytest.raises(TypeError) as caught:
+        call()
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -152,7 +179,9 @@ def test_agrees_with_torch_where_it_is_right() -> None:
         np.testing.assert_allclose(ours, expected, rtol=1e-5, err_msg=name)
 
 
-@pytest.mark.parametrize("module", ["loss", "losses", "checks", "certificates"])
+@pytest.mark.parametrize(
+    "module", ["losses", "losses.loss", "losses.checks", "certificates.certify"]
+)
 def test_examples_in_docstrings(module: str) -> None:
     done = doctest.testmod(importlib.import_module(f"lossjax.{module}"))
     assert done.attempted and not done.failed

@@ -42,6 +42,7 @@ class Card:
             ("unit", loss.unit),
             ("read-out", link),
             ("raw output", f"{loss.channels} x C channels"),
+            ("elicits", loss.claims.elicits),
             ("domain", loss.claims.domain),
             ("use", loss.claims.use),
             ("source", loss.source),
@@ -154,7 +155,7 @@ def table() -> Iterator[tuple[str, str, str, str]]:
     for loss in LOSSES.values():
         defaults = ", ".join(f"{p.name}={p.default:g}" for p in loss.parameters)
         name = f"{loss.family}({defaults})" if defaults else loss.family
-        yield name, loss.claims.elicits, loss.unit, loss.formula
+        yield name, loss.elicits, loss.unit, loss.formula
 
 
 def markdown() -> str:
