@@ -35,6 +35,7 @@ class Margin:
 class Yardstick:
     """What every kind of metric says of itself beside its number."""
 
+    label = ""  # its name in a sentence, where that is another than its key
     derived = ""
     derived_under = math.inf
 
@@ -61,6 +62,7 @@ class Metric(Yardstick):
       derived: the metric that this one is a function of, pixel by pixel or image by
         image; such a metric is shown and not counted.
       derived_under: it is so only on images whose smaller side is below this.
+      label: its name in a sentence.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Metric(Yardstick):
     note: str = ""
     derived: str = ""
     derived_under: float = math.inf
+    label: str = ""
 
     def fn(
         self, image: jax.Array, target: jax.Array, *, weights: jax.Array | None = None
@@ -123,6 +126,7 @@ class CodeMetric(Yardstick):
     unit: str
     margin: Margin
     note: str = ""
+    label: str = ""
 
     def fn(
         self,
@@ -236,9 +240,24 @@ METRICS: Mapping[str, Metric] = types.MappingProxyType(
     {
         metric.name: metric
         for metric in (
-            Metric("mse", mse, "lower", "intensity squared", _RELATIVE),
-            Metric("psnr", psnr, "higher", "dB", Margin(0.05, False), derived="mse"),
-            Metric("mae", mae, "lower", "intensity", _RELATIVE),
+            Metric(
+                "mse",
+                mse,
+                "lower",
+                "intensity squared",
+                _RELATIVE,
+                label="squared error",
+            ),
+            Metric(
+                "psnr",
+                psnr,
+                "higher",
+                "dB",
+                Margin(0.05, False),
+                derived="mse",
+                label="PSNR",
+            ),
+            Metric("mae", mae, "lower", "intensity", _RELATIVE, label="absolute error"),
             # Relative to a number that is mostly floor, so a fifth of 1 %.
             Metric(
                 "bce",
@@ -248,11 +267,18 @@ METRICS: Mapping[str, Metric] = types.MappingProxyType(
                 Margin(0.002, True),
                 note=_CLIPPED,
                 derived="excess_bce",
+                label="cross-entropy",
             ),
             Metric(
-                "excess_bce", excess_bce, "lower", "nats/pixel", _RELATIVE, _CLIPPED
+                "excess_bce",
+                excess_bce,
+                "lower",
+                "nats/pixel",
+                _RELATIVE,
+                _CLIPPED,
+                label="cross-entropy above its floor",
             ),
-            Metric("ssim", ssim, "higher", "index", Margin(0.002, False)),
+            Metric("ssim", ssim, "higher", "index", Margin(0.002, False), label="SSIM"),
             Metric(
                 "ms_ssim",
                 ms_ssim,
@@ -262,6 +288,7 @@ METRICS: Mapping[str, Metric] = types.MappingProxyType(
                 note="the same number as ssim where a side is under 16 pixels",
                 derived="ssim",
                 derived_under=2 * structural.COARSEST,
+                label="MS-SSIM",
             ),
             Metric(
                 "sharpness_error",
@@ -270,6 +297,7 @@ METRICS: Mapping[str, Metric] = types.MappingProxyType(
                 "abs log ratio",
                 Margin(0.01, False),
                 note="of the energy of fine detail; too sharp and too soft both lose",
+                label="sharpness error",
             ),
         )
     }
@@ -381,8 +409,22 @@ CODE_METRICS: Mapping[str, CodeMetric] = types.MappingProxyType(
     {
         metric.name: metric
         for metric in (
-            CodeMetric("knn_accuracy", nearest, "higher", "share", _POINTS),
-            CodeMetric("probe_accuracy", probe, "higher", "share", _POINTS),
+            CodeMetric(
+                "knn_accuracy",
+                nearest,
+                "higher",
+                "share",
+                _POINTS,
+                label="kNN accuracy of the code",
+            ),
+            CodeMetric(
+                "probe_accuracy",
+                probe,
+                "higher",
+                "share",
+                _POINTS,
+                label="linear-probe accuracy of the code",
+            ),
         )
     }
 )

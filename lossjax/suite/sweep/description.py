@@ -21,6 +21,7 @@ def describe(sweep: Sweep, datasets: dict[str, Dataset]) -> dict[str, Any]:
             name: {
                 "direction": metric.direction,
                 "unit": metric.unit,
+                "label": metric.label or name,
                 "margin": vars(metric.margin),
                 **(_latent_facts(metric) if isinstance(metric, LatentMetric) else {}),
             }
@@ -30,13 +31,25 @@ def describe(sweep: Sweep, datasets: dict[str, Dataset]) -> dict[str, Any]:
             name: {"unit": row.unit, "note": row.note}
             for name, row in DIAGNOSTICS.items()
         },
-        "datasets": {name: facts_of(dataset) for name, dataset in datasets.items()},
+        "datasets": {
+            name: facts_of(dataset) | {"derived": _derived(sweep, dataset)}
+            for name, dataset in datasets.items()
+        },
         "provenance": platform.describe() | {"numerics": NUMERICS},
     }
 
 
 def _latent_facts(metric: LatentMetric) -> dict[str, Any]:
     return {"note": metric.note, "partial": metric.partial, "variational": True}
+
+
+def _derived(sweep: Sweep, dataset: Dataset) -> dict[str, str]:
+    """Metrics that on such images only restate another one, which is named."""
+    restated = {
+        name: metric.derived_from(dataset.image_shape)
+        for name, metric in metrics_of(sweep).items()
+    }
+    return {name: other for name, other in restated.items() if other}
 
 
 def facts_of(dataset: Dataset) -> dict[str, Any]:
