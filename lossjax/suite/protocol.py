@@ -159,5 +159,5 @@ def wider(rates: Sequence[float], edges: Iterable[float]) -> tuple[float, ...]:
     more = set(ordered)
     for edge in edges:
         inner = ordered[1] if edge == ordered[0] else ordered[-2]
-        more.add(float(f"{edge**2 / inner:.6g}"))
+        more.add(float(f"{edge**2 / inner:.2g}"))
     return tuple(sorted(more))
