@@ -170,7 +170,7 @@ class Sweep:
         high=10**5,
         empty=True,
     )
-    train_steps: int = _field(200, "updates of a run", low=1, high=10**9)
+    train_steps: int = _field(1000, "updates of a run", low=1, high=10**9)
     batch_size: int = _field(64, "images of an update", low=1, high=10**6)
     latent_dim: int = _field(8, "numbers in the code", low=1, high=10**5)
     width: tuple[int, ...] = _field(

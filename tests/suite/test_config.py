@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import runpy
+import time
 
 import pytest
 from absl import flags
@@ -67,7 +68,8 @@ def test_every_field_can_be_overridden() -> None:
         "--config.losses=bce,huber(delta=0.1)",
         "--config.learning_rates=1e-3,1",
         "--config.seeds=5",
-        "--config.tuning_seeds=(7, 8)",
+        "--config.budgets=(7, 8)",
+        "--config.latent_dims=2,3",
         "--config.train_steps=3",
         "--config.batch_size=4",
         "--config.latent_dim=2",
@@ -82,7 +84,7 @@ def test_every_field_can_be_overridden() -> None:
         "--config.start_logit=-8",
         "--config.schedule=constant",
         "--config.precision=float32",
-        "--config.primary_metric=mse",
+        "--config.primary_metric=ssim",
         "--config.curve_points=2",
     )
     assert sweep == Sweep(
@@ -91,7 +93,8 @@ def test_every_field_can_be_overridden() -> None:
         losses=("bce", "huber(delta=0.1)"),
         learning_rates=(1e-3, 1.0),
         seeds=(5,),
-        tuning_seeds=(7, 8),
+        budgets=(7, 8),
+        latent_dims=(2, 3),
         train_steps=3,
         batch_size=4,
         latent_dim=2,
@@ -105,7 +108,7 @@ def test_every_field_can_be_overridden() -> None:
         head_scale=3.0,
         start_logit=-8.0,
         schedule="constant",
-        primary_metric="mse",
+        primary_metric="ssim",
         curve_points=2,
     )
     changed = [
@@ -142,7 +145,9 @@ def test_every_field_can_be_overridden() -> None:
         ("--config.seeds=0,1.5", ["config.seeds = 1.5"]),
         ("--config.seeds=1,1", ["config.seeds", "1 twice"]),
         ("--config.seeds=2147483648", ["config.seeds"]),
-        ("--config.tuning_seeds=0,99", ["config.tuning_seeds", "config.seeds"]),
+        ("--config.budgets=0,99", ["config.budgets = 0", "from 1"]),
+        ("--config.latent_dims=4,4", ["config.latent_dims", "4 twice"]),
+        ("--config.tuning_seeds=1", ["config field 'tuning_seeds'"]),
         ("--config.batch_size=0", ["config.batch_size = 0"]),
         ("--config.latent_dim=-3", ["config.latent_dim = -3"]),
         ("--config.width=()", ["config.width"]),
@@ -192,10 +197,19 @@ def test_a_field_that_says_nothing_is_not_part_of_what_a_run_is() -> None:
     assert Sweep(max_examples=50).fixed()["max_examples"] == 50
 
 
-def test_one_rate_needs_no_tuning_seeds() -> None:
-    assert Sweep(learning_rates=(1e-3,), tuning_seeds=()).tuning_seeds == ()
-    with pytest.raises(UserError, match="tuning_seeds"):
-        Sweep(learning_rates=(1e-3, 1e-2), tuning_seeds=())
+def test_an_axis_that_is_set_replaces_the_single_value() -> None:
+    alone = Sweep(train_steps=30, latent_dim=4)
+    assert (alone.step_counts, alone.code_sizes) == ((30,), (4,))
+    several = Sweep(train_steps=30, budgets=(10, 20), latent_dims=(2, 3))
+    assert (several.step_counts, several.code_sizes) == ((10, 20), (2, 3))
+    assert several.arms == 2 * 2 * len(several.losses)
+    assert several.fixed() == alone.fixed()
+
+
+def test_forty_thousand_seeds_are_checked_in_a_blink() -> None:
+    began = time.monotonic()
+    Sweep(seeds=tuple(range(40_000)))
+    assert time.monotonic() - began < 1
 
 
 def test_a_precision_that_is_not_known_is_named() -> None:
@@ -212,9 +226,7 @@ def test_none_says_nothing_also_where_there_is_a_default() -> None:
 
 def test_run_ids_depend_on_what_was_said_and_on_nothing_else() -> None:
     assert list(Sweep().fixed().items()) == [
-        ("train_steps", 200),
         ("batch_size", 64),
-        ("latent_dim", 8),
         ("width", [16, 32]),
         ("hidden", [128]),
         ("precision", "float32"),

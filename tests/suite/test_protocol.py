@@ -1,127 +1,128 @@
-"""The protocol: which runs come next, which rate is chosen, which cells are whose."""
+"""The protocol: which runs there are, which one counts, who trains what."""
 
 import math
 from collections.abc import Callable
+
+import pytest
 
 from lossjax.suite import protocol
 from lossjax.suite.config import Sweep
 from lossjax.suite.store.results import Result, Run
 
 SWEEP = Sweep(
-    losses=("bce",),
+    losses=("bce", "mse"),
     learning_rates=(0.01, 0.001, 0.1),
-    tuning_seeds=(8, 9),
     seeds=(0, 1, 2),
+    budgets=(10, 20),
+    latent_dims=(2, 4),
 )
-FIXED = protocol.fixed_values(SWEEP, {"digits": {"fingerprint": "f"}}, 1)
-CELL = next(protocol.cells(SWEEP, FIXED))
+FIXED = protocol.fixed_values(SWEEP, {"digits": {"fingerprint": "f"}}, 3)
+BLOCKS = protocol.blocks(SWEEP, FIXED)
 
 
-def train(
-    score: Callable[[Run], float], sweep: Sweep = SWEEP, status: str = "ok"
-) -> tuple[protocol.Plan, list[list[Run]]]:
-    """Play a sweep with made-up validation losses; the last plan and every wave."""
-    results: dict[str, Result] = {}
-    waves = []
-    while (plan := protocol.plan(sweep, CELL, results)).pending:
-        waves.append(list(plan.pending))
-        for run in plan.pending:
-            value = score(run)
-            lost = math.isnan(value)
-            results[run.run_id] = Result(
-                run, "diverged" if lost else "ok", validation_loss=value
-            )
-    return plan, waves
-
-
-def test_best_inner_rate_goes_to_fresh_seeds() -> None:
-    plan, waves = train(lambda run: abs(math.log(run.learning_rate / 0.01)))
-    assert [len(wave) for wave in waves] == [6, 3]
-    assert plan.learning_rate == 0.01 and not plan.edge
-    assert {run.seed for run in plan.final} == {0, 1, 2}
-    assert {run.seed for run in plan.tuning} == {8, 9}
-    assert {run.stage for run in plan.final} == {"final"}
-
-
-def test_grid_is_extended_once_beyond_the_edge() -> None:
-    low, waves = train(lambda run: run.learning_rate)
-    assert [len(wave) for wave in waves] == [6, 2, 3]
-    assert low.learning_rate == 0.0001 and low.edge
-    assert low.learning_rates == (0.0001, 0.001, 0.01, 0.1)
-    high, _ = train(lambda run: -run.learning_rate)
-    assert high.learning_rate == 1.0 and high.edge
-    inside, waves = train(lambda run: abs(math.log(run.learning_rate / 0.08)))
-    assert inside.learning_rate == 0.1 and not inside.edge and len(waves) == 3
-
-
-def test_a_rate_with_a_diverged_seed_ranks_after_all_others() -> None:
-    plan, _ = train(
-        lambda run: (
-            math.nan
-            if run.learning_rate == 0.01 and run.seed == 8
-            else abs(math.log(run.learning_rate / 0.01)) + run.learning_rate
-        )
-    )
-    assert plan.learning_rate == 0.001
-
-
-def test_a_frozen_run_is_not_chosen_for_the_loss_it_froze_at() -> None:
-    """A diverged replica keeps finite weights, so its validation loss may look good."""
-    plan = protocol.plan(SWEEP, CELL, {})
-    results = {
-        run.run_id: Result(
+def results(score: Callable[[Run], float]) -> list[Result]:
+    """One block's runs, trained to made-up validation losses; nan diverged."""
+    return [
+        Result(
             run,
-            "diverged" if run.learning_rate == 0.01 else "ok",
-            validation_loss={0.001: 0.5, 0.01: 0.0, 0.1: 0.7}[run.learning_rate],
+            "diverged" if math.isnan(value := score(run)) else "ok",
+            validation_loss=value,
         )
-        for run in plan.pending
+        for run in BLOCKS[0].runs
+    ]
+
+
+def rate_of(result: Result | None) -> float | None:
+    return None if result is None else result.run.learning_rate
+
+
+def test_every_run_is_known_beforehand_and_is_one_of_its_own() -> None:
+    arms = list(protocol.arms(SWEEP, FIXED))
+    assert len(arms) == SWEEP.arms == 8
+    assert len(BLOCKS) == 8 * 3
+    runs = [run for block in BLOCKS for run in block.runs]
+    assert len(runs) == SWEEP.arms * SWEEP.at_once == 72
+    assert len({run.run_id for run in runs}) == 72
+    assert {(r.latent_dim, r.train_steps) for r in runs} == {
+        (2, 10),
+        (2, 20),
+        (4, 10),
+        (4, 20),
     }
-    assert protocol.choose((0.001, 0.01, 0.1), plan.pending, results) == 0.001
 
 
-def test_where_every_rate_diverged_the_smallest_is_judged() -> None:
-    plan, _ = train(lambda run: math.nan)
-    assert plan.learning_rate == 0.0001 and plan.edge
+def test_a_budget_named_as_an_axis_or_alone_is_the_same_run() -> None:
+    alone = Sweep(losses=("bce",), train_steps=20, latent_dim=4)
+    axis = Sweep(losses=("bce",), budgets=(10, 20), latent_dims=(4,), train_steps=7)
+    ids = [
+        {run.run_id for block in protocol.blocks(sweep, fixed) for run in block.runs}
+        for sweep in (alone, axis)
+        for fixed in [protocol.fixed_values(sweep, {"digits": {"fingerprint": "f"}}, 3)]
+    ]
+    assert ids[0] < ids[1]
 
 
-def test_one_rate_is_not_tuned() -> None:
-    plan, waves = train(lambda run: 1.0, Sweep(losses=("bce",), learning_rates=(0.5,)))
-    assert [len(wave) for wave in waves] == [10]
-    assert plan.learning_rate == 0.5 and not plan.edge and plan.tuning == ()
+def test_the_best_rate_on_validation_counts() -> None:
+    best = protocol.choose(results(lambda r: abs(math.log(r.learning_rate / 0.01))))
+    assert rate_of(best) == 0.01
+    # Of equal ones the smaller rate; a run that diverged is never chosen.
+    assert rate_of(protocol.choose(results(lambda run: 1.0))) == 0.001
+    diverged = results(lambda r: math.nan if r.learning_rate < 0.1 else 9.0)
+    assert rate_of(protocol.choose(diverged)) == 0.1
+    assert protocol.choose(results(lambda run: math.nan)) is None
 
 
-def test_more_seeds_and_rates_later_train_only_what_is_new() -> None:
-    results = {}
-    for run in (*train(lambda run: 1.0 + (run.learning_rate != 0.01))[1][0],):
-        results[run.run_id] = Result(run, "ok", validation_loss=run.learning_rate)
-    wider = Sweep.from_json(
-        SWEEP.to_json() | {"learning_rates": [0.001, 0.01, 0.03, 0.1]}
-    )
-    pending = protocol.plan(wider, CELL, results).pending
-    assert {run.learning_rate for run in pending} == {0.03}
-
-
-def test_primary_metric_does_not_change_what_a_run_is() -> None:
-    other = Sweep.from_json(SWEEP.to_json() | {"primary_metric": "mse"})
-    assert other.fixed() == SWEEP.fixed()
-
-
-def test_run_id_depends_on_all_that_moves_numbers() -> None:
-    run = CELL.run(0.01, 0, "tune")
-    ids = {run.run_id}
-    for change in (
-        {"train_steps": 7},
-        {"precision": "bfloat16"},
-        {"numerics": 2},
-        {"fingerprint": "g"},
-        {"latent_dim": 3},
-    ):
-        ids.add(
-            protocol.Cell("digits", "conv_ae", "bce", {**CELL.fixed, **change})
-            .run(0.01, 0, "tune")
-            .run_id
+def test_test_scores_choose_nothing() -> None:
+    """Whatever they are: poisoned, permuted, absent."""
+    plain = results(lambda r: r.learning_rate)
+    poisoned = [
+        Result(
+            r.run,
+            r.status,
+            validation_loss=r.validation_loss,
+            metrics={"test_mse": -r.validation_loss, "test_ssim": math.nan},
         )
-    ids.add(CELL.run(0.01, 1, "tune").run_id)
-    ids.add(CELL.run(0.02, 0, "tune").run_id)
-    ids.add(CELL.run(0.01, 0, "final").run_id)
-    assert len(ids) == 9
+        for r in plain
+    ]
+    assert rate_of(protocol.choose(plain)) == rate_of(protocol.choose(poisoned)) == 1e-3
+
+
+@pytest.mark.parametrize("count", (1, 2, 5, 7, 24, 40))
+def test_shards_are_contiguous_whole_and_even(count: int) -> None:
+    parts = [list(protocol.shard(BLOCKS, i, count)) for i in range(count)]
+    assert [block for part in parts for block in part] == BLOCKS
+    sizes = [len(part) for part in parts]
+    assert max(sizes) - min(sizes) <= 1
+    # All rates of a seed are in one shard.
+    for part in parts:
+        assert all(len(block.runs) == 3 for block in part)
+
+
+def test_seeds_of_one_arm_are_shared_among_shards() -> None:
+    one = Sweep(losses=("bce",), seeds=tuple(range(1000)), learning_rates=(0.1,))
+    fixed = protocol.fixed_values(one, {"digits": {"fingerprint": "f"}}, 3)
+    blocks = protocol.blocks(one, fixed)
+    assert {len(protocol.shard(blocks, i, 8)) for i in range(8)} == {125}
+
+
+def test_what_is_stored_is_not_pending() -> None:
+    runs = [run for block in BLOCKS for run in block.runs]
+    stored = {run.run_id: Result(run, "ok", validation_loss=1.0) for run in runs[:5]}
+    assert list(protocol.pending(BLOCKS, stored)) == runs[5:]
+
+
+def test_a_third_of_the_seeds_at_an_edge_is_flagged() -> None:
+    rates = (0.001, 0.003, 0.01)
+    inside = [0.003] * 6
+    assert protocol.edge_of(rates, [*inside, 0.01]) is None
+    assert protocol.edge_of(rates, [*inside, 0.01, 0.01, 0.01]) == 0.01
+    assert protocol.edge_of(rates, [*inside[:2], 0.001]) == 0.001
+    assert protocol.edge_of((0.01,), [0.01] * 3) is None
+    assert protocol.edge_of(rates, []) is None
+
+
+def test_the_rate_to_add_is_one_more_step_of_the_grid() -> None:
+    rates = (0.01, 0.001, 0.1)
+    assert protocol.wider(rates, [0.1]) == (0.001, 0.01, 0.1, 1.0)
+    assert protocol.wider(rates, [0.001, 0.1]) == (0.0001, 0.001, 0.01, 0.1, 1.0)
+    assert protocol.wider((3e-3, 1e-2), [1e-2]) == (3e-3, 1e-2, 0.033)

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from lossjax.suite import statistics
-from lossjax.suite.statistics import Arm, rank
+from lossjax.suite.statistics import Scores, rank
 
 # Darwin's maize, cross- minus self-fertilised, eighths of an inch; Fisher (1935, The
 # Design of Experiments, section 21) counts 863 of 32,768 sign flips in one tail.
@@ -17,16 +17,16 @@ SLEEP = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]
 WIGGLE = np.array([1, -2, 3, 0, -1, 2, -3, 1, 0, -1]) * 1e-4
 
 
-def arms(**centers: float) -> dict[str, Arm]:
+def arms(**centers: float) -> dict[str, Scores]:
     """Ten paired seeds an arm, each arm with its own small noise."""
     return {
-        name: Arm(center + np.roll(WIGGLE, i))
+        name: Scores(center + np.roll(WIGGLE, i))
         for i, (name, center) in enumerate(centers.items())
     }
 
 
 def by(ranking: statistics.Ranking) -> dict[str, str]:
-    return {s.loss: s.relation for s in ranking.standings}
+    return {s.loss: s.word for s in ranking.standings}
 
 
 def test_interval_of_student() -> None:
@@ -154,7 +154,7 @@ def test_lower_and_higher_rank_the_other_way_round() -> None:
 
 def test_effect_is_in_standard_deviations_of_the_differences() -> None:
     found = rank(
-        {"a": Arm(np.zeros(4)), "b": Arm(np.array([1.0, 2.0, 3.0, 4.0]))},
+        {"a": Scores(np.zeros(4)), "b": Scores(np.array([1.0, 2.0, 3.0, 4.0]))},
         direction="lower",
         margin=0.0,
         relative=False,
@@ -162,24 +162,24 @@ def test_effect_is_in_standard_deviations_of_the_differences() -> None:
     assert found.of("b").effect == pytest.approx(2.5 / 1.2909944)
 
 
-def test_worse_within_the_margin_is_not_told_apart() -> None:
+def test_worse_within_the_margin_is_equivalent() -> None:
     two = arms(a=0.100, b=0.102)
     apart = rank(two, direction="lower", margin=0.001, relative=False)
     within = rank(two, direction="lower", margin=0.003, relative=False)
     relative = rank(two, direction="lower", margin=0.05, relative=True)
     assert by(apart)["b"] == "worse"
-    assert by(within)["b"] == "not told apart"
+    assert by(within)["b"] == "equivalent"
     assert relative.margin == pytest.approx(0.005)
     assert [s.loss for s in relative.best_set] == ["a", "b"]
 
 
-def test_surely_worse_but_not_surely_by_the_margin_stays_in_the_set() -> None:
+def test_surely_worse_but_not_surely_by_the_margin_is_undecided() -> None:
     two = arms(a=0.1, b=0.1015)
     assert by(rank(two, direction="lower", margin=0, relative=False))["b"] == "worse"
     found = rank(two, direction="lower", margin=0.00145, relative=False)
     behind = found.of("b").behind
     assert behind is not None and behind.center > found.margin
-    assert by(found)["b"] == "not told apart"
+    assert by(found)["b"] == "undecided"
 
 
 def test_significantly_within_the_margin_never_leaves_the_set() -> None:
@@ -189,16 +189,16 @@ def test_significantly_within_the_margin_never_leaves_the_set() -> None:
     assert found.of("b").best_set
 
 
-def test_equal_bits_are_identical() -> None:
-    two = {"a": Arm(0.1 + WIGGLE), "b": Arm(0.1 + WIGGLE)}
+def test_equal_bits_are_equivalent() -> None:
+    two = {"a": Scores(0.1 + WIGGLE), "b": Scores(0.1 + WIGGLE)}
     found = rank(two, direction="lower", margin=0.0, relative=False)
-    assert by(found) == {"a": "best", "b": "identical"}
+    assert by(found) == {"a": "best", "b": "equivalent"}
     assert found.needed is None
     assert len(found.best_set) == 2
 
 
 def test_too_few_seeds_name_how_many_it_takes() -> None:
-    few = {name: Arm(arm.values[:5]) for name, arm in arms(a=0.1, b=0.9).items()}
+    few = {name: Scores(arm.values[:5]) for name, arm in arms(a=0.1, b=0.9).items()}
     found = rank(few, direction="lower", margin=0.0, relative=False)
     assert (found.n, found.needed) == (5, 6)
     assert len(found.best_set) == 2
@@ -207,24 +207,44 @@ def test_too_few_seeds_name_how_many_it_takes() -> None:
 def test_a_lost_seed_ranks_last_and_is_never_in_the_best_set() -> None:
     three = arms(a=0.1, b=0.2, c=0.3)
     broken = np.where(np.arange(10) == 3, np.nan, three["a"].values)
-    three |= {"a": Arm(broken, diverged=1), "d": Arm(broken, failed=1)}
+    three |= {
+        "a": Scores(broken, lost=1, diverged=5),
+        "d": Scores(broken, lost=0, failed=1),
+    }
     found = rank(three, direction="lower", margin=10.0, relative=False)
     assert [s.loss for s in found.standings] == ["b", "c", "d", "a"]
     assert [s.loss for s in found.best_set] == ["b", "c"]
-    assert by(found)["a"] == "diverged" and by(found)["d"] == "failed"
+    assert by(found)["a"] == by(found)["d"] == "worse"
     assert math.isnan(found.of("a").center)
-    assert (found.of("a").n, found.of("a").diverged) == (9, 1)
+    lost = found.of("a")
+    assert (lost.n, lost.lost, lost.diverged) == (9, 1, 5)
 
 
-def test_a_diverged_seed_with_a_finite_score_is_still_lost() -> None:
+def test_runs_that_diverged_cost_no_place_where_a_rate_survived() -> None:
     two = arms(a=0.1, b=0.2)
-    two["a"] = Arm(two["a"].values, diverged=1)
+    two["a"] = Scores(two["a"].values, diverged=3)
     found = rank(two, direction="lower", margin=0.0, relative=False)
-    assert found.best is not None and found.best.loss == "b"
+    assert found.best is not None and found.best.loss == "a"
+    assert found.best.diverged == 3
+
+
+def test_pairing_is_by_position() -> None:
+    """One arm's seeds permuted: same means, other differences."""
+    two = arms(a=0.1, b=0.1001)
+    seeds = np.linspace(0, 1, 10)
+    paired = {name: Scores(one.values + seeds) for name, one in two.items()}
+    crossed = paired | {"b": Scores(paired["b"].values[::-1])}
+    gaps = [
+        rank(own, direction="lower", margin=0, relative=False).of("b").behind
+        for own in (paired, crossed)
+    ]
+    assert gaps[0] is not None and gaps[1] is not None
+    assert gaps[0].center == pytest.approx(gaps[1].center)
+    assert gaps[1].high - gaps[1].low > 100 * (gaps[0].high - gaps[0].low)
 
 
 def test_nothing_finished_has_no_best() -> None:
-    lost = {"a": Arm(np.full(3, np.nan), diverged=3)}
+    lost = {"a": Scores(np.full(3, np.nan), diverged=3)}
     found = rank(lost, direction="lower", margin=0.0, relative=False)
     assert found.best is None and found.best_set == ()
 
@@ -232,7 +252,7 @@ def test_nothing_finished_has_no_best() -> None:
 def test_holm_is_what_keeps_many_equal_rivals_in_the_set() -> None:
     """Thirty arms of pure noise: unadjusted, some would look worse than the best."""
     noise = np.random.default_rng(5).normal(0, 1, (30, 10))
-    many = {str(i): Arm(row) for i, row in enumerate(noise)}
+    many = {str(i): Scores(row) for i, row in enumerate(noise)}
     found = rank(many, direction="lower", margin=0.0, relative=False)
     assert len(found.best_set) == 30
     best = many[found.standings[0].loss].values
@@ -240,53 +260,22 @@ def test_holm_is_what_keeps_many_equal_rivals_in_the_set() -> None:
     assert min(raw) < 0.05
 
 
-def test_regret_by_hand() -> None:
-    mse = rank(arms(a=1, b=2, c=5), direction="lower", margin=0.0, relative=False)
-    ssim = rank(arms(a=0.5, b=0.8, c=0.9), direction="higher", margin=0, relative=False)
-    table = statistics.regrets({"mse": mse, "ssim": ssim})
-    centers = {
-        loss: {metric: regret.center for metric, regret in row.items()}
-        for loss, row in table.items()
-    }
-    assert centers["a"] == pytest.approx({"mse": 0.0, "ssim": 1.0})
-    assert centers["b"] == pytest.approx({"mse": 0.25, "ssim": 0.25})
-    assert centers["c"] == pytest.approx({"mse": 1.0, "ssim": 0.0})
-    behind = mse.of("b").behind
-    assert behind is not None
-    assert table["b"]["mse"].low == pytest.approx(behind.low / 4)
-    assert table["b"]["mse"].high == pytest.approx(behind.high / 4)
-    losses, regret, _ = statistics.safest({"mse": mse, "ssim": ssim})
-    assert losses == ["b"] and regret == pytest.approx(0.25)
-    assert statistics.safest({})[0] == []
+def test_pareto_by_hand() -> None:
+    mse = rank(arms(a=1, b=2, c=5, d=6), direction="lower", margin=0, relative=False)
+    ssim = rank(
+        arms(a=0.5, b=0.8, c=0.9, d=0.7), direction="higher", margin=0, relative=False
+    )
+    assert statistics.pareto({"mse": mse, "ssim": ssim}) == ["a", "b", "c"]
+    assert statistics.pareto({"mse": mse}) == ["a"]
+    assert statistics.pareto({}) == []
 
 
-def test_a_metric_that_tells_nothing_apart_does_not_decide_regret() -> None:
-    apart = rank(arms(a=1, b=2, c=5), direction="lower", margin=0.0, relative=False)
-    alike = rank(arms(a=3, b=2, c=1), direction="lower", margin=9.0, relative=False)
-    losses, regret, _ = statistics.safest({"mse": apart, "sharpness": alike})
-    assert (losses, regret) == (["a"], 0.0)
-
-
-def test_regret_leaves_out_a_loss_that_was_lost() -> None:
-    three = arms(a=1, b=2, c=5)
-    three["c"] = Arm(np.full(10, np.nan), diverged=10)
-    mse = rank(three, direction="lower", margin=0.0, relative=False)
-    assert list(statistics.regrets({"mse": mse})) == ["a", "b"]
-
-
-def test_advantage_by_hand() -> None:
-    three = {
-        "own": Arm(np.array([1.0, 2.0, 1.0, 2.0])),
-        "b": Arm(np.array([2.0, 3.0, 2.0, 3.0])),
-        "c": Arm(np.array([4.0, 5.0, 4.0, 5.0])),
-        "lost": Arm(np.full(4, np.nan), diverged=4),
-    }
-    # The mean rival is 2 behind at every seed; the means range from 1.5 to 4.5.
-    found, p = statistics.advantage(three, "own", direction="lower")
-    assert found.center == pytest.approx(2 / 3)
-    assert p == pytest.approx(2 / 16)
-    found, _ = statistics.advantage(three, "own", direction="higher")
-    assert found.center == pytest.approx(-2 / 3)
+def test_pareto_does_not_depend_on_a_loss_that_lacks_a_score() -> None:
+    scores = arms(a=1, b=2)
+    lost = {"c": Scores(np.full(10, np.nan), lost=10)}
+    mse = rank(scores | lost, direction="lower", margin=0, relative=False)
+    ssim = rank(scores | lost, direction="higher", margin=0, relative=False)
+    assert statistics.pareto({"mse": mse, "ssim": ssim}) == ["a", "b"]
 
 
 def null_rankings(losses: int, sweeps: int) -> list[statistics.Ranking]:
@@ -295,7 +284,7 @@ def null_rankings(losses: int, sweeps: int) -> list[statistics.Ranking]:
     rankings = []
     for _ in range(sweeps):
         scores = noise.normal(size=(losses, 10)) + 3 * noise.normal(size=10)
-        equal = {str(i): Arm(row) for i, row in enumerate(scores)}
+        equal = {str(i): Scores(row) for i, row in enumerate(scores)}
         rankings.append(rank(equal, direction="lower", margin=0.0, relative=False))
     return rankings
 
