@@ -128,7 +128,10 @@ def test_a_terminal_of_80_columns_shows_all(whole: Path) -> None:
     text = printed(whole)
     assert max(len(line) for line in text.splitlines()) <= 80
     assert text.startswith(WHOLE)
-    assert "   mae                 1 seed lost                      9   0.003   lost" in text
+    assert (
+        "   mae                 1 seed lost                      9   0.003   lost"
+        in text
+    )
 
 
 VERDICT = """\
@@ -422,7 +425,9 @@ def test_the_page_stands_alone(whole: Path) -> None:
     assert "url(http" not in text and "@import" not in text
     assert page.unnamed == []
     absent = ("budgets", "response", "measures", "samples", "interpolations", "map")
-    keys = [s.key for s in SECTIONS if s.key not in absent]  # one budget, no dial, no vae
+    keys = [
+        s.key for s in SECTIONS if s.key not in absent
+    ]  # one budget, no dial, no vae
     assert [name for name in page.ids if name in keys] == keys
     own = [name for name in page.ids if not re.fullmatch("[mp][0-9a-f]{10}", name)]
     assert sorted({x for x in own if own.count(x) > 1 and "-" not in x}) == []
