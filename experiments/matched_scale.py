@@ -65,7 +65,7 @@ from lossjax.suite.reproduce.study import (
 from lossjax.suite.statistics import Interval, interval
 
 PLAN = config("matched_scale")
-METRICS = ("kl", "knn_accuracy", "mse", "ssim", "sharpness", "bits_gaussian")
+METRICS = ("kl", "knn_accuracy", "mse", "ssim", "sharpness_error", "bits_gaussian")
 COLUMNS = tuple(
     f"test_{name}"
     for name in (*METRICS, "implied_sigma", "active_units", "bits_per_dim")
@@ -276,7 +276,7 @@ _HEADS = {
     "test_bits_per_dim": ("bits/dim, own law", 3),
     "test_knn_accuracy": ("kNN", 3),
     "test_mse": ("mse", 4),
-    "test_sharpness": ("sharpness", 2),
+    "test_sharpness_error": ("sharpness error", 2),
 }
 
 

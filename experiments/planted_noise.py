@@ -121,7 +121,8 @@ def _count(law: Any, trials: Sequence[Trial], judge: Judge) -> dict[str, Any]:
         wrong += len(names) == 1 and law.matched not in names
         pair = {loss: trial.arms[loss] for loss in (law.matched, law.foil)}
         strictly += {s.loss for s in judge.rank(pair).best_set} == {law.matched}
-    chosen = sorted({trial.rates[law.matched] for trial in trials})
+    rates = np.concatenate([trial.rates[law.matched] for trial in trials])
+    chosen = np.unique(rates[np.isfinite(rates)])
     return {
         "trials": len(trials),
         "best_set": best_set,

@@ -59,7 +59,8 @@ def main(arguments: list[str]) -> int:
                 **nets.measure(part, rounds, values.quick, say),
             }
         elif part == "sweep":
-            found[part] = whole.sweeps(1 if values.quick else 2)
+            less = ["--config.seeds=0,1"] if values.quick else []
+            found[part] = whole.sweeps(1 if values.quick else 2, less)
         elif part == "replicas":
             found[part] = nets.replicas(rounds)
         elif part == "bfloat16":

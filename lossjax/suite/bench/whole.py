@@ -104,7 +104,7 @@ def effect_of_bfloat16(seeds: int, steps: int) -> dict[str, dict[str, float]]:
 def _scores(path: Path) -> dict[tuple[str, str], np.ndarray]:
     """(loss, metric) -> test scores in the order of seeds."""
     with path.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["stage"] == "final"]
+        rows = [row for row in csv.DictReader(file) if row["chosen"] == "True"]
     metrics = [name for name in rows[0] if name.startswith("test_")]
     return {
         (loss, metric.removeprefix("test_")): np.array(

@@ -1,7 +1,7 @@
 """The runs of a digits sweep as a plain PyTorch script: `whole_twin ROWS [THREADS]`.
 
-ROWS is a report's rows.csv: the same losses, rates, seeds and stages are trained, one
-after the other, for the same steps, and scored by mse, psnr and mae on the same splits.
+ROWS is a report's rows.csv: the same losses, rates and seeds are trained, one after the
+other, for the same steps, and scored by mse, psnr and mae on the same splits.
 That is less than our sweep does: no other metric, no codes, no report.
 """
 
@@ -18,7 +18,6 @@ from torch.nn import functional
 from lossjax.suite.bench.twin import Twin
 from lossjax.suite.bench.works import WORKS
 
-STEPS = 200
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -77,10 +76,10 @@ def main(rows: str, threads: str = "") -> None:
     for run in runs:
         torch.manual_seed(int(run["seed"]))
         net, loss = Twin(work), table[run["loss"]]
-        rate = float(run["learning_rate"])
+        rate, steps = float(run["learning_rate"]), int(run["train_steps"])
         optimiser = torch.optim.Adam(net.parameters(), rate)
-        fall = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
-        for step in range(STEPS):
+        fall = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+        for step in range(steps):
             if step % (len(train) // work.batch) == 0:
                 batches = torch.randperm(len(train)).split(work.batch)
             images = train[batches[step % (len(train) // work.batch)]]
@@ -88,9 +87,8 @@ def main(rows: str, threads: str = "") -> None:
             loss(net(images), images).backward()
             optimiser.step()
             fall.step()
-        splits = [validation] if run["stage"] == "tune" else [validation, test]
         with torch.no_grad():
-            for split in splits:
+            for split in (validation, test):
                 image = net(split)
                 if run["loss"] != "mse_linear":
                     image = torch.sigmoid(image)

@@ -7,12 +7,14 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
+from lossjax import NUMERICS
 from lossjax.suite import shipped
 from lossjax.suite.cli.commandline import parse
 from lossjax.suite.cli.errors import Exit, Interrupted, UserError, unknown
@@ -216,6 +218,8 @@ def _conclude(study: Study, source: Path, out: Path, console: Console) -> None:
         )
     else:
         _print_findings(conclusion, console)
+    if age := folder.age(made):
+        console.print(f"rows {age}; this version's is {NUMERICS}", highlight=False)
     console.print(f"figure, tables, rows: {out}\n", highlight=False, soft_wrap=True)
 
 
@@ -301,7 +305,7 @@ def _list(console: Console) -> None:
             study.name,
             "unknown" if minutes is None else f"{minutes:.2g}",
             "unknown" if memory is None else f"{memory} MB",
-            "yes" if folder.stored(study) else "no",
+            _rows(study, made),
             _data(study),
         )
     console.print(table)
@@ -312,6 +316,13 @@ def _list(console: Console) -> None:
         console.print(f"{study.name}: {study.what}", highlight=False, markup=False)
         source = Padding(f"source: {study.source}", (0, 0, 0, 4))
         console.print(source, highlight=False, markup=False)
+
+
+def _rows(study: Study, made: Mapping[str, Any]) -> str:
+    """Whether a study's rows are stored, and whether they are of an older version."""
+    if not folder.stored(study):
+        return "no"
+    return ", ".join(filter(None, ("yes", folder.age(made))))
 
 
 def _data(study: Study) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from lossjax.suite.reproduce.claim import Answer, Book, Missing
 
 BCE, MSE, SSIM = "bce", "mse", "ssim"
-JUDGES = (MSE, "psnr", SSIM, "excess_bce", "mae", "sharpness", "knn_accuracy")
+SHARPNESS = "sharpness_error"
+JUDGES = (MSE, SSIM, "excess_bce", "mae", SHARPNESS, "knn_accuracy")
 FLOOR = "bce_floor/bce_floor.svg"
 RANKING = "digits/ranking-digits-conv_ae.svg"
 KNOB = "response/response-digits-conv_ae-power-mse.svg"

@@ -17,6 +17,7 @@ from lossjax.suite.reproduce.answers import (
     PULL,
     RANKING,
     SHARED,
+    SHARPNESS,
     SQUARED,
     SSIM,
     SUMMED,
@@ -264,7 +265,7 @@ def winners(book: Book, metrics: Sequence[str]) -> str:
 
 
 def structural(book: Book) -> Answer:
-    best = {m: book.best_set("digits", m) for m in (SSIM, "sharpness", MSE)}
+    best = {m: book.best_set("digits", m) for m in (SSIM, SHARPNESS, MSE)}
     worst = book.ranking("digits", MSE)[SSIM]["center"]
     other = book.ranking("digits", MSE)[MSE]["center"]
     return Answer(
@@ -272,7 +273,7 @@ def structural(book: Book) -> Answer:
         "The suite's SSIM shrinks its window and leaves out scales by a stated rule, "
         "down to 8x8 pixels. Trained with it, the digits are best by structural "
         f"similarity ({listed(best[SSIM])}) and by sharpness "
-        f"({listed(best['sharpness'])}), and pay in squared error: {worst:.2g} where "
+        f"({listed(best[SHARPNESS])}), and pay in squared error: {worst:.2g} where "
         f"MSE leaves {other:.2g}.",
         RANKING,
     )

@@ -9,9 +9,11 @@ from typing import Any
 import pandas as pd
 
 from lossjax.suite import statistics
+from lossjax.suite.reproduce import folder
 from lossjax.suite.reproduce.finding import Verdict, significant
+from lossjax.suite.reproduce.rows import RENAMED, counts
 from lossjax.suite.shipped import PUBLISHED
-from lossjax.suite.statistics import Arm
+from lossjax.suite.statistics import Scores
 
 
 class Missing(Exception):
@@ -66,14 +68,14 @@ class Settled:
 class Book:
     """Stored summaries, by study or sweep; remembers what was looked up."""
 
-    def __init__(self, folder: Path = PUBLISHED) -> None:
-        self._folder = folder
+    def __init__(self, place: Path = PUBLISHED) -> None:
+        self._place = place
         self._read: dict[str, dict[str, Any]] = {}
         self.looked_up: list[str] = []
 
     def summary(self, name: str) -> dict[str, Any]:
         if name not in self._read:
-            path = self._folder / name / "summary.json"
+            path = self._place / name / "summary.json"
             if not path.is_file():
                 raise Missing(name)
             self._read[name] = json.loads(path.read_text(encoding="utf-8"))
@@ -84,7 +86,7 @@ class Book:
         found = [f for f in self.summary(study)["findings"] if f["what"] == what]
         if not found:
             raise Missing(f"{study}, finding {what!r}")
-        self._note(f"{study}: {what}: {found[0]['ours']}")
+        self._note(study, f"{what}: {found[0]['ours']}")
         return found[0]
 
     def number(self, study: str, what: str, digits: int = 3, scale: float = 1) -> str:
@@ -113,7 +115,7 @@ class Book:
         for row in self.summary(study)["table"]:
             if all(row.get(name) == value for name, value in line.items()):
                 at = ", ".join(line.values())
-                self._note(f"{study}: {at}: {column}: {row[column]}")
+                self._note(study, f"{at}: {column}: {row[column]}")
                 return str(row[column])
         raise Missing(f"{study}, line {line}")
 
@@ -121,10 +123,10 @@ class Book:
         """Every loss's standing on the first dataset and model of a stored sweep."""
         (dataset,) = self.summary(sweep)["datasets"].values()
         (model,) = dataset["models"].values()
-        lines = model["metrics"][metric]["ranking"]
+        found = model["metrics"][self._stored(sweep, metric)]
+        lines, direction = found["ranking"], found["direction"]
         best = [line["loss"] for line in lines if line["best_set"]]
-        self._note(f"{sweep}: best set by {metric}: {', '.join(best)}")
-        direction = model["metrics"][metric]["direction"]
+        self._note(sweep, f"best set by {metric}: {', '.join(best)}")
         return {line["loss"]: line | {"direction": direction} for line in lines}
 
     def best_set(self, sweep: str, metric: str) -> list[str]:
@@ -137,26 +139,43 @@ class Book:
         Exact sign-flip test of the paired seeds alone, without a margin.
         """
         direction = self.ranking(sweep, metric)[one]["direction"]
-        rows = pd.read_csv(self._folder / sweep / "rows.csv")
-        rows = rows[rows["stage"] == "final"].sort_values("seed")
+        rows = pd.read_csv(self._place / sweep / "rows.csv")
+        rows = rows[[counts(line) for line in rows.to_dict("records")]]
+        rows = rows.sort_values("seed")
+        column = f"test_{self._stored(sweep, metric)}"
         arms = {
-            loss: Arm(rows[rows["loss"] == loss][f"test_{metric}"].to_numpy())
+            loss: Scores(rows[rows["loss"] == loss][column].to_numpy())
             for loss in (one, two)
         }
         ranked = statistics.rank(arms, direction=direction, margin=0, relative=False)
         alike = len(ranked.best_set) > 1
         words = "not told apart" if alike else f"{ranked.standings[0].loss} better"
-        self._note(f"{sweep}: {one} and {two} by {metric}: {words}")
+        self._note(sweep, f"{one} and {two} by {metric}: {words}")
         return alike
 
-    def _note(self, words: str) -> None:
-        if words not in self.looked_up:
-            self.looked_up.append(words)
+    def _stored(self, sweep: str, metric: str) -> str:
+        """The name that a metric has in a stored sweep."""
+        old = {today: name for name, today in RENAMED.items()}
+        return old.get(metric, metric) if self._age(sweep) else metric
+
+    def _age(self, name: str) -> str:
+        """Of which NUMERICS stored numbers are, where they are of an old one."""
+        summary = self.summary(name)
+        if "made" in summary:
+            return folder.age(summary["made"])
+        # A sweep's summary; that of schema 1 did not say.
+        return "made before NUMERICS 3" if summary["schema"] == 1 else ""
+
+    def _note(self, name: str, words: str) -> None:
+        age = self._age(name)
+        line = f"{name} ({age}): {words}" if age else f"{name}: {words}"
+        if line not in self.looked_up:
+            self.looked_up.append(line)
 
 
-def settle(claim: Claim, folder: Path = PUBLISHED) -> Settled:
+def settle(claim: Claim, place: Path = PUBLISHED) -> Settled:
     """The claim's answer; one that says what is missing where rows are not there."""
-    book = Book(folder)
+    book = Book(place)
     try:
         answer = claim.answer(book)
     except Missing as missing:

@@ -38,11 +38,12 @@ def sweeps(text: str, size: str) -> Mapping[str, Sweep]:
     if not argument and hasattr(module, "sweeps"):
         return module.sweeps(size)
     whole = resolve(module.get_config(*([argument] if argument else [])))
+    less = min(1, 20 / max(whole.step_counts))
     small = dataclasses.replace(
         whole,
         seeds=whole.seeds[:2],
-        tuning_seeds=whole.tuning_seeds[:1],
         train_steps=min(20, whole.train_steps),
+        budgets=tuple(dict.fromkeys(max(1, int(b * less)) for b in whole.budgets)),
     )
     name = argument or loader.find(path, FOLDER, "config").stem
     return {name: small if size == "quick" else whole}

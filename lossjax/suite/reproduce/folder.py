@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from lossjax import NUMERICS
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.report import style
 from lossjax.suite.report.tables import forms
@@ -49,6 +50,12 @@ def size_of(made: Mapping[str, Any]) -> Size:
     if made["quick"]:
         return Size.QUICK
     return Size.FULL if made.get("full") else Size.USUAL
+
+
+def age(made: Mapping[str, Any]) -> str:
+    """What to say of rows whose numbers today's code would not give; else empty."""
+    numerics = made["provenance"]["numerics"]
+    return f"made with NUMERICS {numerics}" if numerics < NUMERICS else ""
 
 
 def record_of(study: Study, folder: Path) -> Record:

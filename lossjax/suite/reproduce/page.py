@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from lossjax import NUMERICS
 from lossjax.suite.report import markup
 from lossjax.suite.report.album import inline
 from lossjax.suite.report.markup import Field
@@ -38,6 +39,8 @@ STUDY = """
 {% if small %}<p class="note">A small version: it shows that the study runs.</p>
 {% endif %}
 <p><strong>{{ counts }}</strong></p>
+{% if age %}<p class="note">Numbers {{ age }}; this version's is {{ numerics }}.</p>
+{% endif %}
 <div class="figures wide">{{ figures }}</div>
 {{ table }}
 {{ findings }}
@@ -134,7 +137,7 @@ def _overview(
     for name, study in studies.items():
         found = summaries[name]
         link = Markup('<a href="#{}"><code>{}</code></a>').format(name, name)
-        verdict = "no rows yet" if found is None else counts(found[0])
+        verdict = "no rows yet" if found is None else _outcome(found[0])
         minutes = "" if found is None else f"{found[0]['made']['minutes']:g}"
         rows.append(
             [
@@ -151,6 +154,11 @@ def _overview(
         rows,
         "stack",
     )
+
+
+def _outcome(summary: Mapping[str, Any]) -> str:
+    """The counts of findings, and the version of the numbers where it is an old one."""
+    return "; ".join(filter(None, (counts(summary), folder.age(summary["made"]))))
 
 
 def counts(summary: Mapping[str, Any]) -> str:
@@ -178,6 +186,8 @@ def _study(study: Study, summary: Mapping[str, Any], figures: Path) -> Markup:
         study=study,
         small=made["quick"],
         counts=counts(summary),
+        age=folder.age(made),
+        numerics=NUMERICS,
         figures=Markup("").join(shown),
         table=markup.table(
             "Counted from the stored rows",

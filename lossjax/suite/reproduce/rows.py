@@ -1,7 +1,7 @@
-"""A study's rows: one line a run, enough to choose every rate and rank every arm again.
+"""A study's rows: one line a run, enough to rank every arm again.
 
-`trials` asks `protocol.plan` for each cell's chosen rate and final runs, so that what
-is counted from rows is what the sweep trained.
+Which run a seed chose is written where the runs are: `of_sweep` asks `protocol`, as the
+sweep's report does, and a row says whether it counts.
 """
 
 import csv
@@ -9,23 +9,35 @@ import functools
 import gzip
 import io
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lossjax.suite import protocol
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep
-from lossjax.suite.report.evidence import StoredCell, arm, arm_of
-from lossjax.suite.report.tables.listings import RUN_COLUMNS, run_values
+from lossjax.suite.report.tables.listings import RUN_COLUMNS, SETTING, run_values
 from lossjax.suite.reproduce.study import Trial
+from lossjax.suite.statistics import Scores
 from lossjax.suite.store import results as store
 from lossjax.suite.store.results import Result, Run
 
 CURVE = "curve_"  # a column of this prefix holds a whole curve, numbers and spaces
 LOSS = "validation_loss"
-Row = tuple[str, Result]  # the grid's name and a run; its metrics hold the columns
+# Rows of NUMERICS 1 and 2: some runs tuned, others were final, and a sweep had one
+# budget and one size of code, which rows did not say. The names that metrics had then.
+STAGE, NOT_SAID = "stage", 0
+RENAMED = {"sharpness": "sharpness_error"}
+
+
+class Row(NamedTuple):
+    """One run; its result's metrics hold the columns."""
+
+    grid: str
+    result: Result
+    chosen: bool  # it is what its seed counts with
 
 
 def of_sweep(
@@ -40,11 +52,12 @@ def of_sweep(
     numerics = description["provenance"]["numerics"]
     fixed = protocol.fixed_values(sweep, description["datasets"], numerics)
     results = store.load(out).results
-    for cell in protocol.cells(sweep, fixed):
-        plan = protocol.plan(sweep, cell, results)
-        for run in (*plan.tuning, *plan.final):
-            if run.run_id in results:
-                yield name, renamed(results[run.run_id], names or {})
+    for block in protocol.blocks(sweep, fixed):
+        found = [results[r.run_id] for r in block.runs if r.run_id in results]
+        whole = len(found) == len(block.runs)
+        chosen = protocol.choose(found) if whole else None
+        for result in found:
+            yield Row(name, renamed(result, names or {}), result is chosen)
 
 
 def renamed(result: Result, names: Mapping[str, str]) -> Result:
@@ -63,73 +76,95 @@ def renamed(result: Result, names: Mapping[str, str]) -> Result:
     )
 
 
+_KNOWN = ("grid", *RUN_COLUMNS, LOSS)
+_STAGED = tuple(
+    STAGE if name == "chosen" else name for name in _KNOWN if name not in SETTING
+)
+
+
 def packed(rows: Iterable[Row], columns: Sequence[str]) -> bytes:
     """rows.csv, compressed; the same rows give the same bytes.
 
     Raises:
-      ValueError: no finished run has a column: its name is wrong.
+      ValueError: no run that counts has a column: its name is wrong.
     """
     rows = list(rows)
-    good = [r for _, r in rows if r.status == "ok" and r.run.stage == "final"]
+    good = [row for row in rows if row.chosen]
     for column in columns:
-        if good and all(_cell(result, column) == "" for result in good):
+        if good and all(_cell(row, column) == "" for row in good):
             raise ValueError(f"no run has the column {column!r}")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("grid", *RUN_COLUMNS, LOSS, *columns))
-    for grid, result in rows:
-        own = [grid, *run_values(result), _number(result.validation_loss)]
-        writer.writerow(own + [_cell(result, column) for column in columns])
+    writer.writerow((*_KNOWN, *columns))
+    for row in rows:
+        own = [row.grid, *run_values(row.result, row.chosen)]
+        own.append(_number(row.result.validation_loss))
+        writer.writerow(own + [_cell(row, column) for column in columns])
     return gzip.compress(text.getvalue().encode(), 9, mtime=0)
 
 
-def _cell(result: Result, column: str) -> str:
+def _cell(row: Row, column: str) -> str:
+    """A value; of test images and of curves only where the run counts."""
+    if not row.chosen and column.startswith((CURVE, "test_")):
+        return ""
     if column.startswith(CURVE):
-        if result.run.stage != "final":
-            return ""
-        values = result.curve.get(column.removeprefix(CURVE), [])
+        values = row.result.curve.get(column.removeprefix(CURVE), [])
         return " ".join(f"{value:.7g}" for value in values)
-    return _number(result.metrics.get(column))
+    return _number(row.result.metrics.get(column))
 
 
 def unpacked(content: bytes) -> tuple[list[Row], tuple[str, ...]]:
-    """The rows that `packed` wrote, and their columns."""
+    """The rows that `packed` wrote, now or before NUMERICS 3; and their columns."""
     reader = csv.DictReader(io.StringIO(gzip.decompress(content).decode()))
-    known = ("grid", *RUN_COLUMNS, LOSS)
     names = tuple(reader.fieldnames or ())
+    staged = STAGE in names
+    known = _STAGED if staged else _KNOWN
     if names[: len(known)] != known:
         raise ValueError(f"rows begin with columns {names}, not with {known}")
-    columns = names[len(known) :]
-    rows = []
-    for line in reader:
-        run = Run(
-            line["dataset"],
-            line["model"],
-            line["loss"],
-            float(line["learning_rate"]),
-            int(line["seed"]),
-            line["stage"],
-            {},
-        )
-        step = line["diverged_step"]
-        result = Result(
-            run,
-            line["status"],
-            diverged_step=int(step) if step else None,
-            validation_loss=_read(line[LOSS]),
-            metrics={
-                column: _read(line[column])
-                for column in columns
-                if not column.startswith(CURVE)
-            },
-            curve={
-                column.removeprefix(CURVE): [float(x) for x in line[column].split()]
-                for column in columns
-                if column.startswith(CURVE)
-            },
-        )
-        rows.append((line["grid"], result))
-    return rows, columns
+    columns = {name: _today(name) if staged else name for name in names[len(known) :]}
+    return [_row(line, columns) for line in reader], tuple(columns.values())
+
+
+def _row(line: Mapping[str, str], columns: Mapping[str, str]) -> Row:
+    run = Run(
+        line["dataset"],
+        line["model"],
+        line["loss"],
+        float(line["learning_rate"]),
+        int(line["seed"]),
+        int(line.get("latent_dim", NOT_SAID)),
+        int(line.get("train_steps", NOT_SAID)),
+        {},
+    )
+    step = line["diverged_step"]
+    result = Result(
+        run,
+        line["status"],
+        diverged_step=int(step) if step else None,
+        validation_loss=_read(line[LOSS]),
+        metrics={
+            name: _read(line[column])
+            for column, name in columns.items()
+            if not name.startswith(CURVE)
+        },
+        curve={
+            name.removeprefix(CURVE): [float(x) for x in line[column].split()]
+            for column, name in columns.items()
+            if name.startswith(CURVE)
+        },
+    )
+    return Row(line["grid"], result, counts(line))
+
+
+def counts(line: Mapping[str, Any]) -> bool:
+    """Whether a line of a table of runs is one that its seed counts with."""
+    return line[STAGE] == "final" if STAGE in line else str(line["chosen"]) == "True"
+
+
+def _today(column: str) -> str:
+    """The name of a column of old rows."""
+    split, _, metric = column.partition("_")
+    return f"{split}_{RENAMED[metric]}" if metric in RENAMED else column
 
 
 def trials(
@@ -140,10 +175,10 @@ def trials(
     Raises:
       UserError: runs of a grid are missing.
     """
-    by_grid: dict[str, dict[str, Result]] = {name: {} for name in grids}
-    for grid, result in rows:
-        if grid in by_grid:
-            by_grid[grid][result.run.run_id] = result
+    by_grid: dict[str, list[Row]] = {name: [] for name in grids}
+    for row in rows:
+        if row.grid in by_grid:
+            by_grid[row.grid].append(row)
     return {
         name: tuple(_trials(name, sweep, by_grid[name], columns, metric))
         for name, sweep in grids.items()
@@ -151,49 +186,92 @@ def trials(
 
 
 def _trials(
-    grid: str,
-    sweep: Sweep,
-    results: Mapping[str, Result],
-    columns: Sequence[str],
-    metric: str,
+    grid: str, sweep: Sweep, rows: Sequence[Row], columns: Sequence[str], metric: str
 ) -> Iterator[Trial]:
-    fixed: dict[str, dict] = {dataset: {} for dataset in sweep.datasets}
-    found: dict[tuple[str, str], list[tuple[str, protocol.Plan]]] = {}
-    for cell in protocol.cells(sweep, fixed):
-        plan = protocol.plan(sweep, cell, results)
-        if plan.pending:
-            raise UserError(f"rows lack {len(plan.pending)} runs of {grid}: {cell}")
-        found.setdefault((cell.dataset, cell.model), []).append((cell.loss, plan))
+    by_arm: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        run = row.result.run
+        at = (
+            run.latent_dim or sweep.latent_dim,
+            run.train_steps or sweep.train_steps,
+        )
+        by_arm.setdefault((run.dataset, run.model, *at, run.loss), []).append(row)
+    fixed: dict[str, dict[str, Any]] = {dataset: {} for dataset in sweep.datasets}
+    settings: dict[tuple[str, str, int, int], dict[str, _Seeds]] = {}
+    for arm in protocol.arms(sweep, fixed):
+        own = by_arm.get((*arm.setting, arm.loss), [])
+        seeds = _Seeds(own, sweep)
+        if seeds.missing:
+            raise UserError(f"rows lack {seeds.missing} runs of {grid}: {arm}")
+        settings.setdefault(arm.setting, {})[arm.loss] = seeds
     scalars = [LOSS, *(c for c in columns if not c.startswith(CURVE))]
     curves = [c for c in columns if c.startswith(CURVE)]
-    for (dataset, model), plans in found.items():
-        arms, rates = {}, {}
-        told: dict[str, dict] = {column: {} for column in (*scalars, *curves)}
-        for loss, plan in plans:
-            final = tuple(results[run.run_id] for run in plan.final)
-            arms[loss] = arm(StoredCell(plan, (), final), metric)
-            assert plan.learning_rate is not None
-            rates[loss] = plan.learning_rate
-            for column in scalars:
-                score = functools.partial(_scalar, column)
-                told[column][loss] = arm_of(final, score)
-            for column in curves:
-                name = column.removeprefix(CURVE)
-                told[column][loss] = [r.curve[name] for r in final]
+    judged = functools.partial(_scalar, f"test_{metric}")
+    for setting, arms in settings.items():
         yield Trial(
-            dataset,
-            arms,
-            rates,
-            model,
-            {column: told[column] for column in scalars},
-            {column: told[column] for column in curves},
+            setting[0],
+            {loss: seeds.scores(judged) for loss, seeds in arms.items()},
+            {loss: seeds.scores(_rate).values for loss, seeds in arms.items()},
+            protocol.model_label(sweep, setting),
+            {
+                column: {
+                    loss: seeds.scores(functools.partial(_scalar, column))
+                    for loss, seeds in arms.items()
+                }
+                for column in scalars
+            },
+            {
+                column: {loss: seeds.curves(column) for loss, seeds in arms.items()}
+                for column in curves
+            },
         )
+
+
+class _Seeds:
+    """One arm's rows, seed by seed."""
+
+    def __init__(self, rows: Sequence[Row], sweep: Sweep) -> None:
+        found: dict[int, list[Row]] = {seed: [] for seed in sweep.seeds}
+        for row in rows:
+            found.setdefault(row.result.run.seed, []).append(row)
+        self._count = {
+            status: sum(row.result.status == status for row in rows)
+            for status in ("diverged", "failed")
+        }
+        # A seed without a run that counts is lost, if every rate was tried.
+        self.missing = sum(
+            max(0, len(sweep.learning_rates) - len(found[seed]))
+            for seed in sweep.seeds
+            if not any(row.chosen for row in found[seed])
+        )
+        self._chosen = [
+            next(
+                (r.result for r in found[seed] if r.chosen and r.result.status == "ok"),
+                None,
+            )
+            for seed in sweep.seeds
+        ]
+
+    def scores(self, score: Callable[[Result], float]) -> Scores:
+        """A score of the runs that count in the order of the seeds; NaN where lost."""
+        values = [math.nan if r is None else score(r) for r in self._chosen]
+        lost = sum(r is None for r in self._chosen)
+        return Scores(np.array(values, float), lost, **self._count)
+
+    def curves(self, column: str) -> list[list[float]]:
+        """The curve of every seed, empty where it was lost."""
+        name = column.removeprefix(CURVE)
+        return [[] if r is None else r.curve[name] for r in self._chosen]
 
 
 def _scalar(column: str, result: Result) -> float:
     if column == LOSS:
         return result.validation_loss
     return result.metrics.get(column, math.nan)
+
+
+def _rate(result: Result) -> float:
+    return result.run.learning_rate
 
 
 def ratios(trials: Sequence[Trial], loss: str, reference: str) -> np.ndarray:

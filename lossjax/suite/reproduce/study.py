@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -13,7 +14,7 @@ from lossjax.suite import statistics
 from lossjax.suite.config import Sweep
 from lossjax.suite.reproduce import configs
 from lossjax.suite.reproduce.finding import Finding, Verdict
-from lossjax.suite.statistics import Arm, Interval, Ranking
+from lossjax.suite.statistics import Interval, Ranking, Scores
 
 if TYPE_CHECKING:
     from lossjax.suite.data import Dataset
@@ -28,7 +29,7 @@ class Judge:
     margin: float
     relative: bool
 
-    def rank(self, arms: Mapping[str, Arm], margin: float | None = None) -> Ranking:
+    def rank(self, arms: Mapping[str, Scores], margin: float | None = None) -> Ranking:
         """The ranking of a sweep's report, by default with the metric's own margin."""
         return statistics.rank(
             arms,
@@ -40,18 +41,21 @@ class Judge:
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """One dataset and model of a grid: every loss's scores by seed, and its rate.
+    """One setting of a grid: every loss's scores by seed, and the rates chosen.
 
-    `arms` are the judge's. `columns` holds an arm a loss for every column that the
-    study names, `validation_loss` and the judge's included; `curves` every seed's
-    curve of a column that names one.
+    `arms` are the judge's; `rates` has a learning rate a seed, NaN where it was lost.
+    `model` bears the values of axes that have several, as in a report. `columns` holds
+    an arm a loss for every column that the study names, `validation_loss` and the
+    judge's included; `curves` every seed's curve of a column that names one.
     """
 
     dataset: str
-    arms: Mapping[str, Arm]
-    rates: Mapping[str, float]
+    arms: Mapping[str, Scores]
+    rates: Mapping[str, np.ndarray]
     model: str = ""
-    columns: Mapping[str, Mapping[str, Arm]] = dataclasses.field(default_factory=dict)
+    columns: Mapping[str, Mapping[str, Scores]] = dataclasses.field(
+        default_factory=dict
+    )
     curves: Mapping[str, Mapping[str, Sequence[Sequence[float]]]] = dataclasses.field(
         default_factory=dict
     )

@@ -18,6 +18,7 @@ from lossjax.suite.soak.victim import read
 from lossjax.suite.store import results
 
 _THOUSAND = 1_000  # stored runs to one that is damaged
+_RATES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 
 
 def crowded(bench: Testbed, times: int) -> Tally:
@@ -51,14 +52,15 @@ def crowded(bench: Testbed, times: int) -> Tally:
 def _crowd(bench: Testbed, out: Path, thousands: int) -> list[Path]:
     """Stored runs of a made-up grid, each a real result under another name."""
     kept = results.load(bench.whole).results.values()
-    models = {r.run.stage: r for r in kept if r.run.loss == "bce"}
+    model = next(r for r in kept if r.run.loss == "bce" and r.status == "ok")
     described = results.read_sweep(bench.whole)
     names = [f"digits {i}" for i in range(thousands)]
     losses = [f"power(g={i / 20:g})" for i in range(20)]
     config = described["config"] | {
         "datasets": names,
         "losses": losses,
-        "seeds": list(range(_THOUSAND // 20 - 6)),
+        "learning_rates": list(_RATES),
+        "seeds": list(range(_THOUSAND // len(losses) // len(_RATES))),
     }
     described |= {
         "config": config,
@@ -72,21 +74,18 @@ def _crowd(bench: Testbed, out: Path, thousands: int) -> list[Path]:
         sweep, described["datasets"], described["provenance"]["numerics"]
     )
     chance = random.Random(0)
-    for cell in protocol.cells(sweep, fixed):
-        done: dict[str, results.Result] = {}
-        while pending := protocol.plan(sweep, cell, done).pending:
-            for run in pending:
-                model = models[run.stage]
-                done[run.run_id] = dataclasses.replace(
-                    model,
-                    run=run,
-                    validation_loss=abs(math.log10(run.learning_rate) + 2),
-                    metrics={
-                        name: value * chance.uniform(0.9, 1.1)
-                        for name, value in model.metrics.items()
-                    },
-                )
-                results.write_result(out, done[run.run_id])
+    for block in protocol.blocks(sweep, fixed):
+        for run in block.runs:
+            made = dataclasses.replace(
+                model,
+                run=run,
+                validation_loss=abs(math.log10(run.learning_rate) + 2),
+                metrics={
+                    name: value * chance.uniform(0.9, 1.1)
+                    for name, value in model.metrics.items()
+                },
+            )
+            results.write_result(out, made)
     return sorted(out.glob("runs/*/result.json"))
 
 
@@ -101,7 +100,6 @@ def endless(bench: Testbed, times: int) -> Tally:
         out,
         f"--config.losses={losses}",
         "--config.learning_rates=1e-2",
-        "--config.tuning_seeds=()",
         f"--config.seeds={seeds}",
         "--config.train_steps=20",
         victim=(str(log), "never", "0"),

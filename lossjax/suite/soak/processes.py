@@ -51,7 +51,6 @@ def killed_long(bench: Testbed, times: int) -> Tally:
         long = [
             "--config.losses=bce",
             "--config.learning_rates=1e-2",
-            "--config.tuning_seeds=()",
             "--config.train_steps=100000",
         ]
         whole, out = bench.fresh(), bench.fresh()
@@ -125,7 +124,7 @@ def sharded(bench: Testbed, times: int) -> Tally:
 
 
 def raced(bench: Testbed, times: int) -> Tally:
-    """Eight processes at once on the same grid of 40 runs in one directory."""
+    """Eight processes at once on the same grid in one directory."""
     outcome = Tally()
     for _ in range(times):
         out = bench.fresh()

@@ -52,9 +52,9 @@ def test_ratios_keep_their_pairs_and_their_range() -> None:
     assert pairs.spread([3.0, 1.0, 2.0]) == {"median": 2.0, "low": 1.0, "high": 3.0}
 
 
-def test_scores_are_in_the_order_of_seeds(tmp_path) -> None:
-    rows = "loss,seed,stage,val_mse,test_mse\nbce,0,tune,1,\nbce,0,final,1,2\n"
-    (tmp_path / "rows.csv").write_text(rows + "mse,0,final,1,5\nbce,1,final,1,3\n")
+def test_scores_are_of_chosen_runs_in_the_order_of_seeds(tmp_path) -> None:
+    rows = "loss,seed,chosen,val_mse,test_mse\nbce,0,False,1,\nbce,0,True,1,2\n"
+    (tmp_path / "rows.csv").write_text(rows + "mse,0,True,1,5\nbce,1,True,1,3\n")
     scores = whole._scores(tmp_path / "rows.csv")
     assert scores["bce", "mse"].tolist() == [2, 3] and set(scores) == {
         ("bce", "mse"),

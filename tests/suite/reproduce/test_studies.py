@@ -17,11 +17,12 @@ import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from lossjax.suite import data, statistics
+from lossjax import NUMERICS
+from lossjax.suite import data, protocol, shipped, statistics
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep
 from lossjax.suite.reproduce import __main__ as reproduce
-from lossjax.suite.reproduce import finding, folder, loader, rows
+from lossjax.suite.reproduce import finding, folder, loader, page, rows
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.finding import Published, Tag, Verdict
 from lossjax.suite.reproduce.study import (
@@ -35,7 +36,8 @@ from lossjax.suite.reproduce.study import (
     Trial,
 )
 from lossjax.suite.shipped import ROOT
-from lossjax.suite.statistics import Arm
+from lossjax.suite.statistics import Scores
+from lossjax.suite.store import results as store
 from lossjax.suite.store.results import Result, Run
 from lossjax.suite.verify import agreement
 
@@ -168,9 +170,9 @@ def test_rows_that_are_not_there_are_named(tmp_path: Path) -> None:
         folder.conclude(study, tmp_path)
     found, columns = rows.unpacked(content)
     assert columns == ("test_mse",)
-    fewer = [row for row in found if row[1].run.seed != 3]
+    fewer = [row for row in found if row.result.run.seed != 3]
     (tmp_path / folder.ROWS).write_bytes(rows.packed(fewer, columns))
-    with pytest.raises(UserError, match="rows lack 1 runs of one rate, block 0"):
+    with pytest.raises(UserError, match="rows lack 1 runs of one rate: .*bce"):
         folder.conclude(study, tmp_path)
 
 
@@ -222,7 +224,7 @@ def test_seeds_that_are_not_paired_lose_the_power(monkeypatch) -> None:
     random = np.random.default_rng(0)
 
     def shuffled(trial: Trial) -> Trial:
-        arms = {k: Arm(random.permutation(a.values)) for k, a in trial.arms.items()}
+        arms = {k: Scores(random.permutation(a.values)) for k, a in trial.arms.items()}
         return Trial(trial.dataset, arms, trial.rates)
 
     def told(found) -> int:
@@ -235,15 +237,22 @@ def test_seeds_that_are_not_paired_lose_the_power(monkeypatch) -> None:
 
 def test_the_careless_harness_without_its_faults_is_the_ranking() -> None:
     random = np.random.default_rng(1)
-    for _ in range(50):
-        arms = {
-            f"block {k}": Arm(random.normal(0.3 * k, 1, 10))
-            for k in range(aa.PLAN.BLOCKS)
-        }
-        ranked = JUDGE.rank(arms, margin=0)
-        worse = {s.loss for s in ranked.standings if not s.best_set}
-        p = aa.against_best(JUDGE, arms)
-        assert aa.careless(p, one_sided=False, holm=True) == worse
+    means = 0.3 * np.arange(aa.PLAN.ARMS)[:, None]
+    trials = random.normal(means, 1, (50, aa.PLAN.ARMS, aa.PLAN.SEEDS))
+    by_rank = np.array([aa._ranked(JUDGE, arms) for arms in trials])
+    assert by_rank.any()
+    np.testing.assert_array_equal(aa.worse(trials), by_rank)
+    for how in aa.MUTANTS.values():
+        assert aa.worse(trials, **how).sum() > by_rank.sum()
+
+
+def test_arms_of_a_trial_share_no_seed_and_use_the_whole_pool() -> None:
+    places = aa.draw(100, 7, np.random.default_rng(0))
+    assert places.shape == (7, aa.PLAN.ARMS, aa.PLAN.SEEDS)
+    for trial in places:
+        assert len(np.unique(trial)) == trial.size
+    # Two trials are dealt out of one shuffle.
+    assert len(np.unique(places[:2])) == places[:2].size
 
 
 @pytest.mark.slow
@@ -254,7 +263,8 @@ def test_a_fault_in_the_statistics_breaks_the_limit(monkeypatch) -> None:
     monkeypatch.setattr(statistics, "holm", np.asarray)
     outcome = aa.conclude(evidence(published_trials("aa"), JUDGE))
     broken = [f.what for f in outcome.findings if f.decides and not f.holds]
-    assert "all rates together: a given arm is left out" in broken
+    assert "factor 3: a given arm of 4 is left out of the best set" in broken
+    assert "trials that the count of the intervals judges otherwise than" in str(broken)
 
 
 def test_the_parabola_finds_a_planted_optimum() -> None:
@@ -348,11 +358,14 @@ def test_rows_keep_every_column_and_curve_of_every_model() -> None:
         )
     }
 
+    def lost(model: str, seed: int) -> bool:
+        return model == "linear_ae" and seed == 1
+
     def result(model: str, seed: int) -> Result:
         score = seed + (0.5 if model == "mlp_ae" else 0.25)
         return Result(
-            Run("idx:somewhere", model, "bce", 1e-3, seed, "final", {}),
-            "ok" if seed == 0 or model == "mlp_ae" else "diverged",
+            Run("idx:somewhere", model, "bce", 1e-3, seed, 8, 200, {}),
+            "diverged" if lost(model, seed) else "ok",
             validation_loss=score / 3,
             metrics={"test_ssim": score, "val_mse": 2 * score},
             curve={"step": [0.0, 5.0], "train_loss": [math.nan, score]},
@@ -361,7 +374,9 @@ def test_rows_keep_every_column_and_curve_of_every_model() -> None:
     models = ("mlp_ae", "linear_ae")
     names = {"idx:somewhere": "mnist"}
     made = [
-        ("small", rows.renamed(result(model, seed), names))
+        rows.Row(
+            "small", rows.renamed(result(model, seed), names), not lost(model, seed)
+        )
         for model in models
         for seed in (0, 1)
     ]
@@ -377,10 +392,123 @@ def test_rows_keep_every_column_and_curve_of_every_model() -> None:
     assert dense.columns["validation_loss"]["bce"].values[1] == pytest.approx(0.5)
     assert [curve[1] for curve in dense.curves["curve_train_loss"]["bce"]] == [0.5, 1.5]
     linear = book.trial("small", "linear_ae")
-    assert linear.arms["bce"].diverged == 1
+    assert linear.arms["bce"].diverged == linear.arms["bce"].lost == 1
+    assert dense.rates["bce"].tolist() == [1e-3, 1e-3]
+    assert math.isnan(linear.rates["bce"][1])
     assert math.isnan(linear.mean("bce", "test_ssim").center)
     with pytest.raises(ValueError, match="no run has the column 'test_sim'"):
         rows.packed(made, ("test_sim",))
+
+
+def trained(seed: int, rate: float, value: float, **metrics: float) -> Result:
+    """A stored run of `SMALL_SWEEP`."""
+    fixed = protocol.fixed_values(SMALL_SWEEP, {"digits": {"fingerprint": "f"}}, 3)
+    (arm,) = protocol.arms(SMALL_SWEEP, fixed)
+    status = "ok" if math.isfinite(value) else "diverged"
+    return Result(arm.run(rate, seed), status, validation_loss=value, metrics=metrics)
+
+
+SMALL_SWEEP = Sweep(
+    models=("linear_ae",), losses=("bce",), learning_rates=(1e-3, 1e-2), seeds=(0, 1, 2)
+)
+
+
+def test_a_seed_counts_with_what_it_chose_on_validation_images(tmp_path: Path) -> None:
+    """Of an incomplete seed nothing counts; no test score but of the chosen is kept."""
+    store.write_sweep(
+        tmp_path,
+        {
+            "config": SMALL_SWEEP.to_json(),
+            "datasets": {"digits": {"fingerprint": "f"}},
+            "provenance": {"numerics": 3},
+        },
+    )
+    for result in (
+        trained(0, 1e-3, 0.1, test_mse=0.9, val_mse=0.7),
+        trained(0, 1e-2, 0.2, test_mse=0.3, val_mse=0.6),  # better on test images
+        trained(1, 1e-3, math.nan),
+        trained(1, 1e-2, math.nan),
+        trained(2, 1e-2, 0.2, test_mse=0.4, val_mse=0.5),
+    ):
+        store.write_result(tmp_path, result)
+    packed = rows.packed(rows.of_sweep("own", tmp_path), ("test_mse", "val_mse"))
+    text = gzip.decompress(packed).decode()
+    assert "0.9" in text and "0.3" not in text and "0.6" in text
+    found, columns = rows.unpacked(packed)
+    assert [row.chosen for row in found] == [True, False, False, False, False]
+    grids = {"own": SMALL_SWEEP}
+    with pytest.raises(UserError, match="rows lack 1 runs of own"):
+        rows.trials(grids, found, columns, "mse")
+    store.write_result(tmp_path, trained(2, 1e-3, 0.1, test_mse=0.5))
+    found = list(rows.of_sweep("own", tmp_path))
+    (trial,) = rows.trials(grids, found, columns, "mse")["own"]
+    arm = trial.arms["bce"]
+    np.testing.assert_array_equal(arm.values, [0.9, math.nan, 0.5])
+    assert (arm.lost, arm.diverged) == (1, 2)
+
+
+def test_rows_of_two_stages_are_read_with_the_names_of_today() -> None:
+    lines = (
+        "grid,dataset,model,loss,learning_rate,seed,stage,status,diverged_step,"
+        "validation_loss,test_sharpness",
+        "own,digits,linear_ae,bce,0.001,100,tune,ok,,0.1,",
+        "own,digits,linear_ae,bce,0.01,100,tune,diverged,3,,",
+        "own,digits,linear_ae,bce,0.001,0,final,ok,,0.2,0.5",
+        "own,digits,linear_ae,bce,0.001,1,final,diverged,7,,",
+        "own,digits,linear_ae,bce,0.001,2,final,ok,,0.2,0.7",
+    )
+    content = gzip.compress("\n".join(lines).encode())
+    found, columns = rows.unpacked(content)
+    assert columns == ("test_sharpness_error",)
+    grids = {"own": SMALL_SWEEP}
+    (trial,) = rows.trials(grids, found, columns, "sharpness_error")["own"]
+    arm = trial.arms["bce"]
+    np.testing.assert_array_equal(arm.values, [0.5, math.nan, 0.7])
+    np.testing.assert_array_equal(trial.rates["bce"], [1e-3, math.nan, 1e-3])
+    with pytest.raises(UserError, match="rows lack"):
+        rows.trials(grids, found[:-1], columns, "sharpness_error")
+
+
+def test_settings_of_an_axis_are_trials_of_their_own() -> None:
+    both = dataclasses.replace(SMALL_SWEEP, budgets=(50, 100), seeds=(0,))
+    fixed: dict[str, dict] = {"digits": {}}
+    found = [
+        rows.Row(
+            "own",
+            Result(run, "ok", metrics={"test_mse": run.train_steps + rate}),
+            rate == 1e-2,
+        )
+        for arm in protocol.arms(both, fixed)
+        for rate in both.learning_rates
+        for run in (arm.run(rate, 0),)
+    ]
+    trials = rows.trials({"own": both}, found, ("test_mse",), "mse")
+    record = Record(trials, {}, None, {"quick": False})
+    for steps in (50, 100):
+        trial = record.trial("own", f"linear_ae[train_steps={steps}]")
+        assert trial.arms["bce"].values.tolist() == [steps + 1e-2]
+
+
+@pytest.mark.parametrize("numerics", [NUMERICS - 1, NUMERICS])
+def test_rows_of_an_old_version_say_so(
+    numerics: int, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    name, place = "improper", tmp_path / "published"
+    shutil.copytree(folder.PUBLISHED / name, place / name)
+    for file in (folder.MADE, folder.SUMMARY):
+        values = json.loads((place / name / file).read_text())
+        values.get("made", values)["provenance"]["numerics"] = numerics
+        (place / name / file).write_text(json.dumps(values))
+    for module in (folder, shipped):
+        monkeypatch.setattr(module, "PUBLISHED", place)
+    words = f"made with NUMERICS {NUMERICS - 1}"
+    expected = numerics < NUMERICS
+    assert reproduce.main([name, "--from-stored", f"--out={tmp_path / 'out'}"]) == 0
+    assert (words in capsys.readouterr().out) == expected
+    text = page.page({name: STUDIES[name]}, tmp_path / "out").partition('id="overview"')
+    assert text[2].count(words) == (2 if expected else 0)
+    assert reproduce.main(["--list"]) == 0
+    assert (words in " ".join(capsys.readouterr().out.split())) == expected
 
 
 def test_a_full_size_is_trained_and_read_back_as_such(tmp_path: Path) -> None:
@@ -391,7 +519,7 @@ def test_a_full_size_is_trained_and_read_back_as_such(tmp_path: Path) -> None:
     config.write_text(
         "from lossjax.suite.config import Sweep\n"
         "def sweeps(size):\n"
-        "    fixed = dict(models=('linear_ae',), losses=('bce',), tuning_seeds=())\n"
+        "    fixed = dict(models=('linear_ae',), losses=('bce',))\n"
         "    fixed |= dict(learning_rates=(1e-3,), train_steps=1, curve_points=1)\n"
         "    seeds = (0, 1, 2) if size == 'full' else (0,)\n"
         "    return {'own': Sweep(seeds=seeds, **fixed)}\n"

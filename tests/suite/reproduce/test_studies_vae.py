@@ -10,7 +10,7 @@ from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.finding import Verdict
 from lossjax.suite.reproduce.study import Record, Trial
 from lossjax.suite.shipped import ROOT
-from lossjax.suite.statistics import Arm
+from lossjax.suite.statistics import Scores
 
 cb_warp, matched_scale, vae_pytorch = (
     loader.load(STUDIES[name].file)
@@ -33,11 +33,12 @@ def trial(model: str, scores: dict[str, dict[str, float]]) -> Trial:
     """Every loss's columns: the score, and a little of the seed."""
     columns = {
         f"test_{metric}": {
-            loss: Arm(own[metric] * (1 + 1e-3 * SEEDS)) for loss, own in scores.items()
+            loss: Scores(own[metric] * (1 + 1e-3 * SEEDS))
+            for loss, own in scores.items()
         }
         for metric in next(iter(scores.values()))
     }
-    rates = dict.fromkeys(scores, 1e-3)
+    rates = dict.fromkeys(scores, np.full(6, 1e-3))
     return Trial("mnist", columns["test_bits_gaussian"], rates, model, columns)
 
 
@@ -115,7 +116,7 @@ def test_the_test_loss_of_the_example_within_a_nat(loss: float, verdict: str) ->
     def one(value: float) -> Trial:
         scores = {"test_elbo": -value, "test_kl": 25.0, "test_iw_bound": -101.0}
         columns = {
-            name: {"bce": Arm(score * (1 + 1e-4 * SEEDS[:2]))}
+            name: {"bce": Scores(score * (1 + 1e-4 * SEEDS[:2]))}
             for name, score in (scores | {"test_active_units": 20.0}).items()
         }
         return Trial("mnist", {}, {}, 'vae(body="mlp")', columns)
@@ -167,7 +168,7 @@ def warped_scores(
         }
         columns = {
             name: {
-                loss: Arm(own * (1 + 1e-6 * SEEDS[:3])) for loss, own in each.items()
+                loss: Scores(own * (1 + 1e-6 * SEEDS[:3])) for loss, own in each.items()
             }
             for name, each in scores.items()
         }
@@ -211,7 +212,7 @@ def test_what_an_empty_code_explains_is_said() -> None:
     for trial in found.trials["warp"]:
         if trial.model == cb_warp.PLAN.model(0.45):
             for column, worse in (("test_elbo_cb", -100), (cb_warp.KNN, 0.05)):
-                trial.columns[column][cb_warp.CB] = Arm(np.full(3, worse))
+                trial.columns[column][cb_warp.CB] = Scores(np.full(3, worse))
     order, _, near, *_ = cb_warp.conclude(found).findings
     assert order.verdict == near.verdict == Verdict.DIFFERS
     assert "not at gamma = 0.45" in order.reason and "one picture" in order.reason
