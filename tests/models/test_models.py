@@ -1,5 +1,7 @@
 """Models: shapes for any image, stated sizes, starts that no loss changes."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -102,9 +104,10 @@ def test_a_model_is_a_flax_module_of_the_same_parameters(name: str, form: Form) 
 
 def test_flax_prints_every_layer_with_its_shapes() -> None:
     module = autoencoder("conv_ae", Shape((28, 28, 1)), rngs=nnx.Rngs(0))
-    text = nnx.tabulate(
+    table = nnx.tabulate(
         module, jnp.zeros((5, 28, 28, 1)), console_kwargs={"width": 200}
     )
+    text = re.sub(r"\x1b\[[0-9;]*m", "", table)  # without its colours
     rows = [line.split() for line in text.splitlines() if "float32" in line]
     shapes = {row[1]: row[5:9:2] for row in rows if row[3] in ("Halve", "Double")}
     assert shapes["down/0"] == ["float32[5,28,28,1]", "float32[5,14,14,16]"]
