@@ -9,7 +9,7 @@ from lossjax import resolve
 from lossjax.models.autoencoders import Shape, build
 from lossjax.training.batches import Batch
 from lossjax.training.settings import OPTIMISERS, Settings
-from lossjax.training.step import Task, initial_state, train_step
+from lossjax.training.step import Recipe, initial_state, train_step
 from lossjax.training.weights import parameters_of, size_of
 
 
@@ -20,7 +20,7 @@ def test_a_step_follows_the_gradient_or_is_not_taken(
     network, loss = build("linear_ae", Shape((2, 2, 1), latent_dim=2)), resolve("bce")
     settings = Settings(10, 4, optimiser="sgd", schedule="constant")
     key = jax.random.key(0)
-    task = Task(network, settings, loss, jnp.float32(rate), key)
+    recipe = Recipe(network, settings, loss, jnp.float32(rate), key)
     before = jax.random.normal(key, (size_of(network),))
     state = initial_state(OPTIMISERS["sgd"](), before)
     images = jax.random.uniform(key, (4, 2, 2, 1))
@@ -30,12 +30,12 @@ def test_a_step_follows_the_gradient_or_is_not_taken(
         return loss.fn(raw, images).mean()
 
     batch = Batch(jnp.int32(7), images, jnp.arange(4))
-    after = train_step(task, state, batch, key)
+    after = train_step(recipe, state, batch, key)
     if diverges:
         np.testing.assert_array_equal(after.weights, before)
         assert after.diverged_step == 7 and after.train_steps == 0
         # Nor is any later step, were it sound.
-        later = train_step(task, after, batch._replace(step=jnp.int32(8)), key)
+        later = train_step(recipe, after, batch._replace(step=jnp.int32(8)), key)
         assert later.diverged_step == 7
         return
     expected = before - rate * jax.grad(mean)(before)
