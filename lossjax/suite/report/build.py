@@ -17,7 +17,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lossjax.suite.report import commands, markup, style, tables, verdict
+from lossjax.suite.report import markup, reruns, style, tables, verdict
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence, read
 from lossjax.suite.report.sections import SECTIONS
@@ -173,7 +173,7 @@ def swap(fresh: Path, place: Path) -> set[tuple[str, ...]]:
 
 def _page(evidence: Evidence, album: Album) -> str:
     shown = []
-    behind = commands.block(evidence)
+    behind = reruns.block(evidence)
     for section in SECTIONS:
         if body := section.build(evidence, album):
             body += behind if section.commands else ""
@@ -205,7 +205,7 @@ def _page(evidence: Evidence, album: Album) -> str:
         ),
         css=Markup(_asset("page.css")),
         js=Markup(_asset("page.js")),
-        footer=f"Rebuilt from stored runs by {commands.report(evidence)}; beside this "
+        footer=f"Rebuilt from stored runs by {reruns.report(evidence)}; beside this "
         "page: rows.csv, summary.json, tables/ and figures/.",
     )
 

@@ -29,7 +29,7 @@ from lossjax.suite.report import console, markup, style
 from lossjax.suite.report.__main__ import main
 from lossjax.suite.report.build import build, swap
 from lossjax.suite.report.evidence import Evidence, read
-from lossjax.suite.report.sections import SECTIONS, response
+from lossjax.suite.report.sections import SECTIONS, families
 from lossjax.suite.report.tables import forms
 from lossjax.suite.store import ownership, results
 from lossjax.suite.store.results import Result
@@ -663,7 +663,7 @@ def test_a_dial_is_one_argument_with_three_values(
     losses = [f"huber(n={i})" for i in range(len(hypers))]
     described = {"losses": losses, "hypers": dict(zip(losses, hypers, strict=True))}
     evidence = dataclasses.replace(read(whole), description=described)
-    dials = list(response.dials(evidence))
+    dials = list(families.dials(evidence))
     assert [list(dial.losses) for dial in dials] == ([found] if found else [])
 
 

@@ -17,7 +17,7 @@ from scipy import stats
 
 from lossjax.suite.cli.commandline import ROOT, parse_sweep
 from lossjax.suite.config import Sweep
-from lossjax.suite.report import commands, imagewise, untuned
+from lossjax.suite.report import imagewise, reruns, untuned
 from lossjax.suite.report.build import build
 from lossjax.suite.report.evidence import Evidence, Group, named, read
 from lossjax.suite.store.results import Result
@@ -233,7 +233,7 @@ def test_the_command_is_the_sweep(
     evidence: Evidence, fields: dict[str, object]
 ) -> None:
     sweep = dataclasses.replace(SWEEP, **fields)  # type: ignore[arg-type]
-    line = commands.sweep(dataclasses.replace(evidence, sweep=sweep, out="some dir"))
+    line = reruns.sweep(dataclasses.replace(evidence, sweep=sweep, out="some dir"))
     assert "\n" not in line
     assert parsed(line) == (sweep, "some dir-again")
 

@@ -8,8 +8,9 @@ from markupsafe import Markup
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence
 from lossjax.suite.report.sections import (
-    diagnostics,
+    families,
     gallery,
+    internals,
     latent_map,
     learning,
     measures,
@@ -18,7 +19,6 @@ from lossjax.suite.report.sections import (
     rankings,
     rates,
     regret,
-    response,
     verdicts,
 )
 
@@ -37,7 +37,7 @@ SECTIONS = (
     Section("verdict", "Verdict", verdicts.build),
     Section("regret", "Regret matrix", regret.build),
     Section("rankings", "Rankings", rankings.build),
-    Section("response", "Response curves", response.build),
+    Section("response", "Response curves", families.build),
     Section("measures", "What the codes say", measures.build),
     Section("gallery", "Gallery", gallery.build),
     Section("samples", "Samples", gallery.samples),
@@ -45,7 +45,7 @@ SECTIONS = (
     Section("map", "Latent map", latent_map.build),
     Section("worst", "Worst images", gallery.worst),
     Section("learning", "Learning curves", learning.build),
-    Section("diagnostics", "Diagnostics", diagnostics.build),
+    Section("diagnostics", "Diagnostics", internals.build),
     Section("rates", "Learning rates", rates.build),
     Section("problems", "Missing and lost runs", problems.build, commands=False),
     Section("provenance", "Provenance", provenance.build, commands=False),

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lossjax.suite.report import commands, markup
+from lossjax.suite.report import markup, reruns
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence
 from lossjax.suite.report.markup import Field
@@ -46,15 +46,15 @@ def build(evidence: Evidence, album: Album) -> Markup:
     return markup.render(
         TEMPLATE,
         lines=[
-            commands.copied(line)
+            reruns.copied(line)
             for line in (
-                commands.sweep(evidence),
-                commands.report(evidence),
-                commands.verify(evidence),
+                reruns.sweep(evidence),
+                reruns.report(evidence),
+                reruns.verify(evidence),
             )
         ],
         loss=evidence.losses[0],
-        one=commands.copied(_one_run(evidence)),
+        one=reruns.copied(_one_run(evidence)),
         facts=facts,
         datasets=_datasets(evidence),
         mixed=mixed,
@@ -67,7 +67,7 @@ def _one_run(evidence: Evidence) -> str:
     group = evidence.groups[0]
     cell = next(iter(group.cells.values()))
     rate = cell.plan.learning_rate or evidence.sweep.learning_rates[0]
-    return commands.sweep(
+    return reruns.sweep(
         evidence,
         datasets=[group.dataset],
         models=[group.model],

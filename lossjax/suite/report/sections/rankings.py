@@ -7,7 +7,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lossjax.suite.report import commands, figures, markup, style, verdict
+from lossjax.suite.report import figures, markup, reruns, style, verdict
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence, Group
 from lossjax.suite.report.imagewise import OverImages, over_images
@@ -88,14 +88,14 @@ def _commands(evidence: Evidence, group: Group) -> Markup:
     """What trains the final runs of one loss again, at the rate it chose."""
     lines = Markup("")
     for loss, cell in group.cells.items():
-        line = commands.sweep(
+        line = reruns.sweep(
             evidence,
             datasets=[group.dataset],
             models=[group.model],
             losses=[loss],
             learning_rates=[cell.plan.learning_rate],
         )
-        lines += Markup("<p><code>{}</code></p>{}").format(loss, commands.copied(line))
+        lines += Markup("<p><code>{}</code></p>{}").format(loss, reruns.copied(line))
     return lines
 
 
