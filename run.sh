@@ -37,6 +37,8 @@ case $verb in
         ;;
 esac
 shift
+# To tell of a verb needs nothing but the programs.
+[[ ! " $* " =~ \ --?h(elp)?\  ]] || extra=
 
 # shellcheck source=requirements/environment.sh
 source "$root/requirements/environment.sh"

@@ -16,6 +16,9 @@ CHECKS = ("ruff check", "ruff format --check", "mypy", "lint-imports --no-logo")
 
 def main() -> None:
     """Runs every check in turn, then becomes pytest."""
+    if {"-h", "--help"} & set(sys.argv):
+        print(__doc__.strip())
+        return
     os.chdir(ROOT)
     tools = Path(sys.executable).parent
     for check in CHECKS:

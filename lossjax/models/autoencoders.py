@@ -30,9 +30,7 @@ MODELS: Mapping[str, Model] = types.MappingProxyType(
     {
         model.family: model
         for model in (
-            row("conv_ae", body="conv"),
-            row("mlp_ae", body="mlp"),
-            row("linear_ae", body="linear"),
+            *(row(f"{body}_ae", body=body) for body in BODIES),
             row("vae", body="conv", variational=True),
         )
     }
@@ -75,6 +73,7 @@ def autoencoder(
       ValueError: no such model, a size is not positive, or the image is smaller than
         2x2.
 
+    >>> import jax.numpy as jnp
     >>> module = autoencoder("conv_ae", Shape((28, 28, 1)), rngs=nnx.Rngs(0))
     >>> module(jnp.zeros((5, 28, 28, 1))).raw.shape
     (5, 28, 28, 1)

@@ -15,8 +15,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from lossjax.models.layers import Form
-from lossjax.models.network import Output, Shape
-from lossjax.models.variants import Latent
+from lossjax.models.network import Latent, Output, Shape
 
 # What a network computes in; its weights, its output and every loss stay float32.
 PRECISIONS: Mapping[str, Any] = types.MappingProxyType(

@@ -21,11 +21,20 @@ def initial_weights(
     One draw serves all kernels (compiled random numbers are dear), the head's last and
     only for its first block, so that nothing depends on the number of blocks. The
     head's further blocks start at zero: constants, given by `start`.
+
+    Raises:
+      ValueError: no layer is called head, or it has no bias.
     """
     leaves, tree = jax.tree_util.tree_flatten_with_path(weights)
     paths = [
         jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves
     ]
+    if "head/bias" not in paths:
+        found = ", ".join(dict.fromkeys(path.split("/")[0] for path in paths))
+        raise ValueError(
+            f"a body's last layer is self.head, with a bias; its layers are: {found} "
+            "(CONTRIBUTING.md, A model, step 1)"
+        )
     shapes = [leaf.shape for _, leaf in leaves]
     kernels = [i for i, path in enumerate(paths) if path.endswith("kernel")]
     kernels.sort(key=lambda i: (paths[i].startswith("head"), i))

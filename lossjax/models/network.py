@@ -1,5 +1,6 @@
 """What a network is to those who train and score it."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -7,7 +8,6 @@ from typing import Any, NamedTuple
 import jax
 
 from lossjax.models.corruption import Corruption
-from lossjax.models.variants import Latent
 
 
 class Output(NamedTuple):
@@ -39,6 +39,38 @@ class Shape:
     hidden: tuple[int, ...] = (128,)
     precision: str = "float32"
     head_scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Latent:
+    """What a variational model is trained by besides its reconstruction.
+
+    The objective is sum over pixels + beta KL, divided by the number of pixels and
+    channels, as every loss of this suite is a mean over them.
+
+    Attributes:
+      beta: weight of the divergence from the prior; the number of pixels and channels
+        is what a mean over pixels beside a sum over the code amounts to.
+      free_bits: nats; a unit whose mean divergence over the batch is below that costs
+        as much, so that nothing is gained by giving it up.
+      dequantise: every pixel is (255 y + u)/256, u uniform, in input and target.
+      warp: contrast of input and target; see `contrast.warp`.
+      clip: the decoder's raw output is held between -bound and bound, where a sigmoid
+        reads out clip and 1 - clip; no gradient comes from beyond.
+    """
+
+    beta: float
+    free_bits: float
+    dequantise: bool
+    warp: float = 0.0
+    clip: float = 0.0
+
+    @property
+    def bound(self) -> float:
+        """The largest raw output, in absolute value."""
+        if self.clip == 0:
+            return math.inf
+        return math.log1p(-self.clip) - math.log(self.clip)
 
 
 @dataclass(frozen=True)

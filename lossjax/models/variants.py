@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from lossjax.losses.checks import Choice, Parameter, literal
+from lossjax.models.bodies import BODIES
 from lossjax.models.corruption import CORRUPTIONS, Corruption
+from lossjax.models.network import Latent
 
 CLEAN = "none"
 DENOISING: tuple[Parameter | Choice, ...] = (
@@ -22,7 +23,7 @@ DENOISING: tuple[Parameter | Choice, ...] = (
     ),
 )
 VARIATIONAL: tuple[Parameter | Choice, ...] = (
-    Choice("body", "conv", ("conv", "mlp", "linear"), "layers around the code"),
+    Choice("body", "conv", tuple(BODIES), "layers around the code"),
     Parameter("beta", 1.0, 0.0, 1e6, "weight of KL, reconstruction summed over pixels"),
     Parameter("free_bits", 0.0, 0.0, 100.0, "nats of each code unit that cost nothing"),
     Parameter("dequantise", 0.0, 0.0, 1.0, "1: pixels are (255 y + u)/256 throughout"),
@@ -37,38 +38,6 @@ VARIATIONAL: tuple[Parameter | Choice, ...] = (
         "clip", 0.0, 0.0, 0.25, "sigmoid of raw output: at least so far from 0, 1"
     ),
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Latent:
-    """What a variational model is trained by besides its reconstruction.
-
-    The objective is sum over pixels + beta KL, divided by the number of pixels and
-    channels, as every loss of this suite is a mean over them.
-
-    Attributes:
-      beta: weight of the divergence from the prior; the number of pixels and channels
-        is what a mean over pixels beside a sum over the code amounts to.
-      free_bits: nats; a unit whose mean divergence over the batch is below that costs
-        as much, so that nothing is gained by giving it up.
-      dequantise: every pixel is (255 y + u)/256, u uniform, in input and target.
-      warp: contrast of input and target; see `contrast.warp`.
-      clip: the decoder's raw output is held between -bound and bound, where a sigmoid
-        reads out clip and 1 - clip; no gradient comes from beyond.
-    """
-
-    beta: float
-    free_bits: float
-    dequantise: bool
-    warp: float = 0.0
-    clip: float = 0.0
-
-    @property
-    def bound(self) -> float:
-        """The largest raw output, in absolute value."""
-        if self.clip == 0:
-            return math.inf
-        return math.log1p(-self.clip) - math.log(self.clip)
 
 
 @dataclasses.dataclass(frozen=True)

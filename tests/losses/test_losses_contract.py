@@ -1,12 +1,14 @@
 """Every row of LOSSES keeps the contract, and the contract catches planted defects."""
 
+import importlib
+import pkgutil
 from collections.abc import Callable, Iterator
 
 import jax
 import loss_contract
 import pytest
 
-from lossjax import LOSSES, Loss
+from lossjax import LOSSES, Loss, losses
 
 
 @pytest.fixture(autouse=True)
@@ -31,3 +33,11 @@ def cases() -> Iterator[object]:
 @pytest.mark.parametrize(("clause", "loss"), list(cases()))
 def test_contract(clause: Callable[[Loss], None], loss: Loss) -> None:
     clause(loss)
+
+
+def test_every_row_is_in_the_table() -> None:
+    for module in pkgutil.iter_modules(losses.__path__, "lossjax.losses."):
+        for name, value in vars(importlib.import_module(module.name)).items():
+            if isinstance(value, Loss):
+                listed = LOSSES.get(value.family) is value
+                assert listed, f"{module.name}.{name}: CONTRIBUTING.md, A loss, step 2"

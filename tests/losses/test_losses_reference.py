@@ -7,8 +7,10 @@ at arguments where that naive form is accurate in float64.
 
 from collections.abc import Callable
 
+import contributing
 import jax
 import jax.numpy as jnp
+import loss_contract
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ from scipy import integrate, stats
 from scipy.special import expit, logit, softmax
 
 from lossjax import LOSSES, Loss, resolve
+from lossjax.certificates.certify import FAILS, certify
 
 Array = NDArray[np.float64]
 Reference = Callable[[Array, Array], Array]
@@ -152,7 +155,8 @@ STRUCTURAL = {"ssim", "ms_ssim", "ms_ssim_l1"}
 
 
 def test_every_row_has_a_reference() -> None:
-    assert set(PIXEL) | set(BLOCKS) | STRUCTURAL == set(LOSSES)
+    missing = set(LOSSES) ^ {*PIXEL, *BLOCKS, *STRUCTURAL}
+    assert not missing, f"{missing}: CONTRIBUTING.md, A loss, step 3"
 
 
 def score(loss: Loss, raw: Array, target: Array) -> Array:
@@ -165,17 +169,34 @@ def score(loss: Loss, raw: Array, target: Array) -> Array:
         return np.asarray(value)
 
 
-@pytest.mark.parametrize("name", PIXEL)
-def test_value_of_a_pixel(name: str) -> None:
+def check_pixel(loss: Loss, reference: Reference) -> None:
     z, y = np.meshgrid(
         [-6.0, -2.5, -0.7, 0.01, 0.4, 3.0, 8.0],
         [1 / 255, 0.1, 0.25, 0.5, 0.9, 254 / 255],
     )
     z, y = z.ravel(), y.ravel()
-    tolerance = 1e-8 if name in ("power", "beta_divergence", "itakura_saito") else 1e-9
+    rough = loss.family in ("power", "beta_divergence", "itakura_saito")
     np.testing.assert_allclose(
-        score(LOSSES[name], z, y), PIXEL[name](z, y), rtol=tolerance, atol=1e-13
+        score(loss, z, y), reference(z, y), rtol=1e-8 if rough else 1e-9, atol=1e-13
     )
+
+
+@pytest.mark.parametrize("name", PIXEL)
+def test_value_of_a_pixel(name: str) -> None:
+    check_pixel(LOSSES[name], PIXEL[name])
+
+
+def test_the_example_for_contributors_is_a_whole_loss() -> None:
+    module, reference = contributing.example("A loss")
+    names: dict[str, object] = {"__name__": "spherical"}
+    exec(module, names)
+    loss = names["SPHERICAL"]
+    assert isinstance(loss, Loss)
+    for clause in set(loss_contract.CLAUSES) - set(loss_contract.COSTLY):
+        clause(loss)
+    assert not [c for c in certify(loss) if c.verdict == FAILS]
+    (check,) = eval(f"{{{reference}}}", globals()).values()
+    check_pixel(loss, check)
 
 
 @pytest.mark.parametrize("name", BLOCKS)

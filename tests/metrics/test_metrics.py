@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Iterator
 
+import contributing
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,11 +21,14 @@ from lossjax import (
     LatentMetric,
     Metric,
 )
+from lossjax.metrics import images as yardsticks
 
 every_metric = pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS.keys())
 every_code_metric = pytest.mark.parametrize(
     "metric", CODE_METRICS.values(), ids=CODE_METRICS.keys()
 )
+
+PERFECT = {"ssim": 1.0, "ms_ssim": 1.0, "psnr": 100.0}  # 0 where nothing is said
 
 
 @pytest.fixture(autouse=True)
@@ -78,9 +82,10 @@ def test_direction_and_margin(metric: Metric) -> None:
     assert ((better < worse) == (metric.direction == "lower")).all()
     assert metric.direction in ("lower", "higher")
     perfect = fn(target, target)
-    ideal = {"ssim": 1.0, "ms_ssim": 1.0, "psnr": 100.0}.get(metric.name, 0.0)
     if metric.name not in ("bce", "excess_bce"):
-        np.testing.assert_allclose(perfect, ideal, atol=1e-6)
+        ideal = PERFECT.get(metric.name, 0.0)
+        step = "CONTRIBUTING.md, A metric, step 2"
+        np.testing.assert_allclose(perfect, ideal, atol=1e-6, err_msg=step)
     assert metric.margin.value > 0
 
 
@@ -90,6 +95,19 @@ def test_flat_images_have_finite_scores(metric: Metric, shade: float) -> None:
     flat = jnp.full((1, 8, 8, 1), shade)
     for image in (flat, jnp.zeros_like(flat), jnp.ones_like(flat)):
         assert np.isfinite(compiled(metric)(image, flat)).all()
+
+
+def test_the_example_for_contributors_is_a_whole_metric() -> None:
+    function, row = contributing.example("A metric")
+    names = dict(vars(yardsticks))
+    exec(function, names)
+    (metric,) = eval(f"({row})", names)
+    test_contract(metric)
+    test_direction_and_margin(metric)
+    test_flat_images_have_finite_scores(metric, 0.5)
+    image, target = images()
+    worst = np.abs(np.asarray(image) - np.asarray(target)).max(axis=(1, 2, 3))
+    np.testing.assert_array_equal(metric.fn(image, target), worst)
 
 
 def test_against_other_libraries() -> None:

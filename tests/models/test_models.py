@@ -1,19 +1,26 @@
 """Models: shapes for any image, stated sizes, starts that no loss changes."""
 
+import re
+from collections.abc import Callable, Iterator
+
+import contributing
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
+from lossjax.models import autoencoders, bodies
 from lossjax.models.autoencoders import (
     MODELS,
     PRECISIONS,
     Shape,
     autoencoder,
     build,
+    resolve,
 )
 from lossjax.models.layers import BATCH_LAST, NATIVE, Form
+from lossjax.models.variants import row as row_of
 
 every_model = pytest.mark.parametrize("name", MODELS)
 IMAGES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (7, 9, 1), (5, 2, 3)]
@@ -102,9 +109,10 @@ def test_a_model_is_a_flax_module_of_the_same_parameters(name: str, form: Form) 
 
 def test_flax_prints_every_layer_with_its_shapes() -> None:
     module = autoencoder("conv_ae", Shape((28, 28, 1)), rngs=nnx.Rngs(0))
-    text = nnx.tabulate(
+    table = nnx.tabulate(
         module, jnp.zeros((5, 28, 28, 1)), console_kwargs={"width": 200}
     )
+    text = re.sub(r"\x1b\[[0-9;]*m", "", table)  # without its colours
     rows = [line.split() for line in text.splitlines() if "float32" in line]
     shapes = {row[1]: row[5:9:2] for row in rows if row[3] in ("Halve", "Double")}
     assert shapes["down/0"] == ["float32[5,28,28,1]", "float32[5,14,14,16]"]
@@ -147,3 +155,44 @@ def test_bfloat16_computes_otherwise_and_keeps_float32_weights_and_output() -> N
         raws.append(raw)
     error = jnp.max(jnp.abs(raws[0] - raws[1])) / jnp.max(jnp.abs(raws[0]))
     assert 1e-4 < error < 3e-2
+
+
+@pytest.fixture
+def another(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], str]]:
+    """Adds a body to the table, as its file and its row say; the model's name."""
+
+    def add(code: str, row: str) -> str:
+        names = vars(bodies) | {"__name__": "another"}
+        exec(code, names)
+        ((body, kind),) = eval(f"{{{row}}}", names).items()
+        monkeypatch.setattr(autoencoders, "BODIES", dict(bodies.BODIES) | {body: kind})
+        model = row_of(f"{body}_ae", body=body)
+        monkeypatch.setattr(autoencoders, "MODELS", {model.family: model})
+        resolve.cache_clear()
+        return model.family
+
+    yield add
+    resolve.cache_clear()
+
+
+def test_the_example_for_contributors_is_a_whole_model(
+    another: Callable[[str, str], str],
+) -> None:
+    name = another(*contributing.example("A model"))
+    test_shapes_for_any_image(name, (5, 2, 3), 2)
+    test_a_model_is_a_flax_module_of_the_same_parameters(name, NATIVE)
+    params = jax.eval_shape(
+        build(name, Shape((8, 8, 1))).init, jax.random.key(0), jnp.zeros(1)
+    )
+    size = 64 * 8 + 8 + 8 * 128 + 128 + 128 * 64 + 64
+    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == size
+
+
+def test_a_body_without_a_head_is_told_the_step(
+    another: Callable[[str, str], str],
+) -> None:
+    code, row = contributing.example("A model")
+    name = another(f"{code}        del self.head\n", row)
+    network = build(name, Shape((8, 8, 1)))
+    with pytest.raises(ValueError, match=r"layers are: down, up .*A model, step 1"):
+        jax.eval_shape(network.init, jax.random.key(0), jnp.zeros(1))

@@ -320,17 +320,17 @@ def test_the_warp_is_the_one_of_its_source(gamma: float) -> None:
 
 
 @pytest.mark.parametrize("gamma", (-0.5, -0.3, 0.25))
-@pytest.mark.parametrize("dequantise", (0, 1))
+@pytest.mark.parametrize("noisy", (0, 1))
 def test_a_warp_is_of_input_and_target_after_dequantisation(
-    gamma: float, dequantise: int
+    gamma: float, noisy: int
 ) -> None:
     """As a plain model is, of images that were warped before."""
     loss = LOSSES["bce"]
-    name = f"vae(body=mlp, dequantise={dequantise}, warp={gamma})"
+    name = f"vae(body=mlp, dequantise={noisy}, warp={gamma})"
     own, plain = network(name), network()
     params, key = parameters(plain, loss), jax.random.key(4)
     images = jnp.asarray(images_u8(), jnp.float32) / 255
-    if dequantise:
+    if noisy:
         smooth = dequantise(jax.random.split(key, 3)[2], images)
     else:
         smooth = images

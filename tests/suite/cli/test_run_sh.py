@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -321,6 +322,16 @@ def test_an_extra_is_installed_beside_and_a_wrong_one_named(clone: Path) -> None
     assert run(clone, "losses", LOSSJAX_EXTRA="store").stderr == ""
     wrong = run(clone, "losses", LOSSJAX_EXTRA="clouds")
     assert wrong.returncode == 2 and "valid are store, cluster, dev" in wrong.stderr
+
+
+@pytest.mark.parametrize("verb", ["bench", "test"])
+def test_help_needs_no_more_than_the_programs(clone: Path, verb: str) -> None:
+    (clone / "tests").mkdir()
+    shutil.copy(ROOT / "tests/__main__.py", clone / "tests")
+    done = run(clone, verb, "--quick", "-h" if verb == "test" else "--help")
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"installing the (\w+)", done.stderr) == ["cpu"]
+    assert "./run.sh test [PYTEST ARGUMENTS]" in done.stdout or "ran" in done.stdout
 
 
 @pytest.mark.slow

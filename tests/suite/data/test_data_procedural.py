@@ -1,15 +1,18 @@
 """Sets whose truth is planted: it must be there, and found where the metadata says."""
 
+import contributing
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from lossjax.suite import data
+from lossjax.suite.data import sources
 from lossjax.suite.data.dataset import Noise, check_memory
 from lossjax.suite.data.noise import LAWS, noisy_targets
 from lossjax.suite.data.patches import bands
 from lossjax.suite.data.procedural import LAWS as LAW_NAMES
+from lossjax.suite.data.tfds import known_set
 
 
 def pixels(name: str, **keywords: int) -> np.ndarray:
@@ -167,11 +170,34 @@ def test_patches_are_cut_from_the_photographs() -> None:
 
 
 def test_the_table_states_true_sizes() -> None:
-    for name in ("digits", "patches", "textures", "linear_decoder"):
-        row, dataset = data.DATASETS[name], data.load(name)
-        sizes = " / ".join(f"{len(split):,}" for split in dataset.splits.values())
-        assert row.sizes.startswith(sizes)
-        assert row.shape.startswith("x".join(map(str, dataset.image_shape)))
+    for row in data.DATASETS.values():
+        if not row.folder and known_set(row.name) is None:
+            check_words(row, data.load(row.name))
+
+
+def check_words(row: data.Source, dataset: data.Dataset) -> None:
+    step = f"{row.name}: CONTRIBUTING.md, A dataset, step 2"
+    sizes = " / ".join(f"{len(split):,}" for split in dataset.splits.values())
+    assert row.sizes.startswith(sizes), f"{step}: {sizes}"
+    shape = "x".join(map(str, dataset.image_shape))
+    assert row.shape.startswith(shape), f"{step}: {shape}"
+
+
+def test_the_example_for_contributors_is_a_whole_dataset(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module, row = contributing.example("A dataset")
+    names = vars(sources) | {"__name__": "ramps"}
+    exec(module, names)
+    rows = eval(f"{{{row}}}", names)
+    monkeypatch.setattr(sources, "DATASETS", dict(data.DATASETS) | rows)
+    ((name, source),) = rows.items()
+    found, again = data.load(name), data.load(name, image_size=16)
+    check_words(source, found)
+    assert again.image_shape == (16, 16, 1)
+    assert found.fingerprint == data.load(name).fingerprint
+    images = np.concatenate([split.images for split in found.splits.values()])
+    assert len(np.unique(images, axis=0)) == len(images)
 
 
 def test_max_examples_samples_every_split_alike() -> None:

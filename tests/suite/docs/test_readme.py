@@ -1,5 +1,6 @@
 """What the README says is what the programs do."""
 
+import pydoc
 import re
 import subprocess
 import sys
@@ -15,7 +16,8 @@ TEXT = (ROOT / "README.md").read_text()
 
 
 def test_tables_are_fresh() -> None:
-    assert readme.made(TEXT) == TEXT, "run: python -m lossjax.suite.docs.readme"
+    step = "CONTRIBUTING.md: run python -m lossjax.suite.docs.readme"
+    assert readme.made(TEXT) == TEXT, step
 
 
 def test_every_loss_and_dataset_is_there() -> None:
@@ -45,6 +47,13 @@ def test_every_path_exists() -> None:
             assert (ROOT / path).exists(), path
     for path in re.findall(r"`(configs/[^`]+|lossjax/\S+\.py|tests/\S+\.py)`", TEXT):
         assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"])
+def test_every_dotted_name_exists(name: str) -> None:
+    text = (ROOT / name).read_text()
+    for found in re.findall(r"[` ](lossjax(?:\.\w+)+)", text):
+        assert pydoc.locate(found) is not None, found
 
 
 def commands() -> list[str]:

@@ -5,6 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
+import contributing
 import pytest
 
 from lossjax.suite.cli.errors import UserError
@@ -13,8 +14,7 @@ from lossjax.suite.reproduce import configs
 from lossjax.suite.reproduce.catalogue import STUDIES, Catalogue, read
 from lossjax.suite.shipped import ROOT
 
-SECTION = (ROOT / "CONTRIBUTING.md").read_text().partition("\n## A study\n")[2]
-EXAMPLE = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)[0]
+(EXAMPLE,) = contributing.example("A study")
 
 
 def written(folder: Path, text: str = EXAMPLE, name: str = "best_g.py") -> Path:
