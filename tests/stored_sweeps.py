@@ -56,12 +56,14 @@ def score(run: Run) -> dict[str, float]:
     }
 
 
+DERIVED = {"psnr": "mse"}
+
+
 def describe(sweep: Sweep, images: int = 4, side: int = 8) -> dict[str, Any]:
     """What a sweep writes into sweep.json."""
     pixels = np.arange(images * side * side) % 256
     gallery = pixels.astype(np.uint8).reshape(images, side, side, 1)
     return {
-        "schema": 1,
         "config": sweep.to_json(),
         "losses": list(sweep.losses),
         "metrics": METRICS,
@@ -73,6 +75,7 @@ def describe(sweep: Sweep, images: int = 4, side: int = 8) -> dict[str, Any]:
                 "train": 1197,
                 "validation": 300,
                 "test": 300,
+                "derived": DERIVED,
                 "gallery": results.pack(gallery),
             }
             for i, name in enumerate(sweep.datasets)
@@ -103,13 +106,12 @@ def kept(run: Run, scores: Mapping[str, float], images: int, side: int) -> Kept:
 def result(run: Run, images: int = 4, side: int = 8) -> Result:
     """A finished run with the known scores."""
     scores = score(run)
-    metrics = {f"val_{name}": value for name, value in scores.items()}
-    if run.stage == "final":
-        metrics |= {f"test_{name}": value for name, value in scores.items()}
-        metrics |= {
-            f"diag_{name}": (1 + LOSSES[run.loss]) / (1 + place)
-            for place, name in enumerate(DIAGNOSTICS)
-        }
+    splits = ("val", "test")
+    metrics = {f"{split}_{n}": v for split in splits for n, v in scores.items()}
+    metrics |= {
+        f"diag_{name}": (1 + LOSSES[run.loss]) / (1 + place)
+        for place, name in enumerate(DIAGNOSTICS)
+    }
     steps = [20 * i for i in range(1, 11)]
     curve = [scores["mse"] * (1 + 20 / i) for i in range(1, 11)]
     grey = np.uint8(min(180, 40 * LOSSES[run.loss] + 20))
@@ -125,10 +127,8 @@ def result(run: Run, images: int = 4, side: int = 8) -> Result:
             "validation_mse": curve,
         },
         gallery=np.uint8(20) * np.arange(images, dtype=np.uint8)[:, None, None, None]
-        + np.full((images, side, side, 1), grey, np.uint8)
-        if run.stage == "final"
-        else None,
-        kept=kept(run, scores, images, side) if run.stage == "final" else None,
+        + np.full((images, side, side, 1), grey, np.uint8),
+        kept=kept(run, scores, images, side),
         provenance={"layout": "2 devices", "backend": "cpu"},
     )
 
@@ -139,28 +139,14 @@ def write(
     change: Change = lambda result: result,
     description: Mapping[str, Any] | None = None,
 ) -> None:
-    """Store what the protocol asks for until it asks no more.
+    """Store every run of the grid.
 
     `change` may alter a result, or withhold it (None): that run stays missing.
     """
     described = dict(description or describe(sweep))
     results.write_sweep(out, described)
     fixed = protocol.fixed_values(sweep, described["datasets"], 1)
-    for cell in protocol.cells(sweep, fixed):
-        done: dict[str, Result] = {}
-        withheld: set[str] = set()
-        while True:
-            pending = [
-                run
-                for run in protocol.plan(sweep, cell, done).pending
-                if run.run_id not in withheld
-            ]
-            if not pending:
-                break
-            for run in pending:
-                changed = change(result(run))
-                if changed is None:
-                    withheld.add(run.run_id)
-                else:
-                    done[run.run_id] = changed
-                    results.write_result(out, changed)
+    for block in protocol.blocks(sweep, fixed):
+        for run in block.runs:
+            if (changed := change(result(run))) is not None:
+                results.write_result(out, changed)

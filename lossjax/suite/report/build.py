@@ -17,6 +17,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from lossjax.suite import statistics
 from lossjax.suite.report import (
     markup,
     recipes,
@@ -32,7 +33,7 @@ from lossjax.suite.statistics import Interval, Standing
 from lossjax.suite.store import ownership, places, results
 from lossjax.suite.wording import count
 
-SCHEMA = 1
+SCHEMA = 2  # of summary.json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +72,7 @@ def build(out: Path) -> Summary:
             # It took the place of a report that knew runs that we did not: a shard
             # that ended in the same second. The last one to end must know them all.
             now = read(out)
-            if [r.run for r in now.results()] == [r.run for r in evidence.results()]:
+            if _known(now) == _known(evidence):
                 return summary
             evidence = now
     except OSError as error:
@@ -87,20 +88,20 @@ def content(evidence: Evidence) -> dict[str, Any]:
             "metrics": {
                 metric: {
                     "direction": ranking.direction,
-                    "ranking": [
-                        {
-                            "loss": s.loss,
-                            **_interval(s),
-                            "n": s.n,
-                            "diverged": s.diverged,
-                            "best_set": s.best_set,
-                        }
-                        for s in ranking.standings
-                    ],
+                    "derived_from": group.derived.get(metric),
+                    "margin": _number(ranking.margin),
+                    "ranking": [_ranked(s) for s in ranking.standings],
                 }
                 for metric, ranking in group.rankings.items()
-            }
+            },
+            "settled": verdict.settled(evidence, group),
+            "pareto": statistics.pareto(group.counted),
         }
+        if (half := evidence.half(group)) is not None and half.rankings:
+            models[group.model]["change"] = {
+                metric: verdict.change_of(half, group, metric)
+                for metric in group.rankings
+            }
         if group.measures:
             models[group.model]["measures"] = {
                 name: {
@@ -110,6 +111,22 @@ def content(evidence: Evidence) -> dict[str, Any]:
                 for name, means in group.measures.items()
             }
     return {"schema": SCHEMA, "verdict": verdict.text(evidence), "datasets": datasets}
+
+
+def _ranked(standing: Standing) -> dict[str, Any]:
+    """One loss in a ranking, as summary.json has it."""
+    return {
+        "loss": standing.loss,
+        **_interval(standing),
+        "n": standing.n,
+        "lost": standing.lost,
+        "diverged": standing.diverged,
+        "failed": standing.failed,
+        "best_set": standing.best_set,
+        "word": standing.word,
+        "behind": standing.behind and _interval(standing.behind),
+        "p": _number(standing.p),
+    }
 
 
 def write(evidence: Evidence, directory: Path) -> dict[str, Any]:
@@ -138,12 +155,18 @@ def _build(out: Path, evidence: Evidence) -> tuple[Summary, bool]:
     return Summary(out, evidence, summary["verdict"], summary), newer
 
 
+def _known(evidence: Evidence) -> list[str]:
+    return [result.run.run_id for result, _ in evidence.results()]
+
+
 def _runs(report: Path) -> set[tuple[str, ...]]:
     """The runs that a report was made from: what identifies a row of rows.csv."""
+    names = (*listings.IDENTITY, *listings.SETTING)
     try:
         with open(report / "rows.csv", encoding="utf-8", newline="") as file:
-            return {tuple(row[: listings.IDENTITY]) for row in csv.reader(file)}
-    except (OSError, ValueError, csv.Error):  # absent, or damaged: it is replaced
+            return {tuple(row[name] for name in names) for row in csv.DictReader(file)}
+    # Absent, damaged, or of an earlier version: it is replaced.
+    except (OSError, ValueError, KeyError, csv.Error):
         return set()
 
 
@@ -194,16 +217,18 @@ def _page(evidence: Evidence, album: Album) -> str:
         count(len(sweep.datasets), "dataset"),
         count(len(sweep.models), "model"),
         count(len(sweep.learning_rates), "learning rate"),
-        count(len(sweep.tuning_seeds), "tuning seed"),
-        count(len(sweep.seeds), "final seed"),
+        count(len(sweep.seeds), "seed"),
     ]
+    if len(sweep.code_sizes) > 1:
+        parts.append(count(len(sweep.code_sizes), "latent size"))
+    steps = " or ".join(count(steps, "step") for steps in sweep.step_counts)
     runs = sum(1 for _ in evidence.results())
     template = markup.ENVIRONMENT.get_template("index.html")
     return template.render(
         title=f"{question} · lossjax",
         question=question,
         lede=f"{', '.join(parts)}: {count(runs, 'stored run')} of "
-        f"{count(sweep.train_steps, 'step')}. Primary metric: "
+        f"{steps}. Each seed chooses its own learning rate. Primary metric: "
         f"{sweep.primary_metric}.",
         out=evidence.out,
         sections=shown,
@@ -223,4 +248,8 @@ def _asset(name: str) -> str:
 
 def _interval(value: Interval | Standing) -> dict[str, float | None]:
     ends = {"center": value.center, "low": value.low, "high": value.high}
-    return {name: end if math.isfinite(end) else None for name, end in ends.items()}
+    return {name: _number(end) for name, end in ends.items()}
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

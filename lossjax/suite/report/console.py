@@ -14,7 +14,7 @@ from lossjax.suite.wording import count
 
 
 def render(summary: Summary, console: Console) -> None:
-    """Print every group's comparison, what was lost, the verdict, and the page."""
+    """Print every group's comparison, damaged files, the verdict, and the page."""
     evidence = summary.evidence
     for group in evidence.groups:
         if group.primary in group.rankings:
@@ -34,7 +34,7 @@ def _title(group: Group) -> str:
     direction = group.rankings[group.primary].direction
     return (
         f"{group.name}: {group.primary} on test images, {direction} is better "
-        "(* best set)"
+        "(* tied for best)"
     )
 
 
@@ -46,17 +46,11 @@ def _table(group: Group) -> Table:
     table.add_column(group.primary, justify="right", no_wrap=True)
     table.add_column("95 % interval", justify="right", no_wrap=True)
     table.add_column("n", justify="right")
-    table.add_column("rate", justify="right")
-    table.add_column("best set of", justify="right", no_wrap=True)
+    table.add_column("rates (seeds)", justify="right")
+    table.add_column("word", no_wrap=True)
     for standing in ranking.standings:
-        rate = group.cells[standing.loss].plan.learning_rate
-        also = [
-            metric
-            for metric, other in group.rankings.items()
-            if other.needed is None and other.of(standing.loss).best_set
-        ]
         scored = math.isfinite(standing.center)
-        mean = f"{standing.center:.{places}f}" if scored else standing.relation
+        mean = f"{standing.center:.{places}f}" if scored else verdict.absent(standing)
         limits = (
             f"{standing.low:.{places}f} {standing.high:.{places}f}"
             if math.isfinite(standing.low)
@@ -68,8 +62,8 @@ def _table(group: Group) -> Table:
             mean,
             limits,
             f"{standing.n}",
-            "" if rate is None else f"{rate:g}",
-            f"{len(also)} of {len(group.rankings)}" if scored else "",
+            verdict.chosen(group.arms[standing.loss]),
+            standing.word if scored and ranking.needed is None else "",
             style="bold" if star == "* " else "",
         )
     return table

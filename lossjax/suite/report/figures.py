@@ -54,13 +54,13 @@ def line(axes: Axes, mark: Mark, x: np.ndarray, y: np.ndarray) -> None:
 
 def legend(figure: Figure, group: Group, marks: dict[str, Mark]) -> None:
     """Every loss of the group by name, below the axes, in display order."""
-    rows = math.ceil(len(group.cells) / _COLUMNS)
+    rows = math.ceil(len(group.arms) / _COLUMNS)
     total = float(figure.get_figheight())
     axes = figure.add_axes((0, 0, 1, rows * _LINE / total))
     axes.set_axis_off()
     axes.set_xlim(0, WIDTH)
     axes.set_ylim(rows - 0.4, -0.6)
-    for place, loss in enumerate(group.cells):
+    for place, loss in enumerate(group.arms):
         column, row = divmod(place, rows)
         x = 0.25 + column * (WIDTH - 0.25) / _COLUMNS
         mark = marks[loss]

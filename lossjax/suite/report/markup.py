@@ -117,10 +117,11 @@ def forest(
     ).format(line, mark.use(place(center), middle, 6))
 
 
-def sparkline(mark: Mark, points: Sequence[Point], chosen: float | None) -> Markup:
+def sparkline(mark: Mark, points: Sequence[Point]) -> Markup:
     """Values on log axes where they allow it; lost rates are crosses on top.
 
-    A bar at each rate reaches from the least to the most over seeds.
+    A bar at each rate reaches from minimum to maximum over seeds; a ring marks a rate
+    that seeds chose, the fainter the fewer.
     """
     width, height, edge = 180.0, 84.0, 12.0
     fine = [point for point in points if not point.lost]
@@ -155,10 +156,11 @@ def sparkline(mark: Mark, points: Sequence[Point], chosen: float | None) -> Mark
             f'stroke="{mark.colour}"/>'
         )
         parts.append(mark.use(across, y(point.value.center), 5))
-        if point.rate == chosen:
+        if point.chosen:
             parts.append(
                 f'<circle cx="{across:.1f}" cy="{y(point.value.center):.1f}" r="8" '
-                f'fill="none" stroke="{mark.colour}"/>'
+                f'fill="none" stroke="{mark.colour}" '
+                f'stroke-opacity="{share(point):.2f}"/>'
             )
     for rate in lost:
         left, top = x(rate), edge
@@ -172,3 +174,8 @@ def sparkline(mark: Mark, points: Sequence[Point], chosen: float | None) -> Mark
         + "".join(parts)
         + "</svg>"
     )
+
+
+def share(point: Point) -> float:
+    """How strongly a rate's ring is drawn, by the seeds that chose it."""
+    return max(0.25, point.chosen / point.n)

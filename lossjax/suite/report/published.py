@@ -74,12 +74,12 @@ def publish(out: Path, study: Path, figures: tuple[str, ...] = ()) -> None:
         text = (out / "report" / name).read_text(encoding="utf-8")
         results.publish(study / Path(name).name, text)
     pictures: dict[str, np.ndarray] = {}
-    for group, cell in evidence.cells():
+    for group, arm in evidence.arms():
         packed = evidence.description["datasets"][group.dataset].get("gallery")
         if packed is not None:
             pictures[f"{group.dataset}|original"] = results.unpack(packed)
-        if cell.shown is not None and cell.shown.gallery is not None:
-            pictures[f"{group.dataset}|{group.model}|{cell.loss}"] = cell.shown.gallery
+        if arm.shown is not None and arm.shown.gallery is not None:
+            pictures[f"{group.dataset}|{group.model}|{arm.loss}"] = arm.shown.gallery
     np.savez_compressed(study / "gallery.npz", **pictures)  # type: ignore[arg-type]
 
 
@@ -105,7 +105,7 @@ def dial(summary: dict[str, Any], dataset: str, model: str, rest: list[str]) -> 
     whole, *values = rest
     family, argument = re.fullmatch(r"(\w+)\((\w+)=.+\)", whole).groups()  # type: ignore[union-attr]
     ranked = summary["datasets"][dataset]["models"][model]["metrics"]
-    head = ["metric", f"best {argument}", "not told apart"]
+    head = ["metric", f"best {argument}", "tied for best"]
     lines = [head + [f"{argument} = {value}" for value in values]]
     lines.append(["---"] + ["---:"] * (len(lines[0]) - 1))
     for metric, column in ranked.items():
@@ -125,7 +125,7 @@ def dial(summary: dict[str, Any], dataset: str, model: str, rest: list[str]) -> 
 
 
 def table(summary: dict[str, Any], dataset: str, model: str, metrics: list[str]) -> str:
-    """Losses by metrics in Markdown, ranked by the first; the best set in bold."""
+    """Losses by metrics in Markdown, ranked by the first."""
     ranked = summary["datasets"][dataset]["models"][model]["metrics"]
     columns = {name: ranked[name] for name in metrics or ranked}
     head = ["loss"]
@@ -139,12 +139,14 @@ def table(summary: dict[str, Any], dataset: str, model: str, metrics: list[str])
             own = next(r for r in column["ranking"] if r["loss"] == row["loss"])
             line.append(_score(own, column["ranking"]))
         lines.append(line)
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    shown = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{shown}\n\n{verdict.BOLD}"
 
 
 def _score(row: dict[str, Any], ranking: list[dict[str, Any]]) -> str:
     if row["center"] is None:
-        return f"{row['diverged']} diverged" if row["diverged"] else "not finished"
+        lost = row.get("lost", row["diverged"])  # the older ones counted runs alone
+        return f"{count(lost, 'seed')} lost" if lost else "no score"
     widths = [r["high"] - r["low"] for r in ranking if r["low"] is not None]
     places = verdict.places(widths)
     text = f"{row['center']:.{places}f}"

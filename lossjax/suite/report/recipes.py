@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from lossjax import syntax
 from lossjax.suite.report import markup
-from lossjax.suite.report.evidence import Evidence
+from lossjax.suite.report.evidence import Evidence, Group
 from lossjax.suite.shipped import COMMAND
 
 
@@ -39,6 +39,17 @@ def sweep(evidence: Evidence, **narrowed: Sequence[Any]) -> str:
     return _line("sweep", words)
 
 
+def setting(evidence: Evidence, group: Group) -> dict[str, list[Any]]:
+    """The axes of a sweep narrowed to one group."""
+    dataset, model, latent_dim, train_steps = group.setting
+    axes: dict[str, list[Any]] = {"datasets": [dataset], "models": [model]}
+    if evidence.sweep.latent_dims:
+        axes["latent_dims"] = [latent_dim]
+    if evidence.sweep.budgets:
+        axes["budgets"] = [train_steps]
+    return axes
+
+
 TEMPLATE = """
 <details class="again"><summary>Commands behind these numbers</summary>
 <p>From the stored runs; the second recomputes every number and compares:</p>
@@ -54,9 +65,9 @@ TEMPLATE = """
 
 
 def block(evidence: Evidence) -> Markup:
-    """The commands behind a section's numbers, one for each dataset and model."""
+    """The commands behind a section's numbers, one for each group."""
     trained = [
-        (group.name, sweep(evidence, datasets=[group.dataset], models=[group.model]))
+        (group.name, sweep(evidence, **setting(evidence, group)))
         for group in evidence.groups
     ]
     return markup.render(

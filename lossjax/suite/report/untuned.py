@@ -1,9 +1,9 @@
-"""What tuning is worth: every loss at one common learning rate beside its own.
+"""The rate-response curve, and what tuning is worth: one common rate beside each own.
 
-Both come from the tuning runs, on validation images: test images are seen by final runs
-only. The common rate is the one that somebody who tunes nothing would wish for: of the
-grid's rates the one of best mean rank over losses, each loss ranking the rates by its
-own value on validation images.
+Everything here is scored on validation images, where the learning rates were chosen.
+The common rate is the one that somebody who tunes nothing would wish for: of the grid's
+rates the one of best mean rank over losses, each loss ranking the rates by its own
+value on validation images.
 """
 
 import collections
@@ -14,22 +14,22 @@ import numpy as np
 from scipy import stats
 
 from lossjax.suite import statistics
-from lossjax.suite.report.evidence import Evidence, Group, StoredCell
-from lossjax.suite.statistics import Interval
+from lossjax.suite.report.evidence import ArmEvidence, Evidence, Group
+from lossjax.suite.statistics import NOTHING, Interval
 from lossjax.suite.store.results import Result
 
-NOTHING = Interval(math.nan, math.nan, math.nan)
 UNSEEN = (math.nan, math.nan)
+OWN_LOSS = "validation_loss"
 
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """One loss at one rate: mean over tuning seeds, NaN where a seed was lost."""
+    """One loss at one rate: mean over seeds, NaN where a run has no usable value."""
 
     rate: float
-    extension: bool  # beyond the configured grid
     value: Interval  # of what was asked for
-    seen: tuple[float, float]  # least and most over the seeds that have a value
+    seen: tuple[float, float]  # minimum and maximum over the runs that have a value
+    chosen: int  # seeds that chose this rate
     n: int  # runs
     diverged: int
     lost: int  # runs without a usable value, for any reason
@@ -41,105 +41,114 @@ class Row:
 
     loss: str
     untuned: Point
-    tuned: Point
-    gain: Interval  # paired over tuning seeds, positive where tuning helped
+    tuned: Interval  # each seed at the rate it chose
+    gain: Interval  # paired over seeds, positive where tuning helped
     places: tuple[int, int]
 
 
-def curve(evidence: Evidence, cell: StoredCell, key: str) -> list[Point]:
-    """Every rate tried for a cell, in order; `key` as in `_values`."""
+def curve(arm: ArmEvidence, key: str) -> list[Point]:
+    """Every rate of an arm on all seeds, in order; `key` as in `_value`."""
     by_rate: dict[float, list[Result]] = {}
-    for run in cell.tuning:
-        by_rate.setdefault(run.run.learning_rate, []).append(run)
+    for result in arm.results:
+        by_rate.setdefault(result.run.learning_rate, []).append(result)
     points = []
     for rate in sorted(by_rate):
         runs = by_rate[rate]
-        values = _values(runs, key)
+        values = np.array([_value(run, key) for run in runs])
         kept = values[np.isfinite(values)]
         lost = len(values) - len(kept)
-        count = collections.Counter(run.status for run in runs)
+        status = collections.Counter(run.status for run in runs)
         points.append(
             Point(
                 rate,
-                rate not in evidence.sweep.learning_rates,
                 NOTHING if lost else statistics.interval(values),
                 (float(kept.min()), float(kept.max())) if lost < len(runs) else UNSEEN,
+                arm.rates.get(rate, 0),
                 len(runs),
-                count["diverged"],
+                status["diverged"],
                 lost,
             )
         )
     return points
 
 
-def common_rate(evidence: Evidence, group: Group) -> float | None:
-    """The configured rate of best mean rank over losses; None where none was tuned."""
-    grid = sorted(evidence.sweep.learning_rates)
-    ranks = []
-    for cell in group.cells.values():
-        at = {p.rate: p.value.center for p in curve(evidence, cell, "validation_loss")}
-        if all(rate in at for rate in grid):
-            values = np.array([at[rate] for rate in grid])
-            ranks.append(stats.rankdata(np.nan_to_num(values, nan=math.inf)))
-    if len(ranks) < len(group.cells):
+def common_rate(group: Group) -> float | None:
+    """The rate of best mean rank over losses; None while runs are missing."""
+    if group.missing:
         return None
-    means = np.mean(ranks, axis=0)
-    return grid[int(np.argmin(means))]  # of equal ranks the smaller rate
+    curves = [curve(arm, OWN_LOSS) for arm in group.arms.values()]
+    centers = np.array([[point.value.center for point in points] for points in curves])
+    ranks = stats.rankdata(np.nan_to_num(centers, nan=math.inf), axis=1)
+    # Of equal ranks the smaller rate.
+    return curves[0][int(np.argmin(ranks.mean(axis=0)))].rate
 
 
 def rows(evidence: Evidence, group: Group, metric: str) -> list[Row]:
-    """Every loss at the common rate and at its own, in display order."""
-    common = common_rate(evidence, group)
+    """Every loss at the common rate and at those its seeds chose, in display order."""
+    common = common_rate(group)
     if common is None:
         return []
+    key = f"val_{metric}"
     lower = evidence.metrics[metric]["direction"] == "lower"
-    pairs = {}
-    for loss, cell in group.cells.items():
-        at = {p.rate: p for p in curve(evidence, cell, f"val_{metric}")}
-        chosen = cell.plan.learning_rate
-        if chosen is None or chosen not in at:
-            return []
-        pairs[loss] = at[common], at[chosen]
-    if not any(math.isfinite(p.value.center) for pair in pairs.values() for p in pair):
-        return []
-    places = [_places({k: pair[i] for k, pair in pairs.items()}, lower) for i in (0, 1)]
-    found = []
-    for loss, (untuned, tuned) in pairs.items():
-        cell = group.cells[loss]
-        before, after = (
-            _values(_at(cell, p.rate), f"val_{metric}") for p in (untuned, tuned)
-        )
-        gain = NOTHING
-        if not untuned.lost and not tuned.lost:
-            gain = statistics.interval((before - after) * (1 if lower else -1))
-        found.append(
-            Row(loss, untuned, tuned, gain, (places[0][loss], places[1][loss]))
-        )
-    return found
-
-
-def _at(cell: StoredCell, rate: float) -> list[Result]:
-    return [r for r in cell.tuning if r.run.learning_rate == rate]
-
-
-def _values(runs: list[Result], key: str) -> np.ndarray:
-    """By tuning seed: a metric, or the loss's own `validation_loss`; NaN if lost."""
-    ordered = sorted(runs, key=lambda result: result.run.seed)
-    values = [
-        math.nan
-        if result.status != "ok"
-        else result.validation_loss
-        if key == "validation_loss"
-        else result.metrics.get(key, math.nan)
-        for result in ordered
+    untuned = {
+        loss: next(point for point in curve(arm, key) if point.rate == common)
+        for loss, arm in group.arms.items()
+    }
+    before = {
+        loss: _values(_at(arm, common), key, arm) for loss, arm in group.arms.items()
+    }
+    after = {loss: _values(arm.chosen, key, arm) for loss, arm in group.arms.items()}
+    tuned = {loss: _mean(values) for loss, values in after.items()}
+    centers = [
+        {loss: point.value.center for loss, point in untuned.items()},
+        {loss: mean.center for loss, mean in tuned.items()},
     ]
-    return np.array(values, float)
+    if not any(math.isfinite(v) for one in centers for v in one.values()):
+        return []
+    first, last = (_places(one, lower) for one in centers)
+    sign = 1 if lower else -1
+    return [
+        Row(
+            loss,
+            untuned[loss],
+            tuned[loss],
+            _mean(sign * (before[loss] - after[loss])),
+            (first[loss], last[loss]),
+        )
+        for loss in group.arms
+    ]
 
 
-def _places(points: dict[str, Point], lower: bool) -> dict[str, int]:
+def _at(arm: ArmEvidence, rate: float) -> list[Result]:
+    return [r for r in arm.results if r.run.learning_rate == rate]
+
+
+def _mean(values: np.ndarray) -> Interval:
+    """NOTHING where a seed has no value: a mean over survivors would reward failing."""
+    return statistics.interval(values) if np.isfinite(values).all() else NOTHING
+
+
+def _values(
+    runs: list[Result] | tuple[Result, ...], key: str, arm: ArmEvidence
+) -> np.ndarray:
+    """By seed, in the order of the arm's seeds; NaN where a seed has no value."""
+    by_seed = {run.run.seed: _value(run, key) for run in runs}
+    return np.array([by_seed.get(seed.seed, math.nan) for seed in arm.seeds])
+
+
+def _value(result: Result, key: str) -> float:
+    """A metric, or the loss's own value on validation images; NaN if lost."""
+    if result.status != "ok":
+        return math.nan
+    return (
+        result.validation_loss if key == OWN_LOSS else result.metrics.get(key, math.nan)
+    )
+
+
+def _places(centers: dict[str, float], lower: bool) -> dict[str, int]:
     values = [
-        (p.value.center if lower else -p.value.center) if not p.lost else math.inf
-        for p in points.values()
+        (center if lower else -center) if math.isfinite(center) else math.inf
+        for center in centers.values()
     ]
     ranks = stats.rankdata(values, method="min")
-    return {loss: int(rank) for loss, rank in zip(points, ranks, strict=True)}
+    return {loss: int(rank) for loss, rank in zip(centers, ranks, strict=True)}

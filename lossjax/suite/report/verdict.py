@@ -12,7 +12,7 @@ from typing import Any
 
 from lossjax.suite import protocol, statistics
 from lossjax.suite.report import imagewise
-from lossjax.suite.report.evidence import Evidence, Group
+from lossjax.suite.report.evidence import ArmEvidence, Evidence, Group
 from lossjax.suite.statistics import Ranking, Standing
 from lossjax.suite.wording import count
 
@@ -20,6 +20,7 @@ COVERS = (
     "Intervals and tests are over seeds, the choice of each seed's learning rate "
     "included; they say nothing of other images or datasets."
 )
+BOLD = "Bold: tied for best by the paired test, not by overlapping intervals."
 SETTLED, NOT_SETTLED, NOT_KNOWN = "settled", "not settled", "not known"
 
 
@@ -55,10 +56,17 @@ def findings(evidence: Evidence, group: Group) -> Iterator[str]:
         yield line
     for metric in group.counted:
         yield best_by(evidence, group, metric)
-    if len(group.arms) > 1 and len(group.counted) > 1:
-        if best := statistics.pareto(group.counted):
-            yield f"No other loss has a better mean by every metric: {', '.join(best)}."
+    if line := unbeaten(group):
+        yield line
     yield budget(evidence, group)
+
+
+def unbeaten(group: Group) -> str:
+    """The Pareto set in words; empty where there is nothing to weigh."""
+    best = statistics.pareto(group.counted)
+    if len(group.arms) < 2 or len(group.counted) < 2 or not best:
+        return ""
+    return f"No other loss has a better mean by every metric: {', '.join(best)}."
 
 
 def too_few(group: Group) -> str:
@@ -212,6 +220,11 @@ def caveats(evidence: Evidence, group: Group) -> Iterator[str]:
     yield from edges(evidence, group)
 
 
+def chosen(arm: ArmEvidence) -> str:
+    """The learning rates that seeds chose, and how many each: 0.003 (8), 0.01 (2)."""
+    return ", ".join(f"{rate:g} ({seeds})" for rate, seeds in arm.rates.items())
+
+
 def edges(evidence: Evidence, group: Group) -> Iterator[str]:
     """The arms with a third of their seeds at an edge, and the rates that help."""
     flagged = {loss: a.edge for loss, a in group.arms.items() if a.edge is not None}
@@ -230,6 +243,25 @@ def _kl(group: Group, loss: str) -> str:
     """What the code says of an image on average, where it is known."""
     mean = group.measures.get("kl", {}).get(loss)
     return "" if mean is None else f", KL {mean.center:.2g} nats"
+
+
+def worse(ranking: Ranking) -> list[Standing]:
+    """The losses that the test found to be worse than the best, best mean first."""
+    return [
+        s for s in ranking.standings if s.word == "worse" and math.isfinite(s.center)
+    ]
+
+
+def absent(standing: Standing) -> str:
+    """Why a loss has no mean, where a table would show it."""
+    return f"{count(standing.lost, 'seed')} lost" if standing.lost else "no score"
+
+
+def heading(group: Group, metric: str, unit: str = "") -> str:
+    """A metric above a column: which way is better; whether it counts."""
+    words = f"{metric} {arrow(group.rankings[metric])}{f' ({unit})' if unit else ''}"
+    source = group.derived.get(metric)
+    return f"{words}, from {source}" if source else words
 
 
 def label(row: Mapping[str, Any], metric: str) -> str:

@@ -8,6 +8,8 @@ from markupsafe import Markup
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence
 from lossjax.suite.report.sections import (
+    behind,
+    budgets,
     gallery,
     latent_map,
     learning,
@@ -17,7 +19,6 @@ from lossjax.suite.report.sections import (
     provenance,
     rankings,
     rates,
-    regret,
     response,
     verdicts,
 )
@@ -35,8 +36,9 @@ class Section:
 
 SECTIONS = (
     Section("verdict", "Verdict", verdicts.build),
-    Section("regret", "Regret matrix", regret.build),
+    Section("behind", "How far behind", behind.build),
     Section("rankings", "Rankings", rankings.build),
+    Section("budgets", "Training steps", budgets.build),
     Section("response", "Response curves", response.build),
     Section("measures", "What the codes say", measures.build),
     Section("gallery", "Gallery", gallery.build),
@@ -47,6 +49,8 @@ SECTIONS = (
     Section("learning", "Learning curves", learning.build),
     Section("diagnostics", "Diagnostics", networks.build),
     Section("rates", "Learning rates", rates.build),
-    Section("problems", "Missing and lost runs", problems.build, commands=False),
+    Section(
+        "problems", "Missing, failed and diverged runs", problems.build, commands=False
+    ),
     Section("provenance", "Provenance", provenance.build, commands=False),
 )

@@ -8,9 +8,8 @@ from markupsafe import Markup
 
 from lossjax.suite.report import markup, style
 from lossjax.suite.report.album import Album
-from lossjax.suite.report.evidence import Evidence, Group, StoredCell
+from lossjax.suite.report.evidence import ArmEvidence, Evidence, Group
 from lossjax.suite.store import results
-from lossjax.suite.store.results import Result
 from lossjax.suite.store.test_images import Drawn
 
 TEMPLATE = """
@@ -28,10 +27,10 @@ TEMPLATE = """
 GALLERY = (
     "Reconstructions of fixed test images, one seed of each loss, the same for all."
 )
-SAMPLES = """Read-outs of codes drawn from the prior, one seed of each loss, the same
-codes for all. A read-out is the mean of a pixel, not a draw of it."""
-INTERPOLATIONS = """Read-outs along the straight line between the mean codes of two test
-images, one seed of each loss, the same pairs for all."""
+SAMPLES = """Output images of codes drawn from the prior, one seed of each loss, the
+same codes for all. An output image is the mean of each pixel, not a draw of it."""
+INTERPOLATIONS = """Output images along the straight line between the mean codes of two
+test images, one seed of each loss, the same pairs for all."""
 WORST = """
 <p>The test images that one seed of each loss scored worst on, the worst first: the
 originals
@@ -47,21 +46,21 @@ hard for every loss turns up under several.</p>
 </div>
 {% endfor %}
 """
-# The run that made a row's pictures, and what else the row has; None: no row.
-Shown = tuple[Result, Mapping[str, Any]] | None
+# What a row has besides its loss; None: no row.
+Shown = Mapping[str, Any] | None
 
 
 def build(evidence: Evidence, album: Album) -> Markup:
     """The same test images through every loss, the originals on top."""
 
-    def shown(group: Group, loss: str, cell: StoredCell) -> Shown:
-        result = cell.shown
+    def shown(group: Group, loss: str, arm: ArmEvidence) -> Shown:
+        result = arm.shown
         if result is None or result.gallery is None:
             return None
         images, originals = result.gallery, _originals(evidence, group)
         count = min(len(images), len(images if originals is None else originals))
         alt = f"{count} test images of {group.name} through {loss}"
-        return result, {"strips": [markup.strip(images[:count], alt)]}
+        return {"strips": [markup.strip(images[:count], alt)]}
 
     groups = list(_rows(evidence, shown))
     for group, rows in groups:
@@ -96,8 +95,8 @@ def interpolations(evidence: Evidence, album: Album) -> Markup:
 def worst(evidence: Evidence, album: Album) -> Markup:
     """Every loss at its worst: the test images it scored worst on."""
 
-    def shown(group: Group, loss: str, cell: StoredCell) -> Shown:
-        for result in cell.final:
+    def shown(group: Group, loss: str, arm: ArmEvidence) -> Shown:
+        for result in arm.chosen:
             if result.kept is not None and (worst := result.kept.worst):
                 break
         else:
@@ -108,7 +107,7 @@ def worst(evidence: Evidence, album: Album) -> Markup:
         )
         words = f"worst {worst.metric} of seed {result.run.seed}, {scores}"
         count = len(worst.places)
-        return result, {
+        return {
             "words": words,
             "originals": markup.strip(
                 worst.originals,
@@ -122,9 +121,9 @@ def worst(evidence: Evidence, album: Album) -> Markup:
     return _page(WORST, _rows(evidence, shown))
 
 
-def drawn(cell: StoredCell) -> tuple[Result, Drawn] | None:
-    """The first final run that kept what it drew, and that."""
-    return next(((r, r.drawn) for r in cell.final if r.drawn is not None), None)
+def drawn(arm: ArmEvidence) -> Drawn | None:
+    """What the first seed that kept any drew."""
+    return next((r.drawn for r in arm.chosen if r.drawn is not None), None)
 
 
 def _drawn(
@@ -134,10 +133,10 @@ def _drawn(
 ) -> Markup:
     """A gallery of what variational models drew."""
 
-    def shown(group: Group, loss: str, cell: StoredCell) -> Shown:
-        if (found := drawn(cell)) is None:
+    def shown(group: Group, loss: str, arm: ArmEvidence) -> Shown:
+        if (found := drawn(arm)) is None:
             return None
-        return found[0], {"strips": strips(group, loss, found[1])}
+        return {"strips": strips(group, loss, found)}
 
     return _page(TEMPLATE, _rows(evidence, shown), words)
 
@@ -158,22 +157,19 @@ def _page(
 
 
 def _rows(
-    evidence: Evidence, shown: Callable[[Group, str, StoredCell], Shown]
+    evidence: Evidence, shown: Callable[[Group, str, ArmEvidence], Shown]
 ) -> Iterator[tuple[Group, list[dict[str, Any]]]]:
     """A row for each loss that has pictures to show, of every group with any.
 
-    `who` of a row is its loss, with its mark and what a reader must know of the run.
+    `who` of a row is its loss, with its mark.
     """
     marks = style.marks(evidence.losses)
     for group in evidence.groups:
         rows = []
-        for loss, cell in group.cells.items():
-            if (found := shown(group, loss, cell)) is None:
+        for loss, arm in group.arms.items():
+            if (row := shown(group, loss, arm)) is None:
                 continue
-            result, row = found
-            who = Markup("{}<code>{}</code>{}").format(
-                marks[loss].icon(), loss, _caveat(result)
-            )
+            who = Markup("{}<code>{}</code>").format(marks[loss].icon(), loss)
             rows.append({"kind": "", "who": who, **row})
         if rows:
             yield group, rows
@@ -182,10 +178,3 @@ def _rows(
 def _originals(evidence: Evidence, group: Group) -> np.ndarray | None:
     packed = evidence.description["datasets"][group.dataset].get("gallery")
     return None if packed is None else results.unpack(packed)
-
-
-def _caveat(result: Result) -> str:
-    """What a reader must know of the run that made the pictures."""
-    if result.status != "ok":
-        return f" ({result.status} at step {result.diverged_step})"
-    return ""

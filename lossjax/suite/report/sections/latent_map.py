@@ -33,9 +33,9 @@ def build(evidence: Evidence, album: Album) -> Markup:
     groups = []
     for group in evidence.groups:
         maps = {
-            loss: found[1]
-            for loss, cell in group.cells.items()
-            if (found := drawn(cell)) is not None
+            loss: found
+            for loss, arm in group.arms.items()
+            if (found := drawn(arm)) is not None
         }
         if not maps:
             continue

@@ -6,15 +6,17 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from lossjax.suite.report import figures, markup, style, verdict
+from lossjax.suite.report import figures, markup, style
 from lossjax.suite.report.album import Album
-from lossjax.suite.report.evidence import Evidence, Group, StoredCell
+from lossjax.suite.report.evidence import ArmEvidence, Evidence, Group, Seed
+from lossjax.suite.store.results import Result
+from lossjax.suite.wording import count
 
 TEMPLATE = """
-<p>Mean squared error on a fixed part of the validation images while the final runs
-train, so that losses with different units share one axis. Lines are means over seeds,
-bands reach from the least to the most; a dotted line that ends in a cross diverged
-there.</p>
+<p>Mean squared error on a fixed part of the validation images during training, so that
+losses with different units share one axis; each seed at the learning rate it chose.
+Lines are means over seeds, bands reach from minimum to maximum. A dotted line that ends
+in a cross is a seed that is lost: the run of it that lasted longest.</p>
 <div class="figures">
 {% for figure in figures %}{{ figure }}{% endfor %}
 </div>
@@ -39,8 +41,8 @@ def build(evidence: Evidence, album: Album) -> Markup:
 
 def _describe(group: Group) -> str:
     ends = []
-    for loss, cell in group.cells.items():
-        steps, values = _curves(cell, "validation_mse")
+    for loss, arm in group.arms.items():
+        steps, values = _curves(arm, "validation_mse")
         if steps.size:
             last = values[:, -1]
             kept = last[last == last]
@@ -48,17 +50,17 @@ def _describe(group: Group) -> str:
             ends.append(f"{loss} {end}")
     return (
         f"Validation mse of {group.name} against the training step, "
-        f"{verdict.count(len(ends), 'loss')}, at the last step: {', '.join(ends)}."
-    ).replace("losss", "losses")
+        f"{count(len(ends), 'loss')}, at the last step: {', '.join(ends)}."
+    )
 
 
 def _figure(evidence: Evidence, group: Group) -> Figure | None:
-    """Validation mse while training: mean over seeds, band from least to most."""
+    """Validation mse while training: mean over seeds, band from minimum to maximum."""
     marks = style.marks(evidence.losses)
-    figure, axes = figures.canvas(2.5, entries=len(group.cells))
+    figure, axes = figures.canvas(2.5, entries=len(group.arms))
     drawn = 0
-    for loss, cell in group.cells.items():
-        steps, values = _curves(cell, "validation_mse")
+    for loss, arm in group.arms.items():
+        steps, values = _curves(arm, "validation_mse")
         if not steps.size:
             continue
         drawn += 1
@@ -93,14 +95,26 @@ def _figure(evidence: Evidence, group: Group) -> Figure | None:
     return figure
 
 
-def _curves(cell: StoredCell, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Steps (t,) and the final runs' values (n, t), NaN where a run has none."""
-    runs = [r for r in cell.final if r.curve.get("step") and r.curve.get(name)]
-    if not runs:
+def _curves(arm: ArmEvidence, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Steps (t,) and the values of each seed's run (n, t), NaN where it has none."""
+    curves = [
+        (run.curve["step"], run.curve[name])
+        for seed in arm.seeds
+        if (run := _shown(seed)) and run.curve.get("step") and run.curve.get(name)
+    ]
+    if not curves:
         return np.empty(0), np.empty((0, 0))
-    steps = max((r.curve["step"] for r in runs), key=len)
-    values = np.full((len(runs), len(steps)), np.nan)
-    for row, run in zip(values, runs, strict=True):
-        own = [math.nan if v is None else v for v in run.curve[name]]
-        row[: len(own)] = own
+    steps = max((steps for steps, _ in curves), key=len)
+    values = np.full((len(curves), len(steps)), np.nan)
+    for row, (_, run_values) in zip(values, curves, strict=True):
+        known = [math.nan if v is None else v for v in run_values]
+        row[: len(known)] = known
     return np.array(steps, float), values
+
+
+def _shown(seed: Seed) -> Result | None:
+    """The run that counts; of a lost seed the one that lasted longest."""
+    if seed.chosen is not None:
+        return seed.chosen
+    gone = [r for r in seed.results if r.status == "diverged"]
+    return max(gone, key=lambda r: r.diverged_step or 0, default=None)

@@ -8,8 +8,7 @@ from lossjax.suite.report import markup, style, verdict
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence, Group
 from lossjax.suite.report.markup import Field
-from lossjax.suite.report.untuned import NOTHING
-from lossjax.suite.statistics import Interval
+from lossjax.suite.statistics import NOTHING, Interval
 
 TEMPLATE = """
 <p>Test images, mean over seeds with half its 95 % interval; one draw of every code.
@@ -40,7 +39,7 @@ def build(evidence: Evidence, album: Album) -> Markup:
 def _table(evidence: Evidence, group: Group) -> Markup:
     marks = style.marks(evidence.losses)
     rows = []
-    for loss in group.cells:
+    for loss in group.arms:
         row = [markup.name(loss, marks[loss])]
         for means in group.measures.values():
             mean = means.get(loss, NOTHING)

@@ -9,16 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lossjax.suite.report import figures, markup, style, verdict
+from lossjax.suite.report import figures, markup, style
 from lossjax.suite.report.album import Album
-from lossjax.suite.report.evidence import Evidence, Group, StoredCell
+from lossjax.suite.report.evidence import ArmEvidence, Evidence, Group
 from lossjax.suite.report.markup import Field
+from lossjax.suite.wording import count
 
 TEMPLATE = """
-<p>Measured once on every final run after its last step, on validation images (the
-gradient ratio: on training batches); they
-explain a result, rank nothing and are in rows.csv as <code>diag_</code> columns. Points
-are means over the seeds that finished, bars reach from the least to the most.</p>
+<p>Measured once on every run after its last step, on validation images (the gradient
+ratio: on training batches); they explain a result, rank nothing and are in rows.csv as
+<code>diag_</code> columns. Points are means over seeds, each at the learning rate it
+chose; bars reach from minimum to maximum.</p>
 {% for group in groups %}
 <h3>{{ group.name }}</h3>
 <div class="figures">{% for figure in group.figures %}{{ figure }}{% endfor %}</div>
@@ -71,25 +72,25 @@ def _table(evidence: Evidence, group: Group) -> Markup:
     marks = style.marks(evidence.losses)
     rows = [
         [markup.name(loss, marks[loss])]
-        + [_field(cell, name) for name in evidence.diagnostics]
-        for loss, cell in group.cells.items()
+        + [_field(arm, name) for name in evidence.diagnostics]
+        for loss, arm in group.arms.items()
     ]
     heads: list[str | Field] = ["loss"]
     heads += [Field(name, kind="num") for name in evidence.diagnostics]
     return markup.table(
-        f"{group.name}: mean over the final runs that finished; in brackets how many "
-        "have a value, where not all do.",
+        f"{group.name}: mean over seeds, each at the learning rate it chose; in "
+        "brackets how many have a value, where not all do.",
         heads,
         rows,
     )
 
 
-def _field(cell: StoredCell, name: str) -> Field:
-    found = _values(cell, name)
+def _field(arm: ArmEvidence, name: str) -> Field:
+    found = _values(arm, name)
     if not found.size:
         return Field("–", "", "num")
     mean = float(found.mean())
-    short = "" if len(found) == len(cell.final) else f" ({len(found)})"
+    short = "" if len(found) == len(arm.seeds) else f" ({len(found)})"
     return Field(f"{_plain(mean)}{short}", float(f"{mean:.7g}"), "num")
 
 
@@ -104,12 +105,12 @@ def _plain(value: float) -> str:
 def _describe(evidence: Evidence, group: Group, names: list[str]) -> str:
     parts = []
     for name in names:
-        found = {loss: _values(c, name) for loss, c in group.cells.items()}
+        found = {loss: _values(c, name) for loss, c in group.arms.items()}
         each = ", ".join(
             f"{loss} {_plain(float(v.mean()))}" for loss, v in found.items() if v.size
         )
         parts.append(f"{name}: {each or 'no run has it'}")
-    seeds = verdict.count(len(evidence.sweep.seeds), "seed")
+    seeds = count(len(evidence.sweep.seeds), "seed")
     return f"Diagnostics of {group.name}, mean over {seeds}. {'; '.join(parts)}."
 
 
@@ -123,26 +124,22 @@ def _bands(evidence: Evidence) -> list[str]:
     return [name for name in evidence.diagnostics if _BAND.fullmatch(name)]
 
 
-def _values(cell: StoredCell, name: str) -> np.ndarray:
-    """A diagnostic of the final runs that finished and have it, (n,)."""
-    found = (
-        result.metrics.get(f"diag_{name}", math.nan)
-        for result in cell.final
-        if result.status == "ok"
-    )
+def _values(arm: ArmEvidence, name: str) -> np.ndarray:
+    """A diagnostic of the chosen runs that have it, (n,)."""
+    found = (result.metrics.get(f"diag_{name}", math.nan) for result in arm.chosen)
     return np.array([value for value in found if math.isfinite(value)], float)
 
 
 def _panels(evidence: Evidence, group: Group) -> Figure | None:
-    """Every single number of every loss: mean over seeds, from the least to the most.
+    """Every single number of every loss: mean over seeds, from minimum to maximum.
 
     None where no run of the group has any.
     """
     names = _singles(evidence)
     marks = style.marks(evidence.losses)
     lines = math.ceil(len(names) / _COLUMNS)
-    high = max(0.5, _ROW * len(group.cells))
-    figure, below = figures.board(lines * (high + _HIGH), entries=len(group.cells))
+    high = max(0.5, _ROW * len(group.arms))
+    figure, below = figures.board(lines * (high + _HIGH), entries=len(group.arms))
     total, across = float(figure.get_figheight()), figures.WIDTH / _COLUMNS
     drawn = 0
     for place, name in enumerate(names):
@@ -155,8 +152,8 @@ def _panels(evidence: Evidence, group: Group) -> Figure | None:
             high / total,
         )
         axes = figure.add_axes(box)
-        for row, (loss, cell) in enumerate(group.cells.items()):
-            found = _values(cell, name)
+        for row, (loss, arm) in enumerate(group.arms.items()):
+            found = _values(arm, name)
             if not found.size:
                 continue
             drawn += 1
@@ -167,7 +164,7 @@ def _panels(evidence: Evidence, group: Group) -> Figure | None:
             )
         axes.set_title(name, loc="left", fontsize=9)
         axes.set_yticks([])
-        axes.set_ylim(len(group.cells) - 0.4, -0.6)
+        axes.set_ylim(len(group.arms) - 0.4, -0.6)
         axes.xaxis.set_major_locator(MaxNLocator(3))
         _from_zero(axes)
     if not drawn:
@@ -186,11 +183,11 @@ def _spectrum(evidence: Evidence, group: Group) -> Figure | None:
     """What of each band's power every loss leaves undrawn; mean over seeds."""
     names = _bands(evidence)
     marks = style.marks(evidence.losses)
-    figure, axes = figures.canvas(2.0, entries=len(group.cells))
+    figure, axes = figures.canvas(2.0, entries=len(group.arms))
     centres = (np.arange(len(names)) + 0.5) / 8
     drawn = 0
-    for loss, cell in group.cells.items():
-        found = [_values(cell, name) for name in names]
+    for loss, arm in group.arms.items():
+        found = [_values(arm, name) for name in names]
         shown = np.array([each.mean() if each.size else math.nan for each in found])
         if np.isfinite(shown).any():
             drawn += 1

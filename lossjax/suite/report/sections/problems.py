@@ -4,7 +4,7 @@ from markupsafe import Markup
 
 from lossjax.suite.report import markup
 from lossjax.suite.report.album import Album
-from lossjax.suite.report.evidence import Evidence
+from lossjax.suite.report.evidence import Evidence, Group
 from lossjax.suite.report.markup import Field
 from lossjax.suite.store.results import Result
 from lossjax.suite.wording import count
@@ -25,36 +25,50 @@ def build(evidence: Evidence, album: Album) -> Markup:
     tables = []
     missing = [
         [
-            Field(f"{group.name} / {cell.loss}"),
-            Field(len(cell.plan.pending), len(cell.plan.pending), "num"),
-            Field(cell.plan.pending[0].stage),
-            Field(
-                ", ".join(sorted({f"{r.learning_rate:g}" for r in cell.plan.pending}))
-            ),
+            Field(f"{group.name} / {arm.loss}"),
+            Field(len(arm.missing), len(arm.missing), "num"),
+            Field(_listed({run.learning_rate for run in arm.missing})),
+            Field(_listed({run.seed for run in arm.missing})),
         ]
-        for group, cell in evidence.cells()
-        if cell.plan.pending
+        for group, arm in evidence.arms()
+        if arm.missing
     ]
     if missing:
         tables.append(
             markup.table(
                 "Missing runs; ./run.sh sweep with the same config trains them",
-                ["cell", Field("runs", kind="num"), "stage", "learning rates"],
+                ["arm", Field("runs", kind="num"), "learning rates", "seeds"],
                 missing,
+            )
+        )
+    lost = [
+        [
+            Field(f"{group.name} / {arm.loss}"),
+            Field(_listed({seed.seed for seed in arm.seeds if seed.chosen is None})),
+        ]
+        for group, arm in evidence.arms()
+        if arm.lost and not arm.missing
+    ]
+    if lost:
+        tables.append(
+            markup.table(
+                "Lost seeds: none of their learning rates survived",
+                ["arm", "seeds"],
+                lost,
             )
         )
     for status, caption in (
         ("failed", "Failed runs, with what they said"),
         ("diverged", "Diverged runs, frozen at their last finite step"),
     ):
-        if results := evidence.status(status):
-            tables.append(
-                markup.table(
-                    caption,
-                    ["cell", "stage", "learning rate", "seed", "what happened"],
-                    [_row(result) for result in results],
-                )
-            )
+        rows = [
+            _row(group, result)
+            for group, arm in evidence.arms()
+            for result in arm.status(status)
+        ]
+        if rows:
+            heads = ["arm", "learning rate", "seed", "what happened"]
+            tables.append(markup.table(caption, heads, rows))
     if evidence.damaged:
         tables.append(
             markup.table(
@@ -72,15 +86,18 @@ def build(evidence: Evidence, album: Album) -> Markup:
     )
 
 
-def _row(result: Result) -> list[Field]:
-    run = result.run
+def _listed(values: set[float]) -> str:
+    return ", ".join(f"{value:g}" for value in sorted(values))
+
+
+def _row(group: Group, result: Result) -> list[Field]:
     said = result.message
     if result.status == "diverged":
         said = f"diverged at step {result.diverged_step}"
-    cell = f"{run.dataset} / {run.model} / {run.loss}"
+    run = result.run
+    name = f"{group.name} / {run.loss}"
     return [
-        Field(cell, cell),
-        Field(run.stage, run.stage),
+        Field(name, name),
         Field(f"{run.learning_rate:g}", run.learning_rate, "num"),
         Field(run.seed, run.seed, "num"),
         Field(said, said),

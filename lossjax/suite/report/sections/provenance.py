@@ -63,15 +63,14 @@ def build(evidence: Evidence, album: Album) -> Markup:
 
 
 def _one_run(evidence: Evidence) -> str:
-    """One final run: with a single rate nothing is tuned."""
+    """One run: with a single learning rate there is nothing to choose."""
     group = evidence.groups[0]
-    cell = next(iter(group.cells.values()))
-    rate = cell.plan.learning_rate or evidence.sweep.learning_rates[0]
+    arm = next(iter(group.arms.values()))
+    rate = next(iter(arm.rates), evidence.sweep.learning_rates[0])
     return recipes.sweep(
         evidence,
-        datasets=[group.dataset],
-        models=[group.model],
-        losses=[cell.loss],
+        **recipes.setting(evidence, group),
+        losses=[arm.loss],
         learning_rates=[rate],
         seeds=[evidence.sweep.seeds[0]],
     )
@@ -80,7 +79,7 @@ def _one_run(evidence: Evidence) -> str:
 def _runs(evidence: Evidence) -> dict[str, collections.Counter[str]]:
     """Every provenance field of the runs with how often each value occurs."""
     found: dict[str, collections.Counter[str]] = {}
-    for result in evidence.results():
+    for result, _ in evidence.results():
         for name, value in result.provenance.items():
             found.setdefault(name, collections.Counter())[_text(value)] += 1
     return found

@@ -16,10 +16,11 @@ from lossjax.suite.report.style import PAPER, RULE
 from lossjax.suite.statistics import Interval, Ranking
 
 TEMPLATE = """
-<p>Test images, mean over seeds with its 95 % interval. Shaded and filled: the best set,
-not shown worse than the best mean by more than the margin (paired sign-flip test,
-Holm-adjusted). A loss that diverged or failed on any seed is listed last, without a
-mean: a mean over the survivors would reward failing.</p>
+<p>Test images, mean over seeds with its 95 % interval; each seed at the learning rate
+it chose. Bold, shaded and filled: tied for best by the paired test (sign-flip,
+Holm-adjusted), not by overlapping intervals. A loss with a lost seed, none of whose
+learning rates survived, is listed last, without a mean: a mean over the survivors would
+reward failing. {{ covers }}</p>
 {% if images %}
 <p>A second interval, the thin line under each mark, is over test images with the seeds
 held as they are: what another draw of as many images might give. It takes images as
@@ -48,7 +49,7 @@ MOST_COMMANDS = 100  # beyond, Provenance has the form; the page stays below 8 M
 def build(evidence: Evidence, album: Album) -> Markup:
     groups = []
     second = False
-    few = sum(1 for _ in evidence.cells()) <= MOST_COMMANDS
+    few = evidence.sweep.arms <= MOST_COMMANDS
     for group in evidence.groups:
         if not group.rankings:
             continue
@@ -64,7 +65,7 @@ def build(evidence: Evidence, album: Album) -> Markup:
                 _figure(evidence, evidence.primary, ranking, images[evidence.primary]),
                 _describe(group, ranking, evidence.primary),
                 f"{group.name}: {evidence.primary} on test images. Filled marks are "
-                "the best set; the grey band is the margin of practical equivalence.",
+                "tied for best; the grey band is the margin of practical equivalence.",
             )
         groups.append(
             {
@@ -81,19 +82,15 @@ def build(evidence: Evidence, album: Album) -> Markup:
         )
     if not groups:
         return Markup("")
-    return markup.render(TEMPLATE, groups=groups, images=second)
+    return markup.render(TEMPLATE, groups=groups, images=second, covers=verdict.COVERS)
 
 
 def _commands(evidence: Evidence, group: Group) -> Markup:
-    """What trains the final runs of one loss again, at the rate it chose."""
+    """What trains the runs of one loss again, at every learning rate."""
     lines = Markup("")
-    for loss, cell in group.cells.items():
+    for loss in group.arms:
         line = recipes.sweep(
-            evidence,
-            datasets=[group.dataset],
-            models=[group.model],
-            losses=[loss],
-            learning_rates=[cell.plan.learning_rate],
+            evidence, **recipes.setting(evidence, group), losses=[loss]
         )
         lines += Markup("<p><code>{}</code></p>{}").format(loss, recipes.copied(line))
     return lines
@@ -113,18 +110,17 @@ def _wide(evidence: Evidence, group: Group) -> Markup:
         for metric, ranking in group.rankings.items():
             own = ranking.of(standing.loss)
             if not math.isfinite(own.center):
-                row.append(Field(own.relation, "", "num"))
+                row.append(Field(verdict.absent(own), "", "num"))
                 continue
             kind = "num best" if own.best_set else "num"
             row.append(markup.mean(own, places[metric], kind))
         rows.append(row)
     heads = [Field("loss")] + [
-        Field(f"{metric} {verdict.arrow(ranking)}", kind="num")
-        for metric, ranking in group.rankings.items()
+        Field(verdict.heading(group, metric), kind="num") for metric in group.rankings
     ]
     return markup.table(
-        f"{group.name}: every metric on test images, best set shaded; "
-        "↓ lower is better, ↑ higher is better",
+        f"{group.name}: every metric on test images; ↓ lower is better, ↑ higher is "
+        f"better. {verdict.BOLD}",
         heads,
         rows,
     )
@@ -172,12 +168,13 @@ def _full(
                 Field(glyph),
                 *([_limits(own.mean if own else None, places)] if images else []),
                 Field(standing.n, standing.n, "num"),
+                Field(standing.lost, standing.lost, "num"),
                 Field(standing.diverged, standing.diverged, "num"),
                 gap,
                 *([_limits(own.behind if own else None, places)] if images else []),
                 markup.number(standing.effect, 1),
                 markup.number(standing.p, 4),
-                Field(standing.relation, standing.relation),
+                Field(standing.word, standing.word),
             ]
         )
     heads: list[str | Field] = [
@@ -185,17 +182,18 @@ def _full(
         *(Field(name, kind="num") for name in ("mean", "95 % over seeds")),
         "",
         *([Field("95 % over images", kind="num")] if images else []),
-        *(Field(name, kind="num") for name in ("n", "diverged", "behind the best")),
+        *(Field(name, kind="num") for name in ("n", "lost", "diverged", "behind")),
         *([Field("behind, over images", kind="num")] if images else []),
         *(Field(name, kind="num") for name in ("effect", "p (Holm)")),
-        "relation",
+        "word",
     ]
     margin = f"{ranking.margin:.2g}" if math.isfinite(ranking.margin) else "–"
     return markup.table(
         f"{group.name}, {metric}, {ranking.direction} is better; margin {margin}. "
-        "Behind the best: mean paired difference with its 95 % interval. Effect: that "
-        "difference in its own standard deviations. p: of being worse by no more than "
-        "the margin.",
+        "n: seeds with a result; lost: seeds without; diverged: runs, at any learning "
+        "rate. Behind: mean paired difference to the best with its 95 % interval. "
+        "Effect: that difference in its own standard deviations. p: of being behind by "
+        f"no more than the margin. {verdict.BOLD}",
         heads,
         rows,
     )
@@ -254,10 +252,8 @@ def _figure(
             linestyle="none",
         )
     for row, standing in enumerate(rest, start=len(ranked)):
-        count = standing.diverged or standing.failed
-        note = f"{standing.relation} on {count} of {ranking.n}" if count else "no score"
         axes.annotate(
-            note,
+            verdict.absent(standing),
             (0.02, row),
             xycoords=("axes fraction", "data"),
             va="center",
@@ -279,7 +275,7 @@ def _describe(group: Group, ranking: Ranking, metric: str) -> str:
     scores = ", ".join(
         f"{s.loss} {verdict.measured(s)}"
         if math.isfinite(s.center)
-        else f"{s.loss} {s.relation}"
+        else f"{s.loss} {verdict.absent(s)}"
         for s in ranking.standings
     )
     return f"{metric} on the test images of {group.name}, best first: {scores}."

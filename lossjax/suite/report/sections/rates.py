@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from lossjax.suite.report import figures, markup, style, untuned, verdict
 from lossjax.suite.report.album import Album
-from lossjax.suite.report.evidence import Evidence, Group, StoredCell
+from lossjax.suite.report.evidence import ArmEvidence, Evidence, Group
 from lossjax.suite.report.markup import Field
 from lossjax.suite.report.style import Mark
 from lossjax.suite.report.untuned import Point
@@ -16,13 +16,14 @@ from lossjax.suite.statistics import Interval
 from lossjax.suite.wording import count
 
 TEMPLATE = """
-<p>Every learning rate is tried on the tuning seeds at equal budget; a ring marks the
-one chosen by the loss's own value on validation images, a cross a rate at which a run
-was lost, a bar reaches from the least seed to the most. Small panels: each loss in its
-own unit, which cannot be compared across losses. Last panel: the primary metric, which
-can.</p>
+<p>Every learning rate is trained with every seed at equal budget, and each seed chooses
+one by the loss's own value on validation images. Rings mark the rates that were chosen,
+the fainter the fewer seeds; a cross is a rate at which a run diverged or failed; a bar
+reaches from minimum to maximum over seeds. Small panels: each loss in its own unit,
+which cannot be compared across losses. Last panel: the primary metric, which can.</p>
 {% for group in groups %}
 <h3>{{ group.name }}</h3>
+{% for line in group.edges %}<p class="note">{{ line }}</p>{% endfor %}
 <div class="multiples">
 {% for panel in group.panels %}
 <figure><div role="img" aria-label="{{ panel.alt }}">{{ panel.picture }}</div>
@@ -46,10 +47,10 @@ MOST_ROWS = 1000  # of the whole curve in numbers; the page stays below 8 MB
 
 def build(evidence: Evidence, album: Album) -> Markup:
     groups = []
-    tried = sum(len(cell.plan.learning_rates) for _, cell in evidence.cells())
-    few = tried <= MOST_ROWS
+    sweep = evidence.sweep
+    few = sweep.arms * len(sweep.learning_rates) <= MOST_ROWS
     for group in evidence.groups:
-        panels = [p for p in (_panel(evidence, c) for c in group.cells.values()) if p]
+        panels = [p for p in (_panel(evidence, a) for a in group.arms.values()) if p]
         figure = _figure(evidence, group)
         if not panels or figure is None:
             continue
@@ -58,15 +59,17 @@ def build(evidence: Evidence, album: Album) -> Markup:
         groups.append(
             {
                 "name": group.name,
+                "edges": list(verdict.edges(evidence, group)),
                 "panels": panels,
                 "figure": album.add(
                     f"rates-{group.dataset}-{group.model}",
                     figure,
                     _describe(evidence, group),
-                    f"{group.name}: {metric} on validation images, mean over tuning "
-                    "seeds. Rings: chosen rates. Crosses at the edge: runs were lost.",
+                    f"{group.name}: {metric} on validation images, mean over seeds. "
+                    "Rings: chosen rates. Crosses at the edge: a run diverged or "
+                    "failed.",
                 ),
-                "common": _common(evidence, group, rows),
+                "common": _common(evidence, rows),
                 "untuned": _untuned(evidence, group, rows) if rows else "",
                 "every": _every(evidence, group) if few else "",
             }
@@ -74,39 +77,38 @@ def build(evidence: Evidence, album: Album) -> Markup:
     return markup.render(TEMPLATE, groups=groups) if groups else Markup("")
 
 
-def _panel(evidence: Evidence, cell: StoredCell) -> dict[str, object] | None:
-    tried = untuned.curve(evidence, cell, "validation_loss")
+def _panel(evidence: Evidence, arm: ArmEvidence) -> dict[str, object] | None:
+    tried = untuned.curve(arm, untuned.OWN_LOSS)
     if not tried:
         return None
-    mark = style.marks(evidence.losses)[cell.loss]
+    mark = style.marks(evidence.losses)[arm.loss]
     lost = [point.rate for point in tried if point.lost]
-    chosen = cell.plan.learning_rate
-    words = "not chosen yet" if chosen is None else f"chose {chosen:g}"
-    if chosen is not None and cell.plan.edge:
-        words += ", at the edge"
+    words = f"chosen: {verdict.chosen(arm) or 'none yet'}"
+    if arm.edge is not None:
+        words += f"; {arm.edge:g} is at the edge"
     values = ", ".join(
         f"{point.value.center:.4g} at {point.rate:g}"
         for point in tried
         if not point.lost
     )
-    alt = f"{cell.loss} on validation against the rate: {values or 'no rate finished'}"
+    alt = f"{arm.loss} on validation against the rate: {values or 'no rate finished'}"
     if lost:
-        alt += f"; runs lost at {', '.join(f'{rate:g}' for rate in lost)}"
+        alt += f"; runs diverged or failed at {', '.join(f'{r:g}' for r in lost)}"
     return {
-        "picture": markup.sparkline(mark, tried, chosen),
-        "who": cell.loss,
+        "picture": markup.sparkline(mark, tried),
+        "who": arm.loss,
         "words": words,
         "alt": f"{alt}; {words}.",
     }
 
 
-def _common(evidence: Evidence, group: Group, rows: list[untuned.Row]) -> str:
+def _common(evidence: Evidence, rows: list[untuned.Row]) -> str:
     """What one common rate would have said, in words."""
     if not rows:
         return ""
     rate = rows[0].untuned.rate
     words = (
-        f"Had nobody tuned: {rate:g} is the rate of the grid that the losses rank best "
+        f"Without tuning: {rate:g} is the rate of the grid that the losses rank best "
         "on average, each by its own value on validation images. "
     )
     first = [", ".join(row.loss for row in rows if row.places[i] == 1) for i in (0, 1)]
@@ -115,51 +117,45 @@ def _common(evidence: Evidence, group: Group, rows: list[untuned.Row]) -> str:
     if len(rows) > 1:
         words += (
             f"There the best validation {evidence.primary} is that of {first[0]}; "
-            f"with each loss at its own rate it is that of {first[1]}"
+            f"with each seed at the rate it chose it is that of {first[1]}, "
+            f"and {moved} of {len(rows)} losses change place. "
         )
-        words += f", and {moved} of {len(rows)} losses change place. "
     if lost:
-        words += f"Lost on a seed there: {', '.join(lost)}. "
+        words += f"A run diverged or failed there: {', '.join(lost)}. "
     return words + (
-        "Both columns are means over the tuning seeds; the test scores above are of "
-        "fresh ones."
+        "Both columns are on validation images, which chose the rates; the test scores "
+        "above had no part in that."
     )
 
 
 def _untuned(evidence: Evidence, group: Group, rows: list[untuned.Row]) -> Markup:
     marks = style.marks(evidence.losses)
-    points = [point for row in rows for point in (row.untuned, row.tuned)]
-    places = verdict.places(_widths(points))
-    table = []
-    for row in rows:
-        edge = " (edge)" if group.cells[row.loss].plan.edge else ""
-        table.append(
-            [
-                markup.name(row.loss, marks[row.loss]),
-                _score(row.untuned, places),
-                Field(row.places[0], row.places[0], "num"),
-                Field(f"{row.tuned.rate:g}{edge}", row.tuned.rate, "num"),
-                _score(row.tuned, places),
-                Field(row.places[1], row.places[1], "num"),
-                _limits(row.gain, places),
-            ]
-        )
+    means = [mean for row in rows for mean in (row.untuned.value, row.tuned)]
+    places = verdict.places([mean.high - mean.low for mean in means])
+    table = [
+        [
+            markup.name(row.loss, marks[row.loss]),
+            _score(row.untuned, places),
+            Field(row.places[0], row.places[0], "num"),
+            Field(verdict.chosen(group.arms[row.loss])),
+            _limits(row.tuned, places),
+            Field(row.places[1], row.places[1], "num"),
+            _limits(row.gain, places),
+        ]
+        for row in rows
+    ]
     metric, rate = evidence.primary, rows[0].untuned.rate
-    heads: list[str | Field] = ["loss"] + [
-        Field(head, kind="num")
-        for head in (
-            f"untuned, at {rate:g}",
-            "place",
-            "own rate",
-            "tuned",
-            "place",
-            "gain of tuning",
-        )
+    heads: list[str | Field] = [
+        "loss",
+        Field(f"untuned, at {rate:g}", kind="num"),
+        Field("place", kind="num"),
+        "chosen rates (seeds)",
+        *(Field(head, kind="num") for head in ("tuned", "place", "gain of tuning")),
     ]
     return markup.table(
-        f"{group.name}: validation {metric} at one common rate and at each loss's own, "
-        f"mean over {count(rows[0].untuned.n, 'tuning seed')} with its 95 % "
-        "interval; gain: paired, positive where tuning helped.",
+        f"{group.name}: validation {metric} at one common rate and with each seed at "
+        f"the rate it chose, mean over {count(rows[0].untuned.n, 'seed')} with its "
+        "95 % interval; gain: paired, positive where tuning helped.",
         heads,
         table,
     )
@@ -170,65 +166,66 @@ def _every(evidence: Evidence, group: Group) -> Markup:
     marks = style.marks(evidence.losses)
     metric = evidence.primary
     table = []
-    for loss, cell in group.cells.items():
-        own = untuned.curve(evidence, cell, "validation_loss")
-        scores = untuned.curve(evidence, cell, f"val_{metric}")
+    for loss, arm in group.arms.items():
+        own = untuned.curve(arm, untuned.OWN_LOSS)
+        scores = untuned.curve(arm, f"val_{metric}")
         places = verdict.places(_widths(own)), verdict.places(_widths(scores))
         for point, score in zip(own, scores, strict=True):
-            notes = ["chosen"] if point.rate == cell.plan.learning_rate else []
-            notes += ["extension of the grid"] if point.extension else []
             table.append(
                 [
                     markup.name(loss, marks[loss]),
                     Field(f"{point.rate:g}", point.rate, "num"),
-                    Field(", ".join(notes)),
+                    Field(point.chosen, point.chosen, "num"),
                     Field(point.n, point.n, "num"),
                     Field(point.diverged, point.diverged, "num"),
                     _score(point, places[0]),
                     _score(score, places[1]),
                 ]
             )
-    heads: list[str | Field] = ["loss", Field("rate", kind="num"), ""]
+    heads: list[str | Field] = ["loss"]
     heads += [
         Field(head, kind="num")
-        for head in ("n", "diverged", "own value", f"validation {metric}")
+        for head in (
+            *("rate", "seeds that chose it", "runs", "diverged"),
+            *("own loss", f"validation {metric}"),
+        )
     ]
     return markup.table(
-        f"{group.name}: every rate tried, mean over tuning seeds with its 95 % "
-        "interval (Student's t: wide with two seeds); own value: the loss itself on "
-        "validation images. A rate with a lost run has no mean.",
+        f"{group.name}: every learning rate, mean over seeds with its 95 % interval; "
+        "own loss: the loss's own value on validation images. A rate with a diverged "
+        "or failed run has no mean.",
         heads,
         table,
     )
 
 
 def _widths(points: list[Point]) -> list[float]:
-    """What sets the decimal places: how far seeds differ, not the t interval of two."""
-    return [point.seen[1] - point.seen[0] for point in points if not point.lost]
+    """What sets the decimal places."""
+    return [point.value.high - point.value.low for point in points if not point.lost]
 
 
 def _score(point: Point, places: int) -> Field:
     if point.lost:
-        return Field(f"{point.lost} of {point.n} lost", "", "num")
+        return Field(f"{point.lost} of {point.n} without", "", "num")
     return _limits(point.value, places)
 
 
 def _limits(value: Interval, places: int) -> Field:
     if not math.isfinite(value.center):
         return Field("–", "", "num")
-    shown = Markup("{}").format(f"{value.center:.{places}f}")
+    shown = Markup("{}").format(f"{value.center:z.{places}f}")
     if math.isfinite(value.low):
         shown += Markup(' <span class="half">[{}, {}]</span>').format(
-            f"{value.low:.{places}f}", f"{value.high:.{places}f}"
+            f"{value.low:z.{places}f}", f"{value.high:z.{places}f}"
         )
     return Field(shown, float(f"{value.center:.7g}"), "num")
 
 
 def _describe(evidence: Evidence, group: Group) -> str:
     parts = []
-    for loss, cell in group.cells.items():
-        for point in untuned.curve(evidence, cell, f"val_{evidence.primary}"):
-            if point.rate == cell.plan.learning_rate and not point.lost:
+    for loss, arm in group.arms.items():
+        for point in untuned.curve(arm, f"val_{evidence.primary}"):
+            if point.chosen and not point.lost:
                 parts.append(f"{loss} {point.value.center:.4g} at {point.rate:g}")
     return (
         f"Validation {evidence.primary} of {group.name} against the learning rate; "
@@ -237,15 +234,15 @@ def _describe(evidence: Evidence, group: Group) -> str:
 
 
 def _figure(evidence: Evidence, group: Group) -> Figure | None:
-    """The primary metric on validation against the rate, chosen rate ringed."""
+    """The primary metric on validation against the rate, chosen rates ringed."""
     marks = style.marks(evidence.losses)
     metric = evidence.primary
     lower = evidence.metrics[metric]["direction"] == "lower"
-    figure, axes = figures.canvas(2.5, entries=len(group.cells))
+    figure, axes = figures.canvas(2.5, entries=len(group.arms))
     lost: list[tuple[float, Mark]] = []
     drawn = 0
-    for loss, cell in group.cells.items():
-        tried = untuned.curve(evidence, cell, f"val_{metric}")
+    for loss, arm in group.arms.items():
+        tried = untuned.curve(arm, f"val_{metric}")
         if not tried:
             continue
         drawn += 1
@@ -258,7 +255,7 @@ def _figure(evidence: Evidence, group: Group) -> Figure | None:
             x, y = zip(*((p.rate, p.value.center) for p in fine), strict=True)
             figures.line(axes, mark, np.array(x), np.array(y))
         for point in fine:
-            if point.rate == cell.plan.learning_rate:
+            if point.chosen:
                 axes.plot(
                     point.rate,
                     point.value.center,
@@ -266,6 +263,7 @@ def _figure(evidence: Evidence, group: Group) -> Figure | None:
                     markersize=11,
                     markerfacecolor="none",
                     color=mark.colour,
+                    alpha=markup.share(point),
                     linestyle="none",
                 )
     if not drawn:

@@ -16,8 +16,8 @@ from lossjax.suite.statistics import Ranking
 
 TEMPLATE = """
 <p>Losses of one family that differ in one argument, scored on test images: mean over
-seeds with its 95 % interval. Filled points are the best set of all losses of the sweep,
-crosses were lost on a seed.</p>
+seeds with its 95 % interval. Filled points are tied for best among all losses of the
+sweep, crosses have a lost seed.</p>
 {% for group in groups %}
 <h3>{{ group.name }}</h3>
 {{ group.table }}
@@ -42,9 +42,9 @@ class LossAxis:
         return f"{self.argument} of {self.family}({self.argument}=...)"
 
     def optimum(self, ranking: Ranking) -> tuple[float, float, float] | None:
-        """The value of best mean; the least and the largest value not shown worse.
+        """The value of best mean; the smallest and the largest value tied for best.
 
-        Worse than the best of all losses of the sweep; None where none has a mean.
+        Among all losses of the sweep; None where none has a mean.
         """
         own = {loss: value for value, loss in self.losses.items()}
         ranked = [s for s in ranking.standings if s.loss in own]
@@ -92,7 +92,7 @@ def build(evidence: Evidence, album: Album) -> Markup:
 
 
 def words(dial: LossAxis, ranking: Ranking) -> str:
-    """Where the best value is, and which values cannot be told from it."""
+    """Where the best value is, and which values are tied for best."""
     found = dial.optimum(ranking)
     if found is None:
         return "no value finished every seed"
@@ -101,10 +101,10 @@ def words(dial: LossAxis, ranking: Ranking) -> str:
         return f"too few seeds ({ranking.n}, need {ranking.needed})"
     if not any(ranking.of(loss).best_set for loss in dial.losses.values()):
         other = ranking.best.loss if ranking.best else ""
-        return f"best at {best:g}, shown worse than {other}"
+        return f"best at {best:g}, significantly worse than {other}"
     if low == high:
         return f"best at {best:g}, alone"
-    return f"best at {best:g}; {low:g} to {high:g} not told apart"
+    return f"best at {best:g}; {low:g} to {high:g} tied for best"
 
 
 def _table(group: Group, dial: LossAxis) -> Markup:
@@ -114,7 +114,7 @@ def _table(group: Group, dial: LossAxis) -> Markup:
         best = found[0] if found else math.nan
         rows.append(
             [
-                Field(f"{metric} {verdict.arrow(ranking)}", metric),
+                Field(verdict.heading(group, metric), metric),
                 markup.number(best, 2),
                 Field(words(dial, ranking), kind="wrap"),
             ]
@@ -144,7 +144,7 @@ def _figure(
     scores = ", ".join(
         f"{value:g}: {verdict.measured(ranking.of(loss))}"
         if math.isfinite(ranking.of(loss).center)
-        else f"{value:g}: {ranking.of(loss).relation}"
+        else f"{value:g}: {verdict.absent(ranking.of(loss))}"
         for value, loss in dial.losses.items()
     )
     return album.add(
@@ -163,7 +163,7 @@ def _plot(
     label: str,
     references: Mapping[float, str],
 ) -> Figure:
-    """One metric against one argument of a family; filled points are the best set.
+    """One metric against one argument of a family; filled points are tied for best.
 
     `losses` maps each value of the argument to its loss, `references` a value to what
     the family is there.

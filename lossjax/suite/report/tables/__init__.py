@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from lossjax.suite.report import verdict
 from lossjax.suite.report.album import slug
 from lossjax.suite.report.evidence import Evidence
 from lossjax.suite.report.tables import forms
 from lossjax.suite.report.tables.listings import LISTINGS, cells
-from lossjax.suite.report.tables.matrices import comparison, regret
+from lossjax.suite.report.tables.matrices import behind, comparison
 
 
 def write(evidence: Evidence, directory: Path) -> None:
@@ -18,10 +19,10 @@ def write(evidence: Evidence, directory: Path) -> None:
         while name in used:
             name += "_"
         used.append(name)
-        forms.write(directory / name, *comparison(group))
-        if matrix := regret(group):
-            stem = directory / name.replace("comparison", "regret", 1)
-            forms.write(stem, *matrix)
+        forms.write(directory / name, *comparison(group), note=verdict.BOLD)
+        if matrix := behind(evidence, group):
+            stem = directory / name.replace("comparison", "behind", 1)
+            forms.write(stem, *matrix, note=verdict.BOLD)
     for title, (columns, lines) in LISTINGS.items():
         values = [cells(columns, line) for line in lines(evidence)]
         forms.write_long(directory / title, list(columns), values)

@@ -12,6 +12,7 @@ from tabulate import tabulate
 from lossjax.suite.store import results
 
 FORMS = {"md": "pipe", "tex": "latex_booktabs"}  # ending -> tabulate's name
+NOTES = {"md": "{}", "tex": r"\par\footnotesize {}"}
 BOLD = re.compile(r"(?<= )\*\*(\S[^*&]*)\*\*(?= )")
 SYMBOLS = {"±": r"$\pm$", "↓": r"$\downarrow$", "↑": r"$\uparrow$"}
 
@@ -33,8 +34,8 @@ def write_long(
     write(stem, exact.map(_short), exact)
 
 
-def write(stem: Path, shown: pd.DataFrame, exact: pd.DataFrame) -> None:
-    """The same table three times; CSV holds full precision."""
+def write(stem: Path, shown: pd.DataFrame, exact: pd.DataFrame, note: str = "") -> None:
+    """The same table three times; CSV holds full precision, the note is for readers."""
     for ending, form in FORMS.items():
         text = tabulate(shown, "keys", form, showindex=False, disable_numparse=True)
         if ending == "tex":
@@ -44,5 +45,6 @@ def write(stem: Path, shown: pd.DataFrame, exact: pd.DataFrame) -> None:
             # It escapes every cell; what Markdown says in its own way is left.
             text = BOLD.sub(r"\\textbf{\1}", text)
             text = re.sub("[±↓↑]", lambda found: SYMBOLS[found[0]], text)
-        results.publish(Path(f"{stem}.{ending}"), text + "\n")
+        below = f"\n{NOTES[ending].format(note)}\n" if note else ""
+        results.publish(Path(f"{stem}.{ending}"), text + "\n" + below)
     results.publish(Path(f"{stem}.csv"), exact.to_csv(index=False, lineterminator="\n"))

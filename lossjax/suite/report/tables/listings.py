@@ -11,12 +11,11 @@ from operator import attrgetter
 from types import SimpleNamespace as Line
 from typing import Any
 
-from lossjax.suite.report import untuned
+from lossjax.suite.report import untuned, verdict
 from lossjax.suite.report.evidence import Evidence
 from lossjax.suite.report.imagewise import over_images, unsure
 from lossjax.suite.report.tables.forms import number
-from lossjax.suite.report.untuned import NOTHING
-from lossjax.suite.statistics import Ranking, safest
+from lossjax.suite.statistics import NOTHING, Ranking, pareto
 from lossjax.suite.store.results import Result
 
 Columns = Mapping[str, Callable[[Any], Any]]
@@ -42,30 +41,41 @@ def cells(columns: Columns, line: Any) -> list[Any]:
     return [number(v) if isinstance(v, float) else v for v in values]
 
 
+# What tells one run of a grid from another.
+IDENTITY = ("dataset", "model", "loss", "learning_rate", "seed")
+SETTING = ("latent_dim", "train_steps")
 RUN: Columns = {
-    **_named("run", "dataset model loss learning_rate seed stage"),
-    "status": attrgetter("status"),
-    "diverged_step": attrgetter("diverged_step"),
+    **_named("result.run", " ".join(IDENTITY)),
+    "chosen": attrgetter("chosen"),
+    **_named("result", "status diverged_step"),
+    **_named("result.run", " ".join(SETTING)),
 }
 RUN_COLUMNS = tuple(RUN)
-IDENTITY = RUN_COLUMNS.index("status")  # how many of them tell one run from another
 
 
-def run_values(result: Result) -> list[Any]:
-    """A run's cells under RUN_COLUMNS."""
-    return cells(RUN, result)
+def run_values(result: Result, chosen: bool) -> list[Any]:
+    """A run's cells under RUN_COLUMNS; `chosen`: its seed's learning rate is this."""
+    return cells(RUN, Line(result=result, chosen=chosen))
 
 
 def rows(evidence: Evidence) -> str:
-    """rows.csv: one line a stored run of the grid, full precision."""
+    """rows.csv: one line a stored run of the grid, full precision.
+
+    Test scores of runs that no seed chose stay in the store: nobody is to read them.
+    """
     names = [f"{split}_{m}" for split in ("val", "test") for m in evidence.metrics]
     names += [f"diag_{name}" for name in evidence.diagnostics]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([*RUN_COLUMNS, *names])
-    for result in evidence.results():
-        scores = (number(result.metrics.get(name, math.nan)) for name in names)
-        writer.writerow([*run_values(result), *scores])
+    for result, chosen in evidence.results():
+        scores = (
+            number(result.metrics.get(name, math.nan))
+            if chosen or not name.startswith("test_")
+            else ""
+            for name in names
+        )
+        writer.writerow([*run_values(result, chosen), *scores])
     return buffer.getvalue()
 
 
@@ -93,9 +103,10 @@ def _ranked(evidence: Evidence) -> Iterator[Line]:
 RANKING: Columns = {
     **_named("group", "dataset model"),
     "metric": attrgetter("metric"),
+    "derived_from": lambda x: x.group.derived.get(x.metric, ""),
     "direction": attrgetter("ranking.direction"),
     "place": attrgetter("place"),
-    **_named("standing", "loss center low high n diverged failed best_set relation"),
+    **_named("standing", "loss center low high n lost diverged failed best_set word"),
     **_interval("behind", "behind", "behind_low", "behind_high"),
     "margin": attrgetter("ranking.margin"),
     "p_holm": attrgetter("standing.p"),
@@ -113,17 +124,21 @@ def _verdict(ranking: Ranking) -> str:
         return "alone"
     if ranking.needed is not None:
         return "too few seeds"
-    alike = len(ranking.best_set)
-    return "best" if alike == 1 else f"{alike} not told apart"
+    tied = len(ranking.best_set)
+    return "best" if tied == 1 else f"{tied} tied for best"
 
 
 def _worse(ranking: Ranking) -> str:
-    worse = (s for s in ranking.standings if s.relation == "worse")
-    return ", ".join(f"{s.loss} ({s.effect:.1f})" for s in worse)
+    return ", ".join(f"{s.loss} ({s.effect:.1f})" for s in verdict.worse(ranking))
+
+
+def _of(word: str) -> Callable[[Line], str]:
+    """The losses that a word is said of."""
+    return lambda x: ", ".join(s.loss for s in x.ranking.standings if s.word == word)
 
 
 def _counted(ranking: Ranking, status: str) -> str:
-    """The losses with seeds that ended so, and how many of each."""
+    """The losses with seeds or runs that ended so, and how many of each."""
     counts = ((s.loss, getattr(s, status)) for s in ranking.standings)
     return ", ".join(f"{loss} {count}" for loss, count in counts if count)
 
@@ -133,70 +148,104 @@ VERDICTS: Columns = {
     "metric": attrgetter("metric"),
     "primary": lambda x: x.metric == x.group.primary,
     "verdict": lambda x: _verdict(x.ranking),
-    "best": lambda x: x.ranking.best.loss if x.ranking.best else "",
-    "best_set": lambda x: ", ".join(s.loss for s in x.ranking.best_set),
+    "derived_from": lambda x: x.group.derived.get(x.metric, ""),
+    "best": _of("best"),
+    "equivalent": _of("equivalent"),
+    "undecided": _of("undecided"),
     "worse": lambda x: _worse(x.ranking),
     "unsure_over_images": lambda x: ", ".join(unsure(x.evidence, x.group, x.metric)),
     "n": attrgetter("ranking.n"),
     "needed": lambda x: x.ranking.needed or "",
+    "lost": lambda x: _counted(x.ranking, "lost"),
     "diverged": lambda x: _counted(x.ranking, "diverged"),
     "failed": lambda x: _counted(x.ranking, "failed"),
 }
 
 
-def _safest(evidence: Evidence) -> Iterator[Line]:
+def _settings(evidence: Evidence) -> Iterator[Line]:
     for group in evidence.groups:
-        losses, worst, metric = safest(group.shared)
-        few = any(ranking.needed is not None for ranking in group.rankings.values())
-        if losses and not few:
-            yield Line(group=group, losses=losses, worst=worst, metric=metric)
+        if group.rankings:
+            latent_dim, train_steps = group.setting[2:]
+            yield Line(
+                evidence=evidence,
+                group=group,
+                latent_dim=latent_dim,
+                train_steps=train_steps,
+            )
 
 
-SAFEST: Columns = {
+SETTINGS: Columns = {
     **_named("group", "dataset model"),
-    "losses": lambda x: ", ".join(x.losses),
-    "worst_case_regret": attrgetter("worst"),
-    "on_metric": attrgetter("metric"),
+    "latent_dim": attrgetter("latent_dim"),
+    "train_steps": attrgetter("train_steps"),
+    "settled": lambda x: verdict.settled(x.evidence, x.group),
+    "no_other_better_by_every_metric": lambda x: ", ".join(pareto(x.group.counted)),
+}
+
+
+def _changes(evidence: Evidence) -> Iterator[Line]:
+    """Every metric's best mean at half of the steps and at all of them."""
+    for line in _settings(evidence):
+        if (half := evidence.half(line.group)) is None:
+            continue
+        for metric, ranking in line.group.rankings.items():
+            change = verdict.change_of(half, line.group, metric)
+            if change is not None:
+                before = half.rankings[metric]
+                each = {"metric": metric, "before": before, "after": ranking}
+                yield Line(**vars(line), **each, change=change)
+
+
+CHANGES: Columns = {
+    **_named("group", "dataset model"),
+    "metric": attrgetter("metric"),
+    "derived_from": lambda x: x.group.derived.get(x.metric, ""),
+    "half_steps": lambda x: x.train_steps // 2,
+    "train_steps": attrgetter("train_steps"),
+    "best_at_half": attrgetter("before.best.loss"),
+    "center_at_half": attrgetter("before.best.center"),
+    "best": attrgetter("after.best.loss"),
+    "center": attrgetter("after.best.center"),
+    "change": attrgetter("change"),
 }
 
 
 def _tuned(evidence: Evidence) -> Iterator[Line]:
-    for group, cell in evidence.cells():
-        yield Line(group=group, cell=cell, plan=cell.plan)
+    for group, arm in evidence.arms():
+        yield Line(group=group, arm=arm)
 
 
 RATES: Columns = {
     **_named("group", "dataset model"),
-    "loss": attrgetter("cell.loss"),
-    "learning_rate": attrgetter("plan.learning_rate"),
-    "edge": attrgetter("plan.edge"),
-    "tried": lambda x: " ".join(f"{rate:g}" for rate in x.plan.learning_rates),
-    "tuning_runs": lambda x: len(x.cell.tuning),
-    "final_runs": lambda x: len(x.cell.final),
-    "missing": lambda x: len(x.plan.pending),
-    "diverged": lambda x: len(x.cell.status("diverged")),
-    "failed": lambda x: len(x.cell.status("failed")),
+    "loss": attrgetter("arm.loss"),
+    "chosen": lambda x: verdict.chosen(x.arm),
+    "edge": lambda x: x.arm.edge or "",
+    "seeds": lambda x: len(x.arm.seeds),
+    "lost": lambda x: x.arm.lost if not x.arm.missing else "",
+    "runs": lambda x: len(x.arm.results),
+    "missing": lambda x: len(x.arm.missing),
+    "diverged": lambda x: len(x.arm.status("diverged")),
+    "failed": lambda x: len(x.arm.status("failed")),
 }
 
 
 def _tried(evidence: Evidence) -> Iterator[Line]:
     """Every rate: the loss's own value and the primary metric, on validation images."""
     for line in _tuned(evidence):
-        for name in ("validation_loss", f"val_{evidence.primary}"):
-            for point in untuned.curve(evidence, line.cell, name):
+        for name in (untuned.OWN_LOSS, f"val_{evidence.primary}"):
+            for point in untuned.curve(line.arm, name):
                 yield Line(**vars(line), metric=name, point=point)
 
 
 CURVES: Columns = {
     **_named("group", "dataset model"),
-    "loss": attrgetter("cell.loss"),
+    "loss": attrgetter("arm.loss"),
     "learning_rate": attrgetter("point.rate"),
-    "chosen": lambda x: x.point.rate == x.plan.learning_rate,
-    "extension": attrgetter("point.extension"),
+    "seeds_that_chose": attrgetter("point.chosen"),
     "metric": attrgetter("metric"),
     **_interval("point.value", "center", "low", "high"),
-    "least": lambda x: x.point.seen[0],
-    "most": lambda x: x.point.seen[1],
+    "minimum": lambda x: x.point.seen[0],
+    "maximum": lambda x: x.point.seen[1],
     **_named("point", "n diverged lost"),
 }
 
@@ -215,19 +264,18 @@ UNTUNED: Columns = {
     "common_rate": attrgetter("untuned.rate"),
     **_interval("untuned.value", "untuned_center", "untuned_low", "untuned_high"),
     "untuned_place": lambda x: x.places[0],
-    "own_rate": attrgetter("tuned.rate"),
-    **_interval("tuned.value", "tuned_center", "tuned_low", "tuned_high"),
+    **_interval("tuned", "tuned_center", "tuned_low", "tuned_high"),
     "tuned_place": lambda x: x.places[1],
     **_interval("gain", "gain", "gain_low", "gain_high"),
     "n": attrgetter("untuned.n"),
     "untuned_lost": attrgetter("untuned.lost"),
-    "tuned_lost": attrgetter("tuned.lost"),
 }
 # The files' stem, the columns, and what makes the lines.
 LISTINGS: Mapping[str, tuple[Columns, Callable[[Evidence], Iterable[Line]]]] = {
     "ranking": (RANKING, _ranked),
     "verdicts": (VERDICTS, _judged),
-    "safest": (SAFEST, _safest),
+    "settings": (SETTINGS, _settings),
+    "budgets": (CHANGES, _changes),
     "rates": (RATES, _tuned),
     "rate-response": (CURVES, _tried),
     "untuned": (UNTUNED, _untuned),

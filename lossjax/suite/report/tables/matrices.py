@@ -1,32 +1,56 @@
-"""The tables of losses by metrics: the comparison, and the regret matrix."""
+"""The tables of losses by metrics: the comparison, and how far behind the best."""
 
+import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from lossjax.suite import statistics
 from lossjax.suite.report import verdict
-from lossjax.suite.report.evidence import Group
+from lossjax.suite.report.evidence import Evidence, Group
 from lossjax.suite.report.tables.forms import number
-from lossjax.suite.statistics import Standing
+from lossjax.suite.statistics import NOTHING, Interval, Standing
 
 Table = tuple[pd.DataFrame, pd.DataFrame]  # as shown, and in full precision
 
 
+@dataclasses.dataclass(frozen=True)
+class Distances:
+    """How far every loss is behind the best by one metric, positive = worse."""
+
+    unit: str  # "%" of the best mean, or the metric's own
+    gaps: Mapping[str, Interval]  # by loss; NaN where it has no mean
+    absent: Mapping[str, str]  # why it has none
+
+    def words(self, loss: str) -> tuple[str, str]:
+        """The distance and its limits, to the digits that the intervals support."""
+        gap = self.gaps[loss]
+        if not math.isfinite(gap.center):
+            return self.absent[loss], ""
+        places = verdict.places([g.high - g.low for g in self.gaps.values()])
+        if self.unit == "%":
+            places = min(places, 1)
+        value = f"{gap.center:z.{places}f}"
+        if gap.low == gap.high or not math.isfinite(gap.low):
+            return value, ""
+        return value, f"[{gap.low:z.{places}f}, {gap.high:z.{places}f}]"
+
+
 def comparison(group: Group) -> Table:
-    """Losses by metrics, `mean ± half interval`; the best set of each in bold."""
-    order = [s.loss for s in _by_primary(group)]
+    """Losses by metrics, `mean ± half interval`; those tied for best in bold."""
+    order = [s.loss for s in by_primary(group)]
     table: dict[str, list[str]] = {"loss": order}
     for metric, ranking in group.rankings.items():
         places = verdict.decimals(ranking.standings)
-        table[f"{metric} {verdict.arrow(ranking)}"] = [
+        table[verdict.heading(group, metric)] = [
             _score(ranking.of(loss), places) for loss in order
         ]
     return pd.DataFrame(table, dtype=object), _exact(group)
 
 
-def _by_primary(group: Group) -> tuple[Standing, ...]:
+def by_primary(group: Group) -> tuple[Standing, ...]:
+    """The standings by the metric that is named first."""
     ranking = group.rankings.get(group.primary)
     if ranking is None:
         ranking = next(iter(group.rankings.values()), None)
@@ -35,7 +59,7 @@ def _by_primary(group: Group) -> tuple[Standing, ...]:
 
 def _score(standing: Standing, places: int) -> str:
     if not math.isfinite(standing.center):
-        return standing.relation
+        return verdict.absent(standing)
     text = f"{standing.center:.{places}f}"
     if math.isfinite(standing.low):
         text += f" ± {(standing.high - standing.low) / 2:.{places}f}"
@@ -44,7 +68,7 @@ def _score(standing: Standing, places: int) -> str:
 
 def _exact(group: Group) -> pd.DataFrame:
     lines = []
-    for standing in _by_primary(group):
+    for standing in by_primary(group):
         line: dict[str, Any] = {"loss": standing.loss}
         for metric, ranking in group.rankings.items():
             own = ranking.of(standing.loss)
@@ -52,36 +76,62 @@ def _exact(group: Group) -> pd.DataFrame:
                 f"{metric}_center": number(own.center),
                 f"{metric}_low": number(own.low),
                 f"{metric}_high": number(own.high),
-                f"{metric}_best_set": own.best_set,
+                f"{metric}_word": own.word,
             }
         lines.append(line)
     return pd.DataFrame(lines, dtype=object)
 
 
-def regret(group: Group) -> Table | None:
+def distances(evidence: Evidence, group: Group) -> dict[str, Distances]:
+    """By metric, in the order of the rankings; the best is 0 behind itself."""
+    return {metric: _distances(evidence, group, metric) for metric in group.rankings}
+
+
+def _distances(evidence: Evidence, group: Group, metric: str) -> Distances:
+    ranking, row = group.rankings[metric], evidence.metrics[metric]
+    best = ranking.best.center if ranking.best else math.nan
+    relative = bool(row["margin"]["relative"]) and best != 0
+    scale = 100 / abs(best) if relative else 1.0
+    gaps, absent = {}, {}
+    for standing in ranking.standings:
+        if standing is ranking.best:
+            gap = Interval(0.0, 0.0, 0.0)
+        else:
+            gap = standing.behind or NOTHING
+        ends = (gap.center * scale, gap.low * scale, gap.high * scale)
+        gaps[standing.loss] = Interval(*ends)
+        absent[standing.loss] = verdict.absent(standing)
+    return Distances("%" if relative else row["unit"], gaps, absent)
+
+
+def behind(evidence: Evidence, group: Group) -> Table | None:
     """Trained with the row, scored by the column: as shown, and exact, one a line."""
-    matrix = statistics.regrets(group.shared)
-    if len(matrix) < 2:
+    if len(group.arms) < 2 or not group.rankings:
         return None
-    shown: list[dict[str, str]] = []
+    columns = distances(evidence, group)
+    order = [s.loss for s in by_primary(group)]
+    shown: dict[str, list[str]] = {"trained with": order}
     exact: list[dict[str, Any]] = []
-    for loss, row in matrix.items():
-        line = {"trained with": loss}
-        for metric, cell in row.items():
-            text = f"{cell.center:z.2f}"
-            if math.isfinite(cell.low) and cell.high > cell.low:
-                text += f" [{cell.low:z.2f}, {cell.high:z.2f}]"
-            own = verdict.family(loss) == metric
-            line[metric] = f"**{text}**" if own else text
+    for metric, column in columns.items():
+        lines = []
+        for loss in order:
+            standing, gap = group.rankings[metric].of(loss), column.gaps[loss]
+            own = verdict.trained_on(loss) == metric
+            text = " ".join(filter(None, column.words(loss)))
+            text = f"**{text}**" if standing.best_set else text
+            lines.append(f"{text} (trained on it)" if own else text)
             exact.append(
                 {
                     "trained_with": loss,
                     "scored_by": metric,
-                    "own": own,
-                    "regret": number(cell.center),
-                    "low": number(cell.low),
-                    "high": number(cell.high),
+                    "derived_from": group.derived.get(metric, ""),
+                    "trained_on_it": own,
+                    "behind": number(gap.center),
+                    "low": number(gap.low),
+                    "high": number(gap.high),
+                    "unit": column.unit,
+                    "word": standing.word,
                 }
             )
-        shown.append(line)
+        shown[verdict.heading(group, metric, column.unit)] = lines
     return pd.DataFrame(shown, dtype=object), pd.DataFrame(exact, dtype=object)
