@@ -14,10 +14,13 @@ from lossjax.suite.verify import agreement, expectations
 from lossjax.suite.verify.archive import Archive
 from lossjax.suite.verify.expectations import Drawn, Expected
 from lossjax.suite.verify.recomputation import Comparison, comparisons
-from lossjax.suite.verify.standings import ENDS
+from lossjax.suite.verify.standings import BEHIND, ENDS
 
 # What summary.json says of a loss on a metric.
-STANDING = ("loss", *ENDS, "n", "lost", "diverged", "best_set", "word")
+STANDING = (
+    *("loss", *ENDS, "n", "lost", "diverged", "failed"),
+    *("best_set", "word", *BEHIND, "p_holm"),
+)
 
 
 def problems(archive: Archive, report: Path) -> Iterator[str]:
@@ -75,6 +78,7 @@ def _stated(where: str, one: Comparison, facts: Mapping[str, Any]) -> Iterator[s
         expected: dict[str, Any] = {
             "direction": ranked.direction,
             "derived_from": one.derived.get(metric),
+            "margin": next(iter(ranked.lines.values()))["margin"],
         }
         here = f"{where} / {metric}"
         yield from _different(here, expected, stated)
@@ -86,7 +90,14 @@ def _stated(where: str, one: Comparison, facts: Mapping[str, Any]) -> Iterator[s
             if loss in ranked.lines:
                 own = {"loss": loss} | expectations.standing(ranked, loss)
                 own = {name: own[name] for name in STANDING if name in own}
-                yield from _different(f"{here} / {loss}", own, line)
+                yield from _different(f"{here} / {loss}", own, _flat(line))
+
+
+def _flat(line: Mapping[str, Any]) -> dict[str, Any]:
+    """A loss in summary.json under the names that ranking.csv has for its values."""
+    behind = line["behind"] or dict.fromkeys(ENDS)
+    ends = dict(zip(BEHIND, (behind[end] for end in ENDS), strict=True))
+    return {**line, **ends, "p_holm": line["p"]}
 
 
 def _matrix(
