@@ -9,7 +9,8 @@ from rich.table import Table
 
 from lossjax.suite.report import verdict
 from lossjax.suite.report.build import Summary
-from lossjax.suite.report.evidence import Group
+from lossjax.suite.report.evidence import ArmEvidence, Group
+from lossjax.suite.statistics import Ranking, Standing
 from lossjax.suite.wording import count
 
 
@@ -46,7 +47,7 @@ def _table(group: Group) -> Table:
     table.add_column(group.primary, justify="right", no_wrap=True)
     table.add_column("95 % interval", justify="right", no_wrap=True)
     table.add_column("n", justify="right")
-    table.add_column("rates (seeds)", justify="right")
+    table.add_column("rate", justify="right", no_wrap=True)
     table.add_column("word", no_wrap=True)
     for standing in ranking.standings:
         scored = math.isfinite(standing.center)
@@ -62,8 +63,22 @@ def _table(group: Group) -> Table:
             mean,
             limits,
             f"{standing.n}",
-            verdict.chosen(group.arms[standing.loss]),
-            standing.word if scored and ranking.needed is None else "",
+            _rate(group.arms[standing.loss]),
+            _word(standing, ranking),
             style="bold" if star == "* " else "",
         )
     return table
+
+
+def _rate(arm: ArmEvidence) -> str:
+    """The learning rate that most seeds chose; how many, where not all did."""
+    for rate, seeds in arm.rates.items():
+        return f"{rate:g}" if len(arm.rates) == 1 else f"{rate:g} ({seeds})"
+    return ""
+
+
+def _word(standing: Standing, ranking: Ranking) -> str:
+    """What the test says of a loss; nothing where the seeds are too few for words."""
+    if not math.isfinite(standing.center):
+        return "lost" if standing.lost else ""
+    return "" if ranking.needed is not None else standing.word

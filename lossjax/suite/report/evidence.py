@@ -175,7 +175,7 @@ class Evidence:
     def half(self, group: Group) -> Group | None:
         """The same setting at half of the training steps, where there is one."""
         dataset, model, latent_dim, steps = group.setting
-        wanted = (dataset, model, latent_dim, steps / 2)
+        wanted = (dataset, model, latent_dim, steps // 2)
         return next((g for g in self.groups if g.setting == wanted), None)
 
 

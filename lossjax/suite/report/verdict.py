@@ -66,7 +66,7 @@ def unbeaten(group: Group) -> str:
     best = statistics.pareto(group.counted)
     if len(group.arms) < 2 or len(group.counted) < 2 or not best:
         return ""
-    return f"No other loss has a better mean by every metric: {', '.join(best)}."
+    return f"Losses that no other beats on every metric: {', '.join(best)}."
 
 
 def too_few(group: Group) -> str:
@@ -117,39 +117,51 @@ def price(evidence: Evidence, group: Group, loss: str) -> str:
 
 def budget(evidence: Evidence, group: Group) -> str:
     """Whether the result would be the same with half of the training steps."""
-    steps = count(group.setting[3], "step")
-    word, half = settled(evidence, group), evidence.half(group)
+    train_steps = group.setting[3]
+    unknown = f"Not known whether {count(train_steps, 'step')} are enough"
+    half = evidence.half(group)
     if half is None:
-        return (
-            f"{word} whether {steps} are enough: --config.budgets="
-            f"{group.setting[3] // 2},{group.setting[3]} tells."
-        ).capitalize()
+        if train_steps < 2:
+            return f"{unknown}."
+        return f"{unknown}: --config.budgets={train_steps // 2},{train_steps} tells."
+    word = settled(evidence, group)
+    if word == NOT_KNOWN:
+        return f"{unknown}: at neither number of steps can enough be decided."
     changed = [
-        f"{metric} {change:+.1%}"
+        f"{metric} {100 * change:+z.1f} %"
         for metric in group.counted
         if (change := change_of(half, group, metric)) is not None
     ]
-    moved = f"; the best means move by {', '.join(changed)}" if changed else ""
+    moved = f" From there the best means move: {', '.join(changed)}." if changed else ""
     half_steps = count(half.setting[3], "step")
     if word == SETTLED:
-        return f"Settled: the same losses are tied for best at {half_steps}{moved}."
-    return f"Not settled: other losses are tied for best at {half_steps}{moved}."
+        return f"Settled: with {half_steps} the same losses are tied for best.{moved}"
+    metrics = ", ".join(m for m in group.counted if not _alike(half, group, m))
+    return f"Not settled by {metrics}: with {half_steps} the answer is another.{moved}"
 
 
 def settled(evidence: Evidence, group: Group) -> str:
-    """`settled`: the tied sets at B and B/2 are equal and no significant pair turns."""
+    """`settled`: the tied sets at B and B/2 are equal and no significant pair turns.
+
+    Not known where B/2 was not trained, or where nothing can be significant.
+    """
     half = evidence.half(group)
-    if half is None or not group.counted or not half.counted:
+    if half is None or not group.counted or half.counted.keys() != group.counted.keys():
         return NOT_KNOWN
-    for metric, ranking in group.counted.items():
-        before = half.counted.get(metric)
-        if before is None:
-            return NOT_KNOWN
-        if {s.loss for s in ranking.best_set} != {s.loss for s in before.best_set}:
-            return NOT_SETTLED
-        if _reversed(before, ranking) or _reversed(ranking, before):
-            return NOT_SETTLED
-    return SETTLED
+    rankings = [*half.counted.values(), *group.counted.values()]
+    if any(r.best is None or r.needed is not None for r in rankings):
+        return NOT_KNOWN
+    alike = all(_alike(half, group, metric) for metric in group.counted)
+    return SETTLED if alike else NOT_SETTLED
+
+
+def _alike(half: Group, group: Group, metric: str) -> bool:
+    """Whether half of the steps gives the same answer by a metric."""
+    before, after = half.counted[metric], group.counted[metric]
+    tied = [{s.loss for s in ranking.best_set} for ranking in (before, after)]
+    return tied[0] == tied[1] and not (
+        _reversed(before, after) or _reversed(after, before)
+    )
 
 
 def _reversed(one: Ranking, other: Ranking) -> bool:

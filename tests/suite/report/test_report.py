@@ -27,6 +27,7 @@ from rich.console import Console
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep
 from lossjax.suite.report import console, markup, style
+from lossjax.suite.report import verdict as words
 from lossjax.suite.report.__main__ import main
 from lossjax.suite.report.build import build, swap
 from lossjax.suite.report.evidence import Evidence, read
@@ -46,7 +47,7 @@ ATTACK = "<script>alert(1)</script> & co"
 
 
 def lose_two(result: Result) -> Result:
-    """One diverged seed of mae on patches, one failed seed of huber on digits."""
+    """A lost seed of mae on patches (diverged) and of huber on digits (failed)."""
     run = result.run
     if (run.dataset, run.loss, run.seed) == ("patches", "mae", 3):
         curve = {name: values[:6] for name, values in result.curve.items()}
@@ -58,10 +59,10 @@ def lose_two(result: Result) -> Result:
     return result
 
 
-def lose_a_cell(result: Result) -> Result | None:
-    """As above, and mse on patches was never trained beyond tuning."""
+def lose_an_arm(result: Result) -> Result | None:
+    """As above, and mse on patches was never trained beyond its first rate."""
     run = result.run
-    if (run.dataset, run.loss, run.stage) == ("patches", "mse", "final"):
+    if (run.dataset, run.loss) == ("patches", "mse") and run.learning_rate > 1e-3:
         return None
     return lose_two(result)
 
@@ -77,7 +78,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def holed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("holed")
-    stored_sweeps.write(out, SWEEP, lose_a_cell)
+    stored_sweeps.write(out, SWEEP, lose_an_arm)
     build(out)
     return out
 
@@ -110,16 +111,16 @@ def files(report: Path) -> dict[str, bytes]:
     }
 
 
-# Mean ssim of bce: 0.95 - 5 (0.010 - 0.6e-4); half interval 5 2.262 2.066e-4 / 3.162.
+# Mean mse of bce: 0.010 - 0.6e-4; half interval 2.262 2.066e-4 / 3.162.
 WHOLE = """\
-digits / conv_ae: ssim on test images, higher is better (* best set)
+digits / conv_ae: mse on test images, lower is better (* tied for best)
 
- loss                     ssim     95 % interval    n    rate   best set of
- ──────────────────────────────────────────────────────────────────────────
- * bce                 0.90030   0.89956 0.90104   10   0.003        3 of 3
- * mse                 0.90025   0.89951 0.90099   10   0.003        3 of 3
-   mae                 0.88030   0.87956 0.88104   10   0.003        0 of 3
-   huber(delta=0.05)    failed                      9   0.003
+ loss                          mse     95 % interval    n    rate   word
+ ─────────────────────────────────────────────────────────────────────────────
+ * bce                     0.00994   0.00979 0.01009   10   0.003   best
+ * mse                     0.00995   0.00980 0.01010   10   0.003   equivalent
+   mae                     0.01394   0.01379 0.01409   10   0.003   worse
+   huber(delta=0.05)   1 seed lost                      9   0.003   lost
 """
 
 
@@ -127,36 +128,40 @@ def test_a_terminal_of_80_columns_shows_all(whole: Path) -> None:
     text = printed(whole)
     assert max(len(line) for line in text.splitlines()) <= 80
     assert text.startswith(WHOLE)
-    assert "   mae                 diverged                      9   0.003" in text
+    assert (
+        "   mae                 1 seed lost                      9   0.003   lost"
+        in text
+    )
 
 
 VERDICT = """\
-digits / conv_ae: bce has the best ssim (0.90030 [0.89956, 0.90104], 10 seeds); not \
-told apart from it: mse.
-digits / conv_ae: huber(delta=0.05) failed on 1 of 10 seeds, so ranked last; it said: \
+digits / conv_ae: Lowest mse: bce, mse (trained on it) (tied, no difference that \
+matters).
+digits / conv_ae: Highest ssim: bce, mse (tied, no difference that matters).
+digits / conv_ae: Losses that no other beats on every metric: bce.
+digits / conv_ae: Not known whether 200 steps are enough: --config.budgets=100,200 \
+tells.
+digits / conv_ae: huber(delta=0.05) has no surviving run on 1 of 10 seeds, so it is \
+never tied for best.
+digits / conv_ae: huber(delta=0.05) failed in 3 of 30 runs; it said: \
 <script>alert(1)</script> & co
-digits / conv_ae by ssim: bce, mse
-digits / conv_ae by mse: bce, mse
-digits / conv_ae by psnr: bce, mse
-digits / conv_ae: in the best set of every one of 3 metrics: bce, mse
-"""
+patches / conv_ae: Lowest mse: """
 
 
 def test_the_verdict_in_words(whole: Path) -> None:
     verdict = json.loads((whole / "report/summary.json").read_text())["verdict"]
     assert verdict.startswith(VERDICT)
-    assert (
-        "patches / conv_ae: mae diverged on 1 of 10 seeds, so ranked last." in verdict
-    )
+    assert "patches / conv_ae: mae diverged in 3 of 30 runs." in verdict
+    assert verdict.endswith(words.COVERS)
 
 
 def test_summary_is_the_contract(whole: Path) -> None:
     summary = json.loads((whole / "report/summary.json").read_text())
     assert list(summary) == ["schema", "verdict", "datasets"]
-    assert summary["schema"] == 1
+    assert summary["schema"] == 2
     assert list(summary["datasets"]) == ["digits", "patches"]
     metrics = summary["datasets"]["patches"]["models"]["conv_ae"]["metrics"]
-    assert list(metrics) == ["ssim", "mse", "psnr"]  # no labels: no knn_accuracy
+    assert list(metrics) == ["mse", "psnr", "ssim"]  # no labels: no knn_accuracy
     assert metrics["mse"]["direction"] == "lower"
     assert metrics["psnr"]["direction"] == "higher"
     ranking = metrics["mse"]["ranking"]
@@ -176,38 +181,51 @@ def test_summary_is_the_contract(whole: Path) -> None:
         "low": None,
         "high": None,
         "n": 9,
-        "diverged": 1,
+        "lost": 1,
+        "diverged": 3,
+        "failed": 0,
         "best_set": False,
+        "word": "worse",
+        "behind": None,
+        "p": None,
     }
+    assert [row["word"] for row in ranking] == ["best", "equivalent", "worse", "worse"]
+    assert metrics["psnr"]["derived_from"] == "mse"
+    assert metrics["mse"]["derived_from"] is None
+    model = summary["datasets"]["patches"]["models"]["conv_ae"]
+    assert model["settled"] == "not known" and model["pareto"] == ["bce"]
     assert [row["best_set"] for row in ranking] == [True, True, False, False]
 
 
-def test_rows_hold_every_run_and_no_test_score_of_a_tuning_run(whole: Path) -> None:
+def test_rows_hold_every_run_and_test_scores_of_the_chosen_alone(whole: Path) -> None:
     with open(whole / "report/rows.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
-        *("dataset", "model", "loss", "learning_rate", "seed", "stage"),
-        *("status", "diverged_step"),
-        *(f"val_{name}" for name in ("ssim", "knn_accuracy", "mse", "psnr")),
-        *(f"test_{name}" for name in ("ssim", "knn_accuracy", "mse", "psnr")),
+        *("dataset", "model", "loss", "learning_rate", "seed", "chosen"),
+        *("status", "diverged_step", "latent_dim", "train_steps"),
+        *(f"val_{name}" for name in ("mse", "knn_accuracy", "psnr", "ssim")),
+        *(f"test_{name}" for name in ("mse", "knn_accuracy", "psnr", "ssim")),
         *("diag_blur", "diag_residual_1", "diag_residual_2"),
     ]
-    assert len(rows) == 2 * 4 * (3 * 2 + 10)
-    tuning = [row for row in rows if row["stage"] == "tune"]
-    assert len(tuning) == 2 * 4 * 3 * 2
-    assert all(row["val_mse"] and not row["test_mse"] for row in tuning)
-    first = next(row for row in rows if row["stage"] == "final")
+    assert len(rows) == 2 * 4 * 3 * 10
+    chosen = [row for row in rows if row["chosen"] == "True"]
+    assert len(chosen) == 2 * 4 * 10 - 2
+    assert {row["learning_rate"] for row in chosen} == {"0.003"}
+    others = [row for row in rows if row["chosen"] == "False"]
+    assert len(others) == len(rows) - len(chosen)
+    assert not any(row["test_mse"] or row["test_psnr"] for row in others)
+    assert all(row["val_mse"] for row in others if row["status"] == "ok")
+    first = chosen[0]
     assert float(first["test_mse"]) == 0.010 - 3e-4  # to the last bit
     assert [float(first[f"diag_residual_{k}"]) for k in (1, 2)] == [0.5, 1 / 3]
-    assert not any(row["diag_blur"] for row in tuning)
     lost = [(row["status"], row["diverged_step"]) for row in rows]
-    assert lost.count(("diverged", "123")) == 1
-    assert lost.count(("failed", "")) == 1
+    assert lost.count(("diverged", "123")) == 3
+    assert lost.count(("failed", "")) == 3
 
 
 HOLED = """\
-No verdict yet: 10 runs of the grid missing.
-missing: patches / conv_ae / mse: 10 runs of stage final"""
+No verdict yet: 20 runs of the grid missing.
+missing: patches / conv_ae / mse: 20 runs"""
 
 
 def test_an_incomplete_grid_is_named_not_ranked(holed: Path) -> None:
@@ -216,7 +234,7 @@ def test_an_incomplete_grid_is_named_not_ranked(holed: Path) -> None:
     models = summary["datasets"]["patches"]["models"]
     assert models["conv_ae"]["metrics"] == {}
     page = (holed / "report/index.html").read_text()
-    assert "No verdict yet: 10 runs of the grid missing." in page
+    assert "No verdict yet: 20 runs of the grid missing." in page
     assert "patches / conv_ae / mse" in page
     assert "No verdict yet" in printed(holed)
 
@@ -406,8 +424,10 @@ def test_the_page_stands_alone(whole: Path) -> None:
     assert {x[1:] for x in page.links if re.fullmatch("#[a-z]+", x)} <= set(page.ids)
     assert "url(http" not in text and "@import" not in text
     assert page.unnamed == []
-    absent = ("response", "measures", "samples", "interpolations", "map")
-    keys = [s.key for s in SECTIONS if s.key not in absent]  # no dial, no vae here
+    absent = ("budgets", "response", "measures", "samples", "interpolations", "map")
+    keys = [
+        s.key for s in SECTIONS if s.key not in absent
+    ]  # one budget, no dial, no vae
     assert [name for name in page.ids if name in keys] == keys
     own = [name for name in page.ids if not re.fullmatch("[mp][0-9a-f]{10}", name)]
     assert sorted({x for x in own if own.count(x) > 1 and "-" not in x}) == []
@@ -445,8 +465,8 @@ def test_latex_is_booktabs_and_escaped(whole: Path) -> None:
     tables = whole / "report/tables"
     tex = (tables / "comparison-patches-conv_ae.tex").read_text()
     assert all(rule in tex for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
-    assert r"\textbf{0.90030 $\pm$ 0.00074} & " in tex
-    assert "diverged" in tex
+    assert r"\textbf{0.90030 $\pm$ 0.00074}" in tex
+    assert "1 seed lost" in tex and r"\footnotesize Bold: tied for best" in tex
     ranking = (tables / "ranking.tex").read_text()
     assert r"conv\_ae" in ranking and not re.search(r"[^\\]_", ranking)
     assert ranking.count("{") == ranking.count("}")
@@ -475,12 +495,15 @@ def test_markdown_of_the_comparison(whole: Path) -> None:
     lines = text.splitlines()
     assert [cell.strip() for cell in lines[0].split("|")[1:-1]] == [
         "loss",
-        "ssim ↑",
         "mse ↓",
-        "psnr ↑",
+        "psnr ↑, from mse",
+        "ssim ↑",
     ]
-    assert lines[2].split("|")[2].strip() == "**0.90030 ± 0.00074**"
-    assert lines[4].split("|")[2].strip() == "0.88030 ± 0.00074"
+    assert lines[2].split("|")[4].strip() == "**0.90030 ± 0.00074**"
+    assert lines[4].split("|")[4].strip() == "0.88030 ± 0.00074"
+    assert lines[-1] == (
+        "Bold: tied for best by the paired test, not by overlapping intervals."
+    )
 
 
 def test_a_loss_keeps_its_colour_and_marker_in_a_subset() -> None:
@@ -494,7 +517,7 @@ def dialled(out: Path, centre: float) -> str:
     """The page of power(g) from -0.5 to 2, mse lowest at g = `centre`."""
     values = (-0.5, 0.0, 0.5, 1.0, 2.0)
     names = {f"power(g={g:g})" if g != 0.5 else "power": g for g in values}
-    sweep = Sweep(losses=("mse", *names), learning_rates=(3e-3,), primary_metric="mse")
+    sweep = Sweep(losses=("mse", *names), learning_rates=(3e-3,))
 
     def score(result: Result) -> Result:
         g = names.get(result.run.loss, 9.0)
@@ -524,25 +547,26 @@ def test_a_family_is_shown_as_a_dial(tmp_path: Path) -> None:
 
 def test_a_dial_between_two_values_names_both(tmp_path: Path) -> None:
     page = dialled(tmp_path, 0.25)
-    assert "best at 0; 0 to 0.5 not told apart" in page
+    assert "best at 0; 0 to 0.5 tied for best" in page
 
 
 def test_too_few_seeds_are_said_so(tmp_path: Path) -> None:
     few = dataclasses.replace(SWEEP, datasets=("digits",), seeds=(0, 1, 2))
     stored_sweeps.write(tmp_path, few)
     verdict = build(tmp_path).verdict
-    assert "too few seeds (3, need 7) to tell losses apart" in verdict
-    assert " is best" not in verdict and "* " not in printed(tmp_path)[100:]
+    assert (
+        "too few seeds: with 3 seeds no loss can be significantly worse than the best "
+        "(needed: 7)." in verdict
+    )
+    assert "* " not in printed(tmp_path)[100:]
 
 
 def test_one_rate_one_seed_one_loss(tmp_path: Path) -> None:
-    single = Sweep(
-        losses=("bce",), learning_rates=(3e-3,), seeds=(0,), tuning_seeds=(1,)
-    )
+    single = Sweep(losses=("bce",), learning_rates=(3e-3,), seeds=(0,))
     stored_sweeps.write(tmp_path, single)
     verdict = build(tmp_path).verdict
-    assert "bce alone (ssim 0.9015, 1 seed)" in verdict
-    assert "digits / conv_ae: bce alone" in printed(tmp_path)
+    assert "Lowest mse: bce alone, 0.0097; nothing to compare with." in verdict
+    assert "digits / conv_ae: Lowest mse: bce alone" in printed(tmp_path)
 
 
 def test_nothing_finished(tmp_path: Path) -> None:
@@ -560,9 +584,10 @@ def test_nothing_finished(tmp_path: Path) -> None:
     verdict = build(tmp_path).verdict
     assert verdict.splitlines()[:2] == [
         "digits / conv_ae: no loss finished a seed, so there is nothing to compare.",
-        "digits / conv_ae: bce, mse, mae, huber(delta=0.05) diverged on 2 of 2 "
-        "seeds, so ranked last.",
+        "digits / conv_ae: bce has no surviving run on 2 of 2 seeds, so it is never "
+        "tied for best.",
     ]
+    assert "bce, mse, mae, huber(delta=0.05) diverged in 6 of 6 runs." in verdict
     assert "edge" not in verdict
 
 
@@ -585,7 +610,7 @@ def test_a_loss_that_draws_one_picture_is_named(tmp_path: Path) -> None:
 
 def test_nothing_stored_yet(tmp_path: Path) -> None:
     stored_sweeps.write(tmp_path, SWEEP, lambda result: None)
-    assert build(tmp_path).verdict.startswith("No verdict yet: 48 runs of the grid")
+    assert build(tmp_path).verdict.startswith("No verdict yet: 240 runs of the grid")
     assert (tmp_path / "report/index.html").is_file()
 
 
@@ -632,7 +657,7 @@ def test_the_verb_prints_the_comparison_and_succeeds(
     whole: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([f"--out={whole}"]) == 0
-    assert "digits / conv_ae: bce has the best ssim" in capsys.readouterr().out
+    assert "digits / conv_ae: Lowest mse: bce, mse" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("channels", [1, 3])

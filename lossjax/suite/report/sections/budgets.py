@@ -77,7 +77,7 @@ def _table(evidence: Evidence, settings: list[Group], name: str) -> Markup:
             change = None
             if half is not None and metric in group.rankings:
                 change = verdict.change_of(half, group, metric)
-            shown = "–" if change is None else f"{change:+.1%}"
+            shown = "–" if change is None else f"{100 * change:+z.1f} %"
             row.append(Field(shown, "" if change is None else change, "num"))
         rows.append(row)
     heads = [Field("steps", kind="num"), Field("result")] + [

@@ -26,7 +26,8 @@ and undecided losses are tied for best. {{ covers }}</p>
 {% for group in groups %}
 <div class="verdict">
 <p class="group">{{ group.name }}</p>
-{% for line in group.findings %}<p class="headline">{{ line }}</p>{% endfor %}
+<p class="headline">{{ group.findings[0] }}</p>
+<ul>{% for line in group.findings[1:] %}<li>{{ line }}</li>{% endfor %}</ul>
 {% for line in group.caveats %}<p class="note">{{ line }}</p>{% endfor %}
 </div>
 {{ group.table }}
