@@ -149,12 +149,12 @@ def _different(
     """One sentence for all of a line that is not as expected."""
     wrong = []
     for name, value in expected.items():
-        doubt = 0.0
-        if isinstance(value, Drawn):
-            value, doubt = value.value, value.doubt
         if name not in found:
             wrong.append(f"{name} is missing")
-        elif not agreement.cell(value, found[name], exact=exact, doubt=doubt):
+        elif isinstance(value, Drawn):
+            if not agreement.cell(value.value, found[name], doubt=value.doubt):
+                wrong.append(f"{name} is {found[name]!r}, recomputed {value.value!r}")
+        elif not agreement.cell(value, found[name], exact=exact):
             wrong.append(f"{name} is {found[name]!r}, recomputed {value!r}")
     if wrong:
         yield f"{where}: {'; '.join(wrong)}"

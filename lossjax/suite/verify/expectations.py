@@ -14,6 +14,8 @@ from lossjax.suite.verify.standings import BEHIND, ENDS, Ranked
 SETTING = ("dataset", "model")
 RUN = (*SETTING, "loss", "learning_rate", "seed", "latent_dim", "train_steps")
 METRIC = (*SETTING, "metric")
+Key = tuple[str, ...]  # what names a line
+Line = Mapping[str, Any]  # by column
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,9 +23,7 @@ class Expected:
     """One table; columns that are not named here are not looked at."""
 
     key: Sequence[str]  # the columns that name a line
-    # By what names it. Of a computed number the second one is how far another draw
-    # of random flips may move it, see `Cell`.
-    lines: Mapping[tuple[str, ...], Mapping[str, Any]]
+    lines: Mapping[Key, Line]
     exact: bool = False  # it holds stored numbers, not computed ones
 
 
@@ -41,7 +41,7 @@ def rows(archive: Archive, runs: pd.DataFrame) -> Expected:
         f"{s}_{m}" for s in ("val", "test") for m in archive.description["metrics"]
     ]
     scores += [name for name in runs if name.startswith("diag_")]
-    lines = {}
+    lines: dict[Key, Line] = {}
     for run in runs.to_dict("records"):
         hidden = [n for n in scores if n.startswith("test_") and not run["chosen"]]
         lines[tuple(str(run[name]) for name in RUN)] = {
@@ -61,12 +61,12 @@ def _number(value: Any) -> Any:
 
 def tables(found: Sequence[Comparison]) -> Iterator[tuple[str, Expected]]:
     """The tables over all settings, by their file's stem."""
-    of_metric = [
+    of_metric: list[tuple[Key, Comparison, Ranked]] = [
         ((one.dataset, one.model, metric), one, ranked)
         for one in found
         for metric, ranked in one.ranked.items()
     ]
-    standings = {
+    standings: dict[Key, Line] = {
         (*key, loss): {
             "direction": ranked.direction,
             "derived_from": one.derived.get(key[-1], ""),
@@ -76,18 +76,18 @@ def tables(found: Sequence[Comparison]) -> Iterator[tuple[str, Expected]]:
         for loss in ranked.lines
     }
     yield "ranking", Expected((*METRIC, "loss"), standings)
-    verdicts = {
+    verdicts: dict[Key, Line] = {
         key: {"derived_from": one.derived.get(key[-1], ""), **_verdict(ranked)}
         for key, one, ranked in of_metric
     }
     yield "verdicts", Expected(METRIC, verdicts)
-    rates = {
+    rates: dict[Key, Line] = {
         (one.dataset, one.model, loss): {**arm, "missing": 0}
         for one in found
         for loss, arm in one.arms.items()
     }
     yield "rates", Expected((*SETTING, "loss"), rates)
-    settings = {
+    settings: dict[Key, Line] = {
         (one.dataset, one.model): {
             "settled": one.settled,
             "no_other_better_by_every_metric": ", ".join(one.pareto),
@@ -96,7 +96,7 @@ def tables(found: Sequence[Comparison]) -> Iterator[tuple[str, Expected]]:
         if one.ranked
     }
     yield "settings", Expected(SETTING, settings)
-    changes = {
+    changes: dict[Key, Line] = {
         key: change
         for key, one, ranked in of_metric
         if (change := _change(one.half.get(key[-1]), ranked))
@@ -146,7 +146,7 @@ def _change(half: Ranked | None, full: Ranked) -> dict[str, Any] | None:
 
 def compared(one: Comparison) -> Expected:
     """Losses by metrics."""
-    lines: dict[tuple[str, ...], dict[str, Any]] = {}
+    lines: dict[Key, dict[str, Any]] = {}
     for metric, ranked in one.ranked.items():
         for loss in ranked.lines:
             own = standing(ranked, loss)
@@ -159,7 +159,7 @@ def compared(one: Comparison) -> Expected:
 
 def behind(one: Comparison, metrics: Mapping[str, Mapping[str, Any]]) -> Expected:
     """How far behind the best: in per cent where the margin is relative."""
-    lines = {}
+    lines: dict[Key, Line] = {}
     for metric, ranked in one.ranked.items():
         best = ranked.lines[ranked.best]["center"] if ranked.best else math.nan
         in_percent = metrics[metric]["margin"]["relative"] and best != 0

@@ -23,8 +23,7 @@ class Comparison:
     model: str  # as the report calls it
     ranked: Mapping[str, Ranked]  # by metric
     derived: Mapping[str, str]  # metric -> the metric that it is a function of
-    counted: Sequence[str]  # metrics derived from none that every loss has
-    pareto: Sequence[str]  # losses that no other beats by every counted metric
+    pareto: Sequence[str]  # losses that no other beats by every underived metric
     settled: str  # whether half of the steps give the same
     half: Mapping[str, Ranked]  # the same at half of the steps; empty where not trained
     arms: Mapping[
@@ -46,20 +45,23 @@ def comparisons(archive: Archive, table: pd.DataFrame) -> Iterator[Comparison]:
     for setting, metrics in ranked.items():
         dataset, model, latent_dim, steps = setting
         derived = archive.description["datasets"][dataset].get("derived") or {}
-        counted = [
-            metric
-            for metric in metrics
-            if metric not in derived and not described[metric].get("partial")
-        ]
-        half = ranked.get((dataset, model, latent_dim, steps / 2), {})
+        half = ranked.get((dataset, model, latent_dim, steps // 2), {})
+        # What decides: metrics derived from no other that every loss can have.
+        now, before = (
+            {
+                metric: each[metric]
+                for metric in each
+                if metric not in derived and not described[metric].get("partial")
+            }
+            for each in (metrics, half)
+        )
         yield Comparison(
             dataset,
             archive.model(setting),
             metrics,
             derived,
-            counted,
-            _unbeaten([metrics[metric].means() for metric in counted]),
-            _settled(half, metrics, counted),
+            _unbeaten([each.means() for each in now.values()]),
+            _settled(before, now),
             half,
             dict(_arms(archive, table[_within(table, setting)])),
         )
@@ -131,26 +133,28 @@ def _unbeaten(means: Sequence[Mapping[str, float]]) -> list[str]:
     ]
 
 
-def _settled(
-    half: Mapping[str, Ranked], full: Mapping[str, Ranked], counted: Sequence[str]
-) -> str:
+def _settled(half: Mapping[str, Ranked], full: Mapping[str, Ranked]) -> str:
     """Whether the tied losses and every significant order are those at half the steps.
 
     An order turns where a loss that is worse than the best at one budget has the
-    better mean of the two at the other.
+    better mean of the two at the other. Not known where nothing can be significant.
     """
-    if not half or not counted or any(metric not in half for metric in counted):
+    every = [*half.values(), *full.values()]
+    if not full or half.keys() != full.keys():
         return "not known"
-    for metric in counted:
-        before, after = half[metric], full[metric]
+    if any(ranked.best is None or ranked.needed is not None for ranked in every):
+        return "not known"
+    for metric, after in full.items():
+        before = half[metric]
         if set(before.tied) != set(after.tied):
             return "not settled"
-        for one, other in ((before, after), (after, before)):
-            means = other.means()
-            if one.best not in means:
-                return "not settled"
-            if any(
-                means[loss] < means[one.best] for loss in one.worse() if loss in means
-            ):
-                return "not settled"
+        if _turns(before, after) or _turns(after, before):
+            return "not settled"
     return "settled"
+
+
+def _turns(one: Ranked, other: Ranked) -> bool:
+    """Whether a loss is worse than the best in one and ahead of it in the other."""
+    means = other.means()
+    first = means.get(one.best or "", -np.inf)
+    return any(means[loss] < first for loss in one.worse() if loss in means)

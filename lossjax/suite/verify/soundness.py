@@ -73,8 +73,10 @@ def _unalike(archive: Archive) -> Iterator[str]:
             each.setdefault(digest(value), (value, run_id))
     for (comparison, name), values in made.items():
         if len(values) > 1:
-            each = ", ".join(f"{value} ({run_id})" for value, run_id in values.values())
-            yield f"{comparison}: mixed {name} in one comparison: {each}"
+            listed = ", ".join(
+                f"{value} ({example})" for value, example in values.values()
+            )
+            yield f"{comparison}: mixed {name} in one comparison: {listed}"
 
 
 def _made(result: Mapping[str, Any], name: str) -> Any:
