@@ -2,22 +2,25 @@
 
 from lossjax.suite.cli.commandline import define, parse
 from lossjax.suite.cli.errors import Exit, UserError
-from lossjax.suite.report.evidence import read
 from lossjax.suite.store import places
-from lossjax.suite.verify import agreement
-from lossjax.suite.verify.recomputation import problems, warnings
+from lossjax.suite.verify import agreement, soundness
+from lossjax.suite.verify.archive import read
+from lossjax.suite.verify.verification import problems
 from lossjax.suite.wording import count
 
 USAGE = f"""
 ./run.sh verify --out=DIR
 
 Checks the sha256 of every stored run, that no run of the grid is missing and that runs
-compared with each other were made alike; then makes the whole report again and compares
-it with DIR/report, number by number. Processors round last bits differently, so
-computed numbers may differ by {agreement.RELATIVE:g} of their size and coordinates of
-drawings by {agreement.POINTS:g} points; counts, words, best sets, printed digits and
-all of rows.csv (every score and learning rate) must be equal. Exit code 0: all of it
-holds; 1: it names what does not.
+compared with each other were made alike. Then it recomputes, with code of its own and
+from the stored runs alone, which learning rate each seed chose, means, intervals,
+differences to the best, p-values, words, who is tied for best, by every metric, and
+compares summary.json, rows.csv and the tables with that. At last it makes the whole
+report again and compares it with DIR/report, file by file. Processors round last bits
+differently, so computed numbers may differ by {agreement.RELATIVE:g} of their size and
+coordinates of drawings by {agreement.POINTS:g} points; counts, words, printed digits
+and all of rows.csv (every score and learning rate) must be equal. Exit code 0: all of
+it holds; 1: it names what does not.
 """
 
 
@@ -34,13 +37,12 @@ def main(arguments: list[str]) -> int:
     if found:
         print(f"verify: {count(found, 'mismatch')}")
         return Exit.FAILED
-    evidence = read(out)
-    for warning in warnings(evidence):
+    archive = read(out)
+    for warning in soundness.warnings(archive):
         print(f"verify: warning: {warning}")
-    runs = sum(1 for _ in evidence.results())
     files = sum(path.is_file() for path in (out / "report").rglob("*"))
     print(
-        f"verified: {count(runs, 'stored run')} and every number of "
+        f"verified: {count(len(archive.runs), 'stored run')} and every number of "
         f"{count(files, 'report file')} in {out / 'report'}; {agreement.STATED}"
     )
     return Exit.DONE

@@ -69,6 +69,29 @@ def values(expected: Any, found: Any, path: str = "") -> str | None:
     return f"{path} is {found!r}, the stored runs give {expected!r}"
 
 
+def cell(expected: Any, found: Any, *, exact: bool = False, doubt: float = 0.0) -> bool:
+    """Whether a cell of a table, or a value of JSON, is the expected one.
+
+    Args:
+      expected: a number, a word, true or false; NaN where there is no number.
+      found: the same, or its text in a CSV file; None or no text for NaN.
+      exact: it is a stored number, not a computed one.
+      doubt: how far it may be away besides.
+    """
+    if isinstance(found, str) and not isinstance(expected, str):
+        try:
+            found = json.loads(found.lower()) if found else None
+        except ValueError:
+            return False
+    if not isinstance(expected, float):
+        return _equal(expected, found)
+    if math.isnan(expected) or found is None or isinstance(found, bool | str):
+        return math.isnan(expected) and found is None
+    if exact:
+        return expected == found
+    return _close(expected, found) or abs(expected - found) <= doubt
+
+
 def _equal(expected: Any, found: Any) -> bool:
     """Equal, and of one kind: JSON's true is not 1."""
     return type(expected) is type(found) and expected == found

@@ -1,185 +1,160 @@
-"""Recomputes every number of a report from the stored runs."""
+"""What a report must say, computed a second time from the stored runs.
 
-import csv
+Own code throughout, so that an error in the protocol, the statistics or the report is
+not made twice: nothing here imports them.
+"""
+
 import dataclasses
-import html
-import json
-import math
-import re
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from lossjax.suite.cli.errors import UserError
-from lossjax.suite.report import build
-from lossjax.suite.report.evidence import Evidence, Group, read
-from lossjax.suite.store import results
-from lossjax.suite.store.test_images import sizes
-from lossjax.suite.verify import agreement
-from lossjax.suite.wording import count
-
-ROWS = Path("rows.csv")  # stored numbers, not computed ones
-# What must be equal between runs that are compared seed by seed.
-ALIKE = ("numerics", "precision", "backend", "layout")
+from lossjax.suite.verify.archive import SETTING, Archive
+from lossjax.suite.verify.standings import Ranked, rank
 
 
-def problems(out: Path) -> Iterator[str]:
-    """Everything that does not hold, each in one line; nothing where all does.
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Every loss in one setting: what is compared with each other."""
 
-    Raises:
-      UserError: there is no sweep or no report to verify.
+    dataset: str
+    model: str  # as the report calls it
+    ranked: Mapping[str, Ranked]  # by metric
+    derived: Mapping[str, str]  # metric -> the metric that it is a function of
+    pareto: Sequence[str]  # losses that no other beats by every underived metric
+    settled: str  # whether half of the steps give the same
+    half: Mapping[str, Ranked]  # the same at half of the steps; empty where not trained
+    arms: Mapping[
+        str, Mapping[str, Any]
+    ]  # by loss: runs and the rates that were chosen
+
+    @property
+    def name(self) -> str:
+        return f"{self.dataset} / {self.model}"
+
+
+def comparisons(archive: Archive, table: pd.DataFrame) -> Iterator[Comparison]:
+    """Every setting of the grid, in display order, from the table of its runs."""
+    ranked = {
+        setting: dict(_metrics(archive, table[_within(table, setting)]))
+        for setting in archive.settings()
+    }
+    described = archive.description["metrics"]
+    for setting, metrics in ranked.items():
+        dataset, model, latent_dim, steps = setting
+        derived = archive.description["datasets"][dataset].get("derived") or {}
+        half = ranked.get((dataset, model, latent_dim, steps // 2), {})
+        # What decides: metrics derived from no other that every loss can have.
+        now, before = (
+            {
+                metric: each[metric]
+                for metric in each
+                if metric not in derived and not described[metric].get("partial")
+            }
+            for each in (metrics, half)
+        )
+        yield Comparison(
+            dataset,
+            archive.model(setting),
+            metrics,
+            derived,
+            _unbeaten([each.means() for each in now.values()]),
+            _settled(before, now),
+            half,
+            dict(_arms(archive, table[_within(table, setting)])),
+        )
+
+
+def _within(table: pd.DataFrame, setting: tuple[Any, ...]) -> pd.Series:
+    """Which runs belong to a setting."""
+    return (table[SETTING] == list(setting)).all(axis=1)
+
+
+def _metrics(archive: Archive, runs: pd.DataFrame) -> Iterator[tuple[str, Ranked]]:
+    """Every metric of one setting that is ranked and that some chosen run has."""
+    seeds, losses = list(archive.sweep.seeds), list(archive.sweep.losses)
+    chosen = runs[runs["chosen"]]
+    counts = {
+        loss: {name: arm[name] for name in ("lost", "diverged", "failed")}
+        for loss, arm in _arms(archive, runs)
+    }
+    described = archive.description["metrics"]
+    for metric in sorted(described, key=lambda m: m != archive.sweep.primary_metric):
+        row = described[metric]
+        column = f"test_{metric}"
+        if row["direction"] == "none" or column not in chosen:
+            continue
+        scores = chosen.pivot(index="seed", columns="loss", values=column)
+        scores = scores.reindex(index=seeds, columns=losses)
+        if np.isfinite(scores).any(axis=None):
+            yield metric, rank(scores, counts, row["direction"], row["margin"])
+
+
+def _arms(archive: Archive, runs: pd.DataFrame) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What became of every loss's runs and seeds, and which rates the seeds chose."""
+    seeds, rates = len(archive.sweep.seeds), archive.sweep.learning_rates
+    for loss in archive.sweep.losses:
+        own = runs[runs["loss"] == loss]
+        chosen = own.loc[own["chosen"], "learning_rate"]
+        often = sorted(chosen.value_counts().items(), key=lambda x: (-x[1], x[0]))
+        edge = next(
+            (
+                rate
+                for rate in (max(rates), min(rates))
+                if len(rates) > 1 and 3 * (chosen == rate).sum() >= max(1, len(chosen))
+            ),
+            np.nan,
+        )
+        yield (
+            loss,
+            {
+                "chosen": ", ".join(f"{rate:g} ({count})" for rate, count in often),
+                "edge": float(edge),
+                "seeds": seeds,
+                "lost": seeds - len(chosen),
+                "runs": len(own),
+                "diverged": int((own["status"] == "diverged").sum()),
+                "failed": int((own["status"] == "failed").sum()),
+            },
+        )
+
+
+def _unbeaten(means: Sequence[Mapping[str, float]]) -> list[str]:
+    """The losses than which no other has a better mean everywhere, best first."""
+    if not means:
+        return []
+    losses = [loss for loss in means[0] if all(loss in each for each in means)]
+    return [
+        loss
+        for loss in losses
+        if not any(all(each[other] < each[loss] for each in means) for other in losses)
+    ]
+
+
+def _settled(half: Mapping[str, Ranked], full: Mapping[str, Ranked]) -> str:
+    """Whether the tied losses and every significant order are those at half the steps.
+
+    An order turns where a loss that is worse than the best at one budget has the
+    better mean of the two at the other. Not known where nothing can be significant.
     """
-    if not (out / "sweep.json").is_file():
-        read(out)  # says in its own words what is not there
-    if not (out / "report").is_dir():
-        raise UserError(f"--out={out}: holds no report; ./run.sh report --out={out}")
-    try:
-        results.read_sweep(out)
-    except ValueError as error:
-        yield str(error)
-        return
-    evidence = read(out)
-    broken = list(_stored(out, evidence))
-    yield from broken
-    if broken:
-        yield "the report's numbers were not compared: mend the stored runs first"
-        return
-    evidence = dataclasses.replace(evidence, out=_written_for(out, evidence))
-    with tempfile.TemporaryDirectory() as folder:
-        build.write(evidence, Path(folder))
-        different = list(_compared(Path(folder), out / "report"))
-    yield from different
-    if not different:
-        yield from _averaged(evidence, out / "report")
+    every = [*half.values(), *full.values()]
+    if not full or half.keys() != full.keys():
+        return "not known"
+    if any(ranked.best is None or ranked.needed is not None for ranked in every):
+        return "not known"
+    for metric, after in full.items():
+        before = half[metric]
+        if set(before.tied) != set(after.tied):
+            return "not settled"
+        if _turns(before, after) or _turns(after, before):
+            return "not settled"
+    return "settled"
 
 
-def warnings(evidence: Evidence) -> Iterator[str]:
-    """What a reader should know although every number holds."""
-    sources = {str(r.provenance.get("source")) for r in evidence.results()}
-    if len(sources) > 1:
-        yield f"runs of {len(sources)} versions of the source are mixed"
-    if evidence.foreign:
-        runs = count(len(evidence.foreign), "stored run")
-        yield f"not in the current grid, not used: {runs}"
-
-
-def _stored(out: Path, evidence: Evidence) -> Iterator[str]:
-    """What is wrong with the runs themselves."""
-    for path, wrong in evidence.damaged.items():
-        yield f"{path}: {wrong}"
-    for folder in sorted((out / "runs").glob("*")):
-        if not (folder / "result.json").is_file():
-            yield f"runs/{folder.name}: holds no result.json"
-    for group, cell in evidence.cells():
-        if pending := cell.plan.pending:
-            runs = count(len(pending), "run")
-            yield f"{group.name} / {cell.loss}: {runs} missing, {pending[0].run_id} one"
-    numerics = evidence.description["provenance"]["numerics"]
-    precision = evidence.sweep.precision
-    for title, name, own in (
-        ("NUMERICS", "numerics", numerics),
-        ("precision", "precision", precision),
-    ):
-        other = [r for r in evidence.foreign if r.fixed.get(name) != own]
-        if other:
-            yield (
-                f"mixed {title}: the sweep has {own}, {other[0].run_id} has "
-                f"{other[0].fixed.get(name)}"
-            )
-    for group in evidence.groups:
-        yield from _alike(group)
-        images = evidence.description["datasets"][group.dataset].get("test")
-        if images:
-            yield from _grouped(group, sizes(images))
-
-
-def _grouped(group: Group, counts: np.ndarray) -> Iterator[str]:
-    """What was kept of groups of test images must average to the score of all."""
-    for cell in group.cells.values():
-        for result in cell.final:
-            for name in result.kept.metrics if result.kept else ():
-                means = result.kept.of(name) if result.kept else None
-                score = result.metrics.get(f"test_{name}", math.nan)
-                whole = math.nan
-                if means is not None and len(means) == len(counts):
-                    whole = float(np.average(means.astype(float), weights=counts))
-                unscored = math.isnan(score) and math.isnan(whole)
-                if not (unscored or math.isclose(whole, score, rel_tol=1e-4)):
-                    yield (
-                        f"{result.run.run_id}: its groups of test images give {name} "
-                        f"{whole:.6g}, its score is {score:.6g}"
-                    )
-
-
-def _alike(group: Group) -> Iterator[str]:
-    """Final runs of one group are compared in pairs, so they must be made alike."""
-    for name in ALIKE:
-        made: dict[str, str] = {}
-        for cell in group.cells.values():
-            for result in cell.final:
-                value = result.provenance.get(name, result.run.fixed.get(name))
-                value = _bitwise(value) if name == "layout" else value
-                made.setdefault(results.canonical(value), result.run.run_id)
-        if len(made) > 1:
-            each = ", ".join(f"{value} ({run_id})" for value, run_id in made.items())
-            yield f"{group.name}: mixed {name} in one comparison: {each}"
-
-
-def _bitwise(layout: Any) -> Any:
-    """What the bits of a run depend on: one mapped after the other is as if alone."""
-    one_by_one = isinstance(layout, dict) and layout.get("mapping") == "map"
-    return "map" if one_by_one else layout
-
-
-def _written_for(out: Path, evidence: Evidence) -> str:
-    """The directory that the page's commands name: it may have been moved since."""
-    try:
-        page = (out / "report" / "index.html").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return evidence.out
-    found = re.search(r'<meta name="lossjax-out" content="([^"]*)">', page)
-    return html.unescape(found[1]) if found else evidence.out
-
-
-def _compared(fresh: Path, report: Path) -> Iterator[str]:
-    """Files of the two reports that differ, and where."""
-
-    def names(folder: Path) -> set[Path]:
-        return {p.relative_to(folder) for p in folder.rglob("*") if p.is_file()}
-
-    for name in sorted(names(fresh) | names(report)):
-        mine, theirs = fresh / name, report / name
-        if not theirs.is_file():
-            yield f"report/{name}: missing"
-        elif not mine.is_file():
-            yield f"report/{name}: no part of this report"
-        elif difference := agreement.files(mine, theirs, exact=name == ROWS):
-            yield f"report/{name}: {difference}"
-
-
-def _averaged(evidence: Evidence, report: Path) -> Iterator[str]:
-    """Every mean of summary.json once more, from rows.csv alone."""
-    scores: dict[tuple[str, str, str], list[dict[str, str]]] = {}
-    with open(report / "rows.csv", encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["stage"] == "final":
-                key = (row["dataset"], row["model"], row["loss"])
-                scores.setdefault(key, []).append(row)
-    summary = json.loads((report / "summary.json").read_text(encoding="utf-8"))
-    for group in evidence.groups:
-        models = summary["datasets"][group.dataset]["models"]
-        for metric, ranked in models[group.model]["metrics"].items():
-            for standing in ranked["ranking"]:
-                if standing["center"] is None:
-                    continue
-                rows = scores[group.dataset, group.model, standing["loss"]]
-                mean = math.fsum(float(row[f"test_{metric}"]) for row in rows)
-                mean /= len(rows)
-                if not math.isclose(mean, standing["center"], rel_tol=1e-12):
-                    yield (
-                        f"{group.name} / {standing['loss']}: {metric} is "
-                        f"{standing['center']!r} in summary.json, {mean!r} in rows.csv"
-                    )
+def _turns(one: Ranked, other: Ranked) -> bool:
+    """Whether a loss is worse than the best in one and ahead of it in the other."""
+    means = other.means()
+    first = means.get(one.best or "", -np.inf)
+    return any(means[loss] < first for loss in one.worse() if loss in means)

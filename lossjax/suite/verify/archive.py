@@ -1,0 +1,179 @@
+"""What a sweep stored, read with json and hashlib alone.
+
+A second reading beside the one that the report is made from: which runs the grid has,
+which of them are stored and whether each is what was written.
+"""
+
+import dataclasses
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.config import Sweep
+from lossjax.suite.store.results import SCHEMA
+
+SETTING = ["dataset", "model", "latent_dim", "train_steps"]  # compared losses share it
+AXES = ("datasets", "models", "code_sizes", "step_counts")  # the values of each
+# The rest of a result is pictures and curves.
+READ = (
+    *("run", "status", "diverged_step", "validation_loss"),
+    *("metrics", "kept", "provenance"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Archive:
+    """One directory: its description, and the stored runs that can be trusted."""
+
+    sweep: Sweep
+    description: Mapping[str, Any]  # sweep.json
+    runs: Mapping[str, Mapping[str, Any]]  # of the grid, by run_id, in display order
+    foreign: Mapping[str, Mapping[str, Any]]  # not in the grid, by run_id
+    missing: Mapping[str, Mapping[str, Any]]  # what each would be, by run_id
+    damaged: Mapping[str, str]  # path -> what is wrong with it
+
+    def settings(self) -> Iterator[tuple[Any, ...]]:
+        """Every setting of the grid in display order."""
+        return itertools.product(*(getattr(self.sweep, axis) for axis in AXES))
+
+    def model(self, setting: tuple[Any, ...]) -> str:
+        """The model as the report calls it: with the axes that have several values."""
+        named = [
+            f"{name}={value}"
+            for name, axis, value in zip(SETTING, AXES, setting, strict=True)
+            if axis in ("code_sizes", "step_counts")
+            and len(getattr(self.sweep, axis)) > 1
+        ]
+        return setting[1] + (f"[{','.join(named)}]" if named else "")
+
+    def name(self, run: Mapping[str, Any]) -> str:
+        """The comparison that a run belongs to."""
+        setting = tuple(run[name] for name in SETTING)
+        return f"{run['dataset']} / {self.model(setting)}"
+
+    def table(self) -> pd.DataFrame:
+        """One line a run of the grid; `chosen` marks the one that a seed counts by.
+
+        That is the surviving run of smallest own loss on validation images, of equal
+        ones that of the smaller learning rate.
+        """
+        lines = [
+            {**result["run"], "run_id": run_id}
+            | {name: result[name] for name in ("status", "diverged_step")}
+            | {"validation_loss": result["validation_loss"]}
+            | dict(result["metrics"])
+            for run_id, result in self.runs.items()
+        ]
+        table = pd.DataFrame(lines).drop(columns="fixed")
+        numbers = [n for n in table if n.startswith(("val", "test_", "diag_"))]
+        table[numbers] = table[numbers].astype(float)  # null becomes NaN
+        alive = table[table["status"].eq("ok") & table["validation_loss"].notna()]
+        chosen = alive.sort_values(["validation_loss", "learning_rate"])
+        chosen = chosen.drop_duplicates([*SETTING, "loss", "seed"])
+        return table.assign(chosen=table.index.isin(chosen.index))
+
+
+def read(out: Path) -> Archive:
+    """The archive in a directory.
+
+    Raises:
+      UserError: there is none, or it is of another schema.
+      ValueError: sweep.json is not what was written.
+    """
+    if not out.is_dir():
+        raise UserError(f"--out={out}: no such directory; ./run.sh sweep writes it")
+    path = out / "sweep.json"
+    if not path.is_file():
+        raise UserError(
+            f"--out={out}: holds no sweep.json; ./run.sh sweep --out={out} writes it"
+        )
+    try:
+        description = _payload(path)
+    except OtherSchema as error:
+        raise UserError(f"--out={out}: sweep.json: {error}") from error
+    sweep = Sweep.from_json(description["config"])
+    stored, damaged = _stored(out)
+    grid = {digest(run)[:16]: run for run in _grid(sweep, description)}
+    return Archive(
+        sweep,
+        description,
+        {run_id: stored[run_id] for run_id in grid if run_id in stored},
+        {run_id: each for run_id, each in stored.items() if run_id not in grid},
+        {run_id: run for run_id, run in grid.items() if run_id not in stored},
+        damaged,
+    )
+
+
+class OtherSchema(ValueError):
+    """A file of another version of the suite."""
+
+
+def digest(value: Any) -> str:
+    """sha256, in hex, of a value's JSON with sorted keys and without spaces."""
+    return hashlib.sha256(_compact(value).encode()).hexdigest()
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _payload(path: Path) -> Any:
+    """What a sealed file holds; ValueError says why it cannot be trusted."""
+    text = path.read_text(encoding="utf-8")
+    sealed = json.loads(text)
+    if not isinstance(sealed, dict) or set(sealed) != {"schema", "sha256", "payload"}:
+        raise ValueError("not a file of this suite")
+    if sealed["schema"] != SCHEMA:
+        raise OtherSchema(
+            f"schema {sealed['schema']!r}, this version reads {SCHEMA}; train it anew"
+        )
+    # Blanks tell indented text from packed text; nothing else may differ.
+    as_written = "".join(_compact(sealed).split()) == "".join(text.split())
+    if digest(sealed["payload"]) != sealed["sha256"] or not as_written:
+        raise ValueError("its sha256 does not match its content")
+    return sealed["payload"]
+
+
+def _stored(out: Path) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """The sound results by run_id, and what is wrong with the others by path."""
+    sound: dict[str, dict[str, Any]] = {}
+    damaged: dict[str, str] = {}
+    for path in sorted((out / "runs").glob("*/result.json")):
+        try:
+            result = _payload(path)
+            run_id = digest(result["run"])[:16]
+            if run_id != path.parent.name:
+                raise ValueError(f"holds run {run_id}")
+            sound[run_id] = {name: result[name] for name in READ}
+        except (OSError, ValueError) as error:
+            damaged[str(path.relative_to(out))] = " ".join(str(error).split())
+        except (KeyError, TypeError) as error:
+            damaged[str(path.relative_to(out))] = f"not a result: {error}"
+    for folder in sorted((out / "runs").glob("*")):
+        if not (folder / "result.json").is_file():
+            damaged[f"runs/{folder.name}"] = "holds no result.json"
+    return sound, damaged
+
+
+def _grid(sweep: Sweep, description: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every run that the sweep asks for, in display order."""
+    numerics = description["provenance"]["numerics"]
+    values = [getattr(sweep, axis) for axis in AXES]
+    rates = sorted(sweep.learning_rates)
+    for *setting, loss, seed, rate in itertools.product(
+        *values, sweep.losses, sweep.seeds, rates
+    ):
+        fingerprint = description["datasets"][setting[0]]["fingerprint"]
+        yield {
+            **dict(zip(SETTING, setting, strict=True)),
+            "loss": loss,
+            "learning_rate": rate,
+            "seed": seed,
+            "fixed": sweep.fixed() | {"fingerprint": fingerprint, "numerics": numerics},
+        }
