@@ -3,6 +3,7 @@
 A file is read as anybody would read it: JSON, and CSV by the names of its columns.
 """
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,13 +33,19 @@ def problems(archive: Archive, report: Path) -> Iterator[str]:
         ("rows", expectations.rows(archive, runs)),
         *((f"tables/{stem}", each) for stem, each in expectations.tables(found)),
     ):
-        yield from _lines(f"report/{name}.csv", report / f"{name}.csv", expected)
+        path = report / f"{name}.csv"
+        try:
+            yield from _lines(f"report/{name}.csv", _read(path), expected)
+        except (OSError, ValueError) as error:
+            yield f"report/{name}.csv: not to be read: {error}"
+    ranked = [one for one in found if one.ranked]
+    several = [one for one in ranked if len(one.arms) > 1]
     metrics = archive.description["metrics"]
-    for one in found:
-        if one.ranked:
-            yield from _matrix(report, "comparison", one, expectations.compared(one))
-        if one.ranked and len(one.arms) > 1:
-            yield from _matrix(report, "behind", one, expectations.behind(one, metrics))
+    for kind, matrices in (
+        ("comparison", {one.name: expectations.compared(one) for one in ranked}),
+        ("behind", {one.name: expectations.behind(one, metrics) for one in several}),
+    ):
+        yield from _matrices(report / "tables", kind, matrices)
 
 
 def _summary(path: Path, found: Sequence[Comparison]) -> Iterator[str]:
@@ -100,22 +107,38 @@ def _flat(line: Mapping[str, Any]) -> dict[str, Any]:
     return {**line, **ends, "p_holm": line["p"]}
 
 
-def _matrix(
-    report: Path, kind: str, one: Comparison, expected: Expected
+def _matrices(
+    tables: Path, kind: str, expected: Mapping[str, Expected]
 ) -> Iterator[str]:
-    """The table of one setting: of those of its kind, the one that is nearest."""
-    where = f"report/tables/{kind}-*.csv: {one.name}"
-    paths = sorted((report / "tables").glob(f"{kind}-*.csv"))
-    tried = [list(_lines(where, path, expected)) for path in paths]
-    yield from min(tried, key=len, default=[f"{where} is missing"])
+    """The tables of one setting each: every setting must have one that is its own."""
+    found = {}
+    for path in tables.glob(f"{kind}-*.csv"):
+        # Another check names what is not a table at all.
+        with contextlib.suppress(OSError, ValueError):
+            found[path] = _read(path)
+    for name, each in expected.items():
+        where = f"report/tables/{kind}-*.csv: {name}"
+        tried = []
+        for path, table in found.items():
+            tried.append(list(_lines(where, table, each)))
+            if not tried[-1]:
+                del found[path]
+                break
+        # Of none that agrees the one that is nearest.
+        yield from min(
+            tried,
+            key=lambda lines: sum(map(len, lines)),
+            default=[f"{where}: is missing"],
+        )
 
 
-def _lines(where: str, path: Path, expected: Expected) -> Iterator[str]:
-    try:
-        found = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        yield f"{where}: not to be read: {error}"
-        return
+def _read(path: Path) -> pd.DataFrame:
+    """A table as text, cell by cell."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def _lines(where: str, found: pd.DataFrame, expected: Expected) -> Iterator[str]:
+    """A table against the lines that it must have."""
     if absent := [name for name in expected.key if name not in found]:
         yield f"{where}: has no column {', '.join(absent)}"
         return
