@@ -26,6 +26,7 @@ case $verb in
     launch) ;; # runs a sweep on cloud TPU or any rented accelerator
     soak) ;; # injects faults into real sweeps and counts what was lost
     bench) extra=bench ;; # measures speed against a PyTorch twin, in pairs
+    docs) module=lossjax.suite.docs extra=docs ;; # builds README and docs/ as a site
     test) module=tests extra=dev ;; # linter, type checker, import rules and tests
     -h | --help | help) usage && exit ;;
     *)
