@@ -19,7 +19,7 @@ extra=
 case $verb in
     sweep) ;; # trains the grid of --config, writes the report, prints the comparison
     report) ;; # rebuilds tables, figures and report from stored runs
-    reproduce) ;; # rebuilds studies: what was expected, beside what is found here
+    reproduce) ;; # rebuilds published figures, with published and reproduced numbers
     verify) ;; # recomputes every number of a report from the stored runs
     losses) ;; # prints the loss table, or one loss card
     data) ;; # data list, data prepare NAME: datasets and their state

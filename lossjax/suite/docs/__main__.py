@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
 
 def undocumented() -> Iterator[str]:
     """Public names of lossjax without a docstring of their own."""
-    for name in lossjax.__all__:
+    for name in dir(lossjax):
         value = getattr(lossjax, name)
         if callable(value) or isinstance(value, ModuleType):
             if not _documented(value):

@@ -10,7 +10,7 @@ from tabulate import tabulate
 import lossjax
 from lossjax import LOSSES
 from lossjax.losses.checks import Choice, Parameter, literal
-from lossjax.metrics.images import CODE_METRICS, METRICS
+from lossjax.metrics.images import CODE_METRICS, METRICS, CodeMetric, Metric
 from lossjax.models.autoencoders import MODELS
 from lossjax.suite.cards import card
 from lossjax.suite.data import DATASETS
@@ -49,7 +49,8 @@ def models() -> str:
 def metrics() -> str:
     """Every metric of images and of codes."""
     lines = []
-    for name, metric in {**METRICS, **CODE_METRICS}.items():
+    every: dict[str, Metric | CodeMetric] = {**METRICS, **CODE_METRICS}
+    for name, metric in every.items():
         margin = metric.margin
         size = f"{margin.value:.4g}" if not margin.relative else f"{margin.value:.2%}"
         note = getattr(metric, "note", "")
@@ -69,7 +70,7 @@ def cards() -> str:
 
 
 def _safe(label: str, words: str) -> str:
-    return f"`{words}`" if label == "value of a pixel" else words.replace("*", "\\*")
+    return f"`{words}`" if label == "formula" else words.replace("*", "\\*")
 
 
 def configs() -> str:
@@ -87,7 +88,7 @@ def configs() -> str:
 def api() -> str:
     """Every public name, for mkdocstrings to fill in."""
     parts = []
-    for name in sorted(lossjax.__all__):
+    for name in dir(lossjax):
         value = getattr(lossjax, name)
         parts.append(f"## {name}")
         if isinstance(value, Mapping):

@@ -135,7 +135,7 @@ def test_public_names_have_docstrings(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(verb.undocumented()) == ["Loss.floor", "Margin"]
 
 
-# The private dialect that once was in these pages: STYLE of the docs is plain English.
+# Phrases of a private dialect, which a reader from elsewhere has to guess.
 DIALECT = (
     *("told from the best", "shown worse", "best set", "a loss, ten seeds", "elicits"),
     *("by its own value", "yet least there", "leaves a rest", "goes on where it was"),
