@@ -19,13 +19,14 @@ extra=
 case $verb in
     sweep) ;; # trains the grid of --config, writes the report, prints the comparison
     report) ;; # rebuilds tables, figures and report from stored runs
-    reproduce) ;; # rebuilds studies: what was expected, beside what is found here
+    reproduce) ;; # rebuilds published figures, with published and reproduced numbers
     verify) ;; # recomputes every number of a report from the stored runs
     losses) ;; # prints the loss table, or one loss card
     data) ;; # data list, data prepare NAME: datasets and their state
     launch) ;; # runs a sweep on cloud TPU or any rented accelerator
     soak) ;; # injects faults into real sweeps and counts what was lost
     bench) extra=bench ;; # measures speed against a PyTorch twin, in pairs
+    docs) module=lossjax.suite.docs extra=docs ;; # builds README and docs/ as a site
     test) module=tests extra=dev ;; # linter, type checker, import rules and tests
     -h | --help | help) usage && exit ;;
     *)

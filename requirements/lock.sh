@@ -24,6 +24,7 @@ compile tpu "${core[@]}" --extra tpu "$@"
 compile store "${core[@]}" --extra store "$@"
 compile cluster "${core[@]}" --extra cluster --extra store "$@"
 compile dev "${core[@]}" --group dev "$@"
+compile docs "${core[@]}" --group docs "$@"
 # PyTorch comes as another build, with other libraries, on every index: here its version
 # is fixed, not its hash, and pip finds what the build at hand needs besides.
 sed -n 's/^bench = \["\(.*\)"\]$/\1/p' pyproject.toml |

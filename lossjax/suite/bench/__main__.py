@@ -19,8 +19,8 @@ from lossjax.suite.store import results
 USAGE = """
 ./run.sh bench [--quick] [--only=PART,...] [--out=FILE]
 
-Trains the same networks with this suite and with PyTorch, turn by turn in one run, and
-prints medians with least and largest; above 1 means that this suite is faster. "As
+Trains the same networks with this suite and with PyTorch, alternating in one run, and
+prints the median (minimum to maximum); above 1 means that this suite is faster. "As
 installed" is PyTorch as people write it, "its best" the fastest of all its forms
 (channels_last, torch.compile, vmap, pinned processes, a tuned malloc). Use a quiet
 machine. FILE is JSON; the same as Markdown lies beside it. About 10 minutes on 2 cores,

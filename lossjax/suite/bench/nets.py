@@ -38,7 +38,7 @@ def forms(work: Work, name: str) -> dict[str, tuple[list[list[str]], Mapping]]:
 
 
 def measure(name: str, rounds: int, quick: bool, say: Say) -> dict[str, Any]:
-    """One row: ours, the twin as installed, the twin's fastest form; turn by turn."""
+    """One row: ours, the twin as installed, the twin's fastest form; alternating."""
     work = WORKS[name]
     images = work.batch * work.replicas
     with contextlib.ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Two sides of a comparison, measured turn by turn in one run."""
+"""Two sides of a comparison, measured alternating in one run."""
 
 import json
 import os

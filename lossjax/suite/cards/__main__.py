@@ -96,7 +96,7 @@ def _code(made: list[card.Card]) -> int:
 
 def _table() -> Table:
     table = Table(title=f"Losses ({COMMAND} losses NAME prints a card)", box=None)
-    for heading in ("loss", "elicits", "unit", "value of a pixel"):
+    for heading in ("loss", "estimates", "unit", "formula"):
         table.add_column(heading, overflow="fold")
     for row in card.table():
         table.add_row(*row)

@@ -38,9 +38,9 @@ class Card:
         loss = self.loss
         link = "the mean of the law" if loss.channels > 2 else _read_out(loss)
         facts = [
-            ("value of a pixel", loss.formula),
+            ("formula", loss.formula),
             ("unit", loss.unit),
-            ("read-out", link),
+            ("output image", link),
             ("raw output", f"{loss.channels} x C channels"),
             ("elicits", loss.claims.elicits),
             ("domain", loss.claims.domain),
@@ -159,8 +159,8 @@ def table() -> Iterator[tuple[str, str, str, str]]:
 
 
 def markdown() -> str:
-    """The table for the README."""
-    lines = ["| loss | elicits | unit | value of a pixel |", "|---|---|---|---|"]
+    """The table as Markdown."""
+    lines = ["| loss | estimates | unit | formula |", "|---|---|---|---|"]
     for name, elicits, unit, formula in table():
         shown = formula.replace("|", "\\|")
         lines.append(f"| `{name}` | {elicits} | {unit} | `{shown}` |")

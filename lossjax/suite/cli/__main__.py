@@ -18,7 +18,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "report": ("report", "rebuilds tables, figures and report from stored runs"),
     "reproduce": (
         "reproduce",
-        "rebuilds studies: what was expected, beside what is found here",
+        "rebuilds published figures, with published and reproduced numbers",
     ),
     "verify": ("verify", "recomputes every number of a report from the stored runs"),
     "losses": ("cards", "prints the loss table, or one loss card"),

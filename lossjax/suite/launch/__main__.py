@@ -23,7 +23,7 @@ USAGE = """
 Runs `./run.sh sweep --shard=i/n --out=...` on rented accelerators, through an engine:
 SkyPilot managed jobs (sky, the default), one VM (gcloud), a Slurm array (slurm), or a
 Ray cluster that is already there (ray). The command is idempotent: launched again it
-goes on where it was, and nothing is trained twice.
+resumes, and nothing is trained twice.
 
   ./run.sh launch --check --accelerator=tpu-v6e-8   compile for that TPU
   ./run.sh launch --accelerator=tpu-v6e-8 --shards=4 --out=gs://B/P --dry_run
@@ -33,7 +33,7 @@ goes on where it was, and nothing is trained twice.
 
 --check has compiled for v5e, v5p, v6e and tpu7x: a program takes seconds for small
 images and data sets, minutes for large ones. --to=FILE keeps what the compiler said. No
-account, TPU or Slurm cluster was at hand: --dry_run marks what was never tried with
+account, TPU or Slurm cluster was available: --dry_run marks what was never tried with
 `unverified:`.
 
 Exit codes: 0 submitted, or done; 1 the engine failed (no quota, no capacity, no answer)
@@ -106,7 +106,7 @@ def _flags() -> flags.FlagValues:
         engine=("sky", ", ".join(ENGINES)),
         shards=(1, "how many jobs"),
         hours=(6, "longest time of a job or VM"),
-        spot=(False, "machines that may be taken"),
+        spot=(False, "machines that may be preempted"),
         dry_run=(False, "print all, do nothing"),
         check=(False, "compile for the TPU only"),
     )

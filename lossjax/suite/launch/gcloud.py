@@ -51,8 +51,7 @@ def render(request: Request, folder: Path) -> LaunchPlan:
             f"Google deletes the VM after {request.hours} h, whatever happens",
             f"{UNVERIFIED}; the image is the one that {accelerators.IMAGES} gives such "
             f"machines, disk and network are gcloud's defaults",
-            "a spot VM that is taken away is deleted: launch once more, it goes on "
-            "where it was",
+            "a spot VM that is taken away is deleted: launch once more, it resumes",
         )
     else:
         create = (
@@ -68,7 +67,7 @@ def render(request: Request, folder: Path) -> LaunchPlan:
             "deletes it",
             f"{UNVERIFIED}; --version is as on {accelerators.RUNTIMES}",
             "a spot VM that is taken away stays listed: launch once more, it is "
-            "deleted, made again and goes on where it was",
+            "deleted, made again and resumes",
         )
     shut = "sudo shutdown -h now" if group[2] == "instances" else ":"
     start = (

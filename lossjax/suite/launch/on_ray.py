@@ -46,7 +46,7 @@ def main() -> int:
 
 
 def shard(command: list[str], which: str) -> int:
-    """One shard's sweep; the same command again goes on where it was."""
+    """One shard's sweep; the same command again resumes it."""
     words = [*command[:-2], f"--shard={which}", command[-1]]
     home = os.path.expanduser("~/.cache/lossjax/venv")
     environment = {"LOSSJAX_VENV": home} | dict(os.environ)

@@ -1,8 +1,9 @@
-"""Published evidence: a small committed copy of a report, and the README made from it.
+"""Published evidence: a small committed copy of a report, and tables made from it.
 
 `python -m lossjax.suite.report.published --out=DIR --study=NAME --figure=STEM` copies
 what a reader may check into results/published/NAME. Every call then writes the tables
-of the README again, each between `<!-- table NAME DATASET MODEL METRIC ... -->` or
+of README.md and docs/ again, each between
+`<!-- table NAME DATASET MODEL METRIC ... -->` or
 `<!-- dial NAME DATASET MODEL LOSS VALUE ... -->` and `<!-- end -->`.
 """
 
@@ -19,7 +20,7 @@ from absl import flags
 from lossjax.suite.cli.commandline import parse
 from lossjax.suite.cli.errors import Exit, UserError
 from lossjax.suite.cli.signals import run
-from lossjax.suite.report import verdict
+from lossjax.suite.report import reconstructions, verdict
 from lossjax.suite.report.evidence import read
 from lossjax.suite.shipped import PUBLISHED, clone
 from lossjax.suite.store import results
@@ -29,7 +30,7 @@ USAGE = """
 python -m lossjax.suite.report.published [--out=DIR --study=NAME [--figure=STEM ...]]
 
 Publishes DIR's report as results/published/NAME: rows.csv, summary.json, gallery.npz
-and the named figures; then writes the tables of README.md again.
+and the named figures; then writes the tables of README.md and docs/ again.
 """
 _TABLE = re.compile(r"(<!-- table ([^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
 _DIAL = re.compile(r"(<!-- dial ([^>]*?) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -43,15 +44,15 @@ def main(arguments: list[str]) -> int:
         "figure", [], "figure to publish, by its file's stem", flag_values=values
     )
     parse(values, arguments, USAGE)
-    readme = clone("publishing") / "README.md"
+    root = clone("publishing")
     if bool(values.out) != bool(values.study):
         raise UserError("--out=DIR and --study=NAME belong together")
     if values.out:
         publish(Path(values.out), PUBLISHED / values.study, tuple(values.figure))
-    if readme.is_file():
-        results.publish(
-            readme, refreshed(readme.read_text(encoding="utf-8"), PUBLISHED)
-        )
+    for page in (root / "README.md", *root.glob("docs/*.md")):
+        text = page.read_text(encoding="utf-8")
+        if (fresh := refreshed(text, PUBLISHED)) != text:
+            results.publish(page, fresh)
     return Exit.DONE
 
 
@@ -81,6 +82,7 @@ def publish(out: Path, study: Path, figures: tuple[str, ...] = ()) -> None:
         if arm.shown is not None and arm.shown.gallery is not None:
             pictures[f"{group.dataset}|{group.model}|{arm.loss}"] = arm.shown.gallery
     np.savez_compressed(study / "gallery.npz", **pictures)  # type: ignore[arg-type]
+    reconstructions.write(study)
 
 
 def refreshed(text: str, published: Path) -> str:
@@ -125,7 +127,7 @@ def dial(summary: dict[str, Any], dataset: str, model: str, rest: list[str]) -> 
 
 
 def table(summary: dict[str, Any], dataset: str, model: str, metrics: list[str]) -> str:
-    """Losses by metrics in Markdown, ranked by the first."""
+    """Losses by metrics in Markdown, ranked by the first; tied for best in bold."""
     ranked = summary["datasets"][dataset]["models"][model]["metrics"]
     columns = {name: ranked[name] for name in metrics or ranked}
     head = ["loss"]

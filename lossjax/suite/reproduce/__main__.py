@@ -30,14 +30,14 @@ USAGE = f"""
 ./run.sh reproduce [STUDY ...] [--list] [--all] [--quick] [--full]
                    [--from-stored] [--data=NAME=DATASET] [--out=DIR]
 
-Trains what a study needs, through the same grid, store and resume as a sweep, and puts
-what was published or expected beside what is found: DIR/STUDY holds figures (SVG, PNG,
-PDF), tables (Markdown, LaTeX, CSV), summary.json and the rows that all of it is
-computed from. Run it again and nothing is trained twice; stop it at any time, run it
-again to go on.
+Trains what a study needs, through the same grid, store and resume as a sweep, and
+compares what was published or expected with what is found: DIR/STUDY holds figures
+(SVG, PNG, PDF), tables (Markdown, LaTeX, CSV), summary.json and the rows that all of it
+is computed from. Run it again and nothing is trained twice; stop it at any time, run it
+again to resume.
 
   ./run.sh reproduce claims                  the answers, from stored rows
-  ./run.sh reproduce --list                  what there is, and what it takes
+  ./run.sh reproduce --list                  the studies: data, minutes, memory
   ./run.sh reproduce my_study.py --quick     a study of your own, by its file
   ./run.sh reproduce planted_noise --quick   a small version: does it run?
   ./run.sh reproduce cb_warp --full          at the source's size, where ours is less

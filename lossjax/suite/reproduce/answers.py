@@ -40,8 +40,8 @@ def floor(book: Book) -> Answer:
         "true" if right else "false",
         "BCE(y, p) = H(y) + KL(y, p). The first part is the entropy of the grey level "
         "itself: no network can change it and its gradient is 0. The second part is 0 "
-        "exactly at p = y and grows on both sides. So a grey pixel leaves a rest, and "
-        "the rest is no error: a perfect reconstruction scores "
+        "exactly at p = y and grows on both sides. So a grey pixel leaves a remainder, "
+        "and the remainder is not an error: a perfect reconstruction scores "
         f"{mnist} nats a pixel on MNIST and {digits} on the digits. Subtract it and "
         "you see what is left to learn; training is the same with and without.",
         FLOOR,
@@ -151,21 +151,21 @@ def which_loss(book: Book) -> Answer:
     both = {"power(g=0)", "power(g=1)"} <= set(knob)
     fits = book.cell("planted_noise", "in the best set", noise="bernoulli")
     ends = (
-        "BCE and half-MSE, the ends of the knob, are both in it"
+        "BCE and half-MSE, the two ends, are both among them"
         if both
-        else "BCE and half-MSE are not both in it"
+        else "BCE and half-MSE are not both among them"
     )
     return Answer(
         "depends on what you judge by"
         + ("; for squared error hardly on BCE or MSE" if both else ""),
-        "There is no best loss, there is a best loss for a yardstick. On the digits, "
-        f"each loss at its own learning rate, {seeds} seeds, the losses that cannot be "
-        f"told from the best are: by structural similarity {listed(by[SSIM])}; by "
+        "There is no best loss, there is a best loss for a metric. On the digits, "
+        f"each loss at its own learning rate, {seeds} seeds, the losses that are "
+        f"tied for best are: by structural similarity {listed(by[SSIM])}; by "
         f"squared error {listed(by[MSE])}; by cross-entropy above its floor "
         f"{listed(by['excess_bce'])}; by absolute error {listed(by['mae'])}. Of the "
-        f"knob between BCE and MSE {len(knob)} values share the best set by squared "
+        f"values between BCE and MSE {len(knob)} are tied for best by squared "
         f"error, and {ends}. If you know the noise, take the loss that fits it: with "
-        f"black-or-white noise BCE was in the best set of {fits} planted trials."
+        f"black-or-white noise BCE was tied for best in {fits} planted trials."
         + output(book),
         RANKING,
     )

@@ -87,8 +87,8 @@ def replaced(book: Book) -> Answer:
         "true for an autoencoder judged by squared error, false for a VAE"
         if MSE in shared
         else "false",
-        f"On the digits BCE and MSE cannot be told apart by {listed(shared) or 'none'}"
-        f", and can by {listed(apart) if apart else 'no other metric'}. In a VAE "
+        "On the digits BCE and MSE are statistically tied by "
+        f"{listed(shared) or 'none'}; they differ by {listed(apart) if apart else 'no other metric'}. In a VAE "
         f"the same swap changes the KL of the code by a factor of {ratio}.",
         RANKING,
     )
@@ -243,11 +243,11 @@ def bits_preserved(book: Book) -> Answer:
 def scaled(book: Book) -> Answer:
     alike, apart = told_apart(book, JUDGES)
     return Answer(
-        "depends on the yardstick" if apart and alike else "not shown",
+        "depends on the metric" if apart and alike else "not shown",
         "Each loss at its own learning rate on the digits: by "
-        f"{listed(apart) if apart else 'no metric'} the two are told apart "
+        f"{listed(apart) if apart else 'no metric'} the two differ "
         f"({winners(book, apart)}), by {listed(alike) if alike else 'no metric'} "
-        "they are not. A comparison at one common rate answers another question: "
+        "they do not. A comparison at one common rate answers another question: "
         "which loss likes that rate.",
         KNOB,
     )
@@ -289,7 +289,7 @@ def blob(book: Book) -> Answer:
         "both losses learn. Squared error per MNIST image of one linear code of thirty "
         f"numbers: {logistic} with sigmoid and BCE, {squared} with sigmoid and MSE, "
         f"{plain} with MSE and a clipped linear output. A blob with BCE calls for "
-        "another learning rate or for the read-out's bias at the mean image, not for "
+        "another learning rate or for the output's bias at the mean image, not for "
         "another loss.",
         "hinton_pca/hinton_pca.svg",
     )

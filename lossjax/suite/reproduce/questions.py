@@ -7,7 +7,7 @@ from lossjax.suite.reproduce.claim import Claim
 QUESTION = "the question that started the project"
 CLAIMS: tuple[Claim, ...] = (
     Claim(
-        "S1", "BCE(y, p) is not 0 at p = y, yet least there", QUESTION, answers.floor
+        "S1", "BCE(y, p) is not 0 at p = y, but lowest there", QUESTION, answers.floor
     ),
     Claim(
         "S2",

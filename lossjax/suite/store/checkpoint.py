@@ -1,4 +1,4 @@
-"""A run under training, saved: what lets an interrupted run go on where it was.
+"""A run under training, saved: what an interrupted run resumes from.
 
 `DIR/runs/<run_id>/state.npz` is the sha256 of an .npz and the .npz itself. It is
 written when a sweep is interrupted and now and then in a long run, and goes when the

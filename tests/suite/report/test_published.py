@@ -49,6 +49,7 @@ def test_a_published_study_makes_the_table(tmp_path: Path) -> None:
     assert sorted(path.name for path in (studies / "study").iterdir()) == [
         "gallery.npz",
         "ranking-digits-conv_ae.svg",
+        "reconstructions-digits-conv_ae.svg",
         "rows.csv",
         "summary.json",
     ]

@@ -1,0 +1,216 @@
+"""What was measured: tables and sentences from results/published."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import jinja2
+from tabulate import tabulate
+
+from lossjax.suite.bench import table as bench_table
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.reproduce import folder, ledger, page
+from lossjax.suite.reproduce.catalogue import STUDIES
+from lossjax.suite.reproduce.claim import Book, Settled
+from lossjax.suite.reproduce.finding import Tag
+from lossjax.suite.reproduce.study import Study
+from lossjax.suite.shipped import PUBLISHED
+
+PROOFS = PUBLISHED / "bench" / "ahead.json"  # of launch --check --to
+SHORT_ANSWER = Path(__file__).with_name("bce_or_mse.md")
+
+
+def soak() -> str:
+    rows = json.loads((PUBLISHED / "soak" / "soak.json").read_text(encoding="utf-8"))
+    table = [
+        (
+            row["what"],
+            row["injected"],
+            row["detected"],
+            row["lost"],
+            f"{row['seconds']:.1f}",
+            row["measured"],
+        )
+        for row in rows
+    ]
+    head = ("fault", "injected", "detected", "lost", "seconds to recover", "measured")
+    return tabulate(table, head, tablefmt="pipe", floatfmt=".1f")
+
+
+def bench() -> str:
+    path = PUBLISHED / "bench" / "bench.json"
+    found = json.loads(path.read_text(encoding="utf-8"))
+    machine = found["hardware"]
+    versions = next(iter(found["nets"].values()))["facts"]
+    ours, twin = versions["ours"]["versions"], versions["as installed"]["torch"]
+    return (
+        f"Measured on {machine['processor']}, {machine['system']}, Python "
+        f"{machine['python']}, jax {ours['jax']}, PyTorch {twin}.\n\n"
+        f"{bench_table.markdown(found)}"
+    )
+
+
+def ahead() -> str:
+    """What TPU compilers said of the shipped configs: the largest of their programs."""
+    proofs = json.loads(PROOFS.read_text(encoding="utf-8"))
+    lines = []
+    for config, chips in proofs.items():
+        for name, facts in chips.items():
+            programs = facts["programs"]
+            most = {
+                key: max(program[key] for program in programs)
+                for key in ("memory", "flops", "bytes")
+            }
+            collectives = {word for one in programs for word in one["collectives"]}
+            line = (
+                f"`{config}`",
+                f"`{name}`",
+                len(programs),
+                facts["layout"]["replicas"] // facts["layout"]["devices"],
+                f"{most['memory'] / 2**20:.1f}",
+                f"{most['memory'] / facts['limit']:.2%}",
+                f"{most['flops'] / 1e9:.3g}",
+                f"{most['bytes'] / 1e6:.3g}",
+                ", ".join(sorted(collectives)) or "none",
+            )
+            lines.append(line)
+    head = (
+        *("config", "compiled for", "programs", "runs per device", "MiB per device"),
+        *("of the limit", "Gflop per step", "MB per step", "collectives"),
+    )
+    found = {
+        " and ".join(f"{k} {v}" for k, v in sorted(facts["versions"].items()))
+        for chips in proofs.values()
+        for facts in chips.values()
+    }
+    return (
+        f"Compiled with {'; '.join(sorted(found))}.\n\n"
+        f"{tabulate(lines, head, tablefmt='pipe', disable_numparse=True)}"
+    )
+
+
+def study_table(study: Study) -> str:
+    """A study's table, from its published summary."""
+    summary = folder.summary_of(study)
+    if summary is None:
+        raise UserError(f"study {study.name} is not published; docs/ shows it")
+    return tabulate(
+        summary["table"], headers="keys", tablefmt="pipe", disable_numparse=True
+    )
+
+
+def studies(names: Iterable[str]) -> str:
+    """Those studies, each in a line."""
+    head = ("study", "question", "minutes on 2 cores", "findings")
+    lines = []
+    for name in names:
+        study, summary = STUDIES[name], folder.summary_of(STUDIES[name])
+        minutes, found = "not measured", "no rows yet"
+        if summary is not None:
+            minutes, found = f"{summary['made']['minutes']:g}", page.counts(summary)
+        link = f"[`{name}`](studies/{name}.md)"
+        lines.append((link, study.what, minutes, found))
+    return tabulate(lines, head, tablefmt="pipe", disable_numparse=True)
+
+
+def published() -> str:
+    """Every number that was read in a source, or off its figure, beside ours."""
+    head = ("study", "what", "published", "reproduced", "difference", "verdict")
+    lines = []
+    for name, study in STUDIES.items():
+        summary = folder.summary_of(study)
+        for found in summary["findings"] if summary else ():
+            published = found.get("published")
+            if published is None or published["tag"] not in (Tag.SEEN, Tag.VECTOR):
+                continue
+            numbers = f"{published['value']:g}", found["ours"]
+            difference = folder.signed(found.get("difference"))
+            link = f"[`{name}`](studies/{name}.md)"
+            line = (link, found["what"], *numbers, difference, found["verdict"])
+            lines.append(line)
+    return tabulate(lines, head, tablefmt="pipe", disable_numparse=True)
+
+
+def pairing() -> str:
+    """Claim S3 in two sentences, from the published rows of the loss surgery."""
+    summary = folder.summary_of(STUDIES["surgery"])
+    if summary is None:
+        raise UserError("study surgery is not published; docs/ shows it")
+    answer = STUDIES["surgery"].answer
+    assert answer is not None
+    return answer(summary["counts"])
+
+
+def questions() -> str:
+    """Every question with its verdict, linked to the answer below."""
+    lines = [
+        (f"[{_capital(e.claim.says)}](#{e.claim.key.lower()})", e.answer.verdict)
+        for e in ledger.settled()
+    ]
+    return tabulate(lines, ("claim or question", "short answer"), tablefmt="pipe")
+
+
+def answers() -> str:
+    """Every question with its answer in full."""
+    parts = []
+    for entry in ledger.settled():
+        claim, answer = entry.claim, entry.answer
+        parts.append(f'<a id="{claim.key.lower()}"></a>')
+        parts.append(f"## {_capital(claim.says)}")
+        parts.append(f"**{_capital(answer.verdict)}.** {answer.words}".strip())
+        if entry.answered:
+            links = [f"[figure](results/published/{answer.figure})"]
+            links += [f"[{name}](studies/{name}.md)" for name in _studies_behind(entry)]
+            parts.append(f"Evidence: {', '.join(links)}. Asked: {claim.asked}.")
+    return "\n\n".join(parts)
+
+
+def _studies_behind(entry: Settled) -> list[str]:
+    named = dict.fromkeys(number.partition(":")[0] for number in entry.numbers)
+    return [name for name in named if name in STUDIES]
+
+
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]
+
+
+def protocol() -> str:
+    """What a reader must know of how the committed sweeps were made."""
+    path = PUBLISHED / "digits" / "summary.json"
+    if json.loads(path.read_text(encoding="utf-8"))["schema"] > 1:
+        return "Made with the protocol of this version."
+    return (
+        "Made with the first protocol: two or six tuning seeds chose one learning rate "
+        "for all seeds, 200 training steps, SSIM in windows inside the image. The "
+        "intervals leave out the luck of tuning."
+    )
+
+
+def bce_or_mse() -> str:
+    """The short answer, from a template: its numbers are looked up, its words checked.
+
+    Raises:
+      UserError: stored rows do not bear out a sentence of it.
+    """
+    book = Book()
+
+    def score(sweep: str, metric: str, loss: str, digits: int) -> str:
+        return f"{book.ranking(sweep, metric)[loss]['center']:.{digits}f}"
+
+    def holds(fact: bool) -> str:
+        if not fact:
+            raise UserError(
+                f"{SHORT_ANSWER.name}: a sentence no longer holds; write it anew"
+            )
+        return ""
+
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
+    template = environment.from_string(SHORT_ANSWER.read_text(encoding="utf-8"))
+    return template.render(
+        score=score,
+        holds=holds,
+        tied=book.best_set,
+        number=book.number,
+        said=book.said,
+        cell=book.cell,
+    ).strip()
