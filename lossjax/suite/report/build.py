@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from lossjax.suite import statistics
 from lossjax.suite.report import (
+    convergence,
     markup,
     recipes,
     style,
@@ -94,12 +95,12 @@ def content(evidence: Evidence) -> dict[str, Any]:
                 }
                 for metric, ranking in group.rankings.items()
             },
-            "settled": verdict.settled(evidence, group),
+            "settled": convergence.settled(evidence, group),
             "pareto": statistics.pareto(group.counted),
         }
         if (half := evidence.half(group)) is not None and half.rankings:
             models[group.model]["change"] = {
-                metric: verdict.change_of(half, group, metric)
+                metric: convergence.change_of(half, group, metric)
                 for metric in group.rankings
             }
         if group.measures:

@@ -71,7 +71,7 @@ def over_images(
 
 
 def unsure(evidence: Evidence, group: Group, metric: str) -> list[str]:
-    """Losses shown worse over seeds whose interval over images reaches the margin."""
+    """Losses significantly worse over seeds, perhaps not over other test images."""
     ranking = group.rankings[metric]
     intervals = over_images(evidence, group, metric, ranking)
     return [

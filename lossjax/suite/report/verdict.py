@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from lossjax.suite import protocol, statistics
-from lossjax.suite.report import imagewise
+from lossjax.suite.report import convergence, imagewise
 from lossjax.suite.report.evidence import ArmEvidence, Evidence, Group
 from lossjax.suite.statistics import Ranking, Standing
 from lossjax.suite.wording import count
@@ -21,7 +21,6 @@ COVERS = (
     "included; they say nothing of other images or datasets."
 )
 BOLD = "Bold: tied for best by the paired test, not by overlapping intervals."
-SETTLED, NOT_SETTLED, NOT_KNOWN = "settled", "not settled", "not known"
 
 
 def text(evidence: Evidence) -> str:
@@ -58,7 +57,7 @@ def findings(evidence: Evidence, group: Group) -> Iterator[str]:
         yield best_by(evidence, group, metric)
     if line := unbeaten(group):
         yield line
-    yield budget(evidence, group)
+    yield convergence.sentence(evidence, group)
 
 
 def unbeaten(group: Group) -> str:
@@ -113,78 +112,6 @@ def price(evidence: Evidence, group: Group, loss: str) -> str:
     times = standing.center / ranking.best.center
     what = label(evidence.metrics[group.primary], group.primary)
     return f", at {times:.2g} times the lowest {what}"
-
-
-def budget(evidence: Evidence, group: Group) -> str:
-    """Whether the result would be the same with half of the training steps."""
-    train_steps = group.setting[3]
-    unknown = f"Not known whether {count(train_steps, 'step')} are enough"
-    half = evidence.half(group)
-    if half is None:
-        if train_steps < 2:
-            return f"{unknown}."
-        return f"{unknown}: --config.budgets={train_steps // 2},{train_steps} tells."
-    word = settled(evidence, group)
-    if word == NOT_KNOWN:
-        return f"{unknown}: at neither number of steps can enough be decided."
-    changed = [
-        f"{metric} {100 * change:+z.1f} %"
-        for metric in group.counted
-        if (change := change_of(half, group, metric)) is not None
-    ]
-    moved = f" From there the best means move: {', '.join(changed)}." if changed else ""
-    half_steps = count(half.setting[3], "step")
-    if word == SETTLED:
-        return f"Settled: with {half_steps} the same losses are tied for best.{moved}"
-    metrics = ", ".join(m for m in group.counted if not _alike(half, group, m))
-    return f"Not settled by {metrics}: with {half_steps} the answer is another.{moved}"
-
-
-def settled(evidence: Evidence, group: Group) -> str:
-    """`settled`: the tied sets at B and B/2 are equal and no significant pair turns.
-
-    Not known where B/2 was not trained, or where nothing can be significant.
-    """
-    half = evidence.half(group)
-    if half is None or not group.counted or half.counted.keys() != group.counted.keys():
-        return NOT_KNOWN
-    rankings = [*half.counted.values(), *group.counted.values()]
-    if any(r.best is None or r.needed is not None for r in rankings):
-        return NOT_KNOWN
-    alike = all(_alike(half, group, metric) for metric in group.counted)
-    return SETTLED if alike else NOT_SETTLED
-
-
-def _alike(half: Group, group: Group, metric: str) -> bool:
-    """Whether half of the steps gives the same answer by a metric."""
-    before, after = half.counted[metric], group.counted[metric]
-    tied = [{s.loss for s in ranking.best_set} for ranking in (before, after)]
-    return tied[0] == tied[1] and not (
-        _reversed(before, after) or _reversed(after, before)
-    )
-
-
-def _reversed(one: Ranking, other: Ranking) -> bool:
-    """Whether a loss that is worse than the best in one is ahead of it in the other."""
-    if one.best is None or not math.isfinite(other.of(one.best.loss).center):
-        return True
-    sign = 1.0 if one.direction == "lower" else -1.0
-    best = sign * other.of(one.best.loss).center
-    return any(
-        s.word == "worse" and sign * other.of(s.loss).center < best
-        for s in one.standings
-        if math.isfinite(s.center)
-    )
-
-
-def change_of(half: Group, group: Group, metric: str) -> float | None:
-    """Relative change of the best mean from half of the steps to all of them."""
-    before, after = half.rankings.get(metric), group.rankings[metric]
-    if before is None or before.best is None or after.best is None:
-        return None
-    if before.best.center == 0:
-        return None
-    return (after.best.center - before.best.center) / abs(before.best.center)
 
 
 def caveats(evidence: Evidence, group: Group) -> Iterator[str]:

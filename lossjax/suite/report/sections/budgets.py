@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from lossjax.suite.report import figures, markup, style, verdict
+from lossjax.suite.report import convergence, figures, markup, style, verdict
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence, Group
 from lossjax.suite.report.markup import Field
@@ -47,7 +48,7 @@ def build(evidence: Evidence, album: Album) -> Markup:
                     figure,
                     _describe(evidence, settings, name),
                     f"{name}: {evidence.primary} on test images against the training "
-                    "steps, both on a log scale where the values allow it.",
+                    "steps; a loss with a lost seed has no mean.",
                 )
                 if figure is not None
                 else "",
@@ -71,12 +72,12 @@ def _table(evidence: Evidence, settings: list[Group], name: str) -> Markup:
         steps = group.setting[3]
         row = [
             Field(f"{steps:,}", steps, "num"),
-            Field(verdict.settled(evidence, group)),
+            Field(convergence.settled(evidence, group)),
         ]
         for metric in metrics:
             change = None
             if half is not None and metric in group.rankings:
-                change = verdict.change_of(half, group, metric)
+                change = convergence.change_of(half, group, metric)
             shown = "–" if change is None else f"{100 * change:+z.1f} %"
             row.append(Field(shown, "" if change is None else change, "num"))
         rows.append(row)
@@ -125,14 +126,12 @@ def _figure(evidence: Evidence, settings: list[Group]) -> Figure | None:
     marks = style.marks(evidence.losses)
     figure, axes = figures.canvas(2.5, entries=len(settings[0].arms))
     steps = np.array([group.setting[3] for group in settings], float)
-    lowest = math.inf
     for loss, standings in _standings(evidence, settings).items():
         mark = marks[loss]
         axes.plot(steps, [s.center for s in standings], color=mark.colour)
         for x, standing in zip(steps, standings, strict=True):
             if not math.isfinite(standing.center):
                 continue
-            lowest = min(lowest, standing.center, standing.low)
             if standing.high > standing.low:
                 limits = [standing.low, standing.high]
                 axes.plot([x, x], limits, color=mark.colour, lw=0.9)
@@ -147,9 +146,7 @@ def _figure(evidence: Evidence, settings: list[Group]) -> Figure | None:
     axes.set_xscale("log")
     axes.set_xticks(steps, [f"{int(x):,}" for x in steps])
     axes.set_xticks([], minor=True)
-    if 0 < lowest < math.inf:
-        axes.set_yscale("log")
-        figures.plain_log(axes.yaxis, (1, 2, 3, 5, 7))
+    axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel("training steps (log scale)")
     axes.set_ylabel(f"test {evidence.primary}")
     figures.legend(figure, settings[0], marks)

@@ -56,7 +56,8 @@ def _table(evidence: Evidence, group: Group) -> Markup:
     marks = style.marks(evidence.losses)
     rows = []
     for metric, ranking in group.rankings.items():
-        worse, lost = verdict.worse(ranking), _lost(ranking)
+        worse = verdict.worse(ranking)
+        lost = ", ".join(f"{s.loss} ({s.lost})" for s in ranking.standings if s.lost)
         effects = ", ".join(f"{s.loss} ({s.effect:.1f})" for s in worse) or "none"
         rows.append(
             [
@@ -64,14 +65,22 @@ def _table(evidence: Evidence, group: Group) -> Markup:
                 *(_chips(marks, ranking, word) for word in ("best", "equivalent")),
                 _chips(marks, ranking, "undecided"),
                 Field(effects, len(worse), "wrap worse", "significantly worse"),
-                Field(lost, lost, "", "seeds"),
+                Field(lost or "none", lost, "wrap", "lost seeds"),
             ]
         )
     return markup.table(
         f"{group.name}: what every metric says; ↓ lower is better, ↑ higher is better; "
         "a metric derived from another is shown and not counted. In brackets: how far "
-        "behind the best, in standard deviations of the paired difference.",
-        ["metric", "best", "equivalent", "undecided", "significantly worse", "seeds"],
+        "behind the best, in standard deviations of the paired difference. Means are "
+        f"over {count(len(evidence.sweep.seeds), 'seed')}.",
+        [
+            "metric",
+            "best",
+            "equivalent",
+            "undecided",
+            "significantly worse",
+            "lost seeds",
+        ],
         rows,
         "stack",
     )
@@ -87,9 +96,3 @@ def _chips(marks: dict[str, Mark], ranking: Ranking, word: str) -> Field:
     )
     shown = Markup('<span class="chips">{}</span>').format(chips) if named else "none"
     return Field(shown, len(named), "wrap", word)
-
-
-def _lost(ranking: Ranking) -> str:
-    """How many seeds stand behind every mean, and the losses with a lost one."""
-    lost = [f"{s.loss} lost {s.lost}" for s in ranking.standings if s.lost]
-    return ", ".join([count(ranking.n, "seed"), *lost])

@@ -11,7 +11,7 @@ from operator import attrgetter
 from types import SimpleNamespace as Line
 from typing import Any
 
-from lossjax.suite.report import untuned, verdict
+from lossjax.suite.report import convergence, untuned, verdict
 from lossjax.suite.report.evidence import Evidence
 from lossjax.suite.report.imagewise import over_images, unsure
 from lossjax.suite.report.tables.forms import number
@@ -178,7 +178,7 @@ SETTINGS: Columns = {
     **_named("group", "dataset model"),
     "latent_dim": attrgetter("latent_dim"),
     "train_steps": attrgetter("train_steps"),
-    "settled": lambda x: verdict.settled(x.evidence, x.group),
+    "settled": lambda x: convergence.settled(x.evidence, x.group),
     "no_other_better_by_every_metric": lambda x: ", ".join(pareto(x.group.counted)),
 }
 
@@ -189,7 +189,7 @@ def _changes(evidence: Evidence) -> Iterator[Line]:
         if (half := evidence.half(line.group)) is None:
             continue
         for metric, ranking in line.group.rankings.items():
-            change = verdict.change_of(half, line.group, metric)
+            change = convergence.change_of(half, line.group, metric)
             if change is not None:
                 before = half.rankings[metric]
                 each = {"metric": metric, "before": before, "after": ranking}
