@@ -22,7 +22,7 @@ from lossjax.suite.report.build import build
 from lossjax.suite.report.evidence import Evidence, Group, named, read
 from lossjax.suite.shipped import ROOT
 from lossjax.suite.store.results import Result
-from lossjax.suite.verify.recomputation import problems
+from lossjax.suite.verify.verification import problems
 
 SWEEP = Sweep(
     losses=("bce", "mse", "mae"),

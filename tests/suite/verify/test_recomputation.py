@@ -213,7 +213,9 @@ def test_sign_flip_is_exact(n: int) -> None:
         signs = np.array(list(itertools.product((1, -1), repeat=n)))
         sums = np.abs(signs @ differences)
         right = np.mean(sums >= abs(differences.sum()) - 1e-9)
-        assert arithmetic.sign_flip(differences) == arithmetic.P(pytest.approx(right))
+        found = arithmetic.sign_flip(differences)
+        assert found.value == pytest.approx(right)
+        assert found.doubt == 0
 
 
 def test_beyond_thirty_seeds_the_doubt_covers_other_flips() -> None:

@@ -9,38 +9,43 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 import stored_sweeps
 
-from lossjax.suite import statistics
+from lossjax.suite import protocol
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep
 from lossjax.suite.report.build import build
 from lossjax.suite.shipped import ROOT
 from lossjax.suite.store import results as store
 from lossjax.suite.store.results import Result
+from lossjax.suite.sweep.source import source_hash
 from lossjax.suite.verify import __main__ as verify
 from lossjax.suite.verify import agreement
-from lossjax.suite.verify.recomputation import problems
+from lossjax.suite.verify.verification import problems
 
 SWEEP = Sweep(
     losses=("bce", "mae"),
     learning_rates=(3e-3,),
     seeds=tuple(range(6)),
-    tuning_seeds=(1000,),
 )
 
 
 @pytest.fixture(scope="module")
 def true(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("true")
-    stored_sweeps.write(out, SWEEP)
+    stored_sweeps.write(out, SWEEP, by_this_code)
     build(out)
     return out
+
+
+def by_this_code(result: Result) -> Result:
+    made = dict(result.provenance) | {"source": source_hash()}
+    return dataclasses.replace(result, provenance=made)
 
 
 @pytest.fixture
@@ -116,12 +121,17 @@ def add_a_table(out: Path) -> None:
     (out / "report/tables/better.md").write_text("| bce wins |\n")
 
 
-def raise_a_score(out: Path) -> None:
-    path = out / "report/summary.json"
-    summary = json.loads(path.read_text())
-    metrics = summary["datasets"]["digits"]["models"]["conv_ae"]["metrics"]
-    metrics["mse"]["ranking"][1]["center"] *= 1.001
-    path.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+def restate(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    """Another number or word in summary.json, of mae by mse."""
+
+    def changed(out: Path) -> None:
+        path = out / "report/summary.json"
+        summary = json.loads(path.read_text())
+        metrics = summary["datasets"]["digits"]["models"]["conv_ae"]["metrics"]
+        change(metrics["mse"]["ranking"][1])
+        path.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+
+    return changed
 
 
 @pytest.mark.parametrize(
@@ -136,7 +146,26 @@ def raise_a_score(out: Path) -> None:
         (forge(metrics={"test_mse": 0.5}), "its groups of test images give mse 0.01"),
         (other_precision, "mixed precision: the sweep has float32"),
         (edit("sweep.json", '"value": 0.01', '"value": 0.1'), "sweep.json: its sha256"),
-        (raise_a_score, "metrics/mse/ranking/mae/center is 0.0139"),
+        (
+            restate(lambda mae: mae.update(center=mae["center"] * 1.001)),
+            "metrics/mse/ranking/mae/center is 0.0139",
+        ),
+        (
+            restate(lambda mae: mae.update(center=mae["center"] * 1.001)),
+            "digits / conv_ae / mse / mae: center is 0.0139",
+        ),
+        (
+            restate(lambda mae: mae.update(high=mae["high"] + 1e-6)),
+            "digits / conv_ae / mse / mae: high is 0.014",
+        ),
+        (
+            restate(lambda mae: mae.update(word="undecided")),
+            "mae: word is 'undecided', recomputed 'worse'",
+        ),
+        (
+            restate(lambda mae: mae.update(lost=1)),
+            "mae: lost is 1, recomputed 0",
+        ),
         (edit("report/rows.csv", ",0.0137,", ",0.0138,"), "val_mse: '0.0138', the"),
         (edit("report/tables/ranking.csv", ",6,", ",7,"), "n: '7', the stored runs"),
         (edit("report/tables/ranking.md", "best ", "beat "), "ranking.md: line"),
@@ -226,7 +255,8 @@ def test_last_bits_of_another_processor_are_no_mismatch(
 
 def test_stored_scores_and_rates_are_equal_to_the_last_bit(copy: Path) -> None:
     edit("report/rows.csv", ",0.003,", ",0.0030000000000000005,")(copy)
-    (found,) = problems(copy)
+    found = "\n".join(problems(copy))
+    assert "bce / 0.0030000000000000005 / 0 / 8 / 200 was not recomputed" in found
     assert "learning_rate: '0.0030000000000000005', the stored runs give" in found
 
 
@@ -243,7 +273,6 @@ def test_what_is_no_computed_number_must_be_equal(
 
 
 INTERVALS = """
-import numpy as np
 from lossjax.suite.store.test_images import sizes
 from lossjax.suite.report.imagewise import half_width
 random = np.random.default_rng(0)
@@ -270,7 +299,7 @@ def test_intervals_over_images_have_the_same_bits_on_every_processor() -> None:
     assert len(printed) == 1
 
 
-def test_mixed_sources_only_warn(
+def test_other_computing_code_only_warns(
     copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = first(copy)
@@ -278,25 +307,38 @@ def test_mixed_sources_only_warn(
     store.write_result(copy, dataclasses.replace(result, provenance=changed))
     build(copy)
     assert verify.main([f"--out={copy}"]) == 0
-    assert "2 versions of the source are mixed" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"made 1 stored run, {result.run.run_id} one; ./run.sh sweep --ret" in said
+    assert "2 versions of the computing code are mixed" in said
 
 
-def test_means_are_recomputed_by_a_second_way(
-    copy: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_error_in_the_code_of_the_report_is_no_secret(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A fault in the statistics themselves is in both reports; rows.csv tells."""
-    right = statistics.interval
+    """It is in the report and in the one made again; what is recomputed tells."""
 
-    def wrong(values: np.ndarray) -> statistics.Interval:
-        found = right(values)
-        return dataclasses.replace(found, center=found.center * 1.001)
+    def on_test(results: Sequence[Result]) -> Result:
+        return max(results, key=lambda one: one.run.learning_rate)
 
-    monkeypatch.setattr(statistics, "interval", wrong)
+    for result in store.load(copy).results.values():
+        run = dataclasses.replace(result.run, learning_rate=1e-2)
+        worse = dataclasses.replace(result, run=run, validation_loss=1.0, kept=None)
+        store.write_result(copy, worse)
+    config = SWEEP.to_json() | {"learning_rates": [3e-3, 1e-2]}
+    store.write_sweep(copy, store.read_sweep(copy) | {"config": config})
+    monkeypatch.setattr(protocol, "choose", on_test)
     build(copy)
-    found = list(problems(copy))
-    assert len(found) == 6  # two losses by three metrics
-    assert "digits / conv_ae / bce: ssim is 0.90" in found[0]
-    assert "in rows.csv" in found[0]
+    assert verify.main([f"--out={copy}"]) == 1
+    said = capsys.readouterr().out
+    assert "bce / 0.01 / 0 / 8 / 200: chosen is 'True', recomputed False" in said
+    assert "chosen is '0.01 (6)', recomputed '0.003 (6)'" in said
+    assert "the stored runs give" not in said
+
+
+def test_a_sweep_of_an_older_schema_is_refused_in_one_line(copy: Path) -> None:
+    edit("sweep.json", '"schema": 2', '"schema": 1')(copy)
+    with pytest.raises(UserError, match="sweep.json: schema 1, this version reads 2"):
+        verify.main([f"--out={copy}"])
 
 
 def test_nothing_to_verify_is_bad_usage(true: Path, tmp_path: Path) -> None:
