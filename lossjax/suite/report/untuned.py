@@ -36,7 +36,7 @@ class Point:
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class Tuning:
     """One loss on one metric, untuned and tuned; places count from 1."""
 
     loss: str
@@ -83,7 +83,7 @@ def common_rate(group: Group) -> float | None:
     return curves[0][int(np.argmin(ranks.mean(axis=0)))].rate
 
 
-def rows(evidence: Evidence, group: Group, metric: str) -> list[Row]:
+def rows(evidence: Evidence, group: Group, metric: str) -> list[Tuning]:
     """Every loss at the common rate and at those its seeds chose, in display order."""
     common = common_rate(group)
     if common is None:
@@ -108,7 +108,7 @@ def rows(evidence: Evidence, group: Group, metric: str) -> list[Row]:
     first, last = (_places(one, lower) for one in centers)
     sign = 1 if lower else -1
     return [
-        Row(
+        Tuning(
             loss,
             untuned[loss],
             tuned[loss],

@@ -13,7 +13,7 @@ import pandas as pd
 
 from lossjax.suite.verify import agreement, expectations
 from lossjax.suite.verify.archive import Archive
-from lossjax.suite.verify.expectations import Drawn, Expected
+from lossjax.suite.verify.expectations import Expected, Sampled
 from lossjax.suite.verify.recomputation import Comparison, comparisons
 from lossjax.suite.verify.standings import BEHIND, ENDS
 
@@ -174,7 +174,7 @@ def _different(
     for name, value in expected.items():
         if name not in found:
             wrong.append(f"{name} is missing")
-        elif isinstance(value, Drawn):
+        elif isinstance(value, Sampled):
             if not agreement.cell(value.value, found[name], doubt=value.doubt):
                 wrong.append(f"{name} is {found[name]!r}, recomputed {value.value!r}")
         elif not agreement.cell(value, found[name], exact=exact):

@@ -28,7 +28,7 @@ class Expected:
 
 
 @dataclasses.dataclass(frozen=True)
-class Drawn:
+class Sampled:
     """A p-value that hangs on random flips: another draw may be so far away."""
 
     value: float
@@ -107,7 +107,7 @@ def tables(found: Sequence[Comparison]) -> Iterator[tuple[str, Expected]]:
 def standing(ranked: Ranked, loss: str) -> dict[str, Any]:
     """A loss on a metric, without the words that other random flips could change."""
     line = dict(ranked.lines[loss])
-    line["p_holm"] = Drawn(line["p_holm"], ranked.doubt.get(loss, 0.0))
+    line["p_holm"] = Sampled(line["p_holm"], ranked.doubt.get(loss, 0.0))
     if ranked.undecidable(loss):
         del line["word"], line["best_set"]
     return line

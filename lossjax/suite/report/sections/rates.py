@@ -102,7 +102,7 @@ def _panel(evidence: Evidence, arm: ArmEvidence) -> dict[str, object] | None:
     }
 
 
-def _common(evidence: Evidence, rows: list[untuned.Row]) -> str:
+def _common(evidence: Evidence, rows: list[untuned.Tuning]) -> str:
     """What one common rate would have said, in words."""
     if not rows:
         return ""
@@ -128,7 +128,7 @@ def _common(evidence: Evidence, rows: list[untuned.Row]) -> str:
     )
 
 
-def _untuned(evidence: Evidence, group: Group, rows: list[untuned.Row]) -> Markup:
+def _untuned(evidence: Evidence, group: Group, rows: list[untuned.Tuning]) -> Markup:
     marks = style.marks(evidence.losses)
     means = [mean for row in rows for mean in (row.untuned.value, row.tuned)]
     places = verdict.places([mean.high - mean.low for mean in means])

@@ -1,6 +1,6 @@
 """What is generated in README.md and docs/, each part between its markers.
 
-`python -m lossjax.suite.docs.tables` writes the parts and the pages of studies again; a
+`python -m lossjax.suite.docs.generated` writes the parts and the pages of studies again; a
 test and `./run.sh docs` say when one is stale. Numbers come from results/published,
 lists from the tables that the programs themselves read.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from lossjax.suite.cards import card
 from lossjax.suite.cli.errors import Exit, UserError
 from lossjax.suite.cli.signals import run
-from lossjax.suite.docs import command_line, evidence, lists, study_pages
+from lossjax.suite.docs import citations, command_line, lists, study_pages
 from lossjax.suite.report.published import refreshed
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.shipped import PUBLISHED, clone
@@ -82,21 +82,21 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "api": lists.api,
     "verbs": command_line.verbs,
     "help": command_line.help_texts,
-    "bce or mse": evidence.bce_or_mse,
-    "protocol of these rows": evidence.protocol,
-    "questions": evidence.questions,
-    "answers": evidence.answers,
-    "pairing": evidence.pairing,
-    "published": evidence.published,
-    "studies": functools.partial(evidence.studies, STUDIES),
-    "validation": functools.partial(evidence.studies, VALIDATION),
+    "bce or mse": citations.bce_or_mse,
+    "protocol of these rows": citations.protocol,
+    "questions": citations.questions,
+    "answers": citations.answers,
+    "pairing": citations.pairing,
+    "published": citations.published,
+    "studies": functools.partial(citations.studies, STUDIES),
+    "validation": functools.partial(citations.studies, VALIDATION),
     **{
-        f"study {name}": functools.partial(evidence.study_table, STUDIES[name])
+        f"study {name}": functools.partial(citations.study_table, STUDIES[name])
         for name in (*VALIDATION, "link_and_start", "vae_pytorch", "matched_scale")
     },
-    "bench": evidence.bench,
-    "ahead": evidence.ahead,
-    "soak": evidence.soak,
+    "bench": citations.bench,
+    "ahead": citations.ahead,
+    "soak": citations.soak,
 }
 
 if __name__ == "__main__":
