@@ -87,7 +87,8 @@ def replaced(book: Book) -> Answer:
         "true for an autoencoder judged by squared error, false for a VAE"
         if MSE in shared
         else "false",
-        f"On the digits BCE and MSE are statistically tied by {listed(shared) or 'none'}; "
+        "On the digits BCE and MSE are statistically tied by "
+        f"{listed(shared) or 'none'}; "
         f"they differ by {listed(apart) if apart else 'no other metric'}. In a VAE "
         f"the same swap changes the KL of the code by a factor of {ratio}.",
         RANKING,

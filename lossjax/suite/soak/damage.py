@@ -93,7 +93,7 @@ def _estrange(out: Path, victim: Path, kind: int) -> str:
         twin = next(file for file in _results(out) if file != victim)
         victim.write_bytes(twin.read_bytes())
     elif kind == 2:
-        victim.write_text(victim.read_text().replace('"schema": 1', '"schema": 99'))
+        victim.write_text(victim.read_text().replace('"schema": 2', '"schema": 99'))
     elif kind == 3:
         (runs / "notes.txt").write_text("mine")
         return "notes.txt"

@@ -144,7 +144,7 @@ def test_a_third_of_the_seeds_at_an_edge_is_flagged(
         return dataclasses.replace(result, validation_loss=0.0) if leans else result
 
     _, said = told(lean)
-    line = "--config.learning_rates=0.000333333,0.001,0.003,0.01"
+    line = "--config.learning_rates=0.00033,0.001,0.003,0.01"
     assert (line in said) == flagged == ("bce (0.001)" in said)
 
 
