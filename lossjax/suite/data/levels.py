@@ -144,5 +144,6 @@ def dark_note(largest: list[int | None]) -> str:
     white = 2 ** max(8, max(deep).bit_length()) - 1
     return (
         f"the largest level of {len(deep)} files with 16 bits is {max(deep):,} of "
-        f"65,535, so they are dark; value_range=0,{white} makes {white:,} white"
+        f"65,535, so they are dark; --config.value_range=0,{white} makes {white:,} "
+        "white"
     )

@@ -1,5 +1,6 @@
 """Every kind of picture is read to the right levels, or says why it is not."""
 
+import re
 import struct
 import threading
 import time
@@ -13,6 +14,7 @@ from PIL import Image
 from lossjax.suite import data
 from lossjax.suite.data.levels import PictureError
 from lossjax.suite.data.pictures import Picture, quiet_decoders, read_picture
+from lossjax.suite.sweep import __main__ as sweep
 
 RAMP = np.tile(np.arange(0, 256, 17, dtype=np.uint8), (16, 1))  # 0 to 255, 16 levels
 
@@ -108,6 +110,23 @@ def test_shallow_levels_in_16_bits_are_told_and_mended(
     Image.fromarray(RAMP.astype(np.uint16) * 257).save(folder / "bright.png")
     data.load(f"images:{folder}", channels=1)
     assert not capsys.readouterr().err  # one picture shows that all of 16 bits are used
+
+
+def test_the_note_on_12_bits_names_the_flag_that_mends_it(
+    tmp_path: Path, capsys, monkeypatch
+) -> None:
+    monkeypatch.setenv("LOSSJAX_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "p").mkdir()
+    for seed in range(18):
+        noise = np.random.default_rng(seed).permuted(RAMP, axis=1).astype(np.uint16)
+        Image.fromarray(noise * 16).save(tmp_path / "p" / f"{seed}.png")
+    command = [f"--config.datasets=images:{tmp_path / 'p'}", "--dry_run"]
+    command += ["--config.batch_size=4", f"--out={tmp_path / 'out'}"]
+    sweep.main(command)
+    (flag,) = re.findall(r"--config\.\S+", capsys.readouterr().err)
+    assert flag == "--config.value_range=0,4095"
+    sweep.main([*command, flag])
+    assert "16 bits" not in capsys.readouterr().err
 
 
 def test_deep_colour_keeps_its_levels_and_tells(tmp_path: Path) -> None:
