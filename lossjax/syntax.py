@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+_LONGEST = 1000  # characters; a parser that recurses too deeply may crash
 _UNREADABLE = (ValueError, SyntaxError, MemoryError, RecursionError, TypeError)
 
 
@@ -39,6 +40,8 @@ def read_call(text: str, kind: str) -> Call:
     """
     shown = shortened(text)
     unread = f"cannot read {kind} {shown!r}: {form(kind)}"
+    if len(text) > _LONGEST:
+        raise ValueError(unread)
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except _UNREADABLE as error:

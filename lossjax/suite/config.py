@@ -100,7 +100,7 @@ class Rule:
         Raises:
           UserError: it is not valid.
         """
-        if value is None and not self.many:
+        if value is None and (self.empty or not self.many):
             return self.default  # nothing said
         if not self.many:
             return self._one(value)
@@ -204,6 +204,15 @@ class Sweep:
         choices=("parent",),
         identity=False,
     )
+    value_range: tuple[float, ...] = _field(
+        (),
+        "the levels of images:DIR that are black and white, two numbers, for files of "
+        "more than 8 bits; none: as each file says",
+        low=-1e9,
+        high=1e9,
+        empty=True,
+        identity=False,
+    )
     optimiser: str = _field("adam", "adam, or sgd with momentum 0.9", identity=False)
     head_scale: float = _field(
         1.0,
@@ -248,7 +257,7 @@ class Sweep:
             name: value
             for name, value in self.to_json().items()
             if name not in (*AXES, "train_steps", "latent_dim", "primary_metric")
-            and (FIELDS[name].identity or value != FIELDS[name].default)
+            and (FIELDS[name].identity or getattr(self, name) != FIELDS[name].default)
         }
 
     @property
@@ -293,7 +302,9 @@ def sweep(**fields: Any) -> ConfigDict:
     values = {name: field.default for name, field in FIELDS.items()} | fields
     for name, field in FIELDS.items():
         if values[name] is None:
-            values[name] = config_dict.placeholder(field.kind)
+            values[name] = (
+                field.default if field.many else config_dict.placeholder(field.kind)
+            )
     config = ConfigDict(values)
     config.lock()
     return config
@@ -309,7 +320,11 @@ def resolve(config: ConfigDict) -> Sweep:
 
 
 def _check_together(sweep: Sweep) -> None:
-    """The rules that one field alone cannot keep."""
+    """The rules that the kind and the limits of a field do not say."""
+    ends = sweep.value_range
+    if ends and not (len(ends) == 2 and ends[0] < ends[1]):
+        rule = "must be two numbers, black below white, such as 0,4095"
+        raise FIELDS["value_range"].error(ends, rule)
     for name in AXES:
         values = getattr(sweep, name)
         if twice := [v for v, count in Counter(values).items() if count > 1]:

@@ -79,6 +79,7 @@ def test_every_field_can_be_overridden() -> None:
         "--config.channels=3",
         "--config.max_examples=100",
         "--config.group_by=parent",
+        "--config.value_range=0,4095",
         "--config.optimiser=sgd",
         "--config.head_scale=3",
         "--config.start_logit=-8",
@@ -104,6 +105,7 @@ def test_every_field_can_be_overridden() -> None:
         channels=3,
         max_examples=100,
         group_by="parent",
+        value_range=(0.0, 4095.0),
         optimiser="sgd",
         head_scale=3.0,
         start_logit=-8.0,
@@ -156,6 +158,10 @@ def test_every_field_can_be_overridden() -> None:
         ("--config.channels=2", ["config.channels = 2", "1 or 3"]),
         ("--config.image_size=1", ["config.image_size = 1"]),
         ("--config.max_examples=5", ["config.max_examples = 5", "12"]),
+        ("--config.value_range=4095", ["config.value_range", "two numbers"]),
+        ("--config.value_range=4095,0", ["config.value_range", "black below white"]),
+        ("--config.value_range=0,1,2", ["config.value_range", "two numbers"]),
+        ("--config.value_range=0,x", ["config.value_range = 'x'", "numbers"]),
         ("--config.group_by=day", ["config.group_by = 'day'", "'parent'"]),
     ],
 )
@@ -232,6 +238,8 @@ def test_run_ids_depend_on_what_was_said_and_on_nothing_else() -> None:
         ("precision", "float32"),
         ("curve_points", 10),
     ]
+    ends = {"value_range": [0.0, 4095.0]}
+    assert Sweep(value_range=(0, 4095)).fixed() == Sweep().fixed() | ends
     said = {"image_size": 16, "optimiser": "sgd", "head_scale": 0.5, "start_logit": 2}
     assert Sweep(**said).fixed() == Sweep().fixed() | said
 

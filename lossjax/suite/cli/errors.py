@@ -3,6 +3,7 @@
 import enum
 from collections.abc import Iterable
 
+from lossjax.suite.store.untrusted import printable
 from lossjax.syntax import nearest
 
 
@@ -20,7 +21,7 @@ class UserError(Exception):
     """Something the user can mend; its text is one line that says how."""
 
     def __init__(self, message: object) -> None:
-        super().__init__(" ".join(str(message).split()))
+        super().__init__(printable(str(message)))
 
 
 class DataError(UserError):

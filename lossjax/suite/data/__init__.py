@@ -3,7 +3,7 @@
 from lossjax.suite.cli.errors import DataError
 from lossjax.suite.data.dataset import Dataset, Split, check_memory
 from lossjax.suite.data.outline import Outline, outline
-from lossjax.suite.data.sources import DATASETS, Source, check, load
+from lossjax.suite.data.sources import DATASETS, Source, canonical, check, load
 
 __all__ = [
     "DATASETS",
@@ -12,6 +12,7 @@ __all__ = [
     "Outline",
     "Source",
     "Split",
+    "canonical",
     "check",
     "check_memory",
     "load",

@@ -11,17 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from lossjax.suite.cli.errors import DataError
-from lossjax.suite.data.dataset import Content, Split
+from lossjax.suite.data.dataset import SPLITS, Content, Split
+from lossjax.suite.data.folders import expanded
+from lossjax.suite.store.untrusted import conform, open_regular, read_json
 
-_LAYOUT = 1  # raised when what is stored, or how images are decoded, changes
+_LAYOUT = 2  # raised when what is stored, or how images are decoded, changes
+_META = {"sha256": {str: str}, "description": str, "truth": dict}
 
 
 def cache_root() -> Path:
     """LOSSJAX_CACHE, or the user's cache folder."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     root = os.environ.get("LOSSJAX_CACHE") or os.path.join(base, "lossjax")
-    return Path(root).expanduser() / "data"
+    return expanded(root, "LOSSJAX_CACHE=") / "data"
 
 
 def cached(kind: str, key: Mapping[str, Any], make: Callable[[], Content]) -> Content:
@@ -45,7 +47,7 @@ def cached(kind: str, key: Mapping[str, Any], make: Callable[[], Content]) -> Co
 
 def file_sha256(path: Path) -> str:
     """The sha256 (hex) of a file's bytes."""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -69,9 +71,12 @@ def _write(entry: Path, content: Content) -> None:
             "description": content.description,
             "truth": dict(content.truth),
         }
-        (work / "meta.json").write_text(json.dumps(meta))
+        (work / "meta.json").write_text(json.dumps([_seal(meta), meta]))
         # A directory cannot replace a full one: a damaged entry steps aside first.
-        shutil.rmtree(entry, ignore_errors=True)
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
         try:
             os.rename(work, entry)
         except OSError:
@@ -81,20 +86,28 @@ def _write(entry: Path, content: Content) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
+def _seal(meta: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
+
+
 def _read(entry: Path) -> Content | None:
     """The entry, or None where it is absent or any byte of it has changed."""
     try:
-        meta = json.loads((entry / "meta.json").read_text())
-        for name, sha256 in meta["sha256"].items():
-            if file_sha256(entry / name) != sha256:
-                return None
+        seal, meta = read_json(entry / "meta.json", [(str, dict)])
+        if seal != _seal(meta):
+            return None
+        conform(meta, _META, entry)
         splits = {}
-        for key in ("train", "validation", "test"):
-            images = np.load(entry / f"{key}-images.npy", mmap_mode="r")
-            labels = None
-            if f"{key}-labels.npy" in meta["sha256"]:
-                labels = np.load(entry / f"{key}-labels.npy", allow_pickle=False)
-            splits[key] = Split(images, labels)
+        for key in SPLITS:
+            arrays = {}
+            for what in ("images", "labels"):
+                name = f"{key}-{what}.npy"
+                if what == "images" or name in meta["sha256"]:
+                    if file_sha256(entry / name) != meta["sha256"][name]:
+                        return None
+                    arrays[what] = np.load(entry / name, mmap_mode="r")
+            splits[key] = Split(**arrays)
         return Content(splits, meta["description"], meta["truth"])
-    except (OSError, ValueError, KeyError, TypeError, DataError):
+    # Whatever a parser meets in a damaged entry: it is made again.
+    except Exception:
         return None

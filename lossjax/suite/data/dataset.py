@@ -2,6 +2,8 @@
 
 import dataclasses
 import hashlib
+import math
+import os
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -72,6 +74,7 @@ class Options:
     channels: int | None = None
     max_examples: int | None = None
     group_by: str | None = None
+    value_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.channels not in (None, 1, 3):
@@ -82,6 +85,13 @@ class Options:
             raise DataError(f"max_examples={self.max_examples!r}: valid is 12 or more")
         if self.group_by not in (None, "parent"):
             raise DataError(f"group_by={self.group_by!r}: valid is 'parent'")
+        if self.value_range is not None:
+            low, high = self.value_range
+            if not -math.inf < low < high < math.inf:
+                raise DataError(
+                    f"value_range={self.value_range!r}: valid are two numbers, black "
+                    "and white"
+                )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,9 +135,17 @@ def make_dataset(name: str, content: Content) -> Dataset:
     shapes = {key: split.images.shape[1:] for key, split in splits.items()}
     if len(set(shapes.values())) != 1:
         raise DataError(f"{name}: image shapes differ between splits: {shapes}")
+    if len(splits["train"]) == 1:
+        raise DataError(f"{name}: 1 training image is left; at least 2 are needed")
     for key, split in splits.items():
         if not len(split):
             raise DataError(f"{name}: the {key} split is empty; every split needs one")
+        low, high = split.images.min(), split.images.max()
+        if low == high:
+            raise DataError(
+                f"{name}: every pixel of the {key} split is {low}; blank images cannot "
+                "tell losses apart"
+            )
         if split.images.flags.writeable:
             split.images.flags.writeable = False
     return Dataset(
@@ -199,6 +217,23 @@ def check_memory(dataset: Dataset, limit: int) -> None:
         raise DataError(
             f"{dataset.name}: {size / 1e9:,.2f} GB of images, {limit / 1e9:,.2f} GB of "
             f"device memory is free for them; max_examples={most} is the most that fits"
+        )
+
+
+def refuse_above_memory(
+    name: str, count: int, shape: tuple[int, ...], trimmed: bool = True
+) -> None:
+    """Raises DataError where images would fill half of this machine's memory.
+
+    `trimmed`: are no more than max_examples of them read?
+    """
+    one = math.prod(shape)
+    limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    if count * one > limit:
+        hint = f"; max_examples={limit // one} is the most that fits" * trimmed
+        raise DataError(
+            f"{name}: {count * one / 1e9:,.1f} GB of images, half of this machine's "
+            f"memory is {limit / 1e9:,.1f} GB{hint}"
         )
 
 

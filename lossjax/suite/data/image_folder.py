@@ -4,7 +4,7 @@ import hashlib
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -13,12 +13,17 @@ import numpy as np
 
 from lossjax.suite.cli.errors import DataError
 from lossjax.suite.data.cache import cached, file_sha256
-from lossjax.suite.data.dataset import Content, Options, Split
-from lossjax.suite.data.pictures import PictureError, quiet_decoders, read_picture
+from lossjax.suite.data.class_folders import arrange
+from lossjax.suite.data.dataset import SPLITS, Content, Options, Split
+from lossjax.suite.data.folders import folder_at
+from lossjax.suite.data.levels import PictureError, dark_note
+from lossjax.suite.data.pictures import Picture, quiet_decoders, read_picture
 from lossjax.suite.data.progress import progress
+from lossjax.suite.store.untrusted import printable
 
 DEFAULT_SIZE = 32
 FEWEST = 12  # pictures that differ; fewer cannot fill three splits
+_Indices = dict[str, np.ndarray]
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
@@ -26,9 +31,10 @@ _Out = TypeVar("_Out")
 def images_folder(folder: str, options: Options) -> Content:
     """Every picture below a folder; sub-folders become labels.
 
-    Splits follow the content: pictures that look the same at `image_size` stay
-    together, with group_by="parent" all pictures of one folder do. A sixth each of the
-    groups becomes validation and test.
+    Where `train` lies beside `val` or `test`, that is the split. Otherwise splits
+    follow the content: pictures that look the same at `image_size` stay together, with
+    group_by="parent" all pictures of one folder do; a sixth each of the groups becomes
+    validation and test.
 
     Raises:
       DataError: the folder is absent or holds too few usable pictures.
@@ -49,33 +55,26 @@ def images_folder(folder: str, options: Options) -> Content:
             "skipped": sorted(
                 (str(p.relative_to(root)), w) for p, w in skipped.items()
             ),
-            "options": [size, channels, options.group_by],
+            "options": [size, channels, options.group_by, options.value_range],
         }
 
         def make() -> Content:
             return _decode(pool, root, list(files), skipped, size, channels, options)
 
         content = cached("images", key, make)
-    if content.truth["skipped"]:
-        print(f"images:{folder}: {content.description}", file=sys.stderr)
+    if content.truth.get("say"):
+        line = f"images:{folder}: {content.description}"
+        print(printable(line), file=sys.stderr)
     return Content(content.splits, content.description)
 
 
 def check_images_folder(folder: str) -> Path:
     """The folder; DataError where it is absent, no folder, unreadable or empty."""
-    root = Path(folder).expanduser()
     hint = "valid is a folder of pictures, images:DIR"
-    if not root.is_dir():
-        state = "is not a folder" if root.exists() else "does not exist"
-        raise DataError(f"images:{folder}: {str(root)!r} {state}; {hint}")
-    try:
-        with os.scandir(root) as entries:
-            if next(entries, None) is None:
-                raise DataError(f"images:{folder}: the folder is empty; {hint}")
-    except OSError as error:
-        raise DataError(
-            f"images:{folder}: cannot be read ({error.strerror}); chmod u+rx {root}"
-        ) from error
+    root = folder_at("images:", folder, hint)
+    with os.scandir(root) as entries:
+        if next(entries, None) is None:
+            raise DataError(f"images:{folder}: the folder is empty; {hint}")
     return root
 
 
@@ -86,14 +85,15 @@ def _scan(root: Path) -> tuple[list[Path], dict[Path, str]]:
     def note(error: OSError) -> None:
         skipped[Path(error.filename)] = "folder not readable"
 
-    inside = root.resolve()
+    inside = os.path.realpath(root)
     for folder, folders, names in os.walk(root, onerror=note):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in [*names, *folders]:
             path = Path(folder, name)
             if name.startswith("."):
                 continue
-            if path.is_symlink() and not path.resolve().is_relative_to(inside):
+            target = Path(os.path.realpath(path))  # resolve() raises for a loop
+            if path.is_symlink() and not target.is_relative_to(inside):
                 skipped[path] = "a link that leaves the folder"
             elif path.is_symlink() and path.is_dir():
                 skipped[path] = "a link to a folder"
@@ -130,44 +130,57 @@ def _decode(
     channels: int,
     options: Options,
 ) -> Content:
-    def read(path: Path) -> np.ndarray | str:
+    def read(path: Path) -> Picture | str:
         try:
-            return read_picture(path, size, channels)
+            return read_picture(path, size, channels, options.value_range)
         except PictureError as error:
             return str(error)
 
     with quiet_decoders():
         decoded = _each(pool, read, paths, f"decoding {len(paths)} pictures")
     pairs = list(zip(paths, decoded, strict=True))
-    pictures = [(p, one) for p, one in pairs if isinstance(one, np.ndarray)]
+    found = [(p, one) for p, one in pairs if isinstance(one, Picture)]
     skipped = {**passed_over, **{p: one for p, one in pairs if isinstance(one, str)}}
-    names = [path.relative_to(root) for path, _ in pictures]
-    images = np.array([one for _, one in pictures], np.uint8)
-    groups = _groups(images, [n.parent for n in names] if options.group_by else None)
+    try:
+        folders = arrange([path.relative_to(root) for path, _ in found])
+    except DataError as error:
+        raise DataError(f"images:{root}: {error}") from None
+    skipped |= {found[index][0]: why for index, why in folders.left_out.items()}
+    kept = [index for index in range(len(found)) if index not in folders.left_out]
+    parts = [folders.parts[index] for index in kept] if folders.parts else None
+    names = [found[index][0].relative_to(root) for index in kept]
+    images = np.array([found[index][1].pixels for index in kept], np.uint8)
+    digests = [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
+    groups = digests
+    if options.group_by:
+        groups = _tied(digests, [name.parent for name in names])
     words = f"{len(images)} pictures used" + _why(root, skipped)
     for what, count, fewest in (
-        ("different pictures", len({image.tobytes() for image in images}), FEWEST),
+        ("different pictures", len(set(digests)), FEWEST),
         (f"groups by {options.group_by or 'content'}", len(set(groups)), 3),
     ):
         if count < fewest:
             raise DataError(
                 f"images:{root}: {count} {what}, at least {fewest} are needed; {words}"
             )
-    top = [name.parts[0] if len(name.parts) > 1 else "." for name in names]
-    classes = sorted(set(top))
-    labels = np.array([classes.index(one) for one in top], np.int32)
+    indices = _by_user(parts, digests, groups) if parts else _by_content(groups)
+    twice = len(kept) - sum(map(len, indices.values()))
+    notes = [
+        folders.note,
+        f"{twice} pictures that are also in a later part are left out" * bool(twice),
+        dark_note([found[index][1].largest for index in kept]),
+    ]
+    notes = [note for note in notes if note]
+    labels = folders.numbers(kept)
     splits = {
-        key: Split(images[index], labels[index] if len(classes) > 1 else None)
-        for key, index in _assign(groups).items()
+        key: Split(images[index], None if labels is None else labels[index])
+        for key, index in indices.items()
     }
-    return Content(splits, words, {"skipped": len(skipped)})
+    return Content(splits, "; ".join([words, *notes]), {"say": bool(skipped or notes)})
 
 
-def _groups(images: np.ndarray, parents: list[Path] | None) -> list[str]:
-    """A name for each image's group: the smallest content hash it is tied to."""
-    digests = [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
-    if parents is None:
-        return digests
+def _tied(digests: list[str], parents: list[Path]) -> list[str]:
+    """A name for each image's group: the least content hash its folder is tied to."""
     # A picture that lies in two folders ties them together: least names spread until
     # nothing changes.
     folder = dict.fromkeys(parents, "g")
@@ -184,16 +197,42 @@ def _groups(images: np.ndarray, parents: list[Path] | None) -> list[str]:
             return [folder[parent] for parent in parents]
 
 
-def _assign(groups: list[str]) -> dict[str, np.ndarray]:
-    """Indices of each split: the groups in hash order, a sixth, a sixth, the rest."""
+def _by_content(groups: Sequence[str], parts: Sequence[str] = SPLITS) -> _Indices:
+    """Indices of parts: a sixth of the groups each in hash order, the rest train."""
     order = sorted(set(groups))
     held = max(1, len(order) // 6)
-    place = {group: position // held for position, group in enumerate(order)}
-    position = np.array([min(place[group], 2) for group in groups])
-    return {
-        key: np.flatnonzero(position == value)
-        for key, value in (("train", 2), ("validation", 1), ("test", 0))
+    place = dict.fromkeys(order, "train")
+    for number, part in enumerate(p for p in ("test", "validation") if p in parts):
+        place |= dict.fromkeys(order[number * held : (number + 1) * held], part)
+    of = np.array([place[group] for group in groups])
+    return {part: np.flatnonzero(of == part) for part in parts}
+
+
+def _by_user(parts: Sequence[str], digests: list[str], groups: list[str]) -> _Indices:
+    """Indices of each split as the user has it; what is missing is cut from train.
+
+    A picture that is in several parts stays in the last of them only.
+    """
+    last: dict[str, str] = {}
+    for part in SPLITS:
+        last |= {d: part for d, own in zip(digests, parts, strict=True) if own == part}
+    indices = {
+        part: np.array(
+            [
+                index
+                for index, (digest, own) in enumerate(zip(digests, parts, strict=True))
+                if own == last[digest] == part
+            ],
+            np.int64,
+        )
+        for part in SPLITS
     }
+    missing = [part for part in SPLITS if part not in parts]
+    train = indices["train"]
+    if missing and len(train):
+        cut = _by_content([groups[i] for i in train], ["train", *missing])
+        indices |= {part: train[index] for part, index in cut.items()}
+    return indices
 
 
 def _why(root: Path, skipped: Mapping[Path, str], most: int = 3) -> str:

@@ -44,13 +44,14 @@ def outline(
     channels: int | None = None,
     max_examples: int | None = None,
     group_by: str | None = None,
+    value_range: tuple[float, float] | None = None,
 ) -> Outline:
     """The outline of `load`'s dataset; a set whose counts are listed is not read.
 
     Raises:
       DataError: as `load`.
     """
-    options = Options(image_size, channels, max_examples, group_by)
+    options = Options(image_size, channels, max_examples, group_by, value_range)
     find(name)
     known, base = known_set(name), name.partition("/")[0]
     # Only the configuration that is listed has the counts that are listed.

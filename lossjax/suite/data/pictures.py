@@ -1,49 +1,70 @@
 """One picture file of a user's, whatever its format, as a uint8 square."""
 
 import contextlib
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from lossjax.suite.data.fitting import fit_picture
+from lossjax.suite.data.levels import Levels, PictureError, Range, levels_of
+from lossjax.suite.store.untrusted import open_regular
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 LARGEST_PIXELS = 64_000_000
-BACKGROUND = (255, 255, 255)  # what shows through transparent pixels: white
+# Of formats whose decoders keep several copies, or parse every number as text.
+_LARGEST_OF = {"WEBP": 24_000_000, "ppm_plain": 1_000_000}
+_LARGE = 8_000_000  # pixels; larger ones are made smaller strip by strip
+_ORIENTATION = 0x0112
+_BEGINNINGS = {
+    b"\x89PNG": "PNG", b"\xff\xd8": "JPEG", b"II*\0": "TIFF", b"MM\0*": "TIFF",
+    b"II+\0": "BigTIFF", b"MM\0+": "BigTIFF", b"GIF8": "GIF", b"BM": "BMP",
+    b"RIFF": "WEBP",
+}  # fmt: skip
 
 
-class PictureError(ValueError):
-    """A file that cannot be used; a few words say why."""
+class Picture(NamedTuple):
+    """Pixels uint8 (size, size, channels), and `Levels.largest` of the file."""
+
+    pixels: np.ndarray
+    largest: int | None
 
 
-def read_picture(path: Path, image_size: int, channels: int) -> np.ndarray:
+def read_picture(
+    path: Path, image_size: int, channels: int, value_range: Range | None = None
+) -> Picture:
     """The central square of a picture, uint8 (image_size, image_size, channels).
 
     First frame of an animation, upright by its EXIF orientation, transparency over
-    white, 16-bit levels divided by 257.
+    white, 16-bit levels divided by 257, floating-point ones times 255; `value_range`
+    says which levels of such files are black and white instead.
 
     Raises:
-      PictureError: no picture, damaged, or over 64 million pixels by its header.
+      PictureError: no picture, a kind that is not read, damaged, or too large.
     """
     try:
-        with Image.open(path, formats=FORMATS) as picture:
-            width, height = picture.size
-            if width * height > LARGEST_PIXELS:
-                raise PictureError(
-                    f"{width} x {height} is over {LARGEST_PIXELS // 10**6} million "
-                    "pixels"
-                )
+        with (
+            open_regular(path) as file,
+            Image.open(file, formats=FORMATS) as picture,
+        ):
+            _refuse_large(picture)
             # JPEG only: decodes at a fraction, never below twice the wanted size.
             picture.draft(picture.mode, (2 * image_size, 2 * image_size))
-            upright = ImageOps.exif_transpose(picture)
-            square = fit_picture(_eight_bits(upright), image_size)
+            with _ROOM.of(picture.width * picture.height):
+                loaded, levels = _load(picture, file, value_range)
+                if loaded.width * loaded.height > _LARGE:
+                    eight = _shrunk(loaded, image_size, levels)
+                else:
+                    eight = levels.to_eight_bits(ImageOps.exif_transpose(loaded))
+                square = fit_picture(eight, image_size)
     except PictureError:
         raise
     except UnidentifiedImageError:
-        raise PictureError(f"not one of {', '.join(FORMATS)}") from None
+        raise PictureError(_unidentified(path)) from None
     except PermissionError:
         raise PictureError("not readable") from None
     # Decoders of damaged files raise whatever their parser met: struct.error,
@@ -51,7 +72,8 @@ def read_picture(path: Path, image_size: int, channels: int) -> np.ndarray:
     except Exception as error:
         words = " ".join(str(error).split()) or type(error).__name__
         raise PictureError(f"damaged ({words[:80]})") from None
-    return np.atleast_3d(np.asarray(square.convert("L" if channels == 1 else "RGB")))
+    pixels = np.atleast_3d(np.asarray(square.convert("L" if channels == 1 else "RGB")))
+    return Picture(pixels, levels.largest)
 
 
 @contextlib.contextmanager
@@ -67,17 +89,121 @@ def quiet_decoders() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = limit
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    """L or RGB; convert() alone would clip 16-bit levels and drop transparency."""
-    if picture.mode == "F":
-        raise PictureError("floating-point levels; save it with 8 or 16 bits")
-    if picture.mode.startswith("I"):
-        levels = np.asarray(picture).astype(np.int64)
-        if not ((levels >= 0) & (levels <= 65_535)).all():
-            raise PictureError("32-bit levels; save it with 8 or 16 bits")
-        return Image.fromarray(np.rint(levels / 257).astype(np.uint8))
-    if picture.has_transparency_data:
-        colour = picture.convert("RGBA")
-        ground = Image.new("RGBA", colour.size, (*BACKGROUND, 255))
-        return Image.alpha_composite(ground, colour).convert("RGB")
-    return picture if picture.mode in ("L", "RGB") else picture.convert("RGB")
+class _Room:
+    """How many pixels are decoded at a time, by all threads together."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._held = most, 0
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def of(self, pixels: int) -> Iterator[None]:
+        """Waits until there is room; more than all of it waits to be alone."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: not self._held or self._held + pixels <= self._most
+            )
+            self._held += pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._held -= pixels
+                self._changed.notify_all()
+
+
+_ROOM = _Room(2 * _LARGE)
+
+
+def _refuse_large(picture: Image.Image) -> None:
+    width, height = picture.size
+    for kind in (picture.format, _decoder(picture)):
+        most = _LARGEST_OF.get(kind or "", LARGEST_PIXELS)
+        if width * height > most:
+            of = f", the most of {kind}" if most < LARGEST_PIXELS else ""
+            raise PictureError(
+                f"{width} x {height} is over {most // 10**6} million pixels{of}"
+            )
+
+
+def _decoder(picture: Image.Image) -> str:
+    tiles = getattr(picture, "tile", None)
+    return tiles[0][0] if tiles else ""
+
+
+def _load(
+    picture: Image.Image, file: Any, value_range: Range | None
+) -> tuple[Image.Image, Levels]:
+    """The decoded picture, and what its levels mean."""
+    tiles = getattr(picture, "tile", None) or [("", (), 0, "")]
+    decoder, _, offset, arguments = tiles[0]
+    rawmode = arguments[0] if isinstance(arguments, tuple) else arguments
+    if decoder == "ppm":  # Pillow's own reads value by value: a minute for a photo
+        return _netpbm(picture, file, offset, arguments, value_range)
+    picture.load()
+    transparent = picture.info.get("transparency")
+    if picture.mode == "L" and isinstance(transparent, int):
+        # PNG gives it in the file's 2 or 4 bits, the pixels are in 8.
+        factor = {"L;2": 85, "L;4": 17}.get(str(rawmode), 1)
+        picture.info["transparency"] = transparent * factor
+    return picture, levels_of(picture, str(rawmode), value_range)
+
+
+def _netpbm(
+    picture: Image.Image,
+    file: Any,
+    offset: int,
+    arguments: tuple[str, int],
+    value_range: Range | None,
+) -> tuple[Image.Image, Levels]:
+    """A binary PGM or PPM whose white is neither 255 nor 65,535."""
+    (rawmode, white), (width, height) = arguments, picture.size
+    bands = 3 if rawmode == "RGB" else 1
+    low, high = value_range or (0, white)
+    kind = np.dtype(np.uint8 if white < 256 else ">u2")
+    every = np.arange(256 if white < 256 else 65_536)
+    table = np.rint(255 * np.clip((every - low) / (high - low), 0, 1)).astype(np.uint8)
+    file.seek(offset)
+    pixels = np.empty((height, width, bands), np.uint8)
+    for row in pixels:
+        content = file.read(width * bands * kind.itemsize)
+        if len(content) < width * bands * kind.itemsize:
+            raise PictureError("damaged (image file is truncated)")
+        row[...] = table[np.frombuffer(content, kind)].reshape(width, bands)
+    made = Image.fromarray(pixels if bands == 3 else pixels[..., 0])
+    return made, levels_of(made, "", None)
+
+
+def _shrunk(picture: Image.Image, image_size: int, levels: Levels) -> Image.Image:
+    """The central square at a few times `image_size`, upright; whole copies of a large
+    picture in every mode it passes through would take gigabytes."""
+    side = min(picture.size)
+    left, top = ((length - side) // 2 for length in picture.size)
+    times = 4 if (4 * image_size) ** 2 <= _LARGE else 2
+    factor = max(1, side // (times * image_size))
+    rows = factor * max(1, 512 // factor)
+    strips = []
+    for start in range(top, top + side, rows):
+        strip = picture.crop((left, start, left + side, min(start + rows, top + side)))
+        eight = levels.to_eight_bits(strip)
+        strips.append(np.asarray(eight.reduce(factor) if factor > 1 else eight))
+    small = Image.fromarray(np.concatenate(strips))
+    small.getexif()[_ORIENTATION] = picture.getexif().get(_ORIENTATION, 1)
+    return ImageOps.exif_transpose(small)
+
+
+def _unidentified(path: Path) -> str:
+    """What a file is that Pillow does not open as any of FORMATS."""
+    with open_regular(path) as file:
+        head = file.read(8)
+        kind = next((k for b, k in _BEGINNINGS.items() if head.startswith(b)), None)
+        if kind is None:
+            return f"not one of {', '.join(FORMATS)}"
+        detail = ""
+        with contextlib.suppress(Exception):  # a damaged header stays without detail
+            tags = TiffImagePlugin.ImageFileDirectory_v2(head)
+            file.seek(tags.next)
+            tags.load(file)
+            bits = tags.get(258, (1,))
+            detail = f" ({tags.get(277, len(bits))} bands of {bits[0]} bits)"
+    return f"a damaged {kind} or a kind of it that is not read{detail}"

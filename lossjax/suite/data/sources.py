@@ -16,6 +16,7 @@ from lossjax.suite.data.dataset import (
 from lossjax.suite.data.dials import Dial, read_dials
 from lossjax.suite.data.digits import digits
 from lossjax.suite.data.fitting import fit_images
+from lossjax.suite.data.folders import expanded
 from lossjax.suite.data.idx import check_idx_folder, idx_folder
 from lossjax.suite.data.image_folder import check_images_folder, images_folder
 from lossjax.suite.data.patches import patches
@@ -127,9 +128,9 @@ DATASETS: Mapping[str, Source] = types.MappingProxyType(
         "images:": Source(
             "images:",
             images_folder,
-            "your own pictures (png, jpeg, webp, gif, bmp, tiff) by sub-folder",
+            "your own pictures (png, jpeg, webp, gif, bmp, tiff, pnm) by sub-folder",
             shape="32x32x3, or image_size and channels",
-            sizes="2/3, 1/6, 1/6 by content",
+            sizes="2/3, 1/6, 1/6 by content, or train, val, test folders",
             check=check_images_folder,
             state=lambda: "your folder",
             folder="DIR",
@@ -147,6 +148,7 @@ def load(
     channels: int | None = None,
     max_examples: int | None = None,
     group_by: str | None = None,
+    value_range: tuple[float, float] | None = None,
 ) -> Dataset:
     """The dataset of that name, its images fitted to `image_size` and `channels`.
 
@@ -156,11 +158,13 @@ def load(
       channels: 1 or 3; None keeps them.
       max_examples: at most that many images, every split in proportion.
       group_by: "parent" keeps the pictures of one folder of `images:` in one split.
+      value_range: the levels that are black and white in pictures of `images:` that
+        have more than 8 bits; None takes the whole range of the file's type.
 
     Raises:
       DataError: the name is unknown, or the data absent or damaged; one line.
     """
-    options = Options(image_size, channels, max_examples, group_by)
+    options = Options(image_size, channels, max_examples, group_by, value_range)
     source, argument = find(name)
     content = source.content(argument, options)
     splits = content.splits
@@ -182,6 +186,16 @@ def check(name: str) -> None:
     source.check(argument)
 
 
+def canonical(name: str) -> str:
+    """The one spelling of a name: ~ expanded, no slash at the end of a folder.
+
+    Raises:
+      DataError: the name is unknown, or no system takes its folder as a path.
+    """
+    source, argument = find(name)
+    return source.name + argument if source.folder else name
+
+
 def find(name: str) -> tuple[Source, str]:
     """The row of a name and its argument: a folder, or what the parentheses hold."""
     word, arguments = family(name), name.partition("(")[2]
@@ -191,8 +205,10 @@ def find(name: str) -> tuple[Source, str]:
     source = DATASETS.get(prefix + colon)
     if source is not None and source.folder and not folder:
         raise DataError(f"dataset {name!r} names no folder; valid: {source.usage}")
-    if source is not None and bool(colon) == bool(source.folder):
-        return source, folder
+    if source is not None and source.folder:
+        return source, str(expanded(folder, prefix + colon))
+    if source is not None and not colon:
+        return source, ""
     if known_set(name) is not None:
         return _tfds(name), ""
     known = ", ".join(row.usage for row in DATASETS.values())

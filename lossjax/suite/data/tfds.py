@@ -2,8 +2,8 @@
 
 import dataclasses
 import io
-import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,24 +14,40 @@ from PIL import Image
 
 from lossjax.suite.cli.errors import DataError
 from lossjax.suite.data.cache import cached, file_sha256
-from lossjax.suite.data.dataset import Content, Options, Split, plan_splits
+from lossjax.suite.data.dataset import (
+    Content,
+    Options,
+    Split,
+    plan_splits,
+    refuse_above_memory,
+)
 from lossjax.suite.data.fitting import fit_images, fit_picture
+from lossjax.suite.data.folders import expanded
 from lossjax.suite.data.progress import progress
 from lossjax.suite.data.tfds_sets import OWN, UPSTREAM, TfdsSet, tfds_sets
+from lossjax.suite.store.untrusted import UntrustedError, conform, read_json
 
+_CONFIG = re.compile(r"\w[\w.+-]{0,99}").fullmatch  # no path, and no path too long
 _BLOCK = 512  # records read at a time
+_INFO = {
+    "name": str,
+    "version": str,
+    "splits": [{"name": str, "shardLengths?": [(str, int)], "filepathTemplate?": str}],
+}
+_FEATURES = "tensorflow_datasets.core.features."
 
 
 def data_dir() -> Path:
     """Where prepared sets lie, as tensorflow-datasets itself has it."""
-    return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    place = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return expanded(place, "TFDS_DATA_DIR=")
 
 
 def known_set(name: str) -> TfdsSet | None:
     """The set of that name, `emnist` or `emnist/letters`; None where there is none."""
     base, slash, config = name.partition("/")
     known = tfds_sets().get(base)
-    if known is None or (slash and (known.config is None or not config)):
+    if known is None or (slash and (known.config is None or not _CONFIG(config))):
         return None
     return dataclasses.replace(known, config=config) if slash else known
 
@@ -48,15 +64,77 @@ def check_tfds(name: str) -> Path:
     if known is None:
         raise DataError(f"unknown dataset {name!r}")
     folder = prepared_folder(known)
-    if not (folder / "dataset_info.json").is_file():
-        raise DataError(f"{name} is not prepared in {data_dir()}: {remedy(name)}")
-    info = json.loads((folder / "dataset_info.json").read_text())
-    if info.get("fileFormat") != "array_record":
+    try:
+        info = read_json(folder / "dataset_info.json", {"fileFormat?": str})
+        written = info.get("fileFormat", "tfrecord")
+        if written != "array_record":
+            raise DataError(
+                f"{name} is prepared as {written[:40]}, which needs TensorFlow: set "
+                f"TFDS_DATA_DIR to another folder, then {remedy(name)}"
+            )
+        conform(info, _INFO, folder)
+    except FileNotFoundError:
+        other = _other_versions(folder)
         raise DataError(
-            f"{name} is prepared as {info.get('fileFormat', 'tfrecord')}, which needs "
-            f"TensorFlow: set TFDS_DATA_DIR to another folder, then {remedy(name)}"
-        )
+            f"{name} is not prepared in {data_dir()}{other}: {remedy(name)}"
+        ) from None
+    except UntrustedError as error:
+        raise DamagedError(name, folder, str(error.reason)) from None
+    for key, expected in (("name", known.name), ("version", known.version)):
+        if info[key] != expected:
+            raise DamagedError(
+                name, folder, f"its {key} is {info[key][:80]!r}, not {expected!r}"
+            )
+    if any("/" in split.get("filepathTemplate", "") for split in info["splits"]):
+        raise DamagedError(name, folder, "it names files of another folder")
     return folder
+
+
+def _refuse_strange(name: str, folder: Path) -> None:
+    """Raises DamagedError for what tensorflow-datasets would trust in that folder.
+
+    It waits for a pipe's content for ever, and imports whichever module the list of
+    features names.
+    """
+    try:
+        for path in folder.iterdir():
+            if not (path.is_file() or path.is_dir()):
+                raise DamagedError(name, folder, "no regular file", path.name)
+        features = [read_json(folder / "features.json", dict)]
+    except FileNotFoundError:
+        raise DamagedError(name, folder, "missing", "features.json") from None
+    except (UntrustedError, OSError) as error:
+        reason = getattr(error, "reason", "cannot be read")
+        raise DamagedError(name, folder, reason, "features.json") from None
+    while features:
+        one = features.pop()
+        features += [child for child in one.values() if isinstance(child, dict)]
+        for key in ("pythonClassName", "type"):
+            kind = one.get(key, _FEATURES)
+            if isinstance(kind, str) and not kind.startswith(_FEATURES):
+                reason = f"{kind[:80]!r} is no feature"
+                raise DamagedError(name, folder, reason, "features.json")
+
+
+class DamagedError(DataError):
+    """A prepared set whose files are not what was written."""
+
+    def __init__(
+        self, name: str, folder: Path, reason: str, file: str = "dataset_info.json"
+    ) -> None:
+        super().__init__(
+            f"{name} in {folder} is damaged ({file}: {reason}): delete that folder and "
+            f"{remedy(name)}"
+        )
+
+
+def _other_versions(folder: Path) -> str:
+    """Which other versions of a set lie beside the folder of the one that is read."""
+    places = folder.parent.glob("*/dataset_info.json")
+    found = sorted(place.parent.name for place in places)
+    if not found:
+        return ""
+    return f" as {folder.name} ({', '.join(found[:4])} lies there, which is not read)"
 
 
 def tfds_content(name: str, options: Options) -> Content:
@@ -68,6 +146,7 @@ def tfds_content(name: str, options: Options) -> Content:
     folder = check_tfds(name)
     known = known_set(name)
     assert known is not None  # check_tfds refused it otherwise
+    _refuse_strange(name, folder)
     files = sorted(path for path in folder.iterdir() if path.is_file())
     key = {
         "set": dataclasses.astuple(known),
@@ -83,6 +162,8 @@ def state(name: str) -> str:
     try:
         check_tfds(name)
         return "ready"
+    except DamagedError:
+        return "damaged"
     except DataError:
         if known is None or not known.preparable:
             return "needs TensorFlow once"
@@ -131,7 +212,8 @@ def _decode(name: str, known: TfdsSet, folder: Path, options: Options) -> Conten
         raise DataError(f"{name} has no training split, only {', '.join(counts)}")
     plan = plan_splits(found, options.max_examples)
     shape = shape_of(name, known, options)
-    _refuse_above_memory(name, sum(len(i) for _, i in plan.values()), shape)
+    count = sum(len(index) for _, index in plan.values())
+    refuse_above_memory(name, count, shape)
     splits = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for key, (source, index) in plan.items():
@@ -164,17 +246,6 @@ def shape_of(name: str, known: TfdsSet, options: Options) -> tuple[int, int, int
     if height is None or width is None:
         raise DataError(f"{name}: images differ in size; give image_size")
     return height, width, options.channels or channels
-
-
-def _refuse_above_memory(name: str, count: int, shape: tuple[int, int, int]) -> None:
-    one = int(np.prod(shape))
-    limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    if count * one > limit:
-        raise DataError(
-            f"{name}: {count * one / 1e9:,.1f} GB of images, half of this machine's "
-            f"memory is {limit / 1e9:,.1f} GB; max_examples={limit // one} is the most "
-            "that fits"
-        )
 
 
 def _split(

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from lossjax.suite.cli.errors import DataError
-from lossjax.suite.data.tfds import data_dir, known_set, prepared_folder, remedy
+from lossjax.suite.data.folders import expanded
+from lossjax.suite.data.tfds import (
+    check_tfds,
+    data_dir,
+    known_set,
+    prepared_folder,
+    remedy,
+)
 from lossjax.suite.data.tfds_sets import OWN, UPSTREAM, Upstream
 
 _PATIENCE_S = 10
@@ -33,8 +40,8 @@ def prepare_tfds(name: str, manual_dir: str | None = None) -> Path:
     if known is None:
         raise DataError(f"unknown dataset {name!r}")
     folder = prepared_folder(known)
-    if (folder / "dataset_info.json").is_file():
-        return folder
+    if (folder / "dataset_info.json").exists():
+        return check_tfds(name)
     import tensorflow_datasets as tfds
 
     if not known.preparable:
@@ -49,7 +56,7 @@ def prepare_tfds(name: str, manual_dir: str | None = None) -> Path:
             + ", ".join(f"{known.name}/{one}" for one in real.builder_configs)
         )
     if layout is not None and manual_dir is not None:
-        check_files(name, Path(manual_dir).expanduser(), layout, real.url_infos)
+        check_files(name, expanded(manual_dir, "--manual_dir="), layout, real.url_infos)
     settings = tfds.download.DownloadConfig(
         manual_dir=manual_dir,
         try_download_gcs=False,

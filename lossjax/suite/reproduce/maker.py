@@ -69,7 +69,8 @@ class Maker:
         console: Console,
     ) -> None:
         output.check(out)
-        self._out, self._places, self._size = out, places, size
+        self._out, self._size = out, size
+        self._places = {name: data.canonical(place) for name, place in places.items()}
         self._console, self._interrupts = console, Interrupts()
         self._loaded: dict[str, Dataset] = {}
         sweeps = [s for study in studies for s in study.sweeps(size).values()]

@@ -4,7 +4,7 @@ import dataclasses
 import types
 from collections.abc import Callable, Mapping
 
-from lossjax.suite.soak import damage, endurance, processes, refusals
+from lossjax.suite.soak import damage, endurance, fuzz, processes, refusals
 from lossjax.suite.soak.testbed import Tally, Testbed
 
 
@@ -46,6 +46,9 @@ FAULTS: Mapping[str, Fault] = types.MappingProxyType(
         "endless": Fault("hundreds of runs in one process", endurance.endless, 5, 1),
         "crowded": Fault(
             "thousands of stored runs, some damaged", endurance.crowded, 10, 1
+        ),
+        "fuzz": Fault(
+            "hostile inputs: names, IDX, pictures, sets, caches", fuzz.injected, 100, 1
         ),
     }
 )

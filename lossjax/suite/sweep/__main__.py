@@ -15,6 +15,7 @@ from lossjax.suite.store import ownership, places
 from lossjax.suite.store import results as store
 from lossjax.suite.sweep import backend, datasets, grid, output, validation
 from lossjax.suite.sweep.description import describe
+from lossjax.suite.sweep.image_sizes import check_sizes
 from lossjax.suite.sweep.preview import preview, seeds_note
 
 USAGE = """
@@ -52,6 +53,7 @@ def main(arguments: list[str]) -> int:
         return Exit.DONE
     backend.start(sweep, values.platform, console)
     datasets.check_memory(loaded)
+    check_sizes(sweep, loaded)
     description = describe(sweep, loaded)
     output.make(out)
     for line in (*validation.notes(sweep), seeds_note(sweep)):

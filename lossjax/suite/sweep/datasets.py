@@ -37,6 +37,7 @@ def _each(
         name: getattr(sweep, name)
         for name in ("image_size", "channels", "max_examples", "group_by")
     }
+    fields["value_range"] = sweep.value_range or None
     found = {name: find(name, **fields) for name in sweep.datasets}
     for name, one in found.items():
         if sweep.batch_size > (images := trains(one)):

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import lossjax
 from lossjax import (
@@ -14,6 +13,7 @@ from lossjax import (
     Metric,
 )
 from lossjax.models import autoencoders
+from lossjax.suite import data
 from lossjax.suite.cli.errors import UserError, unknown
 from lossjax.suite.config import Sweep
 from lossjax.training import objective
@@ -32,25 +32,38 @@ def validate(sweep: Sweep) -> Sweep:
     Raises:
       UserError: a name is not known, or names what another one names.
     """
-    losses = _canonical("losses", sweep.losses, lossjax.resolve)
-    models = _canonical("models", sweep.models, autoencoders.resolve)
+    datasets = _datasets(sweep.datasets)
+    losses = _canonical("losses", sweep.losses, lambda text: lossjax.resolve(text).name)
+    models = _canonical(
+        "models", sweep.models, lambda text: autoencoders.resolve(text).name
+    )
     for field, table in _TABLES.items():
         if (name := getattr(sweep, field)) not in table:
             raise unknown(f"config.{field}", name, table)
-    sweep = dataclasses.replace(sweep, losses=losses, models=models)
+    sweep = dataclasses.replace(sweep, datasets=datasets, losses=losses, models=models)
     ranked = [n for n, row in metrics_of(sweep).items() if row.direction != "none"]
     if sweep.primary_metric not in ranked:
         raise unknown("config.primary_metric", sweep.primary_metric, ranked)
     return sweep
 
 
+def _datasets(texts: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return _canonical("datasets", texts, data.canonical)
+    except data.DataError:
+        # A comma in a folder's name made two names of one: the first is absent.
+        for text in texts:
+            data.check(text)
+        raise
+
+
 def _canonical(
-    field: str, texts: tuple[str, ...], resolve: Callable[[str], Any]
+    field: str, texts: tuple[str, ...], canonical: Callable[[str], str]
 ) -> tuple[str, ...]:
     names: list[str] = []
     for text in texts:
         try:
-            name = resolve(text).name
+            name = canonical(text)
         except ValueError as error:
             raise UserError(f"config.{field}: {error}") from None
         if name in names:

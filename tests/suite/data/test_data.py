@@ -192,6 +192,137 @@ def test_one_missing_label_file_is_named(tmp_path: Path) -> None:
     assert "t10k-labels-idx1-ubyte is missing" in refused(f"idx:{tmp_path}")
 
 
+def moved(folder: Path, rename) -> None:
+    """Every file of the folder under another name, in another place."""
+    for path in sorted(folder.iterdir()):
+        place = folder / rename(path.name)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(place)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize(
+    "rename",
+    [
+        lambda name: f"emnist-balanced-{name.replace('t10k', 'test')}",
+        lambda name: f"MNIST/raw/{name}",
+        str.upper,
+        lambda name: name.replace("-idx", ".idx"),
+        lambda name: name.replace("-", "_"),
+        lambda name: f"{name.split('-')[0]}/{name}",
+        lambda name: f"x/y/z/my {name.title()}",
+    ],
+)
+def test_idx_files_are_found_by_any_name(tmp_path: Path, rename, zipped) -> None:
+    arrays = write_folder(tmp_path, zipped=zipped)
+    moved(tmp_path, rename)
+    data.check(f"idx:{tmp_path}")
+    dataset = data.load(f"idx:{tmp_path}")
+    np.testing.assert_array_equal(dataset.test.images[..., 0], arrays["t10k-images"])
+    np.testing.assert_array_equal(dataset.test.labels, arrays["t10k-labels"])
+
+
+def test_of_several_idx_sets_one_is_named(tmp_path: Path) -> None:
+    for prefix in ("emnist-balanced-", "emnist-letters-"):
+        (tmp_path / "new").mkdir()
+        write_folder(tmp_path / "new")
+        moved(tmp_path / "new", lambda name, prefix=prefix: f"../{prefix}{name}")
+        (tmp_path / "new").rmdir()
+    message = refused(f"idx:{tmp_path}")
+    assert "'emnist-balanced-train-images-idx3-ubyte', 'emnist-letters" in message
+    one = data.load(f"idx:{tmp_path}/emnist-letters")
+    assert [len(split) for split in one.splits.values()] == [50, 10, 20]
+    write_folder(tmp_path)  # no prefix at all, but three sets now
+    assert "several sets" in refused(f"idx:{tmp_path}")
+
+
+def test_the_folder_itself_goes_before_what_lies_below(tmp_path: Path) -> None:
+    arrays = write_folder(tmp_path)
+    (tmp_path / "old").mkdir()
+    for path in list(tmp_path.glob("*-ubyte")):
+        content = gzip.compress(path.read_bytes())
+        (tmp_path / f"{path.name}.gz").write_bytes(content)  # as torchvision leaves it
+        (tmp_path / "old" / path.name).write_bytes(b"old")
+    dataset = data.load(f"idx:{tmp_path}")
+    np.testing.assert_array_equal(dataset.test.labels, arrays["t10k-labels"])
+    (tmp_path / "train-images.idx3-ubyte").write_bytes(b"another")
+    message = refused(f"idx:{tmp_path}")
+    assert "several files could hold the train images" in message
+    assert "'train-images.idx3-ubyte'" in message
+
+
+def test_idx_folders_may_bring_their_validation(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    images = np.arange(4 * 63, dtype=np.uint8).reshape(4, 9, 7)
+    (tmp_path / "val-images-idx3-ubyte").write_bytes(idx_bytes(images))
+    assert "validation-labels-idx1-ubyte is missing" in refused(f"idx:{tmp_path}")
+    labels = idx_bytes(np.zeros(4, np.uint8))
+    (tmp_path / "val-labels-idx1-ubyte").write_bytes(labels)
+    dataset = data.load(f"idx:{tmp_path}")
+    assert [len(split) for split in dataset.splits.values()] == [TRAIN, 4, TEST]
+
+
+def test_what_lies_there_instead_is_named(tmp_path: Path) -> None:
+    (tmp_path / "cat.png").touch()
+    message = refused(f"idx:{tmp_path}")
+    assert "'cat.png'" in message and "looked for train-images-idx3-ubyte" in message
+    (tmp_path / "cat.png").unlink()
+    assert "there lie no file" in refused(f"idx:{tmp_path}")
+
+
+def header(*sizes: int, order: str = ">") -> bytes:
+    return bytes((0, 0, 8, len(sizes))) + struct.pack(f"{order}{len(sizes)}I", *sizes)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (header(2**20, 2**10, 2**10), "promises (1048576, 1024, 1024)"),
+        (header(2**32 - 1, 2**32 - 1, 2**32 - 1), "promises (4294967295,"),
+        (header(60, 9, 7, order="<") + bytes(3780), "the byte order is wrong"),
+        (header(1, 5000, 1) + bytes(5000), "sides up to 4096"),
+        (header(60, 9, 7) + bytes(3779), "holds only 3,779"),
+        (header(60, 9, 7) + bytes(3781), "holds more"),
+    ],
+)
+def test_promises_of_a_header_are_not_believed(
+    tmp_path: Path, content: bytes, words: str, zipped: bool
+) -> None:
+    write_folder(tmp_path)
+    path = tmp_path / "train-images-idx3-ubyte"
+    path.write_bytes(gzip.compress(content) if zipped else content)
+    message = refused(f"idx:{tmp_path}")
+    if zipped and "2^" not in words and "promises" in words:
+        assert "can hold at most" in message
+    assert words in message and path.name in message
+
+
+def test_bytes_behind_a_gzip_file_are_ignored_as_gzip_does(tmp_path: Path) -> None:
+    write_folder(tmp_path, zipped=True)
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes() + b"\r\n\0\0")
+    assert len(data.load(f"idx:{tmp_path}").test) == TEST
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "words"),
+    [
+        (np.zeros((1, 8, 8)), np.ones((1, 8, 8)), "1 training image; at least 2"),
+        (np.eye(8)[None].repeat(2, 0), np.eye(8)[None], "1 training image is left"),
+        (np.full((9, 8, 8), 3), np.eye(8)[None], "every pixel of the train split is 3"),
+        (np.eye(8)[None].repeat(9, 0), np.zeros((2, 8, 8)), "of the test split is 0"),
+    ],
+)
+def test_sets_that_cannot_tell_losses_apart_are_refused(
+    tmp_path: Path, train, test, words
+) -> None:
+    for part, images in (("train", train), ("t10k", test)):
+        content = idx_bytes(images.astype(np.uint8))
+        (tmp_path / f"{part}-images-idx3-ubyte").write_bytes(content)
+    assert words in refused(f"idx:{tmp_path}")
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

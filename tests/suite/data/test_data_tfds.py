@@ -8,6 +8,9 @@ import gzip
 import hashlib
 import io
 import json
+import os
+import re
+import shutil
 import sys
 import tarfile
 import zipfile
@@ -389,6 +392,101 @@ def test_a_set_prepared_by_tensorflow_is_explained(tmp_path: Path) -> None:
     (folder / "dataset_info.json").write_text('{"fileFormat": "tfrecord"}')
     with pytest.raises(data.DataError, match="tfrecord, which needs TensorFlow"):
         data.load("mnist")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared set, prepared once."""
+    with pytest.MonkeyPatch.context() as patch:
+        root = tmp_path_factory.mktemp("whole")
+        patch.setenv("TFDS_DATA_DIR", str(root))
+        return prepare_tfds("sklearn_digits")
+
+
+def _info(**changes: object):
+    def change(folder: Path) -> None:
+        path = folder / "dataset_info.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    return change
+
+
+def _write(name: str, content: bytes):
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def _pipe(name: str):
+    def change(folder: Path) -> None:
+        (folder / name).unlink()
+        os.mkfifo(folder / name)  # whoever opens it waits for ever
+
+    return change
+
+
+RECORDS = "sklearn_digits-train.array_record-00000-of-00001"
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "cheap"),
+    [
+        (_write("dataset_info.json", b""), "dataset_info.json: empty", True),
+        (_write("dataset_info.json", b'{"name": "skl'), "no JSON", True),
+        (_write("dataset_info.json", b"[" * 10**5), "nested too deeply", True),
+        (_write("dataset_info.json", b"[]"), "is list, not dict", True),
+        (_info(name="mnist"), "its name is 'mnist', not 'sklearn_digits'", True),
+        (_info(version="0.9.0"), "its version is '0.9.0', not '1.0.0'", True),
+        (_info(splits=None), "splits is NoneType, not list", True),
+        (_info(splits=[]), "no training split", False),
+        (_info(splits=[{"name": "train", "filepathTemplate": "/x"}]), "another", True),
+        (_pipe("dataset_info.json"), "not a regular file", True),
+        (_pipe(RECORDS), "no regular file", False),
+        (_pipe("features.json"), "no regular file", False),
+        (
+            lambda folder: (folder / "features.json").unlink(),
+            "features.json: miss",
+            False,
+        ),
+        (
+            _write("features.json", b'{"pythonClassName": "os.system"}'),
+            "'os.system' is no feature",
+            False,
+        ),
+        (_write(RECORDS, b"short"), "is damaged", False),
+    ],
+)
+def test_damaged_sets_are_one_line_that_mends_them(
+    whole: Path, tmp_path: Path, capsys, change, words: str, cheap: bool
+) -> None:
+    folder = tmp_path / "prepared" / "sklearn_digits" / "1.0.0"
+    shutil.copytree(whole, folder)
+    assert len(data.load("sklearn_digits").test) == 300
+    change(folder)
+    acts = [lambda: data.load("sklearn_digits")]
+    acts += [
+        lambda: data.check("sklearn_digits"),
+        lambda: main(["prepare", folder.parent.name]),
+    ]
+    for act in acts if cheap else acts[:1]:
+        with pytest.raises(Exception, match=re.escape(words)) as caught:
+            act()
+        text = str(caught.value)
+        assert text.isprintable() and len(text) < 900
+        if "training" not in words:
+            assert "damaged" in text and str(folder) in text
+            assert "run ./run.sh data prepare sklearn_digits" in text
+    capsys.readouterr()
+    assert main(["list"]) == 0
+    (line,) = [
+        o for o in capsys.readouterr().out.splitlines() if o.startswith("sklearn")
+    ]
+    assert ("damaged" in line) == cheap
+
+
+def test_another_version_is_named(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "prepared" / "sklearn_digits" / "0.9.0")
+    with pytest.raises(data.DataError) as caught:
+        data.check("sklearn_digits")
+    assert "as 1.0.0 (0.9.0 lies there, which is not read)" in str(caught.value)
 
 
 def test_list_names_every_row_and_its_state(

@@ -1,0 +1,247 @@
+"""Inputs that nobody sane would write: each is accepted, or refused in one line.
+
+`KINDS` is the table: how an input of one kind is made in an empty folder from a seeded
+generator, and what reads it. `fuzz` tries many of one kind in processes of their own,
+so that a hang or a crash of a decoder is counted too.
+"""
+
+import contextlib
+import dataclasses
+import multiprocessing
+import multiprocessing.connection
+import os
+import random
+import shutil
+import tempfile
+import time
+import types
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.soak import fuzz_data
+from lossjax.suite.soak.testbed import Tally, Testbed
+
+SLOW_S, BIG_MB = 5.0, 500.0
+_HANG_S, _LONGEST_LINE = 60.0, 2_000
+_SHOWN = 20  # inputs of which a fault is described
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """One kind of input.
+
+    `make` fills a folder and returns what `read` takes; both run where it is tried.
+    `count` inputs are tried by the full soak, `quick` by the short one.
+    """
+
+    what: str
+    make: Callable[[Path, random.Random], Any]
+    read: Callable[[Any], object]
+    count: int = 20_000
+    quick: int = 500
+
+
+KINDS: Mapping[str, Kind] = types.MappingProxyType(
+    {
+        "names": Kind("dataset names", fuzz_data.name, fuzz_data.read_name),
+        "idx": Kind("IDX folders", fuzz_data.idx, fuzz_data.read_folder),
+        # A folder is decoded in about 20 ms.
+        "pictures": Kind(
+            "folders of pictures", fuzz_data.pictures, fuzz_data.read_folder, 5_000
+        ),
+        # The reader of tensorflow-datasets takes about 50 ms.
+        "prepared": Kind(
+            "prepared sets", fuzz_data.prepared, fuzz_data.read_prepared, 4_000, 200
+        ),
+        "decoded": Kind(
+            "decoded-image caches", fuzz_data.decoded, fuzz_data.read_decoded, 5_000
+        ),
+    }
+)
+
+
+@dataclasses.dataclass
+class Counts:
+    """What came of the inputs of one kind; `notes` describe the first faults."""
+
+    accepted: int = 0
+    refused: int = 0
+    traceback: int = 0  # also a line too long, several lines, or a process that died
+    slow: int = 0
+    big: int = 0
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def tried(self) -> int:
+        return self.accepted + self.refused + self.traceback
+
+    @property
+    def faults(self) -> int:
+        """Inputs that were not answered as they must be; one may be counted twice."""
+        return self.traceback + self.slow + self.big
+
+
+@dataclasses.dataclass(frozen=True)
+class _Answer:
+    word: str  # the field of Counts
+    seconds: float
+    megabytes: float  # by which the process grew at most
+    note: str
+
+
+def fuzz(kind: str, count: int, seed: int = 0) -> Counts:
+    """Tries `count` inputs of a kind; the same seed makes the same inputs."""
+    counts = Counts()
+    with tempfile.TemporaryDirectory(prefix="lossjax-fuzz-") as folder:
+        with _Workers(kind, seed, Path(folder)) as workers:
+            for index in range(count):
+                answer = workers.answer(index)
+                setattr(counts, answer.word, getattr(counts, answer.word) + 1)
+                slow, big = answer.seconds > SLOW_S, answer.megabytes > BIG_MB
+                counts.slow += slow
+                counts.big += big
+                if slow or big or answer.word == "traceback":
+                    counts.notes.append(
+                        f"{kind} {seed}/{index}: {answer.seconds:.1f} s, "
+                        f"{answer.megabytes:.0f} MB, {answer.note}"
+                    )
+                    del counts.notes[_SHOWN:]
+    return counts
+
+
+def injected(testbed: Testbed, times: int) -> Tally:
+    """Every kind, as a fault of the soak: detected is whatever is answered rightly.
+
+    One of `times` is a share of a hundredth of each kind's full count.
+    """
+    tally = Tally()
+    lines = []
+    for name, kind in KINDS.items():
+        counts = fuzz(name, max(kind.quick, kind.count * times // 100))
+        tally.injected += counts.tried
+        tally.detected += max(0, counts.tried - counts.faults)
+        tally.trouble += counts.notes
+        lines.append(
+            f"{kind.what}: {counts.tried:,} tried, {counts.accepted:,} accepted, "
+            f"{counts.refused:,} refused in a line, {counts.traceback} tracebacks, "
+            f"{counts.slow} above {SLOW_S:g} s, {counts.big} above {BIG_MB:g} MB"
+        )
+    tally.measured = "\n  ".join(lines)
+    return tally
+
+
+class _Workers:
+    """One process that tries inputs, and its successor after a crash or a hang."""
+
+    def __init__(self, kind: str, seed: int, folder: Path) -> None:
+        self._kind, self._seed, self._folder = kind, seed, folder
+        # Not fork: the parent may hold threads of jax, and their locks.
+        self._context = multiprocessing.get_context("spawn")
+        self._process: Any = None
+
+    def __enter__(self) -> "_Workers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._pipe.close()
+            self._process = None
+
+    def _begin(self) -> None:
+        self._pipe, theirs = self._context.Pipe()
+        arguments = (self._kind, self._seed, self._folder, theirs)
+        self._process = self._context.Process(target=_work, args=arguments, daemon=True)
+        self._process.start()
+        theirs.close()
+        self._pipe.recv()  # it has imported what it needs
+
+    def answer(self, index: int) -> _Answer:
+        if self._process is None:
+            self._begin()
+        began = time.monotonic()
+        self._pipe.send(index)
+        try:
+            if self._pipe.poll(_HANG_S):
+                return self._pipe.recv()
+            note = "hangs"
+        except (EOFError, ConnectionError):
+            self._process.join()
+            note = f"the process died ({self._process.exitcode})"
+        self._end()
+        return _Answer("traceback", time.monotonic() - began, 0.0, note)
+
+
+def _work(
+    kind: str, seed: int, folder: Path, pipe: multiprocessing.connection.Connection
+) -> None:
+    """Tries inputs by index until the pipe closes."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)  # decoders written in C complain there
+    row = KINDS[kind]
+    with contextlib.suppress(Exception):  # imports and first calls are not timed
+        _try(row, folder / "first", random.Random(0))
+    pipe.send(None)
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        while True:
+            index = pipe.recv()
+            place = folder / str(index)
+            pipe.send(_try(row, place, random.Random(f"{kind}/{seed}/{index}")))
+
+
+def _try(row: Kind, place: Path, generator: random.Random) -> _Answer:
+    place.mkdir()
+    try:
+        try:
+            made = row.make(place, generator)
+        except Exception as error:
+            note = f"cannot be made: {type(error).__name__}: {error}"
+            return _Answer("traceback", 0.0, 0.0, note)
+        with _watched() as watch:
+            word, note = _asked(row, made)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    return _Answer(word, watch["seconds"], watch["megabytes"], note)
+
+
+def _asked(row: Kind, made: Any) -> tuple[str, str]:
+    try:
+        row.read(made)
+    except UserError as error:
+        text = str(error)
+        good = len(text.splitlines()) == 1 and len(text) <= _LONGEST_LINE
+        good = good and text.isprintable()
+        return ("refused" if good else "traceback"), f"said {text[:300]!r}"
+    except Exception as error:
+        return "traceback", f"{type(error).__name__}: {str(error)[:300]!r}"
+    return "accepted", ""
+
+
+@contextlib.contextmanager
+def _watched() -> Iterator[dict[str, float]]:
+    """Seconds, and megabytes that the process grew by at most."""
+    watch: dict[str, float] = {}
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before, began = _peak(), time.monotonic()
+    try:
+        yield watch
+    finally:
+        watch["seconds"] = time.monotonic() - began
+        watch["megabytes"] = _peak() - before
+
+
+def _peak() -> float:
+    """The most megabytes that the process held; 0 where the system does not say."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) / 1024
+    return 0.0

@@ -1,0 +1,201 @@
+"""Files that anybody may have written: read with limits on size, depth and type.
+
+Whatever is wrong with one is an `UntrustedError`: one line with the file and the
+reason. A reader turns it into its own answer (made again, named as damaged, refused)
+and goes on with the rest.
+"""
+
+import io
+import json
+import os
+import stat
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+MOST_BYTES = 64 * 2**20
+DEEPEST = 32  # levels of brackets; the suite's own files have under ten
+_CHUNK = 2**20
+_GZIP, _MAGIC = 31, b"\x1f\x8b"  # zlib's number for the format; how a member begins
+
+
+class UntrustedError(ValueError):
+    """A file that cannot be used; one line that names it and says why."""
+
+    def __init__(self, name: object, reason: str) -> None:
+        super().__init__(printable(f"{name}: {reason}"))
+        self.reason = printable(reason)
+
+
+def printable(text: str) -> str:
+    """`text` on one line, with every control, direction or stray byte escaped."""
+    line = " ".join(text.split())
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
+def open_regular(path: Path) -> io.BufferedReader:
+    """The file opened for reading; a pipe or device raises instead of waiting.
+
+    Raises:
+      OSError: as `open`; also where the path is no regular file.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(None, "not a regular file", str(path))
+    return open(handle, "rb")
+
+
+def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
+    """The content of a regular file of at most `most` bytes.
+
+    Raises:
+      FileNotFoundError: nothing is there.
+      UntrustedError: anything else.
+    """
+    try:
+        with open_regular(path) as file:
+            content = file.read(most + 1)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        words = getattr(error, "strerror", None) or str(error)
+        raise UntrustedError(path, f"cannot be read ({words})") from error
+    if len(content) > most:
+        raise UntrustedError(path, f"over {most:,} bytes")
+    return content
+
+
+def read_json(
+    path: Path, schema: Any = object, most: int = MOST_BYTES, deepest: int = DEEPEST
+) -> Any:
+    """The JSON value of a file, checked against a schema (see `conform`).
+
+    Raises:
+      FileNotFoundError: nothing is there.
+      UntrustedError: anything else.
+    """
+    return parse_json(read_bytes(path, most), path, schema, deepest)
+
+
+def parse_json(
+    content: bytes, name: object, schema: Any = object, deepest: int = DEEPEST
+) -> Any:
+    """The JSON value of some bytes; `name` is what a message calls them.
+
+    Raises:
+      UntrustedError: no JSON, nested too deeply, or another shape than the schema's.
+    """
+    if not content.strip():
+        raise UntrustedError(name, "empty")
+    try:
+        value = json.loads(content)
+    except RecursionError:
+        raise UntrustedError(name, "nested too deeply") from None
+    except ValueError as error:
+        raise UntrustedError(name, f"no JSON ({error})") from None
+    level = [value]
+    for _ in range(deepest):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, dict | list)
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+    if any(isinstance(one, dict | list) for one in level):
+        raise UntrustedError(name, f"nested over {deepest} levels deep")
+    conform(value, schema, name)
+    return value
+
+
+def conform(value: Any, schema: Any, name: object, where: str = "") -> None:
+    """Raises UntrustedError unless a JSON value has the shape of the schema.
+
+    A schema is a type (`float` takes whole numbers too, `int` and `float` no booleans,
+    `object` anything), None, a tuple of schemas of which one must hold, `[schema]` for
+    a list, `{str: schema}` for a mapping with any keys, or `{"key": schema, ...}`,
+    where a key that ends in "?" may be absent and others than those named may be there.
+    """
+    if isinstance(schema, tuple):
+        for one in schema[:-1]:
+            try:
+                return conform(value, one, name, where)
+            except UntrustedError:
+                pass
+        return conform(value, schema[-1], name, where)
+    if isinstance(schema, list):
+        _require(value, list, name, where)
+        for index, one in enumerate(value):
+            conform(one, schema[0], name, f"{where}[{index}]")
+    elif isinstance(schema, Mapping):
+        _require(value, dict, name, where)
+        for key, one in schema.items():
+            if key is str:
+                for name_, held in value.items():
+                    conform(held, one, name, f"{where}[{name_[:40]!r}]")
+            elif (plain := key.removesuffix("?")) in value:
+                conform(value[plain], one, name, f"{where}.{plain}".lstrip("."))
+            elif plain == key:
+                raise UntrustedError(name, f"{where or 'the object'} lacks {key!r}")
+    else:
+        _require(value, type(None) if schema is None else schema, name, where)
+    return None
+
+
+def _require(value: Any, kind: type, name: object, where: str) -> None:
+    kinds = (int, float) if kind is float else kind
+    if not isinstance(value, kinds) or (
+        isinstance(value, bool) and kind in (int, float)
+    ):
+        found, wanted = type(value).__name__, kind.__name__
+        raise UntrustedError(name, f"{where or 'the value'} is {found}, not {wanted}")
+
+
+def inflate(content: bytes, name: object, most: int = MOST_BYTES) -> bytes:
+    """What zlib-compressed bytes hold, at most `most` bytes of it.
+
+    Raises:
+      UntrustedError: damaged, cut short, or more than that.
+    """
+    stream = zlib.decompressobj()
+    try:
+        held = stream.decompress(content, most + 1)
+    except zlib.error as error:
+        raise UntrustedError(name, f"damaged ({error})") from None
+    if len(held) > most:
+        raise UntrustedError(name, f"inflates to over {most:,} bytes")
+    if not stream.eof:
+        raise UntrustedError(name, "damaged (compressed data end early)")
+    return held
+
+
+def gunzip(file: BinaryIO, name: object) -> Iterator[bytes]:
+    """The content of a gzip file in chunks of a megabyte, whatever it promises.
+
+    Members may follow each other; bytes behind them that begin none are ignored, as
+    gzip itself does. A sum that does not fit the content is an error at the end of it.
+
+    Raises:
+      UntrustedError: damaged or cut short.
+    """
+    pending, members = b"", 0
+    while True:
+        if len(pending) < len(_MAGIC):
+            pending += file.read(_CHUNK)
+        if not pending.startswith(_MAGIC) and members:
+            return
+        stream = zlib.decompressobj(_GZIP)
+        while not stream.eof:
+            try:
+                chunk = stream.decompress(pending, _CHUNK)
+            except zlib.error as error:
+                raise UntrustedError(name, f"damaged gzip file ({error})") from None
+            pending = stream.unconsumed_tail
+            if chunk:
+                yield chunk
+            elif not stream.eof and not pending:
+                pending = file.read(_CHUNK)
+                if not pending:
+                    raise UntrustedError(name, "damaged gzip file (it ends early)")
+        pending, members = stream.unused_data, members + 1

@@ -1,0 +1,74 @@
+"""Hostile inputs: the counts are right, and the data layer answers every one."""
+
+import os
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from lossjax.suite.cli.errors import DataError
+from lossjax.suite.soak import fuzz as fuzz_module
+from lossjax.suite.soak.fuzz import KINDS, Kind, fuzz
+
+FEW = {"names": 500, "idx": 150, "pictures": 40, "prepared": 20, "decoded": 40}
+
+
+def tried(kind: str, count: int) -> None:
+    counts = fuzz(kind, count)
+    assert counts.tried == count and not counts.faults, "\n".join(counts.notes)
+    # A generator whose inputs are all alike tries nothing.
+    assert counts.accepted and (counts.refused or kind == "decoded")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_some_inputs_of_every_kind_are_answered(kind: str) -> None:
+    tried(kind, FEW[kind])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_inputs_of_every_kind_are_answered(kind: str) -> None:
+    tried(kind, KINDS[kind].quick)
+
+
+def act(made: int) -> None:
+    """One behaviour for each number."""
+    if made == 1:
+        raise DataError("no such thing")
+    if made == 2:
+        raise KeyError("skipped")
+    if made == 3:
+        os._exit(3)
+    if made == 4:
+        time.sleep(0.5)
+    if made == 5:
+        bytearray(os.urandom(2**20)) * 64
+    if made == 6:
+        raise DataError("x" * 5_000)
+    if made == 7:
+        time.sleep(60)
+
+
+def numbered(folder: Path, generator: random.Random) -> int:
+    assert not list(folder.iterdir())
+    return int(folder.name) if folder.name.isdigit() else 0
+
+
+@pytest.mark.filterwarnings("ignore:os.fork")  # the child computes nothing with jax
+def test_every_way_to_fail_is_counted(monkeypatch) -> None:
+    monkeypatch.setattr(fuzz_module, "KINDS", {"acts": Kind("acts", numbered, act)})
+    monkeypatch.setattr(fuzz_module, "SLOW_S", 0.3)
+    monkeypatch.setattr(fuzz_module, "BIG_MB", 40.0)
+    monkeypatch.setattr(fuzz_module, "_HANG_S", 3.0)
+    # A fresh process would not know the table above: fork instead.
+    forked = fuzz_module.multiprocessing.get_context("fork")
+    monkeypatch.setattr(
+        fuzz_module.multiprocessing, "get_context", lambda method: forked
+    )
+    counts = fuzz("acts", 8)
+    assert (counts.accepted, counts.refused) == (3, 1)  # 0, 4 and 5; 1
+    assert counts.traceback == 4 and counts.slow == 2 and counts.big == 1
+    notes = "\n".join(counts.notes)
+    for words in ("KeyError", "the process died (3)", "acts 0/4: 0.5 s", "hangs"):
+        assert words in notes
