@@ -5,7 +5,7 @@ of rates, of which arms are drawn, and losses that are one loss under two names.
 
 Command: ./run.sh sweep --config=configs/aa.py:factor3
          ./run.sh reproduce aa (all of them)
-Device and time: 2 CPU cores, about 3 minutes for all of them.
+Device and time: 2 CPU cores, about 2 minutes for all of them.
 Data: made as it is needed, sets of 900 images of 8x8.
 """
 

@@ -202,7 +202,9 @@ def _trials(
         own = by_arm.get((*arm.setting, arm.loss), [])
         seeds = _Seeds(own, sweep)
         if seeds.missing:
-            raise UserError(f"rows lack {seeds.missing} runs of {grid}: {arm}")
+            raise UserError(
+                f"rows lack {seeds.missing} runs of {grid}: {arm.label(sweep)}"
+            )
         settings.setdefault(arm.setting, {})[arm.loss] = seeds
     scalars = [LOSS, *(c for c in columns if not c.startswith(CURVE))]
     curves = [c for c in columns if c.startswith(CURVE)]

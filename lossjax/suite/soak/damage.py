@@ -123,7 +123,7 @@ def wild(bench: Testbed, times: int) -> Tally:
         more = [row for row in rows if row not in calm]
         shown = (out / "report" / "tables" / "rates.csv").read_text()
         seen = bool(more) and all(
-            re.search(r",1000000.0,\d+,tune,diverged,\d+,", row) for row in more
+            re.search(r",1000000.0,\d+,False,diverged,\d+,", row) for row in more
         )
         lost = any(row not in rows for row in calm)
         note = f"{len(more)} more rows; {more[:1]}"
