@@ -12,7 +12,7 @@ import lossjax
 from lossjax.suite.cli.commandline import parse
 from lossjax.suite.cli.errors import Exit, UserError
 from lossjax.suite.cli.signals import run
-from lossjax.suite.docs import tables
+from lossjax.suite.docs import generated
 from lossjax.suite.shipped import clone
 
 USAGE = """
@@ -20,7 +20,7 @@ USAGE = """
 
 Builds README.md and docs/ as a site that needs no network: results/local/site. Ends
 with 1 where a link is broken, a public name of lossjax has no docstring, or a generated
-part is stale (python -m lossjax.suite.docs.tables writes it again).
+part is stale (python -m lossjax.suite.docs.generated writes it again).
 """
 
 
@@ -28,8 +28,8 @@ def main(arguments: list[str]) -> int:
     parse(flags.FlagValues(), arguments, USAGE)
     root = clone("docs")
     wrong = [
-        f"{path.relative_to(root)} is stale: python -m lossjax.suite.docs.tables"
-        for path in tables.stale(root)
+        f"{path.relative_to(root)} is stale: python -m lossjax.suite.docs.generated"
+        for path in generated.stale(root)
     ]
     wrong += [f"lossjax.{name} has no docstring" for name in undocumented()]
     for line in wrong:

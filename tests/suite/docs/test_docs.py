@@ -13,7 +13,7 @@ from lossjax import LOSSES
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.data import DATASETS
 from lossjax.suite.docs import __main__ as verb
-from lossjax.suite.docs import evidence, tables
+from lossjax.suite.docs import generated, measurements
 from lossjax.suite.shipped import ROOT
 
 README = ROOT / "README.md"
@@ -41,8 +41,8 @@ def anchors(page: Path) -> set[str]:
 
 
 def test_generated_parts_are_fresh() -> None:
-    stale = [str(path.relative_to(ROOT)) for path in tables.stale(ROOT)]
-    assert not stale, "run: python -m lossjax.suite.docs.tables"
+    stale = [str(path.relative_to(ROOT)) for path in generated.stale(ROOT)]
+    assert not stale, "run: python -m lossjax.suite.docs.generated"
     # A study that is gone leaves no page behind.
     studies = {path.stem for path in ROOT.glob("docs/studies/*.md")}
     assert studies == {path.stem for path in ROOT.glob("experiments/*.py")}
@@ -50,13 +50,13 @@ def test_generated_parts_are_fresh() -> None:
 
 def test_a_stale_part_is_found_and_an_unknown_one_refused(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
-    part = f"<!-- metrics -->\n{tables.PARTS['metrics']()}\n<!-- end -->\n"
+    part = f"<!-- metrics -->\n{generated.PARTS['metrics']()}\n<!-- end -->\n"
     (tmp_path / "README.md").write_text(part)
     (tmp_path / "docs" / "page.md").write_text(part.replace("mse", "MSE"))
-    names = [path.name for path in tables.stale(tmp_path)]
+    names = [path.name for path in generated.stale(tmp_path)]
     assert "page.md" in names and "README.md" not in names
     with pytest.raises(UserError, match="<!-- metric --> is no generated part"):
-        tables.made(part.replace("metrics", "metric"), "page.md")
+        generated.made(part.replace("metrics", "metric"), "page.md")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -123,9 +123,9 @@ def test_the_short_answer_is_refused_where_rows_say_otherwise(
 ) -> None:
     other = tmp_path / "answer.md"
     other.write_text('{{ holds("mae" in tied("digits", "mse")) }}')
-    monkeypatch.setattr(evidence, "SHORT_ANSWER", other)
+    monkeypatch.setattr(measurements, "SHORT_ANSWER", other)
     with pytest.raises(UserError, match="a sentence no longer holds"):
-        evidence.bce_or_mse()
+        measurements.bce_or_mse()
 
 
 def test_public_names_have_docstrings(monkeypatch: pytest.MonkeyPatch) -> None:
