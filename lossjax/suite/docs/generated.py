@@ -1,7 +1,7 @@
 """What is generated in README.md and docs/, each part between its markers.
 
-`python -m lossjax.suite.docs.generated` writes the parts and the pages of studies again;
-a test and `./run.sh docs` say when one is stale. Numbers come from results/published,
+`python -m lossjax.suite.docs.generated` writes the parts and the pages of studies; a
+test and `./run.sh docs` say when one is stale. Numbers come from results/published,
 lists from the tables that the programs themselves read.
 """
 
