@@ -1,6 +1,7 @@
 """The verb `docs`: builds the site, unless something in it is wrong."""
 
 import inspect
+import logging
 import sys
 from collections.abc import Iterator
 from types import ModuleType
@@ -64,13 +65,16 @@ def _build(config: str) -> int:
     from mkdocs.config import load_config
     from mkdocs.exceptions import Abort, ConfigurationError
 
+    # mkdocs says what is wrong in its log, and strict mode counts the warnings there.
+    logging.basicConfig(format="docs: %(message)s", level=logging.WARNING)
     try:
         loaded = load_config(config, strict=True)
         loaded.plugins.on_startup(command="build", dirty=False)
         build(loaded)
     except ConfigurationError as error:
         raise UserError(error) from None
-    except Abort:
+    except Abort as error:
+        print(f"docs: {error}", file=sys.stderr)
         return Exit.FAILED
     print(f"site: {loaded.site_dir}/index.html")
     return Exit.DONE

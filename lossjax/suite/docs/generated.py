@@ -1,8 +1,8 @@
 """What is generated in README.md and docs/, each part between its markers.
 
-`python -m lossjax.suite.docs.generated` writes the parts and the pages of studies
-again; a test and `./run.sh docs` say when one is stale. Numbers come from
-results/published, lists from the tables that the programs themselves read.
+`python -m lossjax.suite.docs.generated` writes the parts and the pages of studies; a
+test and `./run.sh docs` say when one is stale. Numbers come from results/published,
+lists from the tables that the programs themselves read.
 """
 
 import functools
@@ -14,7 +14,7 @@ from pathlib import Path
 from lossjax.suite.cards import card
 from lossjax.suite.cli.errors import Exit, UserError
 from lossjax.suite.cli.signals import run
-from lossjax.suite.docs import citations, command_line, lists, study_pages
+from lossjax.suite.docs import command_line, lists, measurements, study_pages
 from lossjax.suite.report.published import refreshed
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.shipped import PUBLISHED, clone
@@ -28,7 +28,7 @@ _LINK = re.compile(r"\]\((results/published/)")
 
 def main(arguments: list[str]) -> int:
     if arguments:
-        raise UserError(f"stray argument {arguments[0]!r}: tables takes none")
+        raise UserError(f"stray argument {arguments[0]!r}: generated takes none")
     for path, text in stale(clone("docs")).items():
         path.parent.mkdir(exist_ok=True)
         results.publish(path, text)
@@ -82,21 +82,21 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "api": lists.api,
     "verbs": command_line.verbs,
     "help": command_line.help_texts,
-    "bce or mse": citations.bce_or_mse,
-    "protocol of these rows": citations.protocol,
-    "questions": citations.questions,
-    "answers": citations.answers,
-    "pairing": citations.pairing,
-    "published": citations.published,
-    "studies": functools.partial(citations.studies, STUDIES),
-    "validation": functools.partial(citations.studies, VALIDATION),
+    "bce or mse": measurements.bce_or_mse,
+    "protocol of these rows": measurements.protocol,
+    "questions": measurements.questions,
+    "answers": measurements.answers,
+    "pairing": measurements.pairing,
+    "published": measurements.published,
+    "studies": functools.partial(measurements.studies, STUDIES),
+    "validation": functools.partial(measurements.studies, VALIDATION),
     **{
-        f"study {name}": functools.partial(citations.study_table, STUDIES[name])
+        f"study {name}": functools.partial(measurements.study_table, STUDIES[name])
         for name in (*VALIDATION, "link_and_start", "vae_pytorch", "matched_scale")
     },
-    "bench": citations.bench,
-    "ahead": citations.ahead,
-    "soak": citations.soak,
+    "bench": measurements.bench,
+    "ahead": measurements.ahead,
+    "soak": measurements.soak,
 }
 
 if __name__ == "__main__":

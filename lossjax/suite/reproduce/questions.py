@@ -1,139 +1,118 @@
-"""The table of claims: what people say and ask of these losses, and who answers."""
+"""What people say and ask of these losses, read from `answers.md`."""
 
-from lossjax.suite.reproduce import answers
-from lossjax.suite.reproduce import answers_asked as asked
-from lossjax.suite.reproduce.claim import Claim
+import functools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-QUESTION = "the question that started the project"
-CLAIMS: tuple[Claim, ...] = (
-    Claim(
-        "S1", "BCE(y, p) is not 0 at p = y, but lowest there", QUESTION, answers.floor
-    ),
-    Claim(
-        "S2",
-        "squared, absolute, log cosh error and BCE share their minimiser, so it cannot "
-        "choose one",
-        QUESTION,
-        answers.minimiser,
-    ),
-    Claim(
-        "S3",
-        "MSE saturates behind a sigmoid: is it the loss, or its pair with the output?",
-        QUESTION,
-        answers.saturation,
-    ),
-    Claim(
-        "S4",
-        "VAEs with BCE and MSE look different: how much is only the noise scale?",
-        QUESTION,
-        answers.scale,
-    ),
-    Claim(
-        "S5",
-        "which one should be used, on which images, and how sure are we?",
-        QUESTION,
-        answers.which_loss,
-    ),
-    Claim(
-        "Q1",
-        "BCE needs targets of 0 or 1; why does it work for pixels?",
-        "AllenCellModeling#7, dbbert/dfn#4, nitarshan/variational-autoencoder#1",
-        asked.targets,
-    ),
-    Claim(
-        "Q2",
-        "the loss of a perfect prediction is 0.58; is that wrong?",
-        "datascience.stackexchange 97200",
-        asked.perfect,
-    ),
-    Claim(
-        "Q3",
-        "is the asymmetric penalty bad?",
-        "stats.stackexchange, non-binary data",
-        asked.asymmetric,
-    ),
-    Claim(
-        "Q4",
-        "why MSE for the autoencoder and BCE for the VAE in one tutorial?",
-        "stats.stackexchange 350211",
-        asked.ae_or_vae,
-    ),
-    Claim(
-        "Q5",
-        "cross-entropy gives a blob, MSE works",
-        "stats.stackexchange 245448, libsdae#3",
-        asked.blob,
-    ),
-    Claim(
-        "Q6",
-        "it does not matter if you replace BCE with MSE",
-        "yunjey/pytorch-tutorial#104",
-        asked.replaced,
-    ),
-    Claim(
-        "Q7",
-        "sum or mean over pixels? my KL collapses",
-        "WorldModels#2, benchmark_VAE#124, pytorch/examples#652",
-        asked.reduction,
-    ),
-    Claim(
-        "Q8",
-        "what is kld_weight, or M_N?",
-        "AntixK/PyTorch-VAE#11, #23, #35, #40, #56",
-        asked.weight,
-    ),
-    Claim(
-        "Q9",
-        "my loss is negative",
-        "Lasagne/Recipes#54, keras#2841, keras#1917, y0ast#7",
-        asked.negative,
-    ),
-    Claim(
-        "Q10",
-        "my loss is NaN",
-        "keras#377, keras#4744, Lasagne#436",
-        asked.not_a_number,
-    ),
-    Claim(
-        "Q11",
-        "my images are in [-1, 1] and the network ends in tanh",
-        "novelty-detection#5, PyTorch-VAE PR#60",
-        asked.tanh_outputs,
-    ),
-    Claim(
-        "Q12",
-        "the accuracy of my autoencoder is 81 %",
-        "stackoverflow 56519500",
-        asked.accuracy,
-    ),
-    Claim(
-        "Q13",
-        "which likelihood for the decoder; do I show a sample or the mean?",
-        "stats.stackexchange 368001, pyro#2519",
-        asked.sample_or_mean,
-    ),
-    Claim(
-        "Q14",
-        "the continuous Bernoulli's loss is negative, its pictures have hard contrast",
-        "pytorch#72525, disent, AtSourav's notebook",
-        asked.displayed,
-    ),
-    Claim(
-        "Q15",
-        "can SSIM be used on small images?",
-        "pytorch-msssim#2, #13",
-        asked.structural,
-    ),
-    Claim(
-        "Q16",
-        "what does BCE measure; are those bits preserved?",
-        "pytorch-cpp#34",
-        asked.bits_preserved,
-    ),
-    Claim(
-        "Q17",
-        "BCE does a little better on data scaled to [0, 1]",
-        "SCALEX#27",
-        asked.scaled,
-    ),
-)
+import jinja2
+
+from lossjax.suite.reproduce.claim import Answer, Book, Claim, Missing
+from lossjax.suite.reproduce.findings import FINDINGS
+
+TEMPLATE = Path(__file__).with_name("answers.md")
+# Metrics by which BCE and MSE are compared on the digits.
+JUDGES = ("mse", "ssim", "excess_bce", "mae", "sharpness_error", "knn_accuracy")
+_HEAD = re.compile(r"^## (\w+): (.+)$", re.MULTILINE)
+_FIELD = re.compile(r"^(Asked|Figure): (.+)$", re.MULTILINE)
+_VERDICT = re.compile(r"^Verdict: (.+?)\n\n", re.MULTILINE | re.DOTALL)
+
+
+def claims(text: str) -> tuple[Claim, ...]:
+    """Every claim of a template, in its order."""
+    _, *parts = _HEAD.split(text)
+    bodies = {key: body for key, body in zip(parts[::3], parts[2::3], strict=True)}
+    found = []
+    for key, says in zip(parts[::3], parts[1::3], strict=True):
+        asked = dict(_FIELD.findall(bodies[key]))["Asked"]
+        answer = functools.partial(_answer, bodies, key)
+        found.append(Claim(key, says, asked, answer))
+    return tuple(found)
+
+
+def _answer(bodies: Mapping[str, str], key: str, book: Book) -> Answer:
+    """The verdict and the words of a claim, with what is looked up in the book.
+
+    Raises:
+      Missing: rows that it needs are not stored.
+    """
+    made = _environment(book, bodies).from_string(bodies[key]).render()
+    verdict = _VERDICT.search(made)
+    if verdict is None:
+        raise ValueError(f"{TEMPLATE.name}: {key} has no verdict")
+    words = " ".join(made[verdict.end() :].split())
+    figure = dict(_FIELD.findall(made))["Figure"]
+    return Answer(" ".join(verdict[1].split()), words, figure)
+
+
+def _environment(book: Book, bodies: Mapping[str, str]) -> jinja2.Environment:
+    """The names that a template knows; all of them read the book."""
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
+    environment.filters["listed"] = _listed
+
+    def by_key(method: Callable[..., Any]) -> Callable[..., Any]:
+        """A method of the book that takes keys of findings, not what they say."""
+
+        def looked_up(study: str, key: str, *rest: Any) -> Any:
+            return method(study, FINDINGS[study][key], *rest)
+
+        return looked_up
+
+    def holds(study: str, *keys: str) -> bool:
+        return book.holds(study, *(FINDINGS[study][key] for key in keys))
+
+    def stored(study: str) -> bool:
+        try:
+            return bool(book.summary(study))
+        except Missing:
+            return False
+
+    def score(sweep: str, metric: str, loss: str) -> float:
+        return float(book.ranking(sweep, metric)[loss]["center"])
+
+    def seeds(sweep: str, metric: str) -> int:
+        return int(next(iter(book.ranking(sweep, metric).values()))["n"])
+
+    @functools.cache
+    def compared(tied: bool) -> list[str]:
+        """Metrics by which BCE and MSE are tied on the digits, or not."""
+        at = [book.together("digits", metric, "bce", "mse") for metric in JUDGES]
+        return [
+            metric
+            for metric, is_tied in zip(JUDGES, at, strict=True)
+            if is_tied == tied
+        ]
+
+    def winner(sweep: str, metric: str, *losses: str) -> str:
+        standing = book.ranking(sweep, metric)
+        sign = 1 if standing[losses[0]]["direction"] == "lower" else -1
+        return min(losses, key=lambda loss: sign * standing[loss]["center"])
+
+    environment.globals |= {
+        "number": by_key(book.number),
+        "value": by_key(book.value),
+        "said": by_key(book.said),
+        "low": by_key(lambda *at: book.finding(*at)["number"]["low"]),
+        "holds": holds,
+        "cell": book.cell,
+        "tied": book.best_set,
+        "seeds": seeds,
+        "score": score,
+        "winner": winner,
+        "stored": stored,
+        "answer": lambda key: _answer(bodies, key, book).words,
+        "alike": lambda: compared(True),
+        "different": lambda: compared(False),
+    }
+    return environment
+
+
+def _listed(names: Sequence[str]) -> str:
+    if not names:
+        return "no metric"
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+CLAIMS = claims(TEMPLATE.read_text(encoding="utf-8"))

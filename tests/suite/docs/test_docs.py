@@ -13,7 +13,7 @@ from lossjax import LOSSES
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.data import DATASETS
 from lossjax.suite.docs import __main__ as verb
-from lossjax.suite.docs import citations, generated
+from lossjax.suite.docs import generated, measurements
 from lossjax.suite.shipped import ROOT
 
 README = ROOT / "README.md"
@@ -125,9 +125,9 @@ def test_the_short_answer_is_refused_where_rows_say_otherwise(
 ) -> None:
     other = tmp_path / "answer.md"
     other.write_text('{{ holds("mae" in tied("digits", "mse")) }}')
-    monkeypatch.setattr(citations, "SHORT_ANSWER", other)
+    monkeypatch.setattr(measurements, "SHORT_ANSWER", other)
     with pytest.raises(UserError, match="a sentence no longer holds"):
-        citations.bce_or_mse()
+        measurements.bce_or_mse()
 
 
 def test_public_names_have_docstrings(monkeypatch: pytest.MonkeyPatch) -> None:

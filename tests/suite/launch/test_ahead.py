@@ -14,7 +14,7 @@ from lossjax.losses.one_of import OneOf
 from lossjax.models import autoencoders
 from lossjax.suite.cli.commandline import parse_sweep
 from lossjax.suite.config import Sweep
-from lossjax.suite.docs.citations import PROOFS
+from lossjax.suite.docs.measurements import PROOFS
 from lossjax.suite.shipped import ROOT
 from lossjax.suite.sweep import ahead_of_time
 from lossjax.suite.sweep.datasets import outlines as outlines_of

@@ -1,51 +1,48 @@
 """The claims ledger: its numbers are looked up, its verdicts follow the rows."""
 
-import ast
 import json
 import re
 from pathlib import Path
 
+import pytest
+
 from lossjax.suite.reproduce import __main__ as reproduce
-from lossjax.suite.reproduce import answers, answers_asked, folder, ledger, questions
+from lossjax.suite.reproduce import folder, ledger, questions
 from lossjax.suite.reproduce.catalogue import STUDIES
-from lossjax.suite.reproduce.claim import settle
+from lossjax.suite.reproduce.claim import Book, settle
+from lossjax.suite.reproduce.findings import FINDINGS
 
 
-def literals(node: ast.AST) -> list[str]:
-    """Every text in an Answer(...), without what is looked up in its braces."""
-    found: list[str] = []
-    for part in ast.walk(node):
-        if isinstance(part, ast.FormattedValue):
-            part.value, part.format_spec = ast.Constant(0), None
-    for part in ast.walk(node):
-        if isinstance(part, ast.Constant) and isinstance(part.value, str):
-            found.append(part.value)
-    return found
+def test_every_key_is_used_and_known() -> None:
+    """What a template looks up is in the book, and the book holds nothing else."""
+    text = questions.TEMPLATE.read_text()
+    used = {
+        (study, key)
+        for study, keys in re.findall(
+            r'\b(?:number|value|said|low|holds)\("(\w+)", ((?:"\w+"(?:, )?)+)', text
+        )
+        for key in re.findall(r'"(\w+)"', keys)
+    }
+    assert used == {(study, key) for study, keys in FINDINGS.items() for key in keys}
 
 
-def typed_numbers(source: str) -> list[str]:
-    """Numbers typed into answers; 0, 1 and the size of a digit are no findings."""
-    calls = [
-        node
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id == "Answer"
-    ]
-    assert calls
-    free = {"0", "1", "8", "32"}  # 32 of float32
-    words = [text for call in calls for arg in call.args[:2] for text in literals(arg)]
-    numbers = [n for text in words for n in re.findall(r"\d+(?:\.\d+)?", text)]
-    return [number for number in numbers if number not in free]
+def test_every_finding_of_the_book_is_stored() -> None:
+    book = Book()
+    for study, keys in FINDINGS.items():
+        for what in keys.values():
+            assert book.finding(study, what)
 
 
-def test_no_number_of_an_answer_is_typed() -> None:
-    theirs, asked = (
-        Path(module.__file__).read_text() for module in (answers, answers_asked)
+def test_a_template_without_a_verdict_or_with_an_unknown_key_is_refused() -> None:
+    head = "## X1: is it so?\n\nAsked: here\nFigure: a.svg\n"
+    (mute,) = questions.claims(f"{head}\nWords.\n")
+    with pytest.raises(ValueError, match="X1 has no verdict"):
+        settle(mute)
+    (lost,) = questions.claims(
+        f'{head}Verdict: yes\n\n{{{{ number("bce_floor", "no_such_key") }}}}\n'
     )
-    assert typed_numbers(theirs) == typed_numbers(asked) == []
-    spoiled = asked.replace("Look at the loss above its floor", "It is 81.25")
-    assert typed_numbers(spoiled) == ["81.25"]
+    with pytest.raises(KeyError, match="no_such_key"):
+        settle(lost)
 
 
 def test_every_claim_is_answered_or_names_a_study_without_rows() -> None:
@@ -70,7 +67,7 @@ def test_answers_follow_the_rows(tmp_path: Path) -> None:
     place.mkdir()
     summary = folder.summary_of(STUDIES["bce_floor"])
     for found in summary["findings"]:
-        if found["what"] == answers.PERFECT:
+        if found["what"] == FINDINGS["bce_floor"]["perfect"]:
             found |= {"verdict": "differs", "number": {"center": 0.4321}}
     (place / "summary.json").write_text(json.dumps(summary))
     answer = settle(claim, tmp_path).answer

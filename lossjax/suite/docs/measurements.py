@@ -166,7 +166,7 @@ def answers() -> str:
 
 
 def _studies_behind(entry: Settled) -> list[str]:
-    named = dict.fromkeys(number.partition(":")[0] for number in entry.numbers)
+    named = dict.fromkeys(number.split(":")[0].split()[0] for number in entry.numbers)
     return [name for name in named if name in STUDIES]
 
 
