@@ -51,7 +51,7 @@ def test_dry_run_shows_files_commands_cost_and_clean_up(
     engine: str, capsys, monkeypatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(actions, "_cells", lambda request: None)
+    monkeypatch.setattr(actions, "_check_shards", lambda request: None)
     folder = tmp_path / "files"
     monkeypatch.setattr(actions, "_folder", lambda request: folder)
     # Nor does it need the client of the store.
@@ -184,7 +184,7 @@ def fake(tmp_path: Path, monkeypatch):
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setattr(commands, "BACKOFF", 0.01)
-    monkeypatch.setattr(actions, "_cells", lambda request: None)
+    monkeypatch.setattr(actions, "_check_shards", lambda request: None)
     monkeypatch.setattr(actions, "_folder", lambda request: tmp_path / "files")
     monkeypatch.setattr(actions.places, "check", lambda out, writing: None)
     monkeypatch.setattr(actions.ownership, "check", lambda out: None)
@@ -436,7 +436,7 @@ def test_check_keeps_what_the_compiler_said(monkeypatch, tmp_path: Path) -> None
 @pytest.mark.slow
 def test_a_child_is_heard_while_it_runs() -> None:
     said = actions.child("lossjax.suite.sweep.ahead_of_time", ["none", "0"])
-    assert list(said) == [{"cells": 10}]
+    assert list(said) == [{"blocks": 100}]
     with pytest.raises(UserError, match="unknown config field 'bogus'"):
         list(
             actions.child(
@@ -461,7 +461,7 @@ UNTRIED = [
 def test_what_nobody_tried_is_called_unverified(
     engine: str, accelerator: str, words: str, capsys, monkeypatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(actions, "_cells", lambda request: None)
+    monkeypatch.setattr(actions, "_check_shards", lambda request: None)
     asked = request(engine, accelerator=accelerator)
     check(asked)
     assert actions.dry_run(asked) == 0
