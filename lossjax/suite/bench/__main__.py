@@ -7,13 +7,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from lossjax.suite.bench import nets, table, whole
 from lossjax.suite.bench.pairs import timed
 from lossjax.suite.bench.works import WORKS
 from lossjax.suite.cli.commandline import define, parse
 from lossjax.suite.cli.errors import Exit, UserError, unknown
+from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.store import results
 
 USAGE = """
@@ -43,10 +42,10 @@ def main(arguments: list[str]) -> int:
     path = Path(values.out) if values.out else None
     if path and not path.absolute().parent.is_dir():
         raise UserError(f"--out={path}: its folder does not exist")
-    console = Console()
+    console = Terminal()
 
     def say(text: str) -> None:
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
+        console.print(text, soft_wrap=True)
 
     rounds = 3 if values.quick else 5
     found: dict[str, Any] = {"hardware": hardware(), "quick": values.quick, "nets": {}}

@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 from absl import flags
-from rich.console import Console
 from rich.table import Table
 
 from lossjax import LOSSES, platform, resolve
@@ -12,6 +11,7 @@ from lossjax.certificates.certify import FAILS
 from lossjax.suite.cards import accuracy, card
 from lossjax.suite.cli.commandline import define, parse
 from lossjax.suite.cli.errors import Exit, UserError
+from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.shipped import COMMAND
 
 USAGE = """
@@ -106,4 +106,4 @@ def _table() -> Table:
 def _show(table: Table) -> None:
     # A pipe has no width; lines must not break there.
     width = None if sys.stdout.isatty() else 160
-    Console(width=width, highlight=False, markup=False).print(table)
+    Terminal(width=width).print(table)

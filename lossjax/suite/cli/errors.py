@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from lossjax.suite.store.untrusted import printable
 from lossjax.syntax import nearest
 
+_LONGEST = 2_000
+
 
 class Exit(enum.IntEnum):
     """Exit codes, the same for every verb."""
@@ -21,7 +23,9 @@ class UserError(Exception):
     """Something the user can mend; its text is one line that says how."""
 
     def __init__(self, message: object) -> None:
-        super().__init__(printable(str(message)))
+        text = printable(str(message))
+        middle = len(text) > _LONGEST  # somebody's name, thousands of letters long
+        super().__init__(f"{text[:1400]} ... {text[-500:]}" if middle else text)
 
 
 class DataError(UserError):

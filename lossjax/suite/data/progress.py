@@ -3,16 +3,18 @@
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
+
+from lossjax.suite.cli.terminal import Terminal
 
 _Item = TypeVar("_Item")
 
 
 def progress(items: Iterable[_Item], total: int | None, words: str) -> Iterator[_Item]:
     """The items, with a bar while they are taken."""
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     hidden = not console.is_terminal
     yield from track(
-        items, words, total, console=console, transient=True, disable=hidden
+        items, escape(words), total, console=console, transient=True, disable=hidden
     )

@@ -1,9 +1,8 @@
 """The verb `report`: rebuilds tables, figures and the page from stored runs."""
 
-from rich.console import Console
-
 from lossjax.suite.cli.commandline import define, parse
 from lossjax.suite.cli.errors import Exit, UserError
+from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.report.build import build
 from lossjax.suite.report.console import render
 from lossjax.suite.store import places
@@ -22,5 +21,5 @@ def main(arguments: list[str]) -> int:
     parse(values, arguments, USAGE)
     if not values.out:
         raise UserError("--out is missing; --out=DIR names the directory of a sweep")
-    render(build(places.local(values.out)), Console())
+    render(build(places.local(values.out)), Terminal())
     return Exit.DONE

@@ -4,7 +4,6 @@ import math
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from lossjax.suite.report import verdict
@@ -19,16 +18,16 @@ def render(summary: Summary, console: Console) -> None:
     evidence = summary.evidence
     for group in evidence.groups:
         if group.primary in group.rankings:
-            console.print(_title(group), style="bold", markup=False, highlight=False)
+            console.print(_title(group), style="bold")
             console.print(_table(group))
     for path, wrong in evidence.damaged.items():
-        console.print(f"damaged, counted as missing: {path}: {wrong}", markup=False)
+        console.print(f"damaged, counted as missing: {path}: {wrong}")
     if evidence.foreign:
         runs = count(len(evidence.foreign), "stored run")
-        console.print(f"not in the current grid, not used: {runs}", markup=False)
+        console.print(f"not in the current grid, not used: {runs}")
     for line in summary.verdict.splitlines():
-        console.print(line, markup=False, highlight=False)
-    console.print(f"report: {summary.page}", markup=False, soft_wrap=True)
+        console.print(line)
+    console.print(f"report: {summary.page}", soft_wrap=True)
 
 
 def _title(group: Group) -> str:
@@ -59,7 +58,7 @@ def _table(group: Group) -> Table:
         )
         star = "* " if standing.best_set and ranking.needed is None else "  "
         table.add_row(
-            star + escape(standing.loss),
+            star + standing.loss,
             mean,
             limits,
             f"{standing.n}",

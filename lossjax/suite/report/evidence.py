@@ -189,6 +189,7 @@ def read(out: Path) -> Evidence:
         fixed = protocol.fixed_values(
             sweep, description["datasets"], description["provenance"]["numerics"]
         )
+        _check(sweep, description)
     except FileNotFoundError:
         raise UserError(
             f"--out={out}: holds no sweep.json; ./run.sh sweep --out={out} writes it"
@@ -213,6 +214,30 @@ def read(out: Path) -> Evidence:
         result.run for name, result in stored.results.items() if name not in used
     )
     return Evidence(sweep, description, groups, stored.damaged, foreign, named(out))
+
+
+def _check(sweep: Sweep, description: Mapping[str, Any]) -> None:
+    """ValueError where the parts of sweep.json do not fit each other."""
+    datasets, metrics = description["datasets"], description["metrics"]
+    if absent := [name for name in sweep.datasets if name not in datasets]:
+        raise ValueError(f"sweep.json does not describe the dataset {absent[0]!r}")
+    if list(sweep.losses) != description["losses"]:
+        raise ValueError("sweep.json lists other losses than its config")
+    if sweep.primary_metric not in metrics:
+        raise ValueError(f"sweep.json lacks the metric {sweep.primary_metric!r}")
+    for name, row in metrics.items():
+        if row["direction"] not in ("lower", "higher", UNRANKED):
+            raise ValueError(f"sweep.json: {name!r} has no direction")
+        if not 0 <= row["margin"]["value"] < math.inf:
+            raise ValueError(f"sweep.json: {name!r} has no margin")
+    for name in sweep.datasets:
+        strange = {*(derived := datasets[name].get("derived", {})), *derived.values()}
+        if strange := strange - set(metrics):
+            raise ValueError(f"sweep.json lacks the metric {min(strange)!r}")
+        if (gallery := datasets[name].get("gallery")) is not None:
+            shape = store.unpack(gallery).shape
+            if len(shape) != 4 or shape[3] not in (1, 3) or not min(shape):
+                raise ValueError(f"sweep.json: pictures of shape {shape}")
 
 
 def named(out: Path) -> str:

@@ -18,6 +18,7 @@ from lossjax import NUMERICS
 from lossjax.suite import shipped
 from lossjax.suite.cli.commandline import parse
 from lossjax.suite.cli.errors import Exit, Interrupted, UserError, unknown
+from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.reproduce import folder, ledger, page
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.finding import Verdict
@@ -53,7 +54,7 @@ def main(arguments: list[str]) -> int:
     values = _flags()
     names = parse(values, arguments, USAGE, operands=1 + len(STUDIES))
     out = Path(values.out or shipped.LOCAL / "reproduce")
-    console = Console()
+    console = Terminal()
     if LEDGER in names:
         if len(names) > 1:
             raise UserError(f"{LEDGER} and {len(names) - 1} more: name {LEDGER} alone")
@@ -170,7 +171,7 @@ def _page(studies: Mapping[str, Study], out: Path, console: Console) -> None:
     """The page over all studies, beside their folders."""
     place = out / "index.html"
     results.publish(place, page.page(studies, out))
-    console.print(f"page over all studies: {place}", highlight=False, soft_wrap=True)
+    console.print(f"page over all studies: {place}", soft_wrap=True)
 
 
 def _made(out: Path) -> None:
@@ -191,9 +192,7 @@ def _from_stored(study: Study, out: Path, console: Console) -> bool:
     for part in ("counts", "findings"):
         if difference := agreement.values(again[part], published[part], f"/{part}"):
             text = f"{study.name}: what is published differs: {difference}"
-            console.print(
-                text, style="red", highlight=False, markup=False, soft_wrap=True
-            )
+            console.print(text, style="red", soft_wrap=True)
             return True
     return False
 
@@ -213,14 +212,13 @@ def _conclude(study: Study, source: Path, out: Path, console: Console) -> None:
         console.print(
             "a small version: it shows that the study runs; its trials are too few for "
             "the limits",
-            highlight=False,
             soft_wrap=True,
         )
     else:
         _print_findings(conclusion, console)
     if age := folder.age(made):
-        console.print(f"rows {age}; this version's is {NUMERICS}", highlight=False)
-    console.print(f"figure, tables, rows: {out}\n", highlight=False, soft_wrap=True)
+        console.print(f"rows {age}; this version's is {NUMERICS}")
+    console.print(f"figure, tables, rows: {out}\n", soft_wrap=True)
 
 
 def _print_findings(conclusion: Conclusion, console: Console) -> None:
@@ -237,13 +235,11 @@ def _print_findings(conclusion: Conclusion, console: Console) -> None:
         console.print(
             "; ".join(parts),
             style="red" if finding.verdict == Verdict.DIFFERS else "yellow",
-            highlight=False,
-            markup=False,
             soft_wrap=True,
         )
     verdicts = [finding.verdict for finding in told]
     counts = [f"{verdicts.count(v)} {v}" for v in Verdict if v in verdicts]
-    console.print(f"of {len(told)} findings: {', '.join(counts)}", highlight=False)
+    console.print(f"of {len(told)} findings: {', '.join(counts)}")
 
 
 def _make(
@@ -259,7 +255,7 @@ def _make(
     from lossjax.suite.reproduce import maker as making
 
     for line in making.check_data(studies, places, wishes=publish):
-        console.print(line, style="yellow", highlight=False, soft_wrap=True)
+        console.print(line, style="yellow", soft_wrap=True)
     maker = making.Maker(studies, out, places, size, console)
     try:
         return sum(maker.make(study) for study in studies)
@@ -313,9 +309,9 @@ def _list(console: Console) -> None:
         "minutes and peak memory: measured on 2 CPU cores; unknown: not measured\n"
     )
     for study in STUDIES.values():
-        console.print(f"{study.name}: {study.what}", highlight=False, markup=False)
+        console.print(f"{study.name}: {study.what}")
         source = Padding(f"source: {study.source}", (0, 0, 0, 4))
-        console.print(source, highlight=False, markup=False)
+        console.print(source)
 
 
 def _rows(study: Study, made: Mapping[str, Any]) -> str:

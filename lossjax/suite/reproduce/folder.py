@@ -5,6 +5,7 @@
 else is computed from these.
 """
 
+import csv
 import gzip
 import io
 import json
@@ -28,7 +29,8 @@ from lossjax.suite.reproduce.study import (
     Study,
 )
 from lossjax.suite.shipped import PUBLISHED
-from lossjax.suite.store import results
+from lossjax.suite.store import results, schemas
+from lossjax.suite.store.untrusted import gunzip_bytes, read_bytes, read_json
 
 SCHEMA = 2
 ROWS, MADE, SUMMARY = "rows.csv.gz", "made.json", "summary.json"
@@ -65,19 +67,19 @@ def record_of(study: Study, folder: Path) -> Record:
       UserError: the folder holds no rows, or not all that the study needs.
     """
     try:
-        made = json.loads((folder / MADE).read_text(encoding="utf-8"))
+        made = read_json(folder / MADE, schemas.MADE)
         judge = Judge(**made["judge"]) if made["judge"] else None
         found: list[rows.Row] = []
         columns: tuple[str, ...] = ()
         if judge is not None:
-            found, columns = rows.unpacked((folder / ROWS).read_bytes())
+            found, columns = rows.unpacked(read_bytes(folder / ROWS), folder / ROWS)
         tables = {name: read_step(folder, name) for name in study.steps}
     except FileNotFoundError as error:
         raise UserError(
             f"study {study.name}: no stored rows, {error.filename} is missing; "
             f"./run.sh reproduce {study.name} makes them"
         ) from None
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise UserError(f"study {study.name}: {folder} is damaged: {error}") from error
     grids = study.sweeps(size_of(made))
     if grids and judge is None:
@@ -114,8 +116,8 @@ def write_step(folder: Path, name: str, table: pd.DataFrame) -> None:
 
 def read_step(folder: Path, name: str) -> pd.DataFrame:
     """The table that `write_step` wrote."""
-    text = gzip.decompress((folder / f"{name}.csv.gz").read_bytes()).decode()
-    return pd.read_csv(io.StringIO(text))
+    path = folder / f"{name}.csv.gz"
+    return pd.read_csv(io.BytesIO(gunzip_bytes(read_bytes(path), path)))
 
 
 def write(

@@ -23,7 +23,7 @@ def show(entries: Sequence[Settled], console: Console) -> None:
     """Each claim, its verdict, the answer, and where its numbers stand."""
     for entry in entries:
         claim = entry.claim
-        console.print(f"{claim.key}  {claim.says}", style="bold", highlight=False)
+        console.print(f"{claim.key}  {claim.says}", style="bold")
         style = "green" if entry.answered else "yellow"
         told = [(entry.answer.verdict, style)]
         if entry.answered:
@@ -34,7 +34,7 @@ def show(entries: Sequence[Settled], console: Console) -> None:
             ]
         for words, look in told:
             line = Padding(words, (0, 0, 0, 4))
-            console.print(line, style=look, highlight=False, markup=False)
+            console.print(line, style=look)
         console.print()
     answered = sum(entry.answered for entry in entries)
     console.print(f"{answered} of {len(entries)} claims are answered from stored rows")

@@ -134,7 +134,7 @@ class Maker:
         sweep = validate(dataclasses.replace(planned, datasets=names))
         datasets = load(sweep)
         described = describe(sweep, datasets)
-        self._console.print(f"{title}, {len(datasets)} datasets", highlight=False)
+        self._console.print(f"{title}, {len(datasets)} datasets")
         directory.mkdir(parents=True, exist_ok=True)
         ownership.check(directory)
         results.write_sweep(directory, described)
@@ -159,7 +159,7 @@ class Maker:
         for name, step in study.steps.items():
             key = self._key(study, given)
             if known.get(name) != key or not (place / f"{name}.csv.gz").is_file():
-                self._console.print(f"{study.name}: {name}", highlight=False)
+                self._console.print(f"{study.name}: {name}")
                 folder.write_step(
                     place, name, step(Task(self._size == Size.QUICK, given))
                 )

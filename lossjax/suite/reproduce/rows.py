@@ -23,6 +23,7 @@ from lossjax.suite.reproduce.study import Trial
 from lossjax.suite.statistics import Scores
 from lossjax.suite.store import results as store
 from lossjax.suite.store.results import Result, Run
+from lossjax.suite.store.untrusted import gunzip_bytes
 
 CURVE = "curve_"  # a column of this prefix holds a whole curve, numbers and spaces
 LOSS = "validation_loss"
@@ -113,16 +114,25 @@ def _cell(row: Row, column: str) -> str:
     return _number(row.result.metrics.get(column))
 
 
-def unpacked(content: bytes) -> tuple[list[Row], tuple[str, ...]]:
-    """The rows that `packed` wrote, now or before NUMERICS 3; and their columns."""
-    reader = csv.DictReader(io.StringIO(gzip.decompress(content).decode()))
+def unpacked(
+    content: bytes, name: object = "rows"
+) -> tuple[list[Row], tuple[str, ...]]:
+    """The rows that `packed` wrote, now or before NUMERICS 3; and their columns.
+
+    Raises:
+      ValueError: damaged, or other columns.
+    """
+    reader = csv.DictReader(io.StringIO(gunzip_bytes(content, name).decode()))
     names = tuple(reader.fieldnames or ())
     staged = STAGE in names
     known = _STAGED if staged else _KNOWN
     if names[: len(known)] != known:
         raise ValueError(f"rows begin with columns {names}, not with {known}")
     columns = {name: _today(name) if staged else name for name in names[len(known) :]}
-    return [_row(line, columns) for line in reader], tuple(columns.values())
+    lines = list(reader)
+    if any(None in line or None in line.values() for line in lines):
+        raise ValueError("a row has more or fewer values than there are columns")
+    return [_row(line, columns) for line in lines], tuple(columns.values())
 
 
 def _row(line: Mapping[str, str], columns: Mapping[str, str]) -> Row:

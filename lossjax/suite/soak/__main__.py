@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from lossjax.suite.cli.commandline import define, parse
 from lossjax.suite.cli.errors import Exit, UserError, unknown
+from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.soak.faults import FAULTS
 from lossjax.suite.soak.testbed import Tally, Testbed
 from lossjax.suite.store import results
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
             raise unknown("fault in --only", name, FAULTS)
     if values.log and not Path(values.log).absolute().parent.is_dir():
         raise UserError(f"--log={values.log}: its folder does not exist")
-    console = Console(highlight=False, markup=False)
+    console = Terminal()
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="lossjax-soak-") as folder:
         # A cache of its own: a soak must not damage the user's.

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lossjax.suite.cli.errors import UserError
-from lossjax.suite.soak import fuzz_data
+from lossjax.suite.soak import fuzz_data, fuzz_store
 from lossjax.suite.soak.testbed import Tally, Testbed
 
 SLOW_S, BIG_MB = 5.0, 500.0
@@ -57,6 +57,17 @@ KINDS: Mapping[str, Kind] = types.MappingProxyType(
         ),
         "decoded": Kind(
             "decoded-image caches", fuzz_data.decoded, fuzz_data.read_decoded, 5_000
+        ),
+        # One in ten is reported whole, which takes a second.
+        "results": Kind(
+            "stored runs", fuzz_store.result_files, fuzz_store.read_store, 5_000, 200
+        ),
+        "sweeps": Kind(
+            "sweep.json", fuzz_store.descriptions, fuzz_store.read_store, 5_000, 200
+        ),
+        "states": Kind("saved states", fuzz_store.states, fuzz_store.read_state),
+        "rows": Kind(
+            "stored rows of studies", fuzz_store.study_rows, fuzz_store.read_study
         ),
     }
 )

@@ -98,6 +98,27 @@ def bent_json(content: bytes, generator: random.Random) -> bytes:
     return json.dumps(value).encode()
 
 
+def bent_values(content: bytes, generator: random.Random) -> bytes:
+    """Texts and numbers of a JSON value replaced by others of their type."""
+    value = json.loads(content)
+    leaves = [(h, k) for h, k in _places(value) if not isinstance(h[k], dict | list)]
+    for holder, key in generator.sample(
+        leaves, min(len(leaves), generator.choice((1, 1, 3)))
+    ):
+        one = holder[key]
+        if isinstance(one, str):
+            holder[key] = generator.choice(
+                (bent_text(one, generator), text(generator, (one,)))
+            )
+        elif isinstance(one, bool):
+            holder[key] = not one
+        elif isinstance(one, int):
+            holder[key] = generator.choice((0, 1, -1, 2, 7, one + 1, 10**9, 2**62))
+        elif isinstance(one, float):
+            holder[key] = generator.choice((0.0, -1.0, 1e-300, 1e300, one * 1e6))
+    return json.dumps(value).encode()
+
+
 def _places(value: Any) -> list[tuple[Any, Any]]:
     """Every (container, key) of a JSON value."""
     found, open_ = [], [value] if isinstance(value, dict | list) else []

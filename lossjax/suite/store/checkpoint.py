@@ -6,10 +6,10 @@ result is published. A damaged state, or one made by other software or in anothe
 layout, is not used: the run begins again, and the numbers are the same.
 """
 
+import contextlib
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from lossjax.suite.store import places, results
+from lossjax.suite.store import places, results, schemas
+from lossjax.suite.store.untrusted import MOST_ARRAY, parse_json, read_npz
 
 FILE = "state.npz"
 
@@ -69,6 +70,8 @@ def read(out: Path, run: results.Run, made_by: Mapping[str, Any]) -> Checkpoint 
         return None
     if run_id != run.run_id:
         raise ValueError(f"{_path(out, run)}: is of run {run_id}")
+    if not 0 <= found.step <= run.train_steps:
+        raise ValueError(f"{_path(out, run)}: at step {found.step}")
     return found if found.made_by == made_by else None
 
 
@@ -78,20 +81,21 @@ def opened(path: Path) -> tuple[str, Checkpoint]:
     Raises:
       ValueError: it is damaged.
     """
-    content = places.read(path)
-    seal, content = content[:64], content[64:]
-    if hashlib.sha256(content).hexdigest().encode() != seal:
+    content = places.read(path, MOST_ARRAY)
+    if hashlib.sha256(memoryview(content)[64:]).hexdigest().encode() != content[:64]:
         raise ValueError(f"{path}: its sha256 does not match its content")
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            facts = json.loads(str(arrays["facts"]))
-            leaves = tuple(arrays[f"leaf{i}"] for i in range(len(arrays.files) - 1))
-        state = Checkpoint(facts["step"], leaves, facts["curve"], facts["made_by"])
-        return facts["run_id"], state
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: {error}") from error
+    arrays = read_npz(content, path)  # what stands before a zip file is no part of it
+    names = [f"leaf{index}" for index in range(len(arrays) - 1)]
+    if set(arrays) != {"facts", *names}:
+        raise ValueError(f"{path}: holds {', '.join(sorted(arrays))[:200]!r}")
+    facts = parse_json(str(arrays["facts"]).encode(), path, schemas.STATE)
+    leaves = tuple(arrays[name] for name in names)
+    state = Checkpoint(facts["step"], leaves, facts["curve"], facts["made_by"])
+    return facts["run_id"], state
 
 
 def discard(out: Path, run: results.Run) -> None:
     """Remove a run's state: it is finished, or cannot be used."""
-    places.remove(_path(out, run))
+    # What is no file is left; the run begins again all the same.
+    with contextlib.suppress(IsADirectoryError, PermissionError):
+        places.remove(_path(out, run))

@@ -40,7 +40,7 @@ def check(out: Path, flag: str = "--out") -> None:
     advice = "move it away, or name another directory"
     if "sweep.json" in names:
         try:
-            results.read_sweep(out)
+            results.read_sweep(out, object)  # of any version
         except (OSError, ValueError) as error:
             raise UserError(f"{flag}={out}: {error}; {advice}") from None
     elif strange := [name for name in sorted(names) if not _may_be_ours(out, name)]:

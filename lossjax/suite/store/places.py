@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from lossjax.suite.cli.errors import UserError, unknown
+from lossjax.suite.store.untrusted import MOST_BYTES, read_bytes
 
 # Which package speaks to which store.
 CLIENTS: Mapping[str, str] = {"gs": "gcsfs", "s3": "s3fs"}
@@ -124,10 +125,15 @@ def put(path: Path, content: bytes) -> None:
         _fs(path).pipe_file(_key(path), content)
 
 
-def read(path: Path) -> bytes:
-    """The content of a file, wherever it is."""
+def read(path: Path, most: int = MOST_BYTES) -> bytes:
+    """The content of a file, wherever it is.
+
+    Raises:
+      FileNotFoundError: nothing is there.
+      UntrustedError: on this machine: it cannot be read, or is larger than `most`.
+    """
     if not is_remote(path):
-        return path.read_bytes()
+        return read_bytes(path, most)
     with _named(path):
         return cast(bytes, _fs(path).cat_file(_key(path)))
 

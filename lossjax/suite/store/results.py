@@ -17,17 +17,28 @@ import uuid
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from lossjax.suite.store import places
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.store import places, schemas
 from lossjax.suite.store.test_images import Drawn, Kept, Worst
+from lossjax.suite.store.untrusted import (
+    MOST_BYTES,
+    UntrustedError,
+    array_bytes,
+    conform,
+    inflate_array,
+    parse_json,
+    printable,
+)
 
 SCHEMA = 2  # 1 had tuning and final runs
 # What a report is made from. The keys of a store are anybody's text: exactly these.
 EVIDENCE = re.compile(r"sweep\.json|runs/[0-9a-f]{16}/result\.json")
 STATUSES = ("ok", "diverged", "failed")
+_PACKED = ("|u1", "<f4")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,10 +157,14 @@ def pack(array: np.ndarray) -> dict[str, Any]:
 
 
 def unpack(packed: Mapping[str, Any]) -> np.ndarray:
-    """The array that `pack` wrote."""
-    data = zlib.decompress(base64.b64decode(packed["data"]))
-    kind = np.dtype(packed.get("dtype", "|u1"))
-    return np.frombuffer(data, kind).reshape(packed["shape"])
+    """The array that `pack` wrote; UntrustedError where it did not."""
+    if (name := packed.get("dtype", "|u1")) not in _PACKED:
+        raise UntrustedError("packed array", f"type {name[:20]!r}")
+    kind, shape = np.dtype(name), packed["shape"]
+    if array_bytes(kind, shape, "packed array") > MOST_BYTES:
+        raise UntrustedError("packed array", f"over {MOST_BYTES:,} bytes")
+    data = base64.b64decode(packed["data"])
+    return inflate_array(data, kind, shape, "packed array")
 
 
 def _from_kept(kept: Kept) -> dict[str, Any]:
@@ -220,21 +235,22 @@ def publish(path: Path, content: str | bytes) -> None:
         raise
 
 
-def _sealed(payload: Any) -> str:
+def sealed(payload: Any) -> str:
+    """The text of a file with that payload and its seal."""
     payload = _finite(payload)
-    sealed = {"schema": SCHEMA, "sha256": digest(payload), "payload": payload}
-    return json.dumps(sealed, sort_keys=True, indent=1) + "\n"
+    whole = {"schema": SCHEMA, "sha256": digest(payload), "payload": payload}
+    return json.dumps(whole, sort_keys=True, indent=1) + "\n"
 
 
-def _bare(text: str) -> str:
+def _bare(text: bytes) -> bytes:
     """JSON text without white space, which alone tells indented from compact."""
-    return "".join(text.split())
+    return text.translate(None, b" \t\n\r")
 
 
-def _unseal(path: Path, content: bytes | None = None) -> Any:
+def _unseal(path: Path, schema: Any, content: bytes | None = None) -> Any:
     """The payload of a sealed file; ValueError says what is wrong with it."""
     content = places.read(path) if content is None else content
-    sealed = json.loads(content)
+    sealed = parse_json(content, path.name)
     if not isinstance(sealed, dict) or set(sealed) != {"schema", "sha256", "payload"}:
         raise ValueError("not a file of this suite")
     if sealed["schema"] != SCHEMA:
@@ -242,31 +258,40 @@ def _unseal(path: Path, content: bytes | None = None) -> Any:
     # What was read is finite; to make it so again would double a report's reading.
     sound = _sha256(_compact(sealed["payload"])) == sealed["sha256"]
     # 1E-05 for 1e-05 is the same number and still not what was written.
-    if not sound or _bare(_compact(sealed)) != _bare(content.decode()):
+    if not sound or _bare(_compact(sealed).encode()) != _bare(content):
         raise ValueError("its sha256 does not match its content")
+    # The seal shows damage; whoever can write a file can seal it.
+    conform(sealed["payload"], schema, path.name)
     return sealed["payload"]
 
 
 def write_result(out: Path, result: Result) -> None:
     """Publish one run's result; the last writer of the same run wins, whole."""
     path = out / "runs" / result.run.run_id / "result.json"
-    publish(path, _sealed(result.to_json()))
+    publish(path, sealed(result.to_json()))
 
 
 def write_sweep(out: Path, description: Mapping[str, Any]) -> None:
     """Publish sweep.json: config, losses in display order, metrics, datasets."""
     if not places.is_remote(out):
         (out / "runs").mkdir(parents=True, exist_ok=True)
-    publish(out / "sweep.json", _sealed(description))
+    publish(out / "sweep.json", sealed(description))
 
 
-def read_sweep(out: Path) -> dict[str, Any]:
+def read_sweep(out: Path, schema: Any = schemas.SWEEP) -> dict[str, Any]:
     """sweep.json's content; FileNotFoundError or ValueError name the file."""
     path = out / "sweep.json"
     try:
-        return _unseal(path)
+        description = _unseal(path, object)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{path}: {_reason(error)}") from error
+    try:
+        conform(description, schema, path)
+    except UntrustedError as error:
+        raise ValueError(
+            f"{path} is of another version of the suite: {error.reason}"
+        ) from None
+    return cast(dict[str, Any], description)
 
 
 def load(out: Path) -> Stored:
@@ -276,14 +301,39 @@ def load(out: Path) -> Stored:
             return load(near)
     results: dict[str, Result] = {}
     damaged: dict[str, str] = {}
-    for path in sorted((out / "runs").glob("*/result.json")):
+    for path in result_files(out):
         try:
             result = _read(path)
+        except FileNotFoundError:
+            continue
         except (OSError, ValueError) as error:
-            damaged[str(path.relative_to(out))] = " ".join(str(error).split())
+            damaged[str(path.relative_to(out))] = _reason(error)
         else:
             results[result.run.run_id] = result
     return Stored(results, damaged)
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, on one line, without the file that a caller names."""
+    return getattr(error, "reason", None) or printable(str(error))
+
+
+def result_files(out: Path) -> list[Path]:
+    """Where the results of a directory lie, one a run's folder, in run_id order.
+
+    Raises:
+      UserError: the runs are there and cannot be listed: that is no empty store.
+    """
+    try:
+        with os.scandir(out / "runs") as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UserError(
+            f"{out / 'runs'}: cannot be listed ({error.strerror})"
+        ) from None
+    return [out / "runs" / name / "result.json" for name in names]
 
 
 def find(out: Path, runs: Iterable[Run]) -> dict[str, Result]:
@@ -304,12 +354,47 @@ def find(out: Path, runs: Iterable[Run]) -> dict[str, Result]:
 def _read(path: Path, content: bytes | None = None) -> Result:
     """The result of a file; ValueError says what is wrong with it."""
     try:
-        result = Result.from_json(_unseal(path, content))
-    except (KeyError, TypeError, zlib.error) as error:
+        result = Result.from_json(_unseal(path, schemas.RESULT, content))
+    except (KeyError, TypeError) as error:
         raise ValueError(f"not a result of this version: {error}") from error
+    _check(result)
     if result.run.run_id != path.parent.name:
         raise ValueError(f"holds run {result.run.run_id}")
     return result
+
+
+def _check(result: Result) -> None:
+    """ValueError where the parts of a result do not fit each other."""
+    if result.status not in STATUSES:
+        raise ValueError(f"status {result.status[:40]!r}")
+    shapes: list[tuple[np.ndarray | None, Any, int]] = [(result.gallery, np.uint8, 4)]
+    if (kept := result.kept) is not None:
+        shapes.append((kept.groups, np.float32, 2))
+        if len(kept.groups) != len(kept.metrics):
+            raise ValueError("kept: as many groups as metrics are needed")
+        if (worst := kept.worst) is not None:
+            pictures = worst.originals, worst.read_outs
+            shapes += [(one, np.uint8, 4) for one in pictures]
+            if len({len(p) for p in (*pictures, worst.places, worst.scores)}) > 1:
+                raise ValueError("worst: places, scores and pictures differ in number")
+    if (drawn := result.drawn) is not None:
+        shapes += [
+            (drawn.samples, np.uint8, 4),
+            (drawn.interpolations, np.uint8, 5),
+            (drawn.places, np.float32, 2),
+            (drawn.labels, np.uint8, 1),
+        ]
+        if drawn.places.shape[1:] != (2,) or (
+            drawn.labels is not None and len(drawn.labels) != len(drawn.places)
+        ):
+            raise ValueError("drawn: places are (n, 2), labels (n,)")
+    for array, kind, rank in shapes:
+        if array is None:
+            continue
+        if array.dtype != kind or array.ndim != rank or not array.size:
+            raise ValueError(f"an array of {array.dtype} {array.shape}")
+        if rank >= 4 and array.shape[-1] not in (1, 3):
+            raise ValueError(f"pictures of {array.shape[-1]} channels")
 
 
 def _finite(value: Any) -> Any:

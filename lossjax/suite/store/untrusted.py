@@ -7,14 +7,21 @@ and goes on with the rest.
 
 import io
 import json
+import math
 import os
 import stat
+import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 MOST_BYTES = 64 * 2**20
+MOST_VALUES = 2**20  # of one JSON file; each costs a hundred bytes and more
+MOST_ARRAY = 2**30  # bytes
+_LARGEST = 2**63  # of a whole number, either way
 DEEPEST = 32  # levels of brackets; the suite's own files have under ten
 _CHUNK = 2**20
 _GZIP, _MAGIC = 31, b"\x1f\x8b"  # zlib's number for the format; how a member begins
@@ -89,12 +96,19 @@ def parse_json(
     """
     if not content.strip():
         raise UntrustedError(name, "empty")
+    if sum(content.count(mark) for mark in (b",", b"[", b"{")) > MOST_VALUES:
+        raise UntrustedError(name, f"over {MOST_VALUES:,} values")
     try:
         value = json.loads(content)
     except RecursionError:
         raise UntrustedError(name, "nested too deeply") from None
     except ValueError as error:
         raise UntrustedError(name, f"no JSON ({error})") from None
+    if rb"\ud" in content.lower():  # half of a character, which no file can hold
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except (ValueError, RecursionError):
+            raise UntrustedError(name, "text that is no Unicode") from None
     level = [value]
     for _ in range(deepest):
         level = [
@@ -150,6 +164,8 @@ def _require(value: Any, kind: type, name: object, where: str) -> None:
     ):
         found, wanted = type(value).__name__, kind.__name__
         raise UntrustedError(name, f"{where or 'the value'} is {found}, not {wanted}")
+    if isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
+        raise UntrustedError(name, f"{where or 'the value'} is out of range")
 
 
 def inflate(content: bytes, name: object, most: int = MOST_BYTES) -> bytes:
@@ -168,6 +184,84 @@ def inflate(content: bytes, name: object, most: int = MOST_BYTES) -> bytes:
     if not stream.eof:
         raise UntrustedError(name, "damaged (compressed data end early)")
     return held
+
+
+def inflate_array(
+    content: bytes, kind: np.dtype, shape: Sequence[int], name: object
+) -> np.ndarray:
+    """The array of that type and shape whose bytes were compressed by zlib.
+
+    Raises:
+      UntrustedError: damaged, or not exactly that many bytes.
+    """
+    size = array_bytes(kind, shape, name)
+    held = inflate(content, name, size)
+    if len(held) != size:
+        raise UntrustedError(name, f"{len(held):,} bytes, its shape takes {size:,}")
+    return np.frombuffer(held, kind).reshape(shape)
+
+
+def array_bytes(kind: np.dtype, shape: Sequence[int], name: object) -> int:
+    """How many bytes an array has; UntrustedError where it is no plain, small one."""
+    if kind.kind not in "fiub" or kind.itemsize > 8:
+        raise UntrustedError(name, f"an array of {kind}")
+    if len(shape) > 8 or any(not 0 <= side < _LARGEST for side in shape):
+        raise UntrustedError(name, f"no shape of an array: {str(list(shape))[:80]}")
+    size = kind.itemsize * math.prod(shape)
+    if size > MOST_ARRAY or math.prod(filter(None, shape)) > MOST_ARRAY:
+        raise UntrustedError(name, f"an array of over {MOST_ARRAY:,} bytes")
+    return size
+
+
+def read_npz(content: bytes, name: object) -> dict[str, np.ndarray]:
+    """The arrays of an uncompressed .npz.
+
+    Raises:
+      UntrustedError: damaged, compressed, or an array of another type.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = archive.infolist()
+            if any(one.compress_type != zipfile.ZIP_STORED for one in members):
+                raise UntrustedError(name, "compressed arrays")
+            if sum(one.file_size for one in members) > len(content):
+                raise UntrustedError(name, "arrays that overlap")
+            return {
+                one.filename.removesuffix(".npy"): _array(archive.read(one), name)
+                for one in members
+            }
+    except UntrustedError:
+        raise
+    # What zipfile and numpy's parser of headers meet in damaged bytes.
+    except Exception as error:
+        raise UntrustedError(name, f"damaged ({error})") from None
+
+
+def _array(content: bytes, name: object) -> np.ndarray:
+    file = io.BytesIO(content)
+    version = np.lib.format.read_magic(file)
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }[version]
+    shape, fortran, kind = read(file)
+    start = file.tell()
+    if kind.kind == "U" and shape == ():  # a text
+        return np.frombuffer(content, kind, 1, start).reshape(())
+    if len(content) - start != array_bytes(kind, shape, name):
+        raise UntrustedError(name, f"{len(content) - start:,} bytes for {shape}")
+    flat = np.frombuffer(content, kind, offset=start)
+    return flat.reshape(shape, order="F" if fortran else "C")
+
+
+def gunzip_bytes(content: bytes, name: object, most: int = MOST_BYTES) -> bytes:
+    """What gzipped bytes hold, at most `most` bytes of it; UntrustedError as above."""
+    held = bytearray()
+    for chunk in gunzip(io.BytesIO(content), name):
+        held += chunk
+        if len(held) > most:
+            raise UntrustedError(name, f"inflates to over {most:,} bytes")
+    return bytes(held)
 
 
 def gunzip(file: BinaryIO, name: object) -> Iterator[bytes]:

@@ -3,12 +3,11 @@
 import re
 import shlex
 
-from rich.console import Console
-
 from lossjax.suite import shipped
 from lossjax.suite.cli.commandline import define, parse_sweep
 from lossjax.suite.cli.errors import Exit, Interrupted, UserError
 from lossjax.suite.cli.signals import Interrupts
+from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.report import build as report
 from lossjax.suite.report.console import render
 from lossjax.suite.store import ownership, places
@@ -46,7 +45,7 @@ def main(arguments: list[str]) -> int:
     output.check(out, writing=not values.dry_run)
     ownership.check(out)
     shard = _shard(values.shard)
-    console = Console()
+    console = Terminal()
     loaded = datasets.load(sweep)
     if values.dry_run:
         preview(sweep, loaded, out, shard, console)
@@ -57,7 +56,7 @@ def main(arguments: list[str]) -> int:
     description = describe(sweep, loaded)
     output.make(out)
     for line in (*validation.notes(sweep), seeds_note(sweep)):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     interrupts = Interrupts()
     # A shard on a store would fetch all others' runs, for a report without verdict.
     reports = not places.is_remote(out) or shard[1] == 1
@@ -86,7 +85,7 @@ def main(arguments: list[str]) -> int:
     else:
         fetch = shlex.join([shipped.COMMAND, "launch", "fetch", f"--out={out}"])
         text = f"shard {values.shard} is done; {fetch} merges the shards and reports"
-        console.print(text, highlight=False, soft_wrap=True)
+        console.print(text, soft_wrap=True)
     return Exit.FAILED if failed else Exit.DONE
 
 

@@ -45,7 +45,6 @@ def start(sweep: Sweep, wanted: str | None, console: Console) -> None:
     console.print(
         f"{backend}: {len(devices)} x {devices[0].device_kind}{cores}, "
         f"jax {jax.__version__}",
-        highlight=False,
     )
     try:
         platform.self_test()

@@ -145,6 +145,10 @@ class Chunk:
             raise ValueError(f"Chunk: runs at different steps {sorted(steps)}")
         leaves, tree = jax.tree.flatten(self.state)
         held = [np.array(leaf) for leaf in leaves]
+        for run, place, one in zip(self.runs, self.slots, saved, strict=True):
+            if one is None or not _fits(one, [whole[place] for whole in held]):
+                self._saved.say(f"begun again: the state of {run.run_id} does not fit")
+                return
         for place, curve, one in zip(self.slots, self.curves, saved, strict=True):
             assert one is not None
             curve.update({name: list(values) for name, values in one.curve.items()})
@@ -164,3 +168,13 @@ class Chunk:
             for name, values in zip(_CURVES[1:], (train, *probe), strict=True):
                 # The seven digits that a float32 carries.
                 curve[name].append(float(f"{values[place]:.7g}"))
+
+
+def _fits(saved: checkpoint.Checkpoint, leaves: Sequence[np.ndarray]) -> bool:
+    """Whether a saved state has a run's arrays and curves, whoever sealed it."""
+    kinds = [(leaf.shape, leaf.dtype) for leaf in leaves]
+    return (
+        [(leaf.shape, leaf.dtype) for leaf in saved.leaves] == kinds
+        and set(saved.curve) == set(_CURVES)
+        and len({len(values) for values in saved.curve.values()}) == 1
+    )

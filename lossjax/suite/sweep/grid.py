@@ -75,10 +75,7 @@ def train(
     `quiet` leaves out the line of each arm, for grids of hundreds of datasets;
     `retrain` does not take the stored runs of other computing code for done.
     """
-    # Nothing that is said here is markup: a message may hold brackets.
-    say = functools.partial(
-        console.print, highlight=False, markup=False, soft_wrap=True
-    )
+    say = functools.partial(console.print, soft_wrap=True)
     blocks = blocks_of(sweep, description["datasets"], shard)
     stored = good_results(blocks, out)
     for path, wrong in stored.damaged.items():
@@ -236,7 +233,7 @@ def _lines(
 
 def _progress(console: Console) -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("steps"),

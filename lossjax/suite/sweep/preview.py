@@ -48,7 +48,7 @@ def preview(
         pending[name] += sum(run.run_id not in results for run in block.runs)
 
     def say(text: str) -> None:
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
+        console.print(text, soft_wrap=True)
 
     for name, number in runs.items():
         say(f"{name}: {count(number, 'run')}, {pending[name]} to train")

@@ -3,6 +3,7 @@
 from lossjax.suite.cli.commandline import define, parse
 from lossjax.suite.cli.errors import Exit, UserError
 from lossjax.suite.store import places
+from lossjax.suite.store.untrusted import printable
 from lossjax.suite.verify import agreement, soundness
 from lossjax.suite.verify.archive import read
 from lossjax.suite.verify.verification import problems
@@ -32,14 +33,14 @@ def main(arguments: list[str]) -> int:
     out = places.local(values.out)
     found = 0
     for problem in problems(out):
-        print(f"verify: {problem}")
+        print(f"verify: {printable(problem)}")
         found += 1
     if found:
         print(f"verify: {count(found, 'mismatch')}")
         return Exit.FAILED
     archive = read(out)
     for warning in soundness.warnings(archive):
-        print(f"verify: warning: {warning}")
+        print(f"verify: warning: {printable(warning)}")
     files = sum(path.is_file() for path in (out / "report").rglob("*"))
     print(
         f"verified: {count(len(archive.runs), 'stored run')} and every number of "

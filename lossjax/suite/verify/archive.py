@@ -16,7 +16,9 @@ import pandas as pd
 
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep
-from lossjax.suite.store.results import SCHEMA
+from lossjax.suite.store import places, schemas
+from lossjax.suite.store.results import SCHEMA, result_files
+from lossjax.suite.store.untrusted import conform, parse_json, read_bytes
 
 SETTING = ["dataset", "model", "latent_dim", "train_steps"]  # compared losses share it
 AXES = ("datasets", "models", "code_sizes", "step_counts")  # the values of each
@@ -94,10 +96,17 @@ def read(out: Path) -> Archive:
             f"--out={out}: holds no sweep.json; ./run.sh sweep --out={out} writes it"
         )
     try:
-        description = _payload(path)
+        description = _payload(path, schemas.SWEEP)
     except OtherSchema as error:
         raise UserError(f"--out={out}: sweep.json: {error}") from error
-    sweep = Sweep.from_json(description["config"])
+    try:
+        sweep = Sweep.from_json(description["config"])
+    except TypeError as error:
+        raise UserError(
+            f"--out={out}: sweep.json is of another version of the suite: {error}"
+        ) from error
+    if absent := set(sweep.datasets) - set(description["datasets"]):
+        raise ValueError(f"describes no dataset {min(absent)!r}")
     stored, damaged = _stored(out)
     grid = {digest(run)[:16]: run for run in _grid(sweep, description)}
     return Archive(
@@ -123,10 +132,10 @@ def _compact(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _payload(path: Path) -> Any:
+def _payload(path: Path, schema: Any) -> Any:
     """What a sealed file holds; ValueError says why it cannot be trusted."""
-    text = path.read_text(encoding="utf-8")
-    sealed = json.loads(text)
+    content = read_bytes(path)
+    sealed = parse_json(content, path.name)
     if not isinstance(sealed, dict) or set(sealed) != {"schema", "sha256", "payload"}:
         raise ValueError("not a file of this suite")
     if sealed["schema"] != SCHEMA:
@@ -134,30 +143,37 @@ def _payload(path: Path) -> Any:
             f"schema {sealed['schema']!r}, this version reads {SCHEMA}; train it anew"
         )
     # Blanks tell indented text from packed text; nothing else may differ.
-    as_written = "".join(_compact(sealed).split()) == "".join(text.split())
+    as_written = _bare(_compact(sealed).encode()) == _bare(content)
     if digest(sealed["payload"]) != sealed["sha256"] or not as_written:
         raise ValueError("its sha256 does not match its content")
+    conform(sealed["payload"], schema, path.name)
     return sealed["payload"]
+
+
+def _bare(text: bytes) -> bytes:
+    return text.translate(None, b" \t\n\r")
 
 
 def _stored(out: Path) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """The sound results by run_id, and what is wrong with the others by path."""
     sound: dict[str, dict[str, Any]] = {}
     damaged: dict[str, str] = {}
-    for path in sorted((out / "runs").glob("*/result.json")):
+    for path in result_files(out):
         try:
-            result = _payload(path)
+            result = _payload(path, schemas.RESULT)
             run_id = digest(result["run"])[:16]
             if run_id != path.parent.name:
                 raise ValueError(f"holds run {run_id}")
             sound[run_id] = {name: result[name] for name in READ}
+        except FileNotFoundError:
+            damaged[f"runs/{path.parent.name}"] = "holds no result.json"
         except (OSError, ValueError) as error:
             damaged[str(path.relative_to(out))] = " ".join(str(error).split())
         except (KeyError, TypeError) as error:
             damaged[str(path.relative_to(out))] = f"not a result: {error}"
-    for folder in sorted((out / "runs").glob("*")):
-        if not (folder / "result.json").is_file():
-            damaged[f"runs/{folder.name}"] = "holds no result.json"
+    folders = {path.parent.name for path in result_files(out)}
+    for name in sorted(places.names(out / "runs") - folders):
+        damaged[f"runs/{name}"] = "holds no result.json"
     return sound, damaged
 
 

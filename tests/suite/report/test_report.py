@@ -22,9 +22,9 @@ import pandas as pd
 import pytest
 import stored_sweeps
 from PIL import Image
-from rich.console import Console
 
 from lossjax.suite.cli.errors import UserError
+from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.config import Sweep
 from lossjax.suite.report import console, markup, style
 from lossjax.suite.report import verdict as words
@@ -99,7 +99,7 @@ def printed(out: Path) -> str:
     text = io.StringIO()
     summary = build(out)
     shown = dataclasses.replace(summary, out=Path("DIR"))
-    console.render(shown, Console(file=text, width=80))
+    console.render(shown, Terminal(file=text, width=80))
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 

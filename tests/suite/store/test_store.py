@@ -12,7 +12,7 @@ import pytest
 from lossjax.suite.store import results
 from lossjax.suite.store.results import Result, Run
 
-RUN = Run("digits", "conv_ae", "bce", 0.003, 1, "final", {"width": [4, 8], "x": None})
+RUN = Run("digits", "conv_ae", "bce", 0.003, 1, 8, 500, {"width": [4, 8], "x": None})
 RESULT = Result(
     RUN,
     "ok",
@@ -56,7 +56,7 @@ def test_nan_is_null_and_the_file_is_plain_json(tmp_path: Path) -> None:
 
 def test_run_id_is_stable() -> None:
     """A changed id would retrain everybody's stored runs."""
-    assert RUN.run_id == "3940a00fb63bc680"
+    assert RUN.run_id == "d1d2125859564cbd"
 
 
 @pytest.mark.parametrize("seed", range(50))
@@ -133,7 +133,9 @@ def test_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch) -> None:
 
 
 def test_sweep_description_is_checked(tmp_path: Path) -> None:
-    results.write_sweep(tmp_path, {"config": {}, "losses": ["bce"]})
+    empty: dict = {"config": {}, "metrics": {}, "datasets": {}}
+    facts = {"losses": ["bce"], "provenance": {"numerics": 1}}
+    results.write_sweep(tmp_path, empty | facts)
     assert results.read_sweep(tmp_path)["losses"] == ["bce"]
     path = tmp_path / "sweep.json"
     path.write_text(path.read_text().replace("bce", "mse"))

@@ -1,0 +1,103 @@
+"""What the store's files hold, one schema a kind, in the words of `untrusted.conform`.
+
+The keys are those that a reader needs; what is sealed may still be anybody's work.
+"""
+
+from typing import Any
+
+_NUMBER = (None, float)  # null where there is no number
+PACKED = {"shape": [int], "data": str, "dtype?": str}
+
+RUN: dict[Any, Any] = {
+    "dataset": str,
+    "model": str,
+    "loss": str,
+    "learning_rate": float,
+    "seed": int,
+    "latent_dim": int,
+    "train_steps": int,
+    "fixed": dict,
+}
+CURVE: dict[Any, Any] = {str: [_NUMBER]}
+RESULT: dict[Any, Any] = {
+    "run": RUN,
+    "status": str,
+    "message": str,
+    "diverged_step": (None, int),
+    "validation_loss": _NUMBER,
+    "metrics": {str: _NUMBER},
+    "curve": CURVE,
+    "gallery": (None, PACKED),
+    "kept?": (
+        None,
+        {
+            "metrics": [str],
+            "groups": PACKED,
+            "worst": (
+                None,
+                {
+                    "metric": str,
+                    "places": [int],
+                    "scores": [_NUMBER],
+                    "originals": PACKED,
+                    "read_outs": PACKED,
+                },
+            ),
+        },
+    ),
+    "drawn?": (
+        None,
+        {
+            "samples": PACKED,
+            "interpolations": PACKED,
+            "places": PACKED,
+            "labels": (None, PACKED),
+        },
+    ),
+    "provenance": dict,
+}
+SWEEP: dict[Any, Any] = {
+    "config": dict,
+    "losses": [str],
+    "hypers?": {str: {str: _NUMBER}},
+    "metrics": {
+        str: {
+            "direction": str,
+            "unit": str,
+            "label?": str,
+            "margin": {"value": float, "relative": bool},
+            "note?": str,
+            "partial?": bool,
+            "variational?": bool,
+        }
+    },
+    "diagnostics?": {str: {"unit": str, "note": str}},
+    "datasets": {
+        str: {
+            "fingerprint": str,
+            "shape": [int],
+            "train": int,
+            "validation": int,
+            "test": int,
+            "derived?": {str: str},
+            "gallery?": (None, PACKED),
+        }
+    },
+    "provenance": {"numerics": int},
+}
+STATE: dict[Any, Any] = {
+    "step": int,
+    "curve": CURVE,
+    "made_by": dict,
+    "run_id": str,
+}
+# How a study's stored rows were made.
+MADE: dict[Any, Any] = {
+    "quick": bool,
+    "full?": bool,
+    "judge": (
+        None,
+        {"metric": str, "direction": str, "margin": float, "relative": bool},
+    ),
+    "provenance": {"numerics": int},
+}
