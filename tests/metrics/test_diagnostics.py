@@ -145,7 +145,7 @@ def test_steps_to_a_threshold_are_linear_between_points() -> None:
 
 def test_a_sweep_without_diagnostics_has_no_columns(tmp_path: Path) -> None:
     """Rows stored before there were any; nothing else in the report may move."""
-    sweep = Sweep(losses=("bce", "mse"), seeds=(0, 1), tuning_seeds=(9,))
+    sweep = Sweep(losses=("bce", "mse"), seeds=(0, 1))
     described = stored_sweeps.describe(sweep)
     for name in ("with", "without"):
         stored_sweeps.write(tmp_path / name, sweep, description=described)

@@ -17,7 +17,6 @@ from lossjax.suite.store import places
 SMALL = (
     "--config.losses=bce,mse",
     "--config.learning_rates=1e-3,1e-2,1e-1",
-    "--config.tuning_seeds=100",
     "--config.seeds=0,1,2",
     "--config.train_steps=6",
     "--config.curve_points=2",

@@ -1,8 +1,11 @@
 """The verb `sweep`, as a user types it."""
 
+import csv
+import dataclasses
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,14 +17,15 @@ import pytest
 
 from lossjax import NUMERICS
 from lossjax.suite.cli.errors import UserError
+from lossjax.suite.config import Sweep
 from lossjax.suite.shipped import ROOT
 from lossjax.suite.store import results as store
 from lossjax.suite.sweep import __main__ as program
+from lossjax.suite.sweep import output
 
 SMALL = (
     "--config.losses=bce,mse",
     "--config.learning_rates=1e-3,1e-2,1e-1",
-    "--config.tuning_seeds=100",
     "--config.seeds=0,1,2",
     "--config.train_steps=6",
     "--config.curve_points=2",
@@ -65,8 +69,9 @@ def done(tmp_path_factory) -> Path:
     assert first.startswith("cpu: ")
     assert last == f"report: {out / 'report' / 'index.html'}"
     assert "a program trains up to " in ended.stdout
-    assert "digits / conv_ae / bce: rate" in ended.stdout
-    assert "ssim on test images" in ended.stdout
+    assert "digits / conv_ae / bce: learning rate" in ended.stdout
+    assert "mse on test images" in ended.stdout
+    assert "too few seeds: with 3 of them" in ended.stdout
     return out
 
 
@@ -75,9 +80,8 @@ def test_what_a_sweep_leaves(done: Path) -> None:
     assert results.damaged == {}
     described = store.read_sweep(done)
     assert described["losses"] == ["bce", "mse"]
-    final = [r for r in results.results.values() if r.run.stage == "final"]
-    assert len(final) == 6
-    for result in final:
+    assert len(results.results) == 2 * 3 * 3
+    for result in results.results.values():
         assert result.status == "ok"
         for metric in described["metrics"]:
             assert 0 <= abs(result.metrics[f"test_{metric}"]) < 100, metric
@@ -90,11 +94,17 @@ def test_what_a_sweep_leaves(done: Path) -> None:
         assert result.provenance["layout"]["mapping"] == "map"
         assert result.provenance["sharing"] == ["bce", "mse"]
         assert result.provenance["steps_per_call"] >= 1
-    tuning = [r for r in results.results.values() if r.run.stage == "tune"]
-    assert len(tuning) >= 6
-    assert all(name.startswith("val_") for r in tuning for name in r.metrics)
     summary = json.loads((done / "report" / "summary.json").read_text())
-    assert summary["schema"] == 1
+    assert summary["schema"] == 2
+    with open(done / "report" / "rows.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 18
+    chosen = [row for row in rows if row["chosen"] == "True"]
+    assert {(row["loss"], row["seed"]) for row in chosen} == {
+        (loss, seed) for loss in ("bce", "mse") for seed in "012"
+    }
+    assert len(chosen) == 6
+    assert all((row["test_mse"] != "") == (row in chosen) for row in rows)
 
 
 def test_again_trains_nothing(done: Path) -> None:
@@ -110,15 +120,83 @@ def test_again_trains_nothing(done: Path) -> None:
 @pytest.mark.slow
 def test_a_changed_config_trains_what_is_new_and_never_reuses(done: Path) -> None:
     ended = sweep(*SMALL, "--config.train_steps=7", "--dry_run", f"--out={done}")
-    assert "12 runs of 7 steps, 12 to train" in ended.stdout
+    assert "18 runs: 2 arms x 3 learning rates x 3 seeds; 18 to train" in ended.stdout
     ended = sweep(*SMALL, "--config.seeds=0,1,2,3", "--dry_run", f"--out={done}")
-    assert "14 runs of 6 steps, 2 to train" in ended.stdout
+    assert "24 runs: 2 arms x 3 learning rates x 4 seeds; 6 to train" in ended.stdout
+
+
+@pytest.mark.slow
+def test_an_axis_of_budgets_adds_to_what_is_stored(done: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(done, out)
+    axes = ("--config.budgets=3,6", "--config.latent_dims=2,3")
+    ended = sweep(*SMALL, *axes, "--dry_run", f"--out={out}")
+    assert "72 runs: 8 arms" in ended.stdout and "; 54 to train" in ended.stdout
+    ended = sweep(*SMALL, *axes, f"--out={out}")
+    assert ended.returncode == 0, ended.stderr
+    models = json.loads((out / "report" / "summary.json").read_text())["datasets"]
+    assert set(models["digits"]["models"]) == {
+        f"conv_ae[latent_dim={k},train_steps={n}]" for k in (2, 3) for n in (3, 6)
+    }
+
+
+@pytest.mark.slow
+def test_runs_of_other_code_are_named_and_trained_anew_when_asked(
+    done: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(done, out)
+    for path in sorted(out.glob("runs/*/result.json"))[:4]:
+        result = store.Result.from_json(json.loads(path.read_text())["payload"])
+        other = dict(result.provenance) | {"source": "other"}
+        store.write_result(out, dataclasses.replace(result, provenance=other))
+    kept = sweep(*SMALL, f"--out={out}")
+    assert "4 stored runs kept although other code computed" in kept.stdout
+    assert "nothing to train" in kept.stdout
+    anew = sweep(*SMALL, "--retrain", f"--out={out}")
+    assert "4 stored runs of other computing code: trained anew" in anew.stdout
+    sources = {r.provenance["source"] for r in store.load(out).results.values()}
+    assert "other" not in sources
+    assert tables(out) == tables(done)
+
+
+def test_another_question_goes_to_another_folder() -> None:
+    asked = ("--config.losses=bce,mse", "--config.seeds=0,1")
+    plain, changed = (
+        output.default("nothing_here", Sweep(**fields), arguments)
+        for fields, arguments in (({}, ()), ({"losses": ("bce", "mse")}, asked))
+    )
+    assert plain.name == "nothing_here"
+    assert re.fullmatch(
+        r"nothing_here-losses=bce,mse-seeds=0,1-[0-9a-f]{8}", changed.name
+    )
+
+
+def test_a_store_of_the_protocol_before_is_refused_in_one_line(
+    done: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(done, out)
+    path = out / "sweep.json"
+    path.write_text(path.read_text().replace('"schema": 2', '"schema": 1'))
+    for verb in (("sweep", *SMALL), ("report",), ("verify",)):
+        ended = subprocess.run(
+            [sys.executable, "-m", "lossjax.suite.cli", *verb, f"--out={out}"],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env=environment(),
+        )
+        assert ended.returncode == 2, (verb, ended.stderr)
+        assert len(ended.stderr.strip().splitlines()) == 1
+        assert "schema 1, this version reads 2" in ended.stderr
 
 
 def test_dry_run_trains_nothing(tmp_path: Path) -> None:
     ended = sweep(*SMALL, "--dry_run", f"--out={tmp_path / 'out'}")
     assert ended.returncode == 0 and not (tmp_path / "out").exists()
-    assert "digits / conv_ae / bce: 3 tuning runs, 3 final runs" in ended.stdout
+    assert "digits / conv_ae / bce: 9 runs, 9 to train" in ended.stdout
+    assert "too few seeds: with 3 of them" in ended.stdout
     assert "nothing was trained" in ended.stdout
 
 
@@ -224,7 +302,7 @@ BAD = {
     "--config.learning_rates=0": ["learning_rates = 0"],
     "--config.learning_rates=fast": ["learning_rates = 'fast'"],
     "--config.seeds=()": ["config.seeds", "not be empty"],
-    "--config.tuning_seeds=0": ["config.tuning_seeds", "config.seeds"],
+    "--config.tuning_seeds=0": ["config field 'tuning_seeds'"],
     "--config.batch_size=2000": ["config.batch_size = 2000", "1197"],
     "--shard=3/3": ["--shard=3/3", "0/3"],
     "--platform=gpx": ["--platform", "gpu"],
