@@ -168,7 +168,8 @@ def _stored(out: Path) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
         except FileNotFoundError:
             damaged[f"runs/{path.parent.name}"] = "holds no result.json"
         except (OSError, ValueError) as error:
-            damaged[str(path.relative_to(out))] = " ".join(str(error).split())
+            reason = getattr(error, "reason", None) or str(error)
+            damaged[str(path.relative_to(out))] = " ".join(reason.split())
         except (KeyError, TypeError) as error:
             damaged[str(path.relative_to(out))] = f"not a result: {error}"
     folders = {path.parent.name for path in result_files(out)}

@@ -5,6 +5,7 @@ import io
 from rich.padding import Padding
 from rich.table import Table
 
+from lossjax.suite.cli.errors import UserError
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.sweep import grid
 
@@ -42,3 +43,9 @@ def test_the_progress_of_a_loss_with_brackets_names_it() -> None:
     with grid._progress(terminal) as progress:
         progress.add_task("mse[straight_through]", total=3)
     assert "mse[straight_through]" in file.getvalue()
+
+
+def test_an_error_is_one_short_line_without_escapes() -> None:
+    text = str(UserError("bad\n\x1b[31m" + "x" * 9_000 + " valid: bce"))
+    assert text.startswith("bad \\x1b[31mx") and text.endswith("x valid: bce")
+    assert len(text) < 2_000 and text.isprintable()
