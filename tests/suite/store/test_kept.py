@@ -64,7 +64,7 @@ def test_a_score_that_is_no_number_is_the_worst() -> None:
     assert found is not None and found.places == (1, 0, 2)
 
 
-RUN = Run("digits", "conv_ae", "bce", 0.003, 1, "final", {})
+RUN = Run("digits", "conv_ae", "bce", 0.003, 1, 8, 200, {})
 PICTURES = np.arange(32, dtype=np.uint8).reshape(2, 4, 4, 1)
 KEPT = Kept(
     ("mse", "ssim"),

@@ -24,7 +24,6 @@ SWEEP = Sweep(
     models=("linear_ae",),
     losses=("mse",),
     learning_rates=(1e-2,),
-    tuning_seeds=(),
     seeds=(0, 1),
     train_steps=5,
     batch_size=20,
@@ -42,9 +41,10 @@ def loaded() -> dict[str, data.Dataset]:
 def runs_of(loaded: dict[str, data.Dataset]) -> list[list[store.Run]]:
     facts = {name: {"fingerprint": d.fingerprint} for name, d in loaded.items()}
     fixed = protocol.fixed_values(SWEEP, facts, 1)
+    rate = SWEEP.learning_rates[0]
     return [
-        list(protocol.plan(SWEEP, cell, {}).pending)
-        for cell in protocol.cells(SWEEP, fixed)
+        [arm.run(rate, seed) for seed in SWEEP.seeds]
+        for arm in protocol.arms(SWEEP, fixed)
     ]
 
 
@@ -97,9 +97,8 @@ def test_nothing_is_compiled_where_runs_are_trained(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     facts = {"digits": {"fingerprint": digits["digits"].fingerprint}}
     fixed = protocol.fixed_values(sweep, facts, 1)
-    runs = list(
-        protocol.plan(sweep, next(iter(protocol.cells(sweep, fixed))), {}).pending
-    )
+    arm = next(protocol.arms(sweep, fixed))
+    runs = [arm.run(sweep.learning_rates[0], seed) for seed in sweep.seeds]
     executor = Executor(sweep, digits, tmp_path, print, LAYOUT)
     executor.prepare(family_of(runs[0]))
     compiled: dict[str, list[str]] = defaultdict(list)

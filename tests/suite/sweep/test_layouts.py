@@ -138,7 +138,7 @@ def test_nothing_bounds_a_cpu(outlines) -> None:
 
 
 def result(layout: object) -> store.Result:
-    run = store.Run("digits", "conv_ae", "bce", 1e-3, 0, "final", {})
+    run = store.Run("digits", "conv_ae", "bce", 1e-3, 0, 8, 200, {})
     return store.Result(run, "ok", provenance={"layout": layout})
 
 

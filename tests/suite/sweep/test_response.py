@@ -11,6 +11,7 @@ from lossjax.suite import data
 from lossjax.suite.cli.commandline import parse_sweep
 from lossjax.suite.store.results import Run
 from lossjax.suite.sweep import executor as execute
+from lossjax.training.program import Trainer
 from lossjax.training.replicas import plan_layout
 
 
@@ -36,9 +37,9 @@ def test_the_response_curve_is_one_compiled_program(
     compiled = []
     compile_ = execute.Program.compile
 
-    def count(self: execute.Program, *data: object) -> None:
+    def count(self: execute.Program, *data: object) -> Trainer:
         compiled.append(self)
-        compile_(self, *data)
+        return compile_(self, *data)  # type: ignore[arg-type]
 
     monkeypatch.setattr(execute.Program, "compile", count)
     digits = data.load("digits", max_examples=sweep.max_examples)
@@ -46,7 +47,7 @@ def test_the_response_curve_is_one_compiled_program(
     executor = execute.Executor(sweep, {"digits": digits}, tmp_path, print, layout)
     scores = set()
     for name in sweep.losses[::10]:
-        run = Run("digits", "conv_ae", name, 0.01, 0, "tune", {})
+        run = Run("digits", "conv_ae", name, 0.01, 0, 8, 1, {})
         executor.prepare(execute.family_of(run))
         scores |= {r.validation_loss for r in executor.train([run], lambda _: None)}
     families = {

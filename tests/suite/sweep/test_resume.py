@@ -18,7 +18,6 @@ SNR = "diag_gradient_snr"
 SWEEP = Sweep(
     losses=("bce",),
     learning_rates=(3e-3,),
-    tuning_seeds=(),
     seeds=(0, 1),
     train_steps=9,
     curve_points=3,
@@ -34,8 +33,7 @@ def grid() -> tuple[dict[str, data.Dataset], list[store.Run]]:
     fixed = protocol.fixed_values(
         SWEEP, {"digits": {"fingerprint": digits.fingerprint}}, 1
     )
-    cell = next(protocol.cells(SWEEP, fixed))
-    return {"digits": digits}, list(protocol.plan(SWEEP, cell, {}).pending)
+    return {"digits": digits}, list(protocol.pending(protocol.blocks(SWEEP, fixed), {}))
 
 
 def executor(grid, out: Path, said: list[str], layout: Layout = PLANNED) -> Executor:
