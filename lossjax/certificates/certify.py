@@ -208,10 +208,12 @@ def _elicits(loss: Loss, probe: Probe) -> Certificate:
 
 def _location(loss: Loss, probe: Probe) -> str:
     """The kind of location, by how a white output is pulled by darker and darker y."""
-    y = np.linspace(0.99, 0, 100)
     white = loss.start(np.ones(1))[:1]
-    pull = np.abs(probe(white, y)[1])
-    weight = pull / (probe.read_out(white) - y)
+    shown = probe.read_out(white)
+    # From residuals on that are below the smallest legal scale.
+    away = np.geomspace(1e-5, shown[0], 100)
+    pull = np.abs(probe(white, shown - away)[1])
+    weight = pull / away
     if pull[-1] < pull.max() * (1 - 1e-12):
         return REDESCENDING
     if weight[-1] == weight.max() and weight[-1] > weight[0]:

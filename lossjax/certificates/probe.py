@@ -97,7 +97,9 @@ class Probe:
 
 def _grid(targets: np.ndarray) -> np.ndarray:
     """Where to look for the minimum at each row of targets, (rows, z), rising."""
-    near = np.log(targets / (1 - targets))[:, :, None] + FINE
+    with np.errstate(divide="ignore"):
+        logits = np.log(targets) - np.log1p(-targets)
+    near = np.clip(logits, GRID[0], GRID[-1])[:, :, None] + FINE
     coarse = np.broadcast_to(GRID, (len(targets), GRID.size))
     return np.sort(np.concatenate([coarse, near.reshape(len(targets), -1)], axis=1))
 

@@ -365,7 +365,7 @@ def test_rows_keep_every_column_and_curve_of_every_model() -> None:
     def result(model: str, seed: int) -> Result:
         score = seed + (0.5 if model == "mlp_ae" else 0.25)
         return Result(
-            Run("idx:somewhere", model, "bce", 1e-3, seed, 8, 200, {}),
+            Run("idx:somewhere", model, "bce", 1e-3, seed, 8, 1000, {}),
             "diverged" if lost(model, seed) else "ok",
             validation_loss=score / 3,
             metrics={"test_ssim": score, "val_mse": 2 * score},
