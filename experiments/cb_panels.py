@@ -157,7 +157,7 @@ STEPS = {"law": law, "densities": densities, "integrals": integrals, "fits": fit
 
 
 def conclude(record: Record) -> Conclusion:
-    """Every value of the table beside ours."""
+    """Every value of the table and the reproduced one."""
     of = record.tables["law"].set_index("lambda")
     fit = record.tables["fits"].set_index("y")
     area = record.tables["integrals"]

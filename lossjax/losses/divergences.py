@@ -22,7 +22,7 @@ from lossjax.losses.links import (
 )
 from lossjax.losses.loss import row
 
-# Half a grey level: below it a target cannot be told from black.
+# Half a grey level: below it a target is as good as black.
 HALF_LEVEL = 1 / 510
 _ORDER = 14
 

@@ -42,7 +42,7 @@ SCHEDULES: Mapping[str, Callable[[jax.Array], jax.Array]] = types.MappingProxyTy
 
 
 def _adam() -> optax.GradientTransformation:
-    # With so small an epsilon a loss and 0.001 times that loss train alike.
+    # So small an epsilon that 0.001 times a loss trains as the loss does.
     return optax.scale_by_adam(eps=1e-15)
 
 

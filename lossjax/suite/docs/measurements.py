@@ -114,7 +114,7 @@ def studies(names: Iterable[str]) -> str:
 
 
 def published() -> str:
-    """Every number that was read in a source, or off its figure, beside ours."""
+    """Every number read in a source, or off its figure, and the reproduced one."""
     head = ("study", "what", "published", "reproduced", "difference", "verdict")
     lines = []
     for name, study in STUDIES.items():

@@ -130,7 +130,7 @@ class Book:
         return {line["loss"]: line | {"direction": direction} for line in lines}
 
     def best_set(self, sweep: str, metric: str) -> list[str]:
-        """The losses that cannot be told from the best."""
+        """The losses that are tied for best."""
         return [k for k, v in self.ranking(sweep, metric).items() if v["best_set"]]
 
     def together(self, sweep: str, metric: str, one: str, two: str) -> bool:
@@ -149,7 +149,7 @@ class Book:
         }
         ranked = statistics.rank(arms, direction=direction, margin=0, relative=False)
         alike = len(ranked.best_set) > 1
-        words = "not told apart" if alike else f"{ranked.standings[0].loss} better"
+        words = "tied" if alike else f"{ranked.standings[0].loss} better"
         self._note(sweep, f"{one} and {two} by {metric}: {words}")
         return alike
 

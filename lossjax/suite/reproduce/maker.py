@@ -37,7 +37,7 @@ def check_data(
     """Every dataset that a study needs must be there, before anything starts.
 
     Returns:
-      A line for each that it only wishes for and that is not there.
+      A line for each that it only wishes for and that is absent.
 
     Raises:
       UserError: one is not; the line has the command that gets it. With `wishes`

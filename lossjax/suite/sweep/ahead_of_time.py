@@ -1,4 +1,4 @@
-"""Compiles a config's programs for a TPU that is not there; run by `launch --check`.
+"""Compiles a config's programs for a TPU without needing one; run by `launch --check`.
 
 `python -m lossjax.suite.sweep.ahead_of_time TOPOLOGY GIB [--config...]` prints one JSON
 line of what it is about to do on devices of so much memory, one for each program as

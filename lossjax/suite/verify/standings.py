@@ -60,7 +60,7 @@ def rank(
     """The losses on one metric.
 
     Args:
-      scores: a line a seed, a column a loss; NaN where a seed has none. Losses are
+      scores: a line per seed, a column per loss; NaN where a seed has none. Losses are
         paired by the line.
       counts: by loss: lost seeds, diverged and failed runs.
       direction: lower or higher, whichever is better.

@@ -109,7 +109,7 @@ def _common(evidence: Evidence, rows: list[untuned.Tuning]) -> str:
     rate = rows[0].untuned.rate
     words = (
         f"Without tuning: {rate:g} is the rate of the grid that the losses rank best "
-        "on average, each by its own value on validation images. "
+        "on average, each by its own training loss on validation. "
     )
     first = [", ".join(row.loss for row in rows if row.places[i] == 1) for i in (0, 1)]
     lost = [row.loss for row in rows if row.untuned.lost]
