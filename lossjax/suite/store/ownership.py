@@ -25,6 +25,7 @@ _IN_RUN = ("result.json", checkpoint.FILE)
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{32}")  # as store.temporary_name gives it
 _RUN = re.compile(r"[0-9a-f]{16}")
 _LIST = "files.json"
+_TICK_S = 0.02  # longer than a tick of the clock that stamps files
 # What every page of the suite holds.
 SIGN = '<meta name="lossjax-out"'
 # A report that was made before there were lists: these names, the page written last.
@@ -126,17 +127,27 @@ def record_report(directory: Path) -> None:
 
 def check_report(place: Path, flag: str = "--out") -> None:
     """UserError where a report's place holds anything that is not a report's."""
+    seen = None
     while True:
         before = _state(place)
         strange = _strange(place)
         # Another process may have put its own report there meanwhile.
-        if _state(place) == before:
+        if _state(place) != before:
+            seen = None
+            continue
+        if strange is None:
+            return
+        if seen == (before, strange):
             break
-    if strange is not None:
-        raise UserError(
-            f"{flag}={place.parent}: {place / strange} was not written by this suite, "
-            f"and a report is replaced whole; move it away, or name another directory"
-        )
+        # A folder that came since may have the number of one that is gone, and the time
+        # of the same tick: what is strange must be so again, at a time past that tick.
+        gone = before is None and not places.is_remote(place)
+        seen = None if gone else (before, strange)
+        time.sleep(_TICK_S)
+    raise UserError(
+        f"{flag}={place.parent}: {place / strange} was not written by this suite, "
+        f"and a report is replaced whole; move it away, or name another directory"
+    )
 
 
 def send_report(fresh: Path, place: Path) -> None:

@@ -1,6 +1,5 @@
 """Files that were written to harm: named in one line, and the rest goes on."""
 
-import ctypes
 import dataclasses
 import gzip
 import hashlib
@@ -114,10 +113,14 @@ def test_a_sweep_description_of_wrong_types_is_one_line(out: Path) -> None:
             results.read_sweep(out)
 
 
-def without_privilege() -> None:
-    """Even root obeys a folder's mode in the program that is started."""
-    for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-        ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
+# Even root obeys a folder's mode in the program that this one becomes: it drops
+# CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH.
+WITHOUT_PRIVILEGE = """
+import ctypes, os, sys
+for capability in (1, 2):
+    ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="drops capabilities of Linux")
@@ -129,11 +132,10 @@ def test_runs_that_cannot_be_listed_are_no_empty_store(out: Path) -> None:
     (out / "runs").chmod(0)
     try:
         ended = subprocess.run(
-            [sys.executable, "-c", program, str(out)],
+            [sys.executable, "-c", WITHOUT_PRIVILEGE, "-c", program, str(out)],
             capture_output=True,
             text=True,
             env={"PYTHONPATH": str(ROOT)},
-            preexec_fn=without_privilege,
         )
     finally:
         (out / "runs").chmod(0o755)

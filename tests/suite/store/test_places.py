@@ -63,7 +63,7 @@ stored = [
     "../sweep.json", "runs/../../sweep.json", "runs/..../result.json",
     "runs/backup/result.json", "deep/sweep.json", f"deep/{run}", f"{run}.old",
 ]
-described = store._sealed({"losses": []}).encode()
+described = store.sealed({"losses": []}).encode()
 for key in stored:
     out.fs.call_s3("put_object", Bucket="bucket", Key=f"odd/{key}", Body=described)
 assert actions.bring(out, home / "to") == 2
@@ -77,7 +77,6 @@ from pathlib import Path
 from lossjax.suite.store import ownership, places
 from lossjax.suite.store import results as store
 from lossjax.suite.cli.errors import UserError
-from lossjax.suite.report import files
 def refused(check, *arguments):
     try:
         check(*arguments)
@@ -291,7 +290,7 @@ def test_a_sweep_in_a_store_killed_and_resumed_equals_the_plain_one(
         **server,
     )
     assert fetched.returncode == 0, fetched.stderr
-    assert "ssim on test images" in fetched.stdout
+    assert "mse on test images" in fetched.stdout
     tables = sorted((tmp_path / "plain/report/tables").iterdir())
     assert len(tables) > 3
     for table in tables:

@@ -19,7 +19,7 @@ import stored_sweeps
 
 from lossjax.suite import protocol, statistics
 from lossjax.suite.config import Sweep
-from lossjax.suite.report import build, evidence, tables, verdict
+from lossjax.suite.report import build, convergence, evidence, tables
 from lossjax.suite.report.tables import listings, matrices
 from lossjax.suite.statistics import Interval, Scores
 from lossjax.suite.store.results import Result
@@ -172,8 +172,13 @@ def in_units(*facts: Any) -> matrices.Distances:
         (statistics, "interval", biased, "mse / bce: center is"),
         (statistics, "pareto", list, "pareto is ['mse', 'knn_accuracy', 'ssim']"),
         (statistics, "seeds_needed", lambda rivals: 10, "needed is '10', recomputed"),
-        (verdict, "settled", lambda *_: "settled", "settled is 'settled', recomputed"),
-        (verdict, "change_of", lambda *_: 0.5, "change is '0.5', recomputed"),
+        (
+            convergence,
+            "settled",
+            lambda *_: "settled",
+            "settled is 'settled', recomputed",
+        ),
+        (convergence, "change_of", lambda *_: 0.5, "change is '0.5', recomputed"),
         (matrices, "_distances", in_units, "behind-*.csv: digits / conv_ae[train"),
     ],
 )

@@ -256,7 +256,7 @@ def test_last_bits_of_another_processor_are_no_mismatch(
 def test_stored_scores_and_rates_are_equal_to_the_last_bit(copy: Path) -> None:
     edit("report/rows.csv", ",0.003,", ",0.0030000000000000005,")(copy)
     found = "\n".join(problems(copy))
-    assert "bce / 0.0030000000000000005 / 0 / 8 / 200 was not recomputed" in found
+    assert "bce / 0.0030000000000000005 / 0 / 8 / 1000 was not recomputed" in found
     assert "learning_rate: '0.0030000000000000005', the stored runs give" in found
 
 
@@ -273,6 +273,7 @@ def test_what_is_no_computed_number_must_be_equal(
 
 
 INTERVALS = """
+import numpy as np
 from lossjax.suite.store.test_images import sizes
 from lossjax.suite.report.imagewise import half_width
 random = np.random.default_rng(0)
@@ -330,7 +331,7 @@ def test_an_error_in_the_code_of_the_report_is_no_secret(
     build(copy)
     assert verify.main([f"--out={copy}"]) == 1
     said = capsys.readouterr().out
-    assert "bce / 0.01 / 0 / 8 / 200: chosen is 'True', recomputed False" in said
+    assert "bce / 0.01 / 0 / 8 / 1000: chosen is 'True', recomputed False" in said
     assert "chosen is '0.01 (6)', recomputed '0.003 (6)'" in said
     assert "the stored runs give" not in said
 
