@@ -170,6 +170,7 @@ class Executor:
         family = family_of(runs[0])
         kind = self._kind(family)
         trainer = self._programs[kind].result()
+        self._rehearsed(kind, tick)
         data = self._data(family)
         _, scorer = self._network(family)
         replicas = stack([self._replica(run, data) for run in runs], self.layout)
@@ -178,7 +179,6 @@ class Executor:
         try:
             chunk.train(data.train, data.validation, self._looks(family), tick)
             self._paces[kind] = chunk.pace
-            self._rehearsed(kind, tick)
             scored = data.scores(
                 scorer,
                 chunk.state.weights,
