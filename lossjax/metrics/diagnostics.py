@@ -128,10 +128,11 @@ def signal_to_noise(gradients: np.ndarray) -> np.ndarray:
     count = len(gradients)
     if count < 2:
         return np.full(gradients.shape[1], math.nan)
-    mean = gradients.mean(axis=0, dtype=np.float64)
-    noise = ((gradients - mean) ** 2).sum(axis=(0, 2)) / (count - 1)
-    signal = (mean**2).sum(axis=1) - noise / count
-    with np.errstate(divide="ignore", invalid="ignore"):
+    # Gradients of a diverged run can be infinite: its ratio is nan, which is no error.
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        mean = gradients.mean(axis=0, dtype=np.float64)
+        noise = ((gradients - mean) ** 2).sum(axis=(0, 2)) / (count - 1)
+        signal = (mean**2).sum(axis=1) - noise / count
         return np.sqrt(np.maximum(signal, 0) / noise)
 
 

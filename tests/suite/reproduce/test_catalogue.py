@@ -31,7 +31,7 @@ def test_a_new_study_is_one_file(tmp_path: Path) -> None:
     place = out / "quick" / "best_g"
     summary = json.loads((place / "summary.json").read_text())
     assert summary["study"] == "best_g" and summary["what"].startswith("Is there a ")
-    assert summary["made"]["runs"] == 147  # 21 losses: 5 rates on a seed, 2 seeds more
+    assert summary["made"]["runs"] == 210  # 21 losses, 5 rates, 2 seeds
     assert len(summary["table"]) == 21 and summary["counts"]["mse"] > 0
     assert (place / "figures" / "best_g.svg").is_file()
     page = (out / "quick" / "index.html").read_text()

@@ -420,7 +420,17 @@ def test_a_seed_counts_with_what_it_chose_on_validation_images(tmp_path: Path) -
         tmp_path,
         {
             "config": SMALL_SWEEP.to_json(),
-            "datasets": {"digits": {"fingerprint": "f"}},
+            "losses": list(SMALL_SWEEP.losses),
+            "metrics": {},
+            "datasets": {
+                "digits": {
+                    "fingerprint": "f",
+                    "shape": [8, 8, 1],
+                    "train": 1,
+                    "validation": 1,
+                    "test": 1,
+                }
+            },
             "provenance": {"numerics": 3},
         },
     )
