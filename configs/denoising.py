@@ -27,10 +27,9 @@ def get_config() -> ConfigDict:
         ),
         losses=("bce", "mse", "mae", "ssim"),
         learning_rates=(3e-3, 1e-2, 3e-2),
-        seeds=tuple(range(8)),
-        train_steps=200,
+        seeds=tuple(range(10)),
+        train_steps=1000,
         batch_size=64,
         latent_dim=8,
         width=(16, 32),
-        primary_metric="mse",
     )
