@@ -41,10 +41,10 @@ def test_a_derived_metric_says_on_which_images() -> None:
     assert told.startswith("ssim where a side is under 16 pixels; ")
 
 
-def test_every_metric_has_a_reference_and_agrees_with_it() -> None:
-    assert set(references.IMAGES) == set(METRICS)
-    assert set(references.CODES) == set(CODE_METRICS)
-    for name, row in METRICS.items():
+def test_metrics_agree_with_other_libraries_and_a_wrong_one_does_not() -> None:
+    """A new metric is one row: its reference is welcome, not demanded."""
+    for name in references.IMAGES:
+        row = METRICS[name]
         told = dict(metrics.facts(row))["accuracy"]
         (error,) = re.findall(r"within (\S+) of \w+ in float64, on 80 images", told)
         assert float(error) < 2e-5, (name, told)

@@ -127,6 +127,7 @@ def spoiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["poisoned", "permuted"])
 def test_no_choice_moves_with_the_test_images(
     spoiled: dict[str, Any], how: str
@@ -146,6 +147,7 @@ def test_no_choice_moves_with_the_test_images(
     assert other.metrics["test_knn_accuracy"] < clean.metrics["test_knn_accuracy"]
 
 
+@pytest.mark.slow
 def test_code_metrics_are_fitted_on_training_images_alone(
     spoiled: dict[str, Any],
 ) -> None:
