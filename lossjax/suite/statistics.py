@@ -225,12 +225,7 @@ def rank(
     last = [name for name in scores if name not in means]
     last.sort(key=lambda name: (scores[name].undefined, scores[name].lost))
     size = max((len(one.values) for one in scores.values()), default=0)
-    unranked = tuple(
-        _standing(
-            one, scores[one], NOTHING, UNDEFINED if scores[one].undefined else "worse"
-        )
-        for one in last
-    )
+    unranked = tuple(_standing(name, scores[name], NOTHING, "worse") for name in last)
     if not order:
         return Ranking(direction, math.nan, unranked, size, None)
 
