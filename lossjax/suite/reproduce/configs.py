@@ -36,9 +36,13 @@ def sweeps(text: str, size: str) -> Mapping[str, Sweep]:
     """
     path, _, argument = text.partition(":")
     module = config(path)
-    if not argument and hasattr(module, "sweeps"):
+    several = hasattr(module, "sweeps")
+    if several and not argument:
         return module.sweeps(size)
-    whole = resolve(module.get_config(*([argument] if argument else [])))
+    if several:
+        whole = _named(module.sweeps(), argument)
+    else:
+        whole = resolve(module.get_config(*([argument] if argument else [])))
     less = min(1, 20 / max(whole.step_counts))
     small = dataclasses.replace(
         whole,
@@ -59,11 +63,15 @@ def one_of(planned: Mapping[str, Sweep], name: str) -> ConfigDict:
     Raises:
       UserError: there is none.
     """
-    short = {n.replace(", ", "-").replace(" ", ""): s for n, s in planned.items()}
-    if name not in short:
-        raise unknown("sweep of the config", name, short)
-    whole = short[name]
+    whole = _named(planned, name)
     needed = statistics.seeds_needed(len(whole.losses) - 1)
     more = (n for n in itertools.count() if n not in whole.seeds)
     extra = itertools.islice(more, max(0, needed - len(whole.seeds)))
     return sweep(**vars(whole) | {"seeds": (*whole.seeds, *extra)})
+
+
+def _named(planned: Mapping[str, Sweep], name: str) -> Sweep:
+    short = {n.replace(", ", "-").replace(" ", ""): s for n, s in planned.items()}
+    if name not in short:
+        raise unknown("sweep of the config", name, short)
+    return short[name]
