@@ -35,7 +35,7 @@ from matplotlib.figure import Figure
 from lossjax.suite import statistics
 from lossjax.suite.report import style
 from lossjax.suite.reproduce.configs import config
-from lossjax.suite.reproduce.finding import Finding, cannot, told
+from lossjax.suite.reproduce.finding import Finding, cannot, measured
 from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study
 from lossjax.suite.statistics import Interval
 
@@ -90,7 +90,7 @@ def conclude(record: Record) -> Conclusion:
             ),
         ]
     findings += [
-        told(f"{start}: factor on `{loss}`", worse[start][loss])
+        measured(f"{start}: factor on `{loss}`", worse[start][loss])
         for start in worse
         if start != PLAN.USUAL
         for loss in PLAN.LOSSES

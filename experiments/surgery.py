@@ -50,16 +50,17 @@ from lossjax.suite import statistics
 from lossjax.suite.report import style
 from lossjax.suite.report.style import INK
 from lossjax.suite.reproduce.configs import config
-from lossjax.suite.reproduce.finding import Finding, told
+from lossjax.suite.reproduce.finding import Finding, measured
 from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study
 from lossjax.suite.statistics import Interval
 
 PLAN = config("surgery")
 _WEIGHED, _SATURATED = "bce[weigh+bce_norm]", "mse[unweigh+bce_norm]"
-CLEAR = 0.05  # of log mse: of a smaller difference no shares are told
-LEAST = 0.02  # share of variance that is told
+CLEAR = 0.05  # of log mse: of a smaller difference no shares are given
+LEAST = 0.02  # share of variance that is listed
 DRAWS = 300  # of seeds
 STUCK = "diag_stuck_share"
+TUNED_WHITE = PLAN.name_of("adam", "white", "tuned")
 
 
 def shapley(scores: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -128,7 +129,7 @@ def conclude(record: Record) -> Conclusion:
         logs = _logs(record, grid)
         lost = [loss for loss in PLAN.GAME if not np.isfinite(logs[loss]).all()]
         if lost:
-            findings.append(told(f"{grid}: arms with a lost run", len(lost)))
+            findings.append(measured(f"{grid}: arms with a failed run", len(lost)))
             continue
         whole = logs["mse"] - logs["bce"]
         parts = shapley(logs)
@@ -169,7 +170,7 @@ def conclude(record: Record) -> Conclusion:
         found = _variance(record)
         counts["variance"] = {name: _plain(value) for name, value in found.items()}
         findings += [
-            told(f"share of the variance of log mse: {name}", value)
+            measured(f"share of the variance of log mse: {name}", value)
             for name, value in found.items()
         ]
     drawings = [_draw(drawn)] if drawn else []
@@ -234,6 +235,7 @@ def _answers(conditions: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
                     if largest == "saturation"
                     else "at one rate plain gradient descent pays for the gradient's "
                     "length as well, which tuning and Adam make up for",
+                    key="white_saturation" if grid == TUNED_WHITE else "",
                 )
             )
         if "adam" in grid:

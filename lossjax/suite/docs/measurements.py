@@ -115,7 +115,7 @@ def studies(names: Iterable[str]) -> str:
 
 def published() -> str:
     """Every number read in a source, or off its figure, and the reproduced one."""
-    head = ("study", "what", "published", "reproduced", "difference", "verdict")
+    head = ("study", "what", "published", "within", "reproduced", "verdict")
     lines = []
     for name, study in STUDIES.items():
         summary = folder.summary_of(study)
@@ -123,11 +123,10 @@ def published() -> str:
             published = found.get("published")
             if published is None or published["tag"] not in (Tag.SEEN, Tag.VECTOR):
                 continue
-            numbers = f"{published['value']:g}", found["ours"]
-            difference = folder.signed(found.get("difference"))
             link = f"[`{name}`](studies/{name}.md)"
-            line = (link, found["what"], *numbers, difference, found["verdict"])
-            lines.append(line)
+            near = f"{published['delta']:.2g}: {published['delta_reason']}"
+            line = (link, found["what"], f"{published['value']:g}", near)
+            lines.append((*line, found["ours"], found["words"]))
     return tabulate(lines, head, tablefmt="pipe", disable_numparse=True)
 
 

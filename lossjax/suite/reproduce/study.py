@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from lossjax.suite import statistics
 from lossjax.suite.config import Sweep
 from lossjax.suite.reproduce import configs
-from lossjax.suite.reproduce.finding import Finding, Verdict
+from lossjax.suite.reproduce.finding import Finding
 from lossjax.suite.statistics import Interval, Ranking, Scores
 
 if TYPE_CHECKING:
@@ -108,10 +108,6 @@ class Conclusion:
     table: pd.DataFrame
     drawings: Sequence[Drawing]
     counts: Mapping[str, Any]  # JSON-ready, for summary.json
-
-    @property
-    def holds(self) -> bool:
-        return all(f.verdict != Verdict.DIFFERS for f in self.findings)
 
 
 @dataclasses.dataclass(frozen=True)
