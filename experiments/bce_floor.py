@@ -225,7 +225,7 @@ def conclude(record: Record) -> Conclusion:
             key="asymmetry",
         ),
         agrees(
-            "floors of all data at hand, against their histograms: largest distance",
+            "floors of all data, against their histograms: largest distance",
             apart,
             1e-5,
             "nats per pixel",
@@ -345,7 +345,7 @@ def _draw_curves(record: Record) -> Drawing:
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 2)
         axes.set_xlabel("prediction p")
-    left.set_ylabel("nats a pixel")
+    left.set_ylabel("nats per pixel")
     figure.legend(
         *left.get_legend_handles_labels(), loc="outside lower center", ncols=5
     )
@@ -370,7 +370,7 @@ def _draw_floors(data: pd.DataFrame) -> Drawing:
         told_.append(f"{line['dataset']} {line['floor']:.4f}")
     axes.set_yticks(range(len(test)), list(test["dataset"]))
     axes.set_ylim(len(test) - 0.5, -0.5)
-    axes.set_xlabel("BCE of a perfect reconstruction, nats a pixel (test images)")
+    axes.set_xlabel("BCE of a perfect reconstruction, nats per pixel (test images)")
     axes.grid(axis="y", visible=False)
     return Drawing(
         figure,

@@ -9,7 +9,7 @@ binary_crossentropy, accuracy 0.8125).
 Protocol: with that loss Keras takes "accuracy" for binary accuracy, the share of pixels
 with round(prediction) == target. A grey target equals neither 0 nor 1, so it can never
 be met: the share of pixels that are exactly 0 or 255 is the ceiling of the number,
-whatever the model. It is counted from the histogram of the levels of all data at hand;
+whatever the model. It is counted from the histogram of the levels of all data that is there;
 beside it the accuracy of a perfect reconstruction and of an all-black picture, computed
 pixel by pixel.
 
@@ -39,7 +39,7 @@ ASKED = 81.25  # per cent, at which the accuracy of the question stays
 
 
 def shares(task: Task) -> pd.DataFrame:
-    """The ceiling of every split of the data at hand, counted and scored."""
+    """The ceiling of every split of the data, counted and scored."""
     import jax
     import jax.numpy as jnp
 

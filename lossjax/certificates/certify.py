@@ -182,7 +182,7 @@ def _reached(
 
 def _elicits(loss: Loss, probe: Probe) -> Certificate:
     claim = loss.elicits
-    name = "elicits from random targets"
+    name = "estimate from random targets"
     if loss.channels > 2:
         return _idle(name, claim, "256 outputs fit the whole law")
     atoms, chance = laws()

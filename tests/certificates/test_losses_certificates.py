@@ -89,7 +89,7 @@ def test_improper_losses_send_a_soft_target_elsewhere() -> None:
     ],
 )
 def test_a_card_names_what_these_hyperparameters_elicit(name: str, word: str) -> None:
-    found = one(name, "elicits from random targets")
+    found = one(name, "estimate from random targets")
     assert (found.claim, found.verdict) == (word, HOLDS)
 
 

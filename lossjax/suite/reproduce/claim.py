@@ -126,7 +126,7 @@ class Book:
         found = model["metrics"][self._stored(sweep, metric)]
         lines, direction = found["ranking"], found["direction"]
         best = [line["loss"] for line in lines if line["best_set"]]
-        self._note(sweep, f"best set by {metric}: {', '.join(best)}")
+        self._note(sweep, f"tied for best by {metric}: {', '.join(best)}")
         return {line["loss"]: line | {"direction": direction} for line in lines}
 
     def best_set(self, sweep: str, metric: str) -> list[str]:
@@ -134,7 +134,7 @@ class Book:
         return [k for k, v in self.ranking(sweep, metric).items() if v["best_set"]]
 
     def together(self, sweep: str, metric: str, one: str, two: str) -> bool:
-        """Whether two losses of a stored sweep cannot be told apart by a metric.
+        """Whether two losses of a stored sweep are statistically tied by a metric.
 
         Exact sign-flip test of the paired seeds alone, without a margin.
         """

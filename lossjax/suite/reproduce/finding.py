@@ -72,14 +72,15 @@ class Published:
         """
         whole = "the value"
         if self.floor:
-            whole = "what is above the floor" if self.value > self.floor else "the gap"
+            above = self.value > self.floor
+            whole = "what is above the floor" if above else "the way to the ceiling"
             whole += f" ({self.floor:g})"
         digit = 10.0 ** int(Decimal(self.text).as_tuple().exponent)
         options = [(digit / 2, "half its last digit")]
         if self.judged:
             options += [
                 (self.spread, self.spread_of),
-                (PART * self.size, f"{PART:.0%} of {whole}".replace("%", " %")),
+                (PART * self.size, f"{100 * PART:.0f} % of {whole}"),
             ]
         return max(options)
 
@@ -100,7 +101,8 @@ class Published:
     def to_json(self) -> dict[str, Any]:
         delta, why = self.margin
         kept = {k: v for k, v in vars(self).items() if k in ("source", "tag")}
-        return kept | {"value": self.value, "delta": nine(delta), "delta_reason": why}
+        kept |= {"value": self.value, "printed": self.text}
+        return kept | {"delta": nine(delta), "delta_reason": why}
 
 
 @dataclasses.dataclass(frozen=True)

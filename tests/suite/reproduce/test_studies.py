@@ -265,7 +265,7 @@ def test_a_fault_in_the_statistics_breaks_the_limit(monkeypatch) -> None:
     monkeypatch.setattr(statistics, "holm", np.asarray)
     outcome = aa.conclude(evidence(published_trials("aa"), JUDGE))
     broken = [f.what for f in outcome.findings if f.decides and not f.holds]
-    assert "factor 3: a given arm of 4 is left out of the best set" in broken
+    assert "factor 3: a given arm of 4 is not tied for best" in broken
     assert "trials that the count of the intervals judges otherwise than" in str(broken)
 
 
@@ -361,7 +361,7 @@ def test_a_published_number_is_set_beside_ours_and_judged() -> None:
         ("0.110", {"floor": 0.0583}, 0.002585, "5 % of what is above the floor"),
         ("0.110", {"floor": 0.11}, 0.0005, "half its last digit"),
         ("0.35", {"spread": 0.025}, 0.025, "its published spread"),
-        ("1470", {"floor": 1740.0}, 13.5, "5 % of the gap"),
+        ("1470", {"floor": 1740.0}, 13.5, "5 % of the way to the ceiling"),
         ("1470", {"tag": Tag.COMPUTED}, 0.5, "half its last digit"),
     ],
 )
