@@ -9,7 +9,7 @@ binary_crossentropy, accuracy 0.8125).
 Protocol: with that loss Keras takes "accuracy" for binary accuracy, the share of pixels
 with round(prediction) == target. A grey target equals neither 0 nor 1, so it can never
 be met: the share of pixels that are exactly 0 or 255 is the ceiling of the number,
-whatever the model. It is counted from the histogram of the levels of all data that is there;
+whatever the model. It is counted from the histogram of all levels;
 beside it the accuracy of a perfect reconstruction and of an all-black picture, computed
 pixel by pixel.
 
