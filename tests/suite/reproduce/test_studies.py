@@ -131,6 +131,23 @@ def test_a_published_number_that_the_rows_do_not_give_is_named(
     assert (named in printed) == bool(code)
 
 
+def test_what_is_said_of_stored_rows_is_published_anew(
+    tmp_path: Path, monkeypatch
+) -> None:
+    name, place = "pixel_accuracy", tmp_path / "published"
+    shutil.copytree(folder.PUBLISHED / name, place / name)
+    right = json.loads((place / name / folder.SUMMARY).read_text())
+    wrong = right | {"findings": right["findings"][:1], "counts": {}}
+    (place / name / folder.SUMMARY).write_text(json.dumps(wrong))
+    (place / name / folder.MADE).unlink()  # rows are left alone: it stays away
+    monkeypatch.setattr(folder, "PUBLISHED", place)
+    out = f"--out={tmp_path / 'out'}"
+    assert reproduce.main([name, "--from-stored", "--publish", out]) == 0
+    again = json.loads((place / name / folder.SUMMARY).read_text())
+    assert agreement.values(again["findings"], right["findings"]) is None
+    assert not (place / name / folder.MADE).exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
