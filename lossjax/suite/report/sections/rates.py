@@ -18,9 +18,10 @@ from lossjax.suite.wording import count
 TEMPLATE = """
 <p>Every learning rate is trained with every seed at equal budget, and each seed chooses
 one by its own training loss on validation images. Rings mark the rates that were
-chosen, the fainter the fewer seeds; a cross is a rate at which a run diverged or failed; a bar
-reaches from minimum to maximum over seeds. Small panels: each loss in its own unit,
-which cannot be compared across losses. Last panel: the primary metric, which can.</p>
+chosen, the fainter the fewer seeds; a cross is a rate at which a run diverged or
+failed; a bar reaches from minimum to maximum over seeds. Small panels: each loss in its
+own unit, which cannot be compared across losses. Last panel: the primary metric, which
+can.</p>
 {% for group in groups %}
 <h3>{{ group.name }}</h3>
 {% for line in group.edges %}<p class="note">{{ line }}</p>{% endfor %}
