@@ -345,7 +345,7 @@ def _listed(gammas: Sequence[float]) -> str:
 
 
 def table(found: Mapping[float, Trial]) -> pd.DataFrame:
-    """A line a warp: published / ours, half a 95 % interval after the ±."""
+    """One line per warp: published / ours, half a 95 % interval after the ±."""
     lines = []
     for gamma, trial in found.items():
         line = {"gamma (published / ours)": f"{gamma:g}"}

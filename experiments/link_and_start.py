@@ -112,7 +112,7 @@ def conclude(record: Record) -> Conclusion:
 
 
 def _draw(record: Record) -> Drawing:
-    """Test mse against the start, a line a loss; every seed a point."""
+    """Test mse against the start, one line per loss; every seed a point."""
     marks = style.marks(PLAN.LOSSES)
     figure = Figure(figsize=(6.4, 3.4))
     axes = figure.add_axes((0.11, 0.26, 0.87, 0.7))

@@ -87,7 +87,7 @@ DRAWN = (
 def pictures(task: Task) -> pd.DataFrame:
     """Samples and reconstructions of one seed of each loss, and the originals.
 
-    A line a picture: model, loss, kind, its place, its pixels in hexadecimal.
+    One line per picture: model, loss, kind, its place, its pixels in hexadecimal.
     """
     from rich.console import Console
 

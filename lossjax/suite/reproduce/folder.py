@@ -165,7 +165,7 @@ def figure_stem(study: Study, name: str) -> str:
 
 
 def findings(conclusion: Conclusion) -> pd.DataFrame:
-    """One line a finding, as a reader wants it."""
+    """One line per finding, as a reader wants it."""
     return pd.DataFrame(
         [
             {

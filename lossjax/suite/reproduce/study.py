@@ -43,7 +43,7 @@ class Judge:
 class Trial:
     """One setting of a grid: every loss's scores by seed, and the rates chosen.
 
-    `arms` are the judge's; `rates` has a learning rate a seed, NaN where it was lost.
+    `arms` are the judge's; `rates` has a learning rate per seed, NaN where it was lost.
     `model` bears the values of axes that have several, as in a report. `columns` holds
     an arm a loss for every column that the study names, `validation_loss` and the
     judge's included; `curves` every seed's curve of a column that names one.
