@@ -79,8 +79,8 @@ DIAGNOSTICS: Mapping[str, Diagnostic] = types.MappingProxyType(
             Diagnostic(
                 "blur",
                 "ratio",
-                "residual power over target power above 0.25 cycles per pixel, over the "
-                "same below; above 1 where fine detail is lost first",
+                "residual power over target power above 0.25 cycles per pixel, over "
+                "the same below; above 1 where fine detail is lost first",
             ),
             Diagnostic(
                 "steps_to_quarter",
