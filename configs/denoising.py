@@ -7,7 +7,7 @@ fresh at every step and the same for every loss.
 Command: ./run.sh sweep --config=configs/denoising.py
 Device and time: 2 CPU cores, about 1 minute.
 Data: 1,797 real 8x8 scans of digits that come with scikit-learn; no download.
-Expected: by squared error bce and mse share the best set with a clean input, with black
+Expected: by squared error bce and mse are tied for best with a clean input, with black
 pixels and with black or white ones; with Gaussian noise mse is best.
 """
 

@@ -23,6 +23,7 @@ from lossjax.losses.claims import (
     MEAN,
     MEDIAN,
     MIDRANGE,
+    RAISED_MEAN,
     REDESCENDING,
     SHARPENED,
     SOFTENED,
@@ -181,14 +182,18 @@ def _reached(
 
 def _elicits(loss: Loss, probe: Probe) -> Certificate:
     claim = loss.elicits
-    name = "elicits from random targets"
+    name = "estimate from random targets"
     if loss.channels > 2:
         return _idle(name, claim, "256 outputs fit the whole law")
     atoms, chance = laws()
+    if claim == RAISED_MEAN:
+        atoms[:, 0] = 0  # without a black outcome it is the mean
     found = probe.elicited(atoms, chance)
+    if claim == RAISED_MEAN:
+        atoms = np.maximum(atoms, 1 / 510)
     mean, middle = np.sum(atoms * chance, axis=1), median(atoms, chance)
-    if claim in (MEAN, MEDIAN):
-        right = mean if claim == MEAN else middle
+    if claim in (MEAN, MEDIAN, RAISED_MEAN):
+        right = middle if claim == MEDIAN else mean
         return _verdict(name, claim, found, right, 1e-6)
     if claim in LOCATIONS:
         right = _located(loss, probe, atoms, chance, found)

@@ -19,6 +19,8 @@ import numpy as np
 from scipy import special
 
 MEAN, MEDIAN, LOCATION = "mean", "median", "robust location"
+RAISED_MEAN = "mean of targets, the darkest raised to 1/510"
+WHOLE_LAW = "chance of every grey level; its mean is shown"
 REDESCENDING, MIDRANGE, NONE = "redescending location", "midrange-like location", "none"
 SOFTENED, SHARPENED = "none: softens greys", "none: sharpens greys"
 EVERYWHERE = "every z and y in [0, 1]"

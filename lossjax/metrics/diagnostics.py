@@ -36,7 +36,7 @@ def _residual(band: int) -> Diagnostic:
         f"residual_{band}",
         "share of the target's power",
         f"power of read-out minus target over that of the target, at radial "
-        f"frequencies {ends} cycles a pixel; 1 where nothing of it is drawn",
+        f"frequencies {ends} cycles per pixel; 1 where nothing of it is drawn",
     )
 
 
@@ -79,8 +79,8 @@ DIAGNOSTICS: Mapping[str, Diagnostic] = types.MappingProxyType(
             Diagnostic(
                 "blur",
                 "ratio",
-                "residual power over target power above 0.25 cycles a pixel, over the "
-                "same below; above 1 where fine detail is lost first",
+                "residual power over target power above 0.25 cycles per pixel, over "
+                "the same below; above 1 where fine detail is lost first",
             ),
             Diagnostic(
                 "steps_to_quarter",

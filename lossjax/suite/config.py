@@ -170,8 +170,8 @@ class Sweep:
         high=10**5,
         empty=True,
     )
-    train_steps: int = _field(1000, "updates of a run", low=1, high=10**9)
-    batch_size: int = _field(64, "images of an update", low=1, high=10**6)
+    train_steps: int = _field(1000, "training steps of a run", low=1, high=10**9)
+    batch_size: int = _field(64, "images per training step", low=1, high=10**6)
     latent_dim: int = _field(8, "numbers in the code", low=1, high=10**5)
     width: tuple[int, ...] = _field(
         (16, 32), "channels of each stride-2 convolution", low=1, high=10**5
@@ -181,14 +181,14 @@ class Sweep:
     )
     image_size: int | None = _field(
         None,
-        "pixels a side; None: as the dataset comes",
+        "pixels per side; None: as in the dataset",
         low=4,
         high=4096,
         identity=False,
     )
     channels: int | None = _field(
         None,
-        "of the images; None: as the dataset comes",
+        "of the images; None: as in the dataset",
         choices=(1, 3),
         identity=False,
     )

@@ -42,7 +42,7 @@ class Card:
             ("unit", loss.unit),
             ("output image", link),
             ("raw output", f"{loss.channels} x C channels"),
-            ("elicits", loss.claims.elicits),
+            ("estimates", loss.claims.elicits),
             ("domain", loss.claims.domain),
             ("use", loss.claims.use),
             ("source", loss.source),
@@ -151,7 +151,7 @@ def _along(loss: Loss, z: np.ndarray, y: float) -> tuple[np.ndarray, np.ndarray]
 
 
 def table() -> Iterator[tuple[str, str, str, str]]:
-    """Name, what it elicits, unit and formula of every row, in display order."""
+    """Name, what it estimates, unit and formula of every row, in display order."""
     for loss in LOSSES.values():
         defaults = ", ".join(f"{p.name}={p.default:g}" for p in loss.parameters)
         name = f"{loss.family}({defaults})" if defaults else loss.family

@@ -154,7 +154,7 @@ def load(
 
     Args:
       name: a name, prefix or call that DATASETS lists.
-      image_size: pixels a side, 4 to 1024; None keeps the images as they come.
+      image_size: pixels per side, 4 to 1024; None keeps the images as they come.
       channels: 1 or 3; None keeps them.
       max_examples: at most that many images, every split in proportion.
       group_by: "parent" keeps the pictures of one folder of `images:` in one split.

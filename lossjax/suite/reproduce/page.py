@@ -162,8 +162,8 @@ def _outcome(summary: Mapping[str, Any]) -> str:
 
 
 def counts(summary: Mapping[str, Any]) -> str:
-    """How many findings there are of each verdict but told."""
-    verdicts = [f["verdict"] for f in summary["findings"] if f["verdict"] != "told"]
+    """How many findings there are of each verdict."""
+    verdicts = [f.get("verdict") for f in summary["findings"]]
     return ", ".join(f"{verdicts.count(v)} {v}" for v in Verdict if v in verdicts)
 
 
@@ -205,26 +205,24 @@ def _findings(findings: Sequence[Mapping[str, Any]]) -> Markup:
     for found in findings:
         published = found.get("published")
         source = f"{published['source']} [{published['tag']}]" if published else ""
-        difference = folder.signed(found.get("difference"))
         notes = "; ".join(words for words in (found["reason"], source) if words)
         rows.append(
             [
                 Field(found["what"], kind="wrap"),
                 Field(found["expected"], kind="wrap", head="expected"),
                 Field(found["ours"], kind="wrap", head="ours"),
-                Field(difference, kind="num", head="difference"),
-                Field(found["verdict"], head="verdict"),
+                Field(found.get("words", "measured"), kind="wrap", head="verdict"),
                 Field(notes, kind="wrap", head="note"),
             ]
         )
     return markup.table(
         "What was published or expected, and what is found; [S] seen in the source, "
-        "[V] read off its figure, [C] computed, [R] recalled",
+        "[V] read off its figure, [C] computed, [R] recalled; nothing was expected of "
+        "what is only measured",
         [
             "finding",
             "published or expected",
             "ours",
-            Field("difference", kind="num"),
             "verdict",
             "reason, source",
         ],
