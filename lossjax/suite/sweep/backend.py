@@ -49,9 +49,9 @@ def devices(cpu_devices: int | None = None, wanted: str | None = None) -> list[A
         jax.config.update("jax_platforms", {"gpu": "cuda"}.get(wanted, wanted))
     try:
         return jax.devices()
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:  # the latter for cuda
         asked = f"--platform={wanted}" if wanted else _asked()
-        reason = str(error).splitlines()[0]
+        reason = next(iter(str(error).splitlines()), "jax found none")
         raise UserError(f"{asked}: no such device: {reason}") from None
 
 
