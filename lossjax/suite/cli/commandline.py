@@ -56,7 +56,8 @@ def parse(
     """
     if _wants_help(arguments):
         parts = [*map(_reflowed, shipped.spoken(usage.strip()).split("\n\n"))]
-        parts.append("\n".join(("Flags:", *_flags_help(values))))
+        if shown := list(_flags_help(values)):
+            parts.append("\n".join(("Flags:", *shown)))
         if fields:
             parts.append("\n".join(_fields_help()))
         print("\n\n".join(parts))
