@@ -44,6 +44,8 @@ def main() -> None:
     settle()
     # Imports take seconds: a Ctrl-C in them is one line, not a traceback.
     on_stops(_stop)
+    if os.path.expanduser("~") == "~":
+        _refuse("HOME is not set and this user has no home: export HOME=DIR")
     verb, *arguments = sys.argv[1:] or [""]
     if verb in OF_A_CLONE:
         _refuse(f"{verb} needs a clone of the repository: ./run.sh {verb} there")

@@ -75,3 +75,18 @@ run(lambda _: print("x") or 0, [])
 def test_no_encoding_stops_a_program(tmp_path: Path) -> None:
     shown = run("print('\u2588', chr(0xD800))", tmp_path, PYTHONIOENCODING="ascii")
     assert shown == "\\u2588 \\ud800\n"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+def test_nobody_without_a_home_is_told() -> None:
+    code = "from lossjax.suite.cli.__main__ import main; import os, sys; "
+    code += "os.setuid(54321); sys.argv[1:] = ['losses']; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={k: v for k, v in os.environ.items() if k != "HOME"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    said = "lossjax: HOME is not set and this user has no home: export HOME=DIR\n"
+    assert (done.returncode, done.stderr) == (2, said)
