@@ -137,6 +137,18 @@ create_environment() {
     pip_install --require-hashes -r "$root/requirements/build.lock"
 }
 
+# Python hears only of what changes neither its modules nor what they do; run.sh sets its
+# own path.
+clean_python_variables() {
+    local name
+    for name in "${!PYTHON@}"; do
+        case ${name#PYTHON} in
+            UNBUFFERED | DONTWRITEBYTECODE | PYCACHEPREFIX | FAULTHANDLER) ;;
+            *) unset "$name" ;;
+        esac
+    done
+}
+
 # pip hears of the user's settings only how to reach an index and what to keep off.
 clean_pip_variables() {
     local name
@@ -184,9 +196,7 @@ install_lock() { # lock
 # Builds or mends the environment; returns in milliseconds when there is nothing to do.
 prepare_environment() { # locks besides the device's
     local name missing=
-    # Whatever would lead a Python to other modules than its own; run.sh sets its own path.
-    unset PYTHONPATH PYTHONHOME PYTHONPLATLIBDIR PYTHONEXECUTABLE PYTHONSTARTUP \
-        PYTHONUSERBASE PYTHONINSPECT
+    clean_python_variables
     choose_device
     choose_extras "$@"
     venv=${LOSSJAX_VENV:-$root/.venv-$LOSSJAX_DEVICE}

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lossjax import canary
 from lossjax.losses.checks import (
     Parameter,
     as_floating,
@@ -128,6 +129,7 @@ class Loss:
         >>> print(f"{score[0]:.4f}")
         0.6931
         """
+        canary.warn_where_late()
         raw = as_floating(self.family, "raw", raw)
         target = as_floating(self.family, "target", target)
         if weights is not None:

@@ -6,13 +6,14 @@ from pathlib import Path
 from absl import flags
 from rich.table import Table
 
-from lossjax import LOSSES, platform, resolve
+from lossjax import LOSSES, resolve
 from lossjax.certificates.certify import FAILS
 from lossjax.suite.cards import accuracy, card
 from lossjax.suite.cli.commandline import define, parse
 from lossjax.suite.cli.errors import Exit, UserError
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.shipped import COMMAND
+from lossjax.suite.sweep import backend
 
 USAGE = """
 ./run.sh losses [NAME] [--html=FILE | --markdown | --accuracy | --speed]
@@ -36,7 +37,7 @@ def main(arguments: list[str]) -> int:
     )
     names = parse(values, arguments, USAGE, operands=1)
     _check(values, names)
-    platform.prepare()
+    backend.devices()
     if values.html:
         return _page(values.html, names or list(LOSSES))
     if values.markdown:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import matplotlib
 import numpy as np
 from jinja2 import Environment
 from matplotlib.figure import Figure
 
 from lossjax import LOSSES, Loss, resolve
 from lossjax.certificates.certify import FAILS, HOLDS, IDLE, Certificate, certify
+from lossjax.suite.report import style
 
 MARKS = {HOLDS: "ok", FAILS: "FAILS", IDLE: "-"}
 TARGETS = (0.0, 0.25, 0.5, 1.0)
@@ -107,7 +107,7 @@ def curve(loss: Loss) -> str:
     z = np.linspace(-8, 8, 161)
     if loss.link is LOSSES["mse_linear"].link:
         z = np.linspace(-1, 2, 161)
-    with matplotlib.rc_context(
+    with style.applied(
         {"svg.hashsalt": "lossjax", "svg.fonttype": "none", "font.size": 9}
     ):
         figure = Figure(figsize=(8.6, 4.2), layout="constrained")

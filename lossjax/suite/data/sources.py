@@ -1,6 +1,7 @@
 """The table of datasets, and the two ways in: `load` and `check`."""
 
 import dataclasses
+import os
 import types
 from collections.abc import Callable, Mapping
 
@@ -212,6 +213,11 @@ def find(name: str) -> tuple[Source, str]:
     if known_set(name) is not None:
         return _tfds(name), ""
     known = ", ".join(row.usage for row in DATASETS.values())
+    if os.path.isdir(folder_named := os.path.expanduser(name)):
+        raise DataError(
+            f"unknown dataset {name[:80]!r}: a folder of pictures is written "
+            f"images:{folder_named[:80]}, one of IDX files idx:{folder_named[:80]}"
+        )
     near = nearest(word if arguments else prefix + colon, [*DATASETS, *tfds_sets()])
     row = DATASETS.get(near) if near else None
     hint = f"; did you mean {row.usage if row else near}?" if near else ""

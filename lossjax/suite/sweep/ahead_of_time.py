@@ -23,7 +23,7 @@ from lossjax import platform
 from lossjax.suite.cli.commandline import parse_sweep
 from lossjax.suite.cli.errors import Exit, UserError
 from lossjax.suite.cli.signals import run
-from lossjax.suite.sweep import layouts
+from lossjax.suite.sweep import backend, layouts
 from lossjax.suite.sweep.datasets import outlines
 from lossjax.suite.sweep.programs import Planned, programs
 from lossjax.suite.sweep.validation import validate
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
         print(json.dumps({"blocks": blocks}))
         return Exit.DONE
     found = outlines(sweep)
-    platform.prepare()
+    backend.devices()
     devices = devices_of(topology)
     plan = layouts.plan(sweep, found, "tpu", devices, int(gib) * 2**30)
     layout, room = plan.layout, plan.room

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import matplotlib
 import pytest
 
 from lossjax import LOSSES
@@ -87,3 +88,10 @@ def test_speed_names_what_it_timed() -> None:
     table = accuracy.speed_table(["mse"], rounds=2)
     assert list(table.columns[0].cells) == ["bce", "mse"]
     assert next(iter(table.columns[2].cells)) == "1.00"
+
+
+def test_the_users_style_does_not_decide() -> None:
+    expected = cards.curve(LOSSES["mse"])
+    users = {"lines.linewidth": 9, "font.size": 20, "axes.grid": True}
+    with matplotlib.rc_context(users):
+        assert cards.curve(LOSSES["mse"]) == expected

@@ -8,29 +8,30 @@ from collections.abc import Iterator
 
 import pytest
 
+from lossjax.suite.cli.environment import STOPS
 from lossjax.suite.cli.errors import Interrupted
 from lossjax.suite.cli.signals import Interrupts
 from lossjax.suite.shipped import ROOT
 
-BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+EVERY = pytest.mark.parametrize("number", STOPS)
 
 
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
-    held = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    held = {n: signal.getsignal(n) for n in STOPS}
     yield
     for number, handler in held.items():
         signal.signal(number, handler)
 
 
-@BOTH
+@EVERY
 def test_a_signal_stops_at_once(number: signal.Signals) -> None:
     Interrupts()
     with pytest.raises(Interrupted):
         signal.raise_signal(number)
 
 
-@BOTH
+@EVERY
 def test_a_signal_waits_until_long_work_looks(number: signal.Signals) -> None:
     interrupts, steps = Interrupts(), []
     with pytest.raises(Interrupted), interrupts.held():
@@ -47,6 +48,13 @@ def test_a_signal_at_the_end_of_long_work_is_not_forgotten() -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
+def test_a_hang_up_that_is_ignored_stays_so() -> None:
+    """As `nohup` has it."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    Interrupts()
+    signal.raise_signal(signal.SIGHUP)
+
+
 def test_a_second_ctrl_c_does_not_wait() -> None:
     with pytest.raises(Interrupted), Interrupts().held():
         signal.raise_signal(signal.SIGINT)
@@ -54,7 +62,7 @@ def test_a_second_ctrl_c_does_not_wait() -> None:
         raise AssertionError("went on")
 
 
-@BOTH
+@EVERY
 def test_whatever_a_program_does_it_ends_with_75_and_one_line(
     number: signal.Signals,
 ) -> None:

@@ -148,7 +148,8 @@ def test_no_setting_and_no_foreign_module_leads_the_install_astray(
         lock(clone, "build", wheel(index, "backend", version, backend))
     lock(clone, "cpu", source(index, "probe", "backend"))
     (clone / "lossjax/suite/cli/__main__.py").write_text(
-        "import probe; print('built with', probe.built_with)"
+        "import os, probe; print('built with', probe.built_with)\n"
+        "print({'PYTHONHOME', 'PYTHONHASHSEED', 'PYTHONOPTIMIZE'} & {*os.environ})"
     )
     for module in ("venv", "pip", "ensurepip", "compileall", "probe", "sysconfig"):
         (here / f"{module}.py").write_text(f"open({str(elsewhere / 'ran')!r}, 'w')\n")
@@ -164,6 +165,10 @@ def test_no_setting_and_no_foreign_module_leads_the_install_astray(
         PYTHONPATH=str(here),
         PYTHONHOME="/no/such/home",
         PYTHONSAFEPATH=None,
+        PYTHONHASHSEED="no number",
+        PYTHONWARNINGS="error",
+        PYTHONOPTIMIZE="2",
+        PYTHONIOENCODING="no-codec",
         PIP_USER="1",
         PIP_DRY_RUN="1",
         PIP_NO_INDEX="1",
@@ -171,7 +176,7 @@ def test_no_setting_and_no_foreign_module_leads_the_install_astray(
         **astray,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "built with 1\n"
+    assert done.stdout == "built with 1\nset()\n"
     assert not list(elsewhere.iterdir())
 
 
