@@ -114,7 +114,8 @@ installed() { # lock: was the environment made from this very lock?
 # Makes $venv ours to write in, or says in one line why it cannot be.
 claim_place() {
     local device
-    if [[ ! -f $venv/lossjax-locks && -n $(ls -A "$venv" 2>/dev/null) ]]; then
+    # In this order: another run.sh may be making its lock file this very moment.
+    if [[ -n $(ls -A "$venv" 2>/dev/null) && ! -f $venv/lossjax-locks ]]; then
         fail 2 "$venv exists and was not made by run.sh: move it away, or name another place with LOSSJAX_VENV=PATH"
     fi
     for device in cpu cuda tpu; do

@@ -387,6 +387,13 @@ def test_two_at_once_install_once(clone: Path) -> None:
     assert sum("installing" in err for _, err in results) == 1
 
 
+def test_a_place_that_another_claims_this_moment_is_ours(tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    other = f'ls() {{ mkdir -p "{venv}"; touch "{venv}/lossjax-locks"; command ls "$@"; }}'
+    claim = f'LOSSJAX_DEVICE=cpu; venv="{venv}"; claim_place && echo ours'
+    assert sourced(ROOT, f"{other}; {claim}") == "ours"
+
+
 @pytest.mark.parametrize(
     ("node", "device"),
     [
