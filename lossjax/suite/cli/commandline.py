@@ -13,7 +13,7 @@ from ml_collections import config_flags
 
 from lossjax import syntax
 from lossjax.suite import config, shipped
-from lossjax.suite.cli.errors import Exit, UserError, unknown
+from lossjax.suite.cli.errors import Exit, Interrupted, UserError, unknown
 
 DEFAULT_CONFIG = "configs/digits.py"
 _WIDTH = 79
@@ -153,9 +153,10 @@ def parse_sweep(
         )
         parse(values, arguments, usage)
         return file.stem, config.resolve(holder.value)
-    except UserError:
+    except (UserError, Interrupted):
         raise
-    except Exception as error:  # a config file is executed Python: anything may come
+    # A config file is executed Python: anything may come. Ctrl-C is an Interrupted.
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
         text = f"{type(error).__name__}: {error}".splitlines()[0]
         raise UserError(f"config {path}: {text}") from None
 

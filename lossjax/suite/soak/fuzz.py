@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lossjax.suite.cli.errors import UserError
-from lossjax.suite.soak import fuzz_data, fuzz_store
+from lossjax.suite.soak import fuzz_asked, fuzz_data, fuzz_store
 from lossjax.suite.soak.testbed import Tally, Testbed
 
 SLOW_S, BIG_MB = 5.0, 500.0
@@ -45,6 +45,9 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = types.MappingProxyType(
     {
+        "losses": Kind("losses", fuzz_asked.loss, fuzz_asked.read_loss),
+        "models": Kind("models", fuzz_asked.model, fuzz_asked.read_model),
+        "config": Kind("configs and flags", fuzz_asked.asked, fuzz_asked.read_asked),
         "names": Kind("dataset names", fuzz_data.name, fuzz_data.read_name),
         "idx": Kind("IDX folders", fuzz_data.idx, fuzz_data.read_folder),
         # A folder is decoded in about 20 ms.
