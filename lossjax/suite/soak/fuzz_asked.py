@@ -11,7 +11,6 @@ from lossjax import syntax
 from lossjax.losses.checks import Choice
 from lossjax.losses.gradient_cuts import CUTS
 from lossjax.models import autoencoders
-from lossjax.suite import data
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import FIELDS
 from lossjax.suite.shipped import CONFIGS
@@ -35,6 +34,13 @@ _BODIES = (
     "c = sweep(); c.unlock(); c[{name!r}] = {value}; return c",
     "from ml_collections import ConfigDict; return ConfigDict({{'x': {value}}})",
 )
+_HEAD = """from lossjax.suite.config import sweep
+
+nan = float("nan")
+
+
+def get_config():
+"""
 _FLAGS = ("--out=", "--shard=", "--platform=", "--config=", "--config.", "--dry_run=")
 _FLAGS += ("--undefok=", "--flagfile=", "--helpxml", "--retrain", "--", "-", "--no")
 
@@ -138,7 +144,7 @@ def _file(folder: Path, generator: random.Random) -> Path:
         name = generator.choice((field, "x", "to_dict", ""))
         value = repr(generator.choice(mutations.WILD)).replace("inf", "1e999")
         body = generator.choice(_BODIES).format(field=field, name=name, value=value)
-        content = f"from lossjax.suite.config import sweep\nnan = float('nan')\n\n\ndef get_config():\n    {body}\n"
+        content = f"{_HEAD}    {body}\n"
     path.write_bytes(content.encode(errors="surrogatepass"))
     if generator.random() < 0.1:
         mutations.bend_file(path, generator)
