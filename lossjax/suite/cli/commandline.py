@@ -17,6 +17,7 @@ from lossjax.suite.cli.errors import Exit, Interrupted, UserError, unknown
 
 DEFAULT_CONFIG = "configs/digits.py"
 _WIDTH = 79
+_WRAPPED = "whilst parsing config file"  # ml_collections puts a traceback behind it
 _GIVEN = {"bool": "", "string": "=TEXT", "int": "=NUMBER", "multi string": "=TEXT"}
 _DEFINERS: dict[type, Callable[..., Any]] = {
     bool: flags.DEFINE_bool,
@@ -153,11 +154,16 @@ def parse_sweep(
         )
         parse(values, arguments, usage)
         return file.stem, config.resolve(holder.value)
-    except (UserError, Interrupted):
+    except Interrupted:
         raise
     # A config file is executed Python: anything may come. Ctrl-C is an Interrupted.
     except (Exception, SystemExit, KeyboardInterrupt) as error:
-        text = f"{type(error).__name__}: {error}".splitlines()[0]
+        if isinstance(error, UserError) and _WRAPPED not in str(error):
+            raise
+        first: BaseException = error  # what was raised in the file itself
+        while isinstance(error, UserError) and first.__context__:
+            first = first.__context__
+        text = f"{type(first).__name__}: {first}".splitlines()[0]
         raise UserError(f"config {path}: {text}") from None
 
 

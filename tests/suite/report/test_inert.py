@@ -72,9 +72,6 @@ def test_the_page_shows_every_name_and_runs_its_own_script(summary: Summary) -> 
     text = summary.page.read_text()
     assert not shows_controls(text)
     page = pages.obeys_nothing(text)
-    assert not {"img", "a", "b"} & set(page.elements[page.elements.index("main") :]) - {
-        "img" if "data:image" in text else ""
-    }
     for name in NAMES:
         assert " ".join(inert.visible(name).split()) in " ".join(page.text.split())
 
