@@ -92,8 +92,8 @@ def _crowd(bench: Testbed, out: Path, thousands: int) -> list[Path]:
 def endless(bench: Testbed, times: int) -> Tally:
     """So many tens of short runs of each loss in one process: memory and open files."""
     outcome, out = Tally(), bench.fresh()
-    losses = ("bce", "mse", "mae", "huber", "log_cosh", "charbonnier", "poisson")
-    losses = losses[:4] if bench.quick else (*losses, "mse_linear", "brier", "focal")
+    losses = ["bce", "mse", "mae", "huber", "log_cosh", "charbonnier", "poisson"]
+    losses = losses[:4] if bench.quick else [*losses, "mse_linear", "brier", "focal"]
     seeds = ",".join(str(seed) for seed in range(10 * times))
     log = out.with_suffix(".log")
     began = time.monotonic()

@@ -17,7 +17,19 @@ from lossjax.suite.shipped import CONFIGS
 from lossjax.suite.soak import mutations
 from lossjax.suite.sweep import __main__ as sweep
 
-_NUMBERS = ("0", "1", "-1", "0.5", "1e-3", "-0.0", "1e309", "nan", "inf", "1_0", "0x1")
+_NUMBERS: tuple[str, ...] = (
+    "0",
+    "1",
+    "-1",
+    "0.5",
+    "1e-3",
+    "-0.0",
+    "1e309",
+    "nan",
+    "inf",
+    "1_0",
+    "0x1",
+)
 _NUMBERS += ("True", "None", "'1'", "1j", "9" * 400, "1e-400", "2**9", "(1,)", "a.b")
 # What a config file may do besides setting fields; `{}` is a strange value.
 _BODIES = (
@@ -41,7 +53,14 @@ nan = float("nan")
 
 def get_config():
 """
-_FLAGS = ("--out=", "--shard=", "--platform=", "--config=", "--config.", "--dry_run=")
+_FLAGS: tuple[str, ...] = (
+    "--out=",
+    "--shard=",
+    "--platform=",
+    "--config=",
+    "--config.",
+    "--dry_run=",
+)
 _FLAGS += ("--undefok=", "--flagfile=", "--helpxml", "--retrain", "--", "-", "--no")
 
 
