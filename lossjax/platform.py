@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import jaxlib
 import numpy as np
 
-from lossjax import canary, guard
+from lossjax import canary, guard, trust
 from lossjax.losses import LOSSES
 from lossjax.models.convolution import convolve
 
@@ -221,8 +221,11 @@ def use_compilation_cache(directory: str) -> None:
     """
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
+        why = trust.refusal(directory)
     except OSError as error:
-        warnings.warn(f"no compilation cache: {error}", stacklevel=2)
+        why = str(error)
+    if why:
+        warnings.warn(f"no compilation cache: {why}", stacklevel=2)
         return
     if not os.access(directory, os.W_OK | os.X_OK):
         warnings.warn(f"compilation cache not writable: {directory}", stacklevel=2)

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from lossjax import canary, guard, platform
+from lossjax import canary, guard, platform, trust
 from lossjax.suite.shipped import ROOT
 
 
@@ -146,6 +146,22 @@ def test_a_cache_that_cannot_be_made_only_warns(tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.warns(UserWarning, match="no compilation cache"):
         platform.use_compilation_cache(str(tmp_path / "file" / "cache"))
+
+
+def test_programs_are_not_loaded_from_a_folder_that_others_write(tmp_path) -> None:
+    before = jax.config.jax_compilation_cache_dir
+    tmp_path.chmod(0o777)
+    with pytest.warns(UserWarning, match="can be written by everybody"):
+        platform.use_compilation_cache(str(tmp_path))
+    assert jax.config.jax_compilation_cache_dir == before
+    assert trust.refusal(tmp_path.parent) == ""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="gives a folder to another user")
+def test_programs_are_not_loaded_from_another_user_s_folder(tmp_path) -> None:
+    os.chown(tmp_path, 12_345, -1)
+    with pytest.warns(UserWarning, match="belongs to another user"):
+        platform.use_compilation_cache(str(tmp_path))
 
 
 def test_compilers_are_told_only_what_they_know() -> None:

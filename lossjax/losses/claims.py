@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from lossjax.losses import expressions
+
 MEAN, MEDIAN, LOCATION = "mean", "median", "robust location"
 RAISED_MEAN = "mean of targets, the darkest raised to 1/510"
 WHOLE_LAW = "chance of every grey level; its mean is shown"
@@ -62,9 +64,8 @@ class Claims:
 
 def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
     """Value of a claim in float64 numpy."""
-    scope = {"__builtins__": {}} | dict(FUNCTIONS) | dict(names)
     with np.errstate(all="ignore"):
-        return eval(compile(expression, expression, "eval"), scope)
+        return expressions.value(expression, {**FUNCTIONS, **names})
 
 
 def functional(elicits: str, names: Mapping[str, Any]) -> str:
@@ -79,10 +80,9 @@ def functional(elicits: str, names: Mapping[str, Any]) -> str:
 def readable(expression: str, names: Mapping[str, Any]) -> bool:
     """Whether text is an expression in these names, and not prose."""
     try:
-        code = compile(expression, expression, "eval")
+        return expressions.names(expression) <= {*FUNCTIONS, *names}
     except SyntaxError:
         return False
-    return bool(expression) and set(code.co_names) <= set(FUNCTIONS) | set(names)
 
 
 def own_names(hyper: Mapping[str, Any], scalars: Mapping[str, Any]) -> dict[str, float]:

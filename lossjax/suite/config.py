@@ -17,6 +17,7 @@ from typing import Any
 from ml_collections import ConfigDict, config_dict
 
 from lossjax.suite.cli.errors import UserError, unknown
+from lossjax.suite.store.places import check_unicode
 
 AXES = (
     "datasets",
@@ -117,6 +118,8 @@ class Rule:
             good = bool(value)
         elif good:
             good = math.isfinite(value) and self._within(value)
+        if good and self.kind is str:
+            check_unicode(f"config.{self.name}", value)
         if not good or (self.choices and value not in self.choices):
             raise self.error(value, f"must be {self.valid}")
         return self.kind(value)

@@ -12,7 +12,7 @@ import types
 from collections.abc import Iterator
 from pathlib import Path
 
-from lossjax.suite.cli.errors import UserError, unknown
+from lossjax.suite.cli.errors import Interrupted, UserError, unknown
 
 
 def names(folder: Path) -> list[str]:
@@ -62,9 +62,9 @@ def running(file: Path) -> Iterator[None]:
     """Executed Python may raise anything: here it is a UserError that says where."""
     try:
         yield
-    except UserError:
+    except (UserError, Interrupted):
         raise
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
         first = str(error).splitlines() or [""]
         words = f"{type(error).__name__}: {first[0]}"
         raise UserError(f"{_where(file, error)}: {words}") from error

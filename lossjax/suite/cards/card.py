@@ -12,11 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jinja2 import Environment
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from lossjax import LOSSES, Loss, resolve
 from lossjax.certificates.certify import FAILS, HOLDS, IDLE, Certificate, certify
-from lossjax.suite.report import style
+from lossjax.suite.report import markup, style
+from lossjax.suite.report.album import unstyled
 
 MARKS = {HOLDS: "ok", FAILS: "FAILS", IDLE: "-"}
 TARGETS = (0.0, 0.25, 0.5, 1.0)
@@ -127,7 +129,7 @@ def curve(loss: Loss) -> str:
         )
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    svg = buffer.getvalue()
+    svg = unstyled(buffer.getvalue())
     # One page holds many figures: ids must not meet.
     tag = re.sub(r"\W", "", loss.name)
     svg = re.sub(r'id="', f'id="{tag}-', svg)
@@ -174,5 +176,8 @@ def page(names: Sequence[str], tell: Callable[[str], None]) -> tuple[list[Card],
         tell(name)
         made.append(card(name))
     items = [{"card": one, "curve": curve(one.loss)} for one in made]
+    css = _TEMPLATE.with_suffix(".css").read_text()
     template = Environment(autoescape=True).from_string(_TEMPLATE.read_text())
-    return made, template.render(cards=items, marks=MARKS) + "\n"
+    return made, template.render(
+        cards=items, marks=MARKS, css=Markup(css), policy=markup.policy(css)
+    ) + "\n"

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict, config_flags
 
 from lossjax import syntax
 from lossjax.suite import config, loader, shipped
-from lossjax.suite.cli.errors import Exit, UserError, unknown
+from lossjax.suite.cli.errors import Exit, Interrupted, UserError, unknown
 from lossjax.syntax import nearest
 
 DEFAULT_CONFIG = "configs/digits.py"
@@ -181,7 +181,9 @@ def parse_sweep(
         )
         parse(values, fields, usage, others=config.FIELDS)
         return file.stem, config.resolve(holder.value)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (UserError, Interrupted):
+        raise
+    except Exception as error:  # hostile values: anything may come
         text = f"{type(error).__name__}: {error}".splitlines()[0]
         raise UserError(f"config {path}: {text}") from None
 

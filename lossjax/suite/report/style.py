@@ -55,6 +55,7 @@ RC: dict[str, Any] = {
     "svg.fonttype": "path",
     "svg.hashsalt": "lossjax",
     "text.color": INK,
+    "text.parse_math": False,  # a name with dollars is a name
     "xtick.color": INK,
     "ytick.color": INK,
     "xtick.labelsize": 8.5,

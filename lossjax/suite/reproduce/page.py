@@ -74,8 +74,7 @@ def page(studies: Mapping[str, Study], out: Path) -> str:
         sections.append(_section(name, name, body))
     answered = sum(entry.answered for entry in entries)
     stored = sum(found is not None for found in summaries.values())
-    template = markup.ENVIRONMENT.get_template("index.html")
-    return template.render(
+    return markup.page(
         title=f"{TITLE} · lossjax",
         question=TITLE,
         lede=f"{stored} of {len(studies)} studies, {answered} of {len(entries)} "
@@ -83,8 +82,6 @@ def page(studies: Mapping[str, Study], out: Path) -> str:
         out=str(out.name),
         sections=sections,
         symbols=Markup(""),
-        css=Markup(_asset("page.css")),
-        js=Markup(_asset("page.js")),
         footer="Rebuilt from stored rows by ./run.sh reproduce --all --from-stored; "
         "beside this page, for each study: rows, summary.json, tables/ and figures/.",
     )
@@ -92,10 +89,6 @@ def page(studies: Mapping[str, Study], out: Path) -> str:
 
 def _section(key: str, title: str, body: Markup) -> dict[str, Any]:
     return {"key": key, "title": title, "body": body}
-
-
-def _asset(name: str) -> str:
-    return (markup.PAGE / name).read_text(encoding="utf-8")
 
 
 def _summary(study: Study, out: Path) -> tuple[dict[str, Any], Path] | None:

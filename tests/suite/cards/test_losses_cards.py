@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import matplotlib
+import pages
 import pytest
 
 from lossjax import LOSSES
@@ -44,6 +45,7 @@ def test_the_page_is_one_file_with_every_card(tmp_path: Path) -> None:
     assert "FAILS<" not in page.split("</nav>")[1]
     # Nothing is fetched: the only addresses are names of XML vocabularies.
     assert not re.findall(r'(?:src|href)="(?!#|data:)', page)
+    pages.obeys_nothing(page)
     ids = re.findall(r' id="([^"]+)"', page)
     assert len(ids) == len(set(ids))
 

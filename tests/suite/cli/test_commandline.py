@@ -5,11 +5,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from lossjax.suite.cli.commandline import define, parse_sweep
 from lossjax.suite.cli.environment import STOPS
-from lossjax.suite.cli.errors import Interrupted
+from lossjax.suite.cli.errors import Interrupted, UserError
 from lossjax.suite.cli.signals import Interrupts
 from lossjax.suite.shipped import ROOT
 
@@ -87,3 +89,31 @@ def test_whatever_a_program_does_it_ends_with_75_and_one_line(
     _, error = process.communicate(timeout=50)
     assert (process.returncode, error) == (75, "lossjax: stopped\n")
     assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "raise SystemExit(3)",
+        "raise KeyboardInterrupt",
+        "raise ValueError('two\\nlines')",
+        "return get_config()",
+        "return None",
+    ],
+)
+def test_a_config_that_ends_the_program_is_one_line(body: str, tmp_path: Path) -> None:
+    file = tmp_path / "c.py"
+    file.write_text(f"def get_config():\n    {body}\n")
+    with pytest.raises(UserError, match="c.py") as caught:
+        parse_sweep(define(), [f"--config={file}"], "")
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 300
+
+
+def test_a_signal_while_a_config_is_read_is_no_mistake_in_it(tmp_path: Path) -> None:
+    file = tmp_path / "c.py"
+    file.write_text(
+        "import signal\ndef get_config():\n    signal.raise_signal(signal.SIGTERM)\n"
+    )
+    Interrupts()
+    with pytest.raises(Interrupted):
+        parse_sweep(define(), [f"--config={file}"], "")

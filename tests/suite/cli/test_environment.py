@@ -12,10 +12,10 @@ from lossjax.suite.shipped import ROOT
 SETTLED = "from lossjax.suite.cli.environment import settle\nsettle()\n"
 
 
-def run(code: str, folder: Path, *, shell: str = "", **more: str) -> str:
-    """What code prints, once the environment is settled, run behind `shell`."""
+def run(code: str, folder: Path, *, behind: str = "", **more: str) -> str:
+    """What code prints, once the environment is settled, with redirections or a pipe behind it."""
     done = subprocess.run(
-        ["bash", "-c", f'"$0" -c "$1" {shell}', sys.executable, SETTLED + code],
+        ["bash", "-c", f'"$0" -c "$1" {behind}', sys.executable, SETTLED + code],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)} | more,
         capture_output=True,
@@ -59,7 +59,7 @@ sys.stdout.flush()
 file = open("done", "w")
 assert file.fileno() > 2, "what C writes to a stream would go into the file"
 """
-    run(code, tmp_path, shell=f"{shell}; exit ${{PIPESTATUS[0]}}")
+    run(code, tmp_path, behind=f"{shell}; exit ${{PIPESTATUS[0]}}")
     assert (tmp_path / "done").exists()
 
 
@@ -68,7 +68,7 @@ def test_a_full_disk_is_not_swallowed(tmp_path: Path) -> None:
 from lossjax.suite.cli.signals import run
 run(lambda _: print("x") or 0, [])
 """
-    shown = run(code, tmp_path, shell="> /dev/full; test $? = 1")
+    shown = run(code, tmp_path, behind="> /dev/full; test $? = 1")
     assert shown == "lossjax: [Errno 28] No space left on device\n"
 
 

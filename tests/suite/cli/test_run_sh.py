@@ -389,7 +389,8 @@ def test_two_at_once_install_once(clone: Path) -> None:
 
 def test_a_place_that_another_claims_this_moment_is_ours(tmp_path: Path) -> None:
     venv = tmp_path / "venv"
-    other = f'ls() {{ mkdir -p "{venv}"; touch "{venv}/lossjax-locks"; command ls "$@"; }}'
+    lock = f'mkdir -p "{venv}"; touch "{venv}/lossjax-locks"'
+    other = f'ls() {{ {lock}; command ls "$@"; }}'
     claim = f'LOSSJAX_DEVICE=cpu; venv="{venv}"; claim_place && echo ours'
     assert sourced(ROOT, f"{other}; {claim}") == "ours"
 

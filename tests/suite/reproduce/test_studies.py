@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pages
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
@@ -581,7 +582,9 @@ def test_rows_of_an_old_version_say_so(
     expected = numerics < NUMERICS
     assert reproduce.main([name, "--from-stored", f"--out={tmp_path / 'out'}"]) == 0
     assert (words in capsys.readouterr().out) == expected
-    text = page.page({name: STUDIES[name]}, tmp_path / "out").partition('id="overview"')
+    whole = page.page({name: STUDIES[name]}, tmp_path / "out")
+    pages.obeys_nothing(whole)
+    text = whole.partition('id="overview"')
     assert text[2].count(words) == (2 if expected else 0)
     assert reproduce.main(["--list"]) == 0
     assert (words in " ".join(capsys.readouterr().out.split())) == expected
