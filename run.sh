@@ -22,6 +22,7 @@ case $verb in
     reproduce) ;; # rebuilds published figures, with published and reproduced numbers
     verify) ;; # recomputes every number of a report from the stored runs
     losses) ;; # prints the loss table, or one loss card
+    metrics) ;; # prints the metric table, or one metric card
     data) ;; # data list, data prepare NAME: datasets and their state
     launch) ;; # runs a sweep on cloud TPU or any rented accelerator
     soak) ;; # injects faults into real sweeps and counts what was lost

@@ -5,10 +5,11 @@ floor, g = 1 half the squared error behind a sigmoid. Each seed of each g choose
 own learning rate; all 21 share one compiled program.
 
 Command: ./run.sh sweep --config=configs/response.py
-Device and time: 2 CPU cores, about 1 minute.
+Device and time: 2 CPU cores, about 4 minutes.
 Data: 1,797 real 8x8 scans of digits that come with scikit-learn; no download.
-Expected: smallest mse at g = 0.25, with -0.375 to 1.125 tied with it: by squared
-error neither BCE nor half-MSE is significantly worse (200 steps, first protocol).
+Expected: by squared error neither BCE nor half-MSE is significantly worse than the best
+g. The published rows are of 200 steps and the first protocol: there mse is smallest at
+g = 0.25, with -0.375 to 1.125 tied with it.
 """
 
 from ml_collections import ConfigDict
@@ -22,9 +23,8 @@ def get_config() -> ConfigDict:
         models=("conv_ae",),
         losses=tuple(f"power(g={k / 8:g})" for k in range(-4, 17)),
         learning_rates=(1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
-        # Two seeds chose one g a rate so high that its curve had a spike there.
-        seeds=tuple(range(12)),
-        train_steps=200,
+        seeds=tuple(range(10)),
+        train_steps=1000,
         batch_size=64,
         latent_dim=8,
         width=(16, 32),

@@ -4,7 +4,8 @@ bce and mse with every part of mse's gradient taken away or given: saturation, w
 of pixels, scale; mse with the sigmoid's derivative taken as 1; losses on a linear
 output. The argument names one of the 16 conditions of the study `surgery`: optimiser,
 how the last layer starts, and whether every arm has its own best rate. All of them, and
-the shares: ./run.sh reproduce surgery
+the shares: ./run.sh reproduce surgery. It has 8 seeds; here are the 9 that can decide
+between 11 losses.
 
 Command: ./run.sh sweep --config=configs/surgery.py:adam-white-tuned
 Device and time: 2 CPU cores, about one minute.

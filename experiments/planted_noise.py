@@ -144,7 +144,7 @@ def _error(trials: Sequence[Trial], loss: str) -> float:
 
 def _share(limit: int, trials: int) -> int:
     """A limit set for a hundred trials, for fewer."""
-    return limit * trials // PLAN.TRIALS
+    return limit * trials // 100
 
 
 def _draw(trials: Trials) -> Drawing:

@@ -13,9 +13,8 @@ from typing import Any
 from lossjax.suite.config import Sweep
 from lossjax.suite.store.results import Result, Run
 
-EDGE_SHARE = (
-    1 / 3
-)  # of an arm's seeds at an edge of the rates, from which it is flagged
+# Of an arm's seeds at an edge of the rates, from which it is flagged.
+EDGE_SHARE = 1 / 3
 
 
 @dataclasses.dataclass(frozen=True)

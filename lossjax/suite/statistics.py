@@ -17,7 +17,8 @@ from scipy import stats
 LEVEL = 0.05  # family-wise, within one dataset, model and metric
 BCA_FROM = 20  # seeds from which the bootstrap is preferred to the t interval
 DIRECTIONS = ("lower", "higher")
-WORDS = ("best", "equivalent", "undecided", "worse")
+TIED = ("best", "equivalent", "undecided")  # words of losses that are tied for best
+UNDEFINED = "not defined"  # of a metric that a loss cannot have: it is not compared
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,11 @@ class Scores:
     def complete(self) -> bool:
         return len(self.values) > 0 and bool(np.isfinite(self.values).all())
 
+    @property
+    def undefined(self) -> bool:
+        """Whether seeds survived and none has the score: the loss cannot have it."""
+        return self.lost < len(self.values) and not np.isfinite(self.values).any()
+
 
 @dataclasses.dataclass(frozen=True)
 class Standing:
@@ -58,7 +64,7 @@ class Standing:
     lost: int
     diverged: int
     failed: int
-    word: str  # one of WORDS
+    word: str  # one of TIED, or worse, or UNDEFINED
     behind: Interval | None = None  # paired difference to the best, positive = worse
     p: float = math.nan  # of being behind by no more than the margin, Holm-adjusted
     effect: float = math.nan  # mean paired difference in its own standard deviations
@@ -66,7 +72,7 @@ class Standing:
     @property
     def best_set(self) -> bool:
         """Whether it is tied for best."""
-        return self.word != "worse"
+        return self.word in TIED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,7 +209,8 @@ def rank(
     the paired interval is within the margin. Else `undecided`. Equivalent and
     undecided losses are tied for best.
 
-    A loss with a seed that is lost or has no score is listed last and never tied.
+    A loss with a seed that is lost or has no score is listed last, as worse; one that
+    cannot have the score at all after it, as not defined.
 
     Raises:
       ValueError: the direction is neither lower nor higher, or the margin is negative.
@@ -216,7 +223,7 @@ def rank(
     means = {name: interval(one.values) for name, one in scores.items() if one.complete}
     order = sorted(means, key=lambda name: worse * means[name].center)
     last = [name for name in scores if name not in means]
-    last.sort(key=lambda name: scores[name].lost)
+    last.sort(key=lambda name: (scores[name].undefined, scores[name].lost))
     size = max((len(one.values) for one in scores.values()), default=0)
     unranked = tuple(_standing(name, scores[name], NOTHING, "worse") for name in last)
     if not order:
@@ -295,5 +302,5 @@ def _standing(name: str, scores: Scores, mean: Interval, word: str) -> Standing:
         lost=scores.lost,
         diverged=scores.diverged,
         failed=scores.failed,
-        word=word,
+        word=UNDEFINED if scores.undefined else word,
     )

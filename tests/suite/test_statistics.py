@@ -243,8 +243,29 @@ def test_pairing_is_by_position() -> None:
     assert gaps[1].high - gaps[1].low > 100 * (gaps[0].high - gaps[0].low)
 
 
+def test_a_metric_that_a_loss_cannot_have_makes_it_no_worse() -> None:
+    """Every seed survived, and none has the score."""
+    none = np.full(10, np.nan)
+    some = arms(a=0.1, b=0.2) | {
+        "never": Scores(none),
+        "lost": Scores(none, lost=10),
+        "partly": Scores(none, lost=4),
+    }
+    found = rank(some, direction="lower", margin=0.0, relative=False)
+    assert by(found) == {
+        "a": "best",
+        "b": "worse",
+        "lost": "worse",
+        "never": statistics.UNDEFINED,
+        "partly": statistics.UNDEFINED,
+    }
+    assert found.standings[2].loss == "lost" and not found.of("never").best_set
+    alone = rank({"never": Scores(none)}, direction="lower", margin=0, relative=False)
+    assert alone.best is None and alone.best_set == ()
+
+
 def test_nothing_finished_has_no_best() -> None:
-    lost = {"a": Scores(np.full(3, np.nan), diverged=3)}
+    lost = {"a": Scores(np.full(3, np.nan), lost=3, diverged=3)}
     found = rank(lost, direction="lower", margin=0.0, relative=False)
     assert found.best is None and found.best_set == ()
 

@@ -5,7 +5,7 @@ import functools
 import io
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import jax
@@ -84,13 +84,19 @@ def card(name: str) -> Card:
     return Card(loss, certify(loss))
 
 
-def text(one: Card, width: int = 88) -> str:
-    """The card as plain text."""
-    lines = [one.loss.name, "=" * len(one.loss.name), ""]
-    for label, words in one.facts:
+def sheet(name: str, facts: Iterable[tuple[str, str]], width: int = 88) -> list[str]:
+    """Lines of a card: a title, and facts as label and text."""
+    lines = [name, "=" * len(name), ""]
+    for label, words in facts:
         first, *rest = textwrap.wrap(words, width - 18) or [""]
         lines.append(f"{label:<18}{first}")
         lines.extend(f"{'':<18}{line}" for line in rest)
+    return lines
+
+
+def text(one: Card, width: int = 88) -> str:
+    """The card as plain text."""
+    lines = sheet(one.loss.name, one.facts, width)
     lines += ["", "Certificates, measured on the compiled function:"]
     for c in one.certificates:
         head = f"  {MARKS[c.verdict]:<6}{c.name}"

@@ -23,6 +23,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     ),
     "verify": ("verify", "recomputes every number of a report from the stored runs"),
     "losses": ("cards", "prints the loss table, or one loss card"),
+    "metrics": ("cards.yardsticks", "prints the metric table, or one metric card"),
     "data": ("data", "data list, data prepare NAME: datasets and their state"),
     "launch": ("launch", "runs a sweep on cloud TPU or any rented accelerator"),
     "soak": ("soak", "injects faults into real sweeps and counts what was lost"),

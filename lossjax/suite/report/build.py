@@ -91,7 +91,11 @@ def content(evidence: Evidence) -> dict[str, Any]:
                     "direction": ranking.direction,
                     "derived_from": group.derived.get(metric),
                     "margin": _number(ranking.margin),
-                    "ranking": [_ranked(s) for s in ranking.standings],
+                    "ranking": [
+                        _ranked(s)
+                        for s in ranking.standings
+                        if s.word != statistics.UNDEFINED
+                    ],
                 }
                 for metric, ranking in group.rankings.items()
             },

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
+from lossjax.suite import statistics
 from lossjax.suite.cli.commandline import parse
 from lossjax.suite.cli.errors import Exit, UserError
 from lossjax.suite.cli.signals import run
@@ -138,8 +139,9 @@ def table(summary: dict[str, Any], dataset: str, model: str, metrics: list[str])
     for row in first["ranking"]:
         line = [f"`{row['loss']}`"]
         for column in columns.values():
-            own = next(r for r in column["ranking"] if r["loss"] == row["loss"])
-            line.append(_score(own, column["ranking"]))
+            own = [r for r in column["ranking"] if r["loss"] == row["loss"]]
+            scores = [_score(r, column["ranking"]) for r in own]
+            line += scores or [statistics.UNDEFINED]
         lines.append(line)
     shown = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"{shown}\n\n{verdict.BOLD}"

@@ -193,6 +193,8 @@ def worse(ranking: Ranking) -> list[Standing]:
 
 def absent(standing: Standing) -> str:
     """Why a loss has no mean, where a table would show it."""
+    if standing.word == statistics.UNDEFINED:
+        return statistics.UNDEFINED
     return f"{count(standing.lost, 'seed')} lost" if standing.lost else "no score"
 
 

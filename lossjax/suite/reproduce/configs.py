@@ -5,12 +5,13 @@ gives one of them to `./run.sh sweep`, `sweeps(size)`, which gives all of them b
 """
 
 import dataclasses
+import itertools
 import types
 from collections.abc import Mapping
 
 from ml_collections import ConfigDict
 
-from lossjax.suite import loader, shipped
+from lossjax.suite import loader, shipped, statistics
 from lossjax.suite.cli.errors import unknown
 from lossjax.suite.config import Sweep, resolve, sweep
 
@@ -34,9 +35,13 @@ def sweeps(text: str, size: str) -> Mapping[str, Sweep]:
     """
     path, _, argument = text.partition(":")
     module = config(path)
-    if not argument and hasattr(module, "sweeps"):
+    several = hasattr(module, "sweeps")
+    if several and not argument:
         return module.sweeps(size)
-    whole = resolve(module.get_config(*([argument] if argument else [])))
+    if several:
+        whole = _named(module.sweeps(), argument)
+    else:
+        whole = resolve(module.get_config(*([argument] if argument else [])))
     less = min(1, 20 / max(whole.step_counts))
     small = dataclasses.replace(
         whole,
@@ -51,10 +56,21 @@ def sweeps(text: str, size: str) -> Mapping[str, Sweep]:
 def one_of(planned: Mapping[str, Sweep], name: str) -> ConfigDict:
     """The sweep of that name, for `get_config`; commas and spaces are not typed.
 
+    A study that counts something else may have few seeds; `./run.sh sweep` compares the
+    losses, so it gets as many as can decide between them.
+
     Raises:
       UserError: there is none.
     """
+    whole = _named(planned, name)
+    needed = statistics.seeds_needed(len(whole.losses) - 1)
+    more = (n for n in itertools.count() if n not in whole.seeds)
+    extra = itertools.islice(more, max(0, needed - len(whole.seeds)))
+    return sweep(**vars(whole) | {"seeds": (*whole.seeds, *extra)})
+
+
+def _named(planned: Mapping[str, Sweep], name: str) -> Sweep:
     short = {n.replace(", ", "-").replace(" ", ""): s for n, s in planned.items()}
     if name not in short:
         raise unknown("sweep of the config", name, short)
-    return sweep(**vars(short[name]))
+    return short[name]

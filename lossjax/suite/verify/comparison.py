@@ -90,8 +90,8 @@ def _stated(where: str, one: Comparison, facts: Mapping[str, Any]) -> Iterator[s
         here = f"{where} / {metric}"
         yield from _different(here, expected, stated)
         order = [line["loss"] for line in stated["ranking"]]
-        if order != list(ranked.lines):
-            yield f"{here}: the order is {order}, recomputed {list(ranked.lines)}"
+        if order != ranked.defined:
+            yield f"{here}: the order is {order}, recomputed {ranked.defined}"
         for line in stated["ranking"]:
             loss = line["loss"]
             if loss in ranked.lines:

@@ -34,6 +34,11 @@ class Ranked:
         first = next(iter(self.lines))
         return first if self.lines[first]["word"] == "best" else None
 
+    @property
+    def defined(self) -> list[str]:
+        """The losses that can have the metric."""
+        return [x for x, line in self.lines.items() if line["word"] != "not defined"]
+
     def worse(self) -> list[str]:
         """The losses significantly worse than the best that have a mean."""
         means = self.means()
@@ -73,14 +78,20 @@ def rank(
     }
     order = sorted(means, key=lambda loss: sign * means[loss][0])
     last = [loss for loss in scores if loss not in means]
-    last.sort(key=lambda loss: counts[loss]["lost"])
+    # Seeds that survived and have no score: a metric that the loss cannot have.
+    undefined = [
+        loss
+        for loss in last
+        if counts[loss]["lost"] < len(scores) and not np.isfinite(values[loss]).any()
+    ]
+    last.sort(key=lambda loss: (loss in undefined, counts[loss]["lost"]))
     lines: dict[str, dict[str, Any]] = {
         loss: {
             "place": place,
             **dict(zip(ENDS, means.get(loss, 3 * (math.nan,)), strict=True)),
             "n": int(np.isfinite(values[loss]).sum()),
             **counts[loss],
-            "word": "worse",
+            "word": "not defined" if loss in undefined else "worse",
             **dict.fromkeys((*BEHIND, "margin", "p_holm", "effect"), math.nan),
         }
         for place, loss in enumerate([*order, *last], start=1)
@@ -102,7 +113,7 @@ def rank(
         for line in lines.values():
             line["margin"] = slack
     for line in lines.values():
-        line["best_set"] = line["word"] != "worse"
+        line["best_set"] = line["word"] in ("best", "equivalent", "undecided")
     few = needed if len(scores) < needed else None
     return Ranked(direction, lines, doubt, len(scores), few)
 

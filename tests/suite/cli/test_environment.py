@@ -13,7 +13,7 @@ SETTLED = "from lossjax.suite.cli.environment import settle\nsettle()\n"
 
 
 def run(code: str, folder: Path, *, behind: str = "", **more: str) -> str:
-    """What code prints, once the environment is settled, with redirections or a pipe behind it."""
+    """What code prints, once the environment is settled, with `behind` behind it."""
     done = subprocess.run(
         ["bash", "-c", f'"$0" -c "$1" {behind}', sys.executable, SETTLED + code],
         cwd=folder,

@@ -2,9 +2,14 @@
 
 import dataclasses
 import filecmp
+import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import stored_sweeps
 
@@ -12,7 +17,10 @@ from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep
 from lossjax.suite.report import published
 from lossjax.suite.report.build import build
+from lossjax.suite.shipped import PUBLISHED
 from lossjax.suite.store.results import Result
+from lossjax.suite.verify import agreement
+from lossjax.suite.verify.standings import rank
 
 SWEEP = Sweep(
     losses=("bce", "mae"),
@@ -65,6 +73,74 @@ def test_a_published_study_makes_the_table(tmp_path: Path) -> None:
     assert published.refreshed(TEXT, studies) == TABLE
     assert published.refreshed(TABLE, studies) == TABLE
     assert published.refreshed("no tables", studies) == "no tables"
+
+
+def derived(rows: pd.DataFrame, stated: dict[str, Any]) -> Iterator[str]:
+    """Where summary.json is not what its rows give, by code of verify's own."""
+    for dataset, models in stated["datasets"].items():
+        for model, facts in models["models"].items():
+            steps = re.search(r"train_steps=(\d+)", model)
+            mine = rows[rows["dataset"].eq(dataset)]
+            mine = mine[mine["train_steps"].eq(int(steps[1]))] if steps else mine
+            chosen = mine[mine["chosen"]]
+            for metric, column in facts["metrics"].items():
+                losses = [line["loss"] for line in column["ranking"]]
+                scores = chosen.pivot(
+                    index="seed", columns="loss", values=f"test_{metric}"
+                )
+                scores = scores.reindex(sorted(set(mine["seed"])), columns=losses)
+                counts = {
+                    loss: {
+                        "lost": len(scores) - int((chosen["loss"] == loss).sum()),
+                        **{s: int((own["status"] == s).sum()) for s in STATUSES},
+                    }
+                    for loss in losses
+                    for own in [mine[mine["loss"] == loss]]
+                }
+                margin = {"value": column["margin"], "relative": False}
+                ranked = rank(scores, counts, column["direction"], margin)
+                if list(ranked.lines) != losses:
+                    yield f"{model} {metric}: the order is {losses}"
+                for line in column["ranking"]:
+                    right = ranked.lines[line["loss"]]
+                    for name in LINE:
+                        if not agreement.cell(right[name], line[name]):
+                            yield f"{model} {metric} {line['loss']}: {name}"
+
+
+STATUSES = ("diverged", "failed")
+LINE = ("center", "low", "high", "n", "lost", *STATUSES, "best_set", "word")
+# Of losses that are metrics, so that rows.csv says by what their seeds chose.
+OWN = {"mse": "mse", "mae": "mae", "bce": "bce", "mse_linear": "mse"}
+
+
+def of_this_protocol(folder: Path) -> bool:
+    return json.loads((folder / "summary.json").read_text()).get("schema") == 2
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [p.parent for p in PUBLISHED.glob("*/rows.csv") if of_this_protocol(p.parent)],
+    ids=lambda folder: folder.name,
+)
+def test_a_published_summary_follows_from_its_rows(folder: Path) -> None:
+    rows = pd.read_csv(folder / "rows.csv")
+    stated = json.loads((folder / "summary.json").read_text())
+    assert list(derived(rows, stated)) == []
+    seeds = rows.groupby(["dataset", "model", "train_steps", "loss", "seed"])
+    for (_, _, steps, loss, seed), runs in seeds:
+        chosen = runs[runs["chosen"]]
+        assert len(chosen) <= 1
+        if loss in OWN and len(chosen):
+            own = runs[runs["status"] == "ok"][f"val_{OWN[loss]}"]
+            assert own.idxmin() == chosen.index[0], (steps, loss, seed)
+    # Another score of one seed is noticed, and so is another word.
+    (one, *_) = rows[rows["chosen"]].index
+    moved = rows.assign(test_mse=rows["test_mse"].where(rows.index != one, 0.02))
+    assert any(" mse " in line for line in derived(moved, stated))
+    for model in next(iter(stated["datasets"].values()))["models"].values():
+        model["metrics"]["mse"]["ranking"][-1]["word"] = "undecided"
+    assert any(line.endswith(": word") for line in derived(rows, stated))
 
 
 def test_a_dial_by_hand() -> None:

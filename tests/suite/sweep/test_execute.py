@@ -6,9 +6,11 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from jax import monitoring
 
+from lossjax import CODE_METRICS
 from lossjax.suite import data, protocol
 from lossjax.suite.config import Sweep
 from lossjax.suite.store import results as store
@@ -88,6 +90,75 @@ def test_what_no_family_needs_is_forgotten(loaded, tmp_path: Path) -> None:
     assert made.ready(families[0]) == made.ready(families[1])
     with pytest.raises(KeyError):
         made.ready(families[2])
+
+
+@pytest.fixture(scope="module")
+def spoiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The results of one seed on the digits, and on digits spoiled in one respect."""
+    digits = data.load("digits", max_examples=600)
+    random = np.random.default_rng(0)
+
+    def changed(split: str, **parts: Any) -> data.Dataset:
+        own = dataclasses.replace(digits.splits[split], **parts)
+        return dataclasses.replace(digits, **{split: own})
+
+    shape = digits.test.images.shape
+    mute = np.full(len(digits.train), 3, np.int32)
+    datasets = {
+        "digits": digits,
+        "poisoned": changed(
+            "test",
+            images=random.integers(0, 256, shape, np.uint8),
+            labels=random.permutation(digits.test.labels),
+        ),
+        "permuted": changed("test", images=digits.test.images[::-1].copy()),
+        "mute": changed("train", labels=mute),
+    }
+    sweep = dataclasses.replace(SWEEP, datasets=tuple(datasets), seeds=(0,))
+    facts = {name: {"fingerprint": "f"} for name in datasets}
+    out = tmp_path_factory.mktemp("spoiled")
+    (out / "runs").mkdir()
+    executor = Executor(sweep, datasets, out, print, LAYOUT)
+    found: dict[str, Any] = {"labels": digits.splits}
+    for arm in protocol.arms(sweep, protocol.fixed_values(sweep, facts, 1)):
+        run = arm.run(1e-2, 0)
+        executor.prepare(family_of(run))
+        (found[run.dataset],) = executor.train([run], lambda steps: None)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["poisoned", "permuted"])
+def test_no_choice_moves_with_the_test_images(
+    spoiled: dict[str, Any], how: str
+) -> None:
+    """What a seed chooses its learning rate by is of validation images alone."""
+    clean, other = spoiled["digits"], spoiled[how]
+    assert other.validation_loss == clean.validation_loss
+    assert other.curve == clean.curve
+    for name, score in clean.metrics.items():
+        if not name.startswith("test_"):
+            np.testing.assert_equal(other.metrics[name], score, err_msg=name)
+    if how == "permuted":  # the images are the same, and so is their mean
+        assert other.metrics["test_mse"] == pytest.approx(clean.metrics["test_mse"])
+    else:
+        assert other.metrics["test_mse"] != pytest.approx(clean.metrics["test_mse"])
+    # Their labels are those of other images now.
+    assert other.metrics["test_knn_accuracy"] < clean.metrics["test_knn_accuracy"]
+
+
+@pytest.mark.slow
+def test_code_metrics_are_fitted_on_training_images_alone(
+    spoiled: dict[str, Any],
+) -> None:
+    """Who has seen one label alone gives it to every image."""
+    mute, splits = spoiled["mute"], spoiled["labels"]
+    for split, name in (("val", "validation"), ("test", "test")):
+        share = np.mean(splits[name].labels == 3)
+        for metric in CODE_METRICS:
+            found = mute.metrics[f"{split}_{metric}"]
+            assert found == pytest.approx(share), (split, metric)
+            assert spoiled["digits"].metrics[f"{split}_{metric}"] > 2 * share
 
 
 def test_nothing_is_compiled_where_runs_are_trained(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from lossjax.suite.sweep.description import describe as described
 from lossjax.suite.sweep.executor import Executor, family_of
 from lossjax.suite.sweep.latent import _flat
 from lossjax.suite.sweep.validation import validate
+from lossjax.suite.verify import archive, comparison
 from lossjax.training.replicas import plan_layout
 
 SWEEP = validate(
@@ -162,7 +163,14 @@ def test_the_report_shows_measures_pictures_and_the_collapsed(tmp_path: Path) ->
     assert "bits_gaussian" in group.rankings and "kl" not in group.rankings
     # A metric that mae cannot have must not cost it its place among the unbeaten.
     absent = group.rankings["bits_per_dim"].of("mae")
-    assert absent.lost == 0 and verdict.absent(absent) == "no score"
+    assert absent.lost == 0 and verdict.absent(absent) == "not defined"
+    ranked = summary.content["datasets"]["digits"]["models"]["vae"]["metrics"]
+    listed = [row["loss"] for row in ranked["bits_per_dim"]["ranking"]]
+    assert listed == ["bce", "mse"] and len(ranked["mse"]["ranking"]) == 3
+    table = (tmp_path / "report/tables/comparison-digits-vae.md").read_text()
+    assert "not defined" in table
+    # verify counts with code of its own, and says the same.
+    assert list(comparison.problems(archive.read(tmp_path), tmp_path / "report")) == []
     assert absent not in verdict.worse(group.rankings["bits_per_dim"])
     assert not absent.best_set and "bits_per_dim" not in group.counted
     (unbeaten,) = [line for line in findings if "no other beats" in line]

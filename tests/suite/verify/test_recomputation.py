@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import stored_sweeps
 
@@ -23,7 +24,13 @@ from lossjax.suite.report import build, convergence, evidence, tables
 from lossjax.suite.report.tables import listings, matrices
 from lossjax.suite.statistics import Interval, Scores
 from lossjax.suite.store.results import Result
-from lossjax.suite.verify import archive, arithmetic, comparison
+from lossjax.suite.verify import (
+    archive,
+    arithmetic,
+    comparison,
+    recomputation,
+    standings,
+)
 
 SWEEP = Sweep(
     losses=("bce", "mse", "mae"),
@@ -191,6 +198,43 @@ def test_an_error_of_logic_is_named(
     wrong: Any,
     named: str,
 ) -> None:
+    monkeypatch.setattr(place, name, wrong)
+    found = recomputed(stored, tmp_path)
+    assert any(named in line for line in found), "\n".join(found[:20])
+
+
+RECOUNT = standings.rank
+
+
+def crossed(scores: pd.DataFrame, *facts: Any) -> standings.Ranked:
+    """One arm's seeds dealt to others."""
+    return RECOUNT(scores.assign(mae=scores["mae"].to_numpy()[::-1]), *facts)
+
+
+def unmargined(*facts: Any) -> standings.Ranked:
+    return RECOUNT(*facts[:3], facts[3] | {"value": 0.0})
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "wrong", "named"),
+    [
+        (recomputation, "rank", crossed, "mae: behind_low is"),
+        (recomputation, "rank", unmargined, "margin is"),
+        (standings, "holm", dict, "p_holm is"),
+        (standings, "sign_flip", lambda gap: arithmetic.P(0.04), "p_holm is"),
+    ],
+    ids=["pairing", "margin", "holm", "test"],
+)
+def test_an_error_of_verify_s_own_is_no_agreement(
+    stored: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: Any,
+    name: str,
+    wrong: Any,
+    named: str,
+) -> None:
+    """It would accuse an honest report, so a true report guards verify as well."""
     monkeypatch.setattr(place, name, wrong)
     found = recomputed(stored, tmp_path)
     assert any(named in line for line in found), "\n".join(found[:20])

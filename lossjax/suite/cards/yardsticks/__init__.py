@@ -1,0 +1,1 @@
+"""The metrics: their table, one card, and their errors against other libraries."""
