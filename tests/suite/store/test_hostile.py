@@ -23,6 +23,7 @@ from lossjax.suite.shipped import PUBLISHED, ROOT
 from lossjax.suite.store import checkpoint, places, results
 from lossjax.suite.store.results import Result, Run
 from lossjax.suite.store.untrusted import UntrustedError
+from lossjax.suite.sweep import output
 
 GOOD, BAD = (
     Run("digits", "conv_ae", "bce", 0.003, seed, 8, 500, {"width": [4, 8]})
@@ -227,6 +228,11 @@ def test_a_path_that_is_no_unicode_is_refused_before_training() -> None:
         ) as error:
             ask(name)
         assert str(error.value).isprintable()
+
+
+def test_a_name_that_no_file_system_takes_is_refused() -> None:
+    with pytest.raises(UserError, match="File name too long"):
+        output.check(places.parse("x" * 300))
 
 
 def _asked(name: str) -> Sweep:
