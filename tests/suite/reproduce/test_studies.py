@@ -19,11 +19,11 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from lossjax import NUMERICS
-from lossjax.suite import data, protocol, shipped, statistics
+from lossjax.suite import data, loader, protocol, shipped, statistics
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep
 from lossjax.suite.reproduce import __main__ as reproduce
-from lossjax.suite.reproduce import finding, folder, loader, page, rows
+from lossjax.suite.reproduce import finding, folder, page, rows
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.finding import Finding, Published, Tag, Verdict
 from lossjax.suite.reproduce.study import (

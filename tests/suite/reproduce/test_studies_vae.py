@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy import integrate
 
-from lossjax.suite.reproduce import folder, loader
+from lossjax.suite import loader
+from lossjax.suite.reproduce import folder
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.finding import Verdict
 from lossjax.suite.reproduce.study import Record, Trial
