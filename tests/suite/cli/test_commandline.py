@@ -21,6 +21,7 @@ EVERY = pytest.mark.parametrize(
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
     held = {n: signal.getsignal(n) for n in STOPS}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
     yield
     for number, handler in held.items():
         signal.signal(number, handler)
