@@ -15,12 +15,15 @@ from lossjax.suite.cli.errors import Interrupted, UserError
 from lossjax.suite.cli.signals import Interrupts
 from lossjax.suite.shipped import ROOT
 
-EVERY = pytest.mark.parametrize("number", STOPS)
+EVERY = pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+)
 
 
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
     held = {n: signal.getsignal(n) for n in STOPS}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
     yield
     for number, handler in held.items():
         signal.signal(number, handler)

@@ -215,6 +215,7 @@ def test_shards_in_any_order_equal_the_whole(done: Path, tmp_path: Path) -> None
 def test_interrupted_says_how_to_go_on_and_loses_nothing(
     tmp_path: Path, done: Path, number: signal.Signals
 ) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # we may run under nohup
     process = subprocess.Popen(
         [
             sys.executable,
@@ -230,6 +231,7 @@ def test_interrupted_says_how_to_go_on_and_loses_nothing(
         cwd=ROOT,
         env=environment(),
     )
+    signal.signal(signal.SIGHUP, before)
     while not list(tmp_path.glob("runs/*/result.json")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
