@@ -8,20 +8,22 @@ from rich.table import Table
 
 from lossjax import LOSSES, platform, resolve
 from lossjax.certificates.certify import FAILS
-from lossjax.suite.cards import accuracy, card
+from lossjax.suite.cards import accuracy, card, paste
 from lossjax.suite.cli.commandline import define, parse
 from lossjax.suite.cli.errors import Exit, UserError
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.shipped import COMMAND
 
 USAGE = """
-./run.sh losses [NAME] [--html=FILE | --markdown | --accuracy | --speed]
+./run.sh losses [NAME]
+    [--code=LIBRARY | --html=FILE | --markdown | --accuracy | --speed]
 
 Without a name prints the table of losses; with one, its card: what it is, what it aims
 at, and its certificates, measured on the compiled function.
 
   ./run.sh losses
   ./run.sh losses "huber(delta=0.05)"
+  ./run.sh losses "huber(delta=0.05)" --code=torch
   ./run.sh losses --html=losses.html
 """
 
@@ -29,6 +31,7 @@ at, and its certificates, measured on the compiled function.
 def main(arguments: list[str]) -> int:
     """Print what was asked for; 1 if a certificate fails."""
     values = define(
+        code=("", "print the loss and its output to paste: jax, torch or keras"),
         html=("", "write the cards to this file"),
         markdown=(False, "print the table as Markdown"),
         accuracy=(False, "print errors, ours and others'"),
@@ -36,6 +39,9 @@ def main(arguments: list[str]) -> int:
     )
     names = parse(values, arguments, USAGE, operands=1)
     _check(values, names)
+    if values["code"].present:
+        print(paste.code(resolve(names[0]), values.code))
+        return Exit.DONE
     platform.prepare()
     if values.html:
         return _page(values.html, names or list(LOSSES))
@@ -56,7 +62,7 @@ def main(arguments: list[str]) -> int:
 
 def _check(values: flags.FlagValues, names: list[str]) -> None:
     chosen = [name for name in ("markdown", "accuracy", "speed") if values[name].value]
-    chosen += ["html"] if values["html"].present else []
+    chosen += [name for name in ("html", "code") if values[name].present]
     if len(chosen) > 1:
         raise UserError(f"--{chosen[0]} and --{chosen[1]} exclude each other")
     if names and chosen and chosen[0] in ("markdown", "accuracy"):
@@ -67,6 +73,10 @@ def _check(values: flags.FlagValues, names: list[str]) -> None:
             raise UserError(
                 f"--html={values.html!r}: must be a file in a folder that is"
             )
+    if "code" in chosen and values.code not in paste.LIBRARIES:
+        raise UserError(f"--code={values.code!r}: valid: {', '.join(paste.LIBRARIES)}")
+    if "code" in chosen and not names:
+        raise UserError("--code takes the name of a loss, losses NAME --code=...")
     for name in names:
         try:
             loss = resolve(name)
