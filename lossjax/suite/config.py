@@ -206,8 +206,8 @@ class Sweep:
     )
     value_range: tuple[float, ...] = _field(
         (),
-        "the levels of images:DIR that are black and white, two numbers, for files of "
-        "more than 8 bits; none: as each file says",
+        "the levels that are black and white, two numbers, of arrays:FILE, and of "
+        "images:DIR where files have more than 8 bits; none: as each file says",
         low=-1e9,
         high=1e9,
         empty=True,
