@@ -6,7 +6,7 @@ from pathlib import Path
 from absl import flags
 from rich.table import Table
 
-from lossjax import LOSSES, platform, resolve
+from lossjax import LOSSES, own_code, platform, resolve
 from lossjax.certificates.certify import FAILS
 from lossjax.suite.cards import accuracy, card, paste
 from lossjax.suite.cli.commandline import define, parse
@@ -24,6 +24,7 @@ at, and its certificates, measured on the compiled function.
   ./run.sh losses
   ./run.sh losses "huber(delta=0.05)"
   ./run.sh losses "huber(delta=0.05)" --code=torch
+  ./run.sh losses "my_file.py:tilted(quantile=0.7)"
   ./run.sh losses --html=losses.html
 """
 
@@ -38,6 +39,8 @@ def main(arguments: list[str]) -> int:
         speed=(False, "print time relative to bce"),
     )
     names = parse(values, arguments, USAGE, operands=1)
+    if any(map(own_code.place_of, names)):
+        platform.prepare()  # the file may start jax
     _check(values, names)
     if values["code"].present:
         print(paste.code(resolve(names[0]), values.code))
@@ -82,7 +85,7 @@ def _check(values: flags.FlagValues, names: list[str]) -> None:
             loss = resolve(name)
         except ValueError as error:
             raise UserError(str(error)) from None
-        if loss.family not in LOSSES:
+        if loss.family not in LOSSES and own_code.place_of(name) is None:
             raise UserError(
                 f"loss {name!r}: a card is of a loss, not of one whose gradient is "
                 f"cut; ./run.sh losses {loss.family.partition('[')[0]}"

@@ -13,7 +13,7 @@ import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from lossjax import Loss
+from lossjax import LOSSES, Loss
 from lossjax.losses.checks import literal
 from lossjax.suite.cards import plain
 from lossjax.suite.cli.errors import UserError
@@ -128,6 +128,8 @@ def code(loss: Loss, library: str) -> str:
     """
     if why := plain.WITHOUT.get(loss.family):
         raise UserError(f"{loss.name} has no code to paste: {why}")
+    if loss.family not in LOSSES:
+        raise UserError(f"{loss.name} is code of your own: there is nothing to print")
     target = LIBRARIES[library]
     image = f"{loss.link.__name__.strip('_')}_image"
     known = {**_definitions(_SOURCE.read_text()), **_definitions(target.own)}
