@@ -62,6 +62,20 @@ class Claims:
     use: str
 
 
+# Of a loss that says nothing of itself: the user's own.
+UNSTATED = Claims(
+    gradient="",
+    floor="",
+    elicits="",
+    minimiser="",
+    curvature="",
+    saturation="",
+    convex="",
+    domain="not stated",
+    use="",
+)
+
+
 def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
     """Value of a claim in float64 numpy."""
     with np.errstate(all="ignore"):

@@ -17,6 +17,8 @@ from matplotlib.figure import Figure
 
 from lossjax import LOSSES, Loss, resolve
 from lossjax.certificates.certify import FAILS, HOLDS, IDLE, Certificate, certify
+from lossjax.losses.claims import UNSTATED
+from lossjax.losses.links import sigmoid
 from lossjax.suite.report import markup, style
 from lossjax.suite.report.album import unstyled
 
@@ -39,6 +41,8 @@ class Card:
         """What the row states, label and text."""
         loss = self.loss
         link = "the mean of the law" if loss.channels > 2 else _read_out(loss)
+        if loss.claims == UNSTATED and loss.link is not sigmoid:
+            link = "a function of your own"
         facts = [
             ("formula", loss.formula),
             ("unit", loss.unit),
@@ -59,7 +63,7 @@ class Card:
             facts.insert(3, ("batch", "an image's score depends on its batch"))
         if not loss.tile_invariant:
             facts.insert(3, ("size", "an image and its tiling score differently"))
-        return tuple(facts)
+        return tuple((label, words) for label, words in facts if words)
 
 
 def _read_out(loss: Loss) -> str:

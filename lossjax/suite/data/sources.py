@@ -6,6 +6,7 @@ import types
 from collections.abc import Callable, Mapping
 
 from lossjax.suite.cli.errors import DataError
+from lossjax.suite.data.arrays import arrays_file, check_arrays_file
 from lossjax.suite.data.dataset import (
     Content,
     Dataset,
@@ -137,6 +138,16 @@ DATASETS: Mapping[str, Source] = types.MappingProxyType(
             folder="DIR",
             fitted=True,
         ),
+        "arrays:": Source(
+            "arrays:",
+            arrays_file,
+            "your own array (npy, npz, h5), n x h x w [x channels], and labels",
+            shape="any, any number of channels",
+            sizes="2/3, 1/6, 1/6, or 5,000 each held out",
+            check=check_arrays_file,
+            state=lambda: "your file",
+            folder="FILE[:KEY]",
+        ),
         **{name: _tfds(name) for name in (*UPSTREAM, *OWN)},
     }
 )
@@ -159,8 +170,9 @@ def load(
       channels: 1 or 3; None keeps them.
       max_examples: at most that many images, every split in proportion.
       group_by: "parent" keeps the pictures of one folder of `images:` in one split.
-      value_range: the levels that are black and white in pictures of `images:` that
-        have more than 8 bits; None takes the whole range of the file's type.
+      value_range: the levels that are black and white, of `arrays:` and of pictures of
+        `images:` that have more than 8 bits; None takes the whole range of a picture's
+        type, and of floating-point arrays [0, 1].
 
     Raises:
       DataError: the name is unknown, or the data absent or damaged; one line.
@@ -205,7 +217,9 @@ def find(name: str) -> tuple[Source, str]:
     prefix, colon, folder = name.partition(":")
     source = DATASETS.get(prefix + colon)
     if source is not None and source.folder and not folder:
-        raise DataError(f"dataset {name!r} names no folder; valid: {source.usage}")
+        raise DataError(
+            f"dataset {name!r} names no folder or file; valid: {source.usage}"
+        )
     if source is not None and source.folder:
         return source, str(expanded(folder, prefix + colon))
     if source is not None and not colon:

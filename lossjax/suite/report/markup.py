@@ -113,8 +113,20 @@ def name(loss: str, mark: Mark) -> Field:
     return Field(Markup("{}<code>{}</code>").format(mark.icon(), loss), loss, "loss")
 
 
+def in_colour(images: np.ndarray) -> np.ndarray:
+    """Images (..., 1 or 3) of any number of bands: first, middle and last as colours.
+
+    Of two bands the first, as grey.
+    """
+    bands = images.shape[-1]
+    if bands in (1, 3):
+        return images
+    return images[..., [0] if bands == 2 else [0, bands // 2, bands - 1]]
+
+
 def strip(images_u8: np.ndarray, alt: str) -> Markup:
     """uint8 images (k, H, W, C) side by side as one inline PNG, gaps transparent."""
+    images_u8 = in_colour(images_u8)
     count, height, width, channels = images_u8.shape
     gap = max(1, width // 12)
     canvas = np.zeros((height, count * (width + gap) - gap, channels + 1), np.uint8)

@@ -192,5 +192,7 @@ def _grid(sweep: Sweep, description: Mapping[str, Any]) -> Iterator[dict[str, An
             "loss": loss,
             "learning_rate": rate,
             "seed": seed,
-            "fixed": sweep.fixed() | {"fingerprint": fingerprint, "numerics": numerics},
+            "fixed": sweep.fixed()
+            | sweep.source_of(loss)
+            | {"fingerprint": fingerprint, "numerics": numerics},
         }
