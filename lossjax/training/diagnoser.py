@@ -30,7 +30,6 @@ from lossjax.training.replicas import (
     Replica,
     as_intensity,
     blocks_of,
-    if_active,
     put,
     spread,
     zeros_of,
@@ -58,7 +57,7 @@ class Diagnoser:
         self._batch, self._mesh = settings.batch_size, mesh
         look = functools.partial(_look, network, settings)
         options = platform.compiler_options(mesh.devices.flat[0], seldom=True)
-        self._look = spread(if_active(look), mesh, layout, shared=4, options=options)
+        self._look = spread(look, mesh, layout, shared=4, idle=True, options=options)
 
     def rehearse(
         self,
