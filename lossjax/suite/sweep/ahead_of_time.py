@@ -35,6 +35,7 @@ _AT_ONCE = 2  # compilations: one keeps about a core busy and takes up to 3 GB
 # Operations that start nothing on a device.
 _FREE = ("parameter", "get-tuple-element", "tuple", "bitcast", "constant")
 _OPERATION = re.compile(r" ([a-z][a-z0-9\-]*)\(")
+_TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
 _COLLECTIVE = re.compile(
     r"\b(all-reduce|all-gather|all-to-all|reduce-scatter|collective-\w+)"
 )
@@ -133,6 +134,7 @@ def _compiled(made: Program, arguments: Any) -> dict[str, Any]:
         "bytes": cost.get("bytes accessed", 0.0),
         "collectives": sorted(set(_COLLECTIVE.findall(text := compiled.as_text()))),
         "step": step_of(text),
+        "trips": sorted(map(int, _TRIPS.findall(text))),
     }
 
 

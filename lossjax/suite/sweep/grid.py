@@ -148,17 +148,16 @@ def train(
                         results[result.run.run_id] = result
                         trained += 1
                         failures += [result] if result.status == "failed" else []
-                    if worker.group_of(pack[0]) != group:
-                        break  # in smaller programs from here on
+                    if any(run.run_id not in results for run in pack):
+                        break  # they need other programs
                 pending = [run for run in pending if run.run_id not in results]
             for message in sorted({result.message for result in failures}):
                 say(f"failed: {message}")
             failed += len(failures)
-            left = _queue(worker, blocks, results)
-            worker.keep(left)
+            worker.keep(_queue(worker, blocks, results))
             if quiet:
                 continue
-            done = [block for block in own if block not in left.get(group, ())]
+            done = [b for b in own if not any(protocol.pending([b], results))]
             for line in _lines(sweep, done, results):
                 say(line)
             say(f"  {trained} runs in {time.monotonic() - began:.1f} s", style="dim")
