@@ -23,8 +23,8 @@ from lossjax.training.batches import Batches
 from lossjax.training.memory import compiled_bytes, nbytes, peak_bytes
 from lossjax.training.probes import Progress, progress_of
 from lossjax.training.replicas import Blocks, Layout, Replica, put, spread
-from lossjax.training.rows import Rows, batch_key, step_key
 from lossjax.training.settings import OPTIMISERS, Settings
+from lossjax.training.side_by_side import Rows, batch_key, step_key
 from lossjax.training.step import Recipe, State, initial_state, noise_key, train_step
 from lossjax.training.weights import size_of
 
@@ -100,7 +100,7 @@ class Program:
     """Trains replicas of the loss families of those it is compiled for.
 
     `segments`, where replicas lie side by side: the slots of each family in a row of
-    one seed; see `rows`.
+    one seed; see `side_by_side`.
     """
 
     def __init__(
@@ -126,6 +126,7 @@ class Program:
             mesh,
             layout,
             shared=6,
+            batched=2,
             donated=True,
             whole=side_by_side,
             options=options,

@@ -209,6 +209,7 @@ def spread(
     layout: Layout,
     *,
     shared: int,
+    batched: int | None = None,
     donated: bool = False,
     idle: bool = False,
     whole: bool = False,
@@ -221,6 +222,8 @@ def spread(
       mesh: whose devices share the replicas.
       layout: of the replicas.
       shared: how many arguments all replicas have in common.
+      batched: how many they have not, so that all are expected where `put` puts them;
+        of what it makes no use a compiled program would expect it elsewhere.
       donated: the memory of the second argument is given to the result.
       idle: the first argument is Replica.active, which `function` does not take: of an
         idle slot zeros are returned, at no cost where slots are mapped one after the
@@ -253,8 +256,13 @@ def spread(
             check_vma=False,
         )(*arguments)
 
+    placed: dict[str, Any] = {}
+    if batched is not None:
+        own, common = NamedSharding(mesh, _SHARDED), NamedSharding(mesh, _EVERYWHERE)
+        placed = {"in_shardings": (own,) * batched + (common,) * shared}
     return jax.jit(
         sharded,
+        **placed,
         donate_argnums=(1,) if donated else (),
         compiler_options=dict(options) if options else None,
     )

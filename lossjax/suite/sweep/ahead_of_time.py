@@ -25,7 +25,7 @@ from lossjax.suite.cli.errors import Exit, UserError
 from lossjax.suite.cli.signals import run
 from lossjax.suite.sweep import packing
 from lossjax.suite.sweep.datasets import outlines
-from lossjax.suite.sweep.programs import Kind, kinds
+from lossjax.suite.sweep.programs import ProgramKind, kinds
 from lossjax.suite.sweep.validation import validate
 from lossjax.training.memory import compiled_bytes
 from lossjax.training.program import Program
@@ -71,15 +71,16 @@ def main(arguments: list[str]) -> int:
         }
     )
 
-    def facts_of(kind: Kind) -> dict[str, Any]:
+    def facts_of(kind: ProgramKind) -> dict[str, Any]:
         began = time.monotonic()
-        form = packing.form_of(sweep, kind, layout)
-        program = kind.program(sweep, form.layout, mesh, form.segments)
-        shapes = kind.shapes(form.layout, form.segments)
+        slots = packing.slots_of(sweep, kind, layout)
+        program = kind.program(sweep, slots.layout, mesh, slots.segments)
+        shapes = kind.shapes(slots.layout, slots.segments)
         return {
             "program": [planned[kind], kind.model, ", ".join(kind.families)],
             **_compiled(program, shapes),
-            "traced": form.layout.each * kind.replica_bytes(sweep, devices[0]),
+            "traced": kind.replica_bytes(sweep, devices[0]),
+            "slots": slots.layout.each,
             "resident": found[planned[kind]].resident,
             "seconds": round(time.monotonic() - began, 1),
         }
@@ -87,7 +88,7 @@ def main(arguments: list[str]) -> int:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for facts in pool.map(facts_of, reversed(planned)):
             _say(facts)
-    packs = sum(packing.form_of(sweep, kind, layout).packs for kind, _, _ in trained)
+    packs = sum(packing.slots_of(sweep, kind, layout).packs for kind, _, _ in trained)
     _say(
         {
             "runs": sweep.arms * sweep.at_once,

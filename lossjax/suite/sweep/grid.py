@@ -28,7 +28,7 @@ from lossjax.suite.store import results as store
 from lossjax.suite.sweep import packing
 from lossjax.suite.sweep.programs import AHEAD
 from lossjax.suite.sweep.source import source_hash
-from lossjax.suite.sweep.worker import Group, Worker
+from lossjax.suite.sweep.worker import RunGroup, Worker
 from lossjax.suite.wording import count
 
 
@@ -168,9 +168,9 @@ def _queue(
     worker: Worker,
     blocks: Sequence[protocol.Block],
     results: dict[str, store.Result],
-) -> dict[Group, list[protocol.Block]]:
+) -> dict[RunGroup, list[protocol.Block]]:
     """The blocks with pending runs, by what is trained together, in their order."""
-    queue: dict[Group, list[protocol.Block]] = {}
+    queue: dict[RunGroup, list[protocol.Block]] = {}
     for block in blocks:
         if any(run.run_id not in results for run in block.runs):
             queue.setdefault(worker.group_of(block.runs[0]), []).append(block)

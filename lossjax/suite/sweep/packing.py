@@ -2,7 +2,7 @@
 
 A layout holds for the whole grid, whatever of it is stored or another shard's, so that
 all runs are made alike. Where replicas lie side by side, a program takes rows of one
-seed: see `lossjax.training.rows`.
+seed: see `lossjax.training.side_by_side`.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from lossjax import resolve
 from lossjax.suite.config import Sweep
 from lossjax.suite.data import Outline
 from lossjax.suite.store.results import Result, Run
-from lossjax.suite.sweep.programs import AHEAD, CODE, SLACK, Kind, kinds
+from lossjax.suite.sweep.programs import AHEAD, CODE, SLACK, ProgramKind, kinds
 from lossjax.training.replicas import MEMORY_SHARE, Layout, Room, plan_layout, slot
 
 _MIB, _GIB = 2**20, 2**30
@@ -124,7 +124,7 @@ def resumed(
 
 
 @dataclasses.dataclass(frozen=True)
-class Form:
+class Slots:
     """The slots of one kind's program.
 
     Attributes:
@@ -175,14 +175,14 @@ class Form:
         return packed
 
 
-def form_of(sweep: Sweep, kind: Kind, layout: Layout) -> Form:
+def slots_of(sweep: Sweep, kind: ProgramKind, layout: Layout) -> Slots:
     """How a kind's program uses the layout of the sweep."""
     counts = kind.variants(sweep)
     if layout.mapping == "map":
-        return Form(layout, kind.families, (1,), sum(counts) * len(sweep.seeds))
+        return Slots(layout, kind.families, (1,), sum(counts) * len(sweep.seeds))
     segments = kind.segments(sweep, layout.each)
     cuts = max(-(-a // b) for a, b in zip(counts, segments, strict=True))
     rows, width = cuts * len(sweep.seeds), sum(segments)
     each = min(max(1, layout.each // width), -(-rows // layout.devices))
     layout = dataclasses.replace(layout, replicas=layout.devices * each * width)
-    return Form(layout, kind.families, segments, rows)
+    return Slots(layout, kind.families, segments, rows)

@@ -95,7 +95,7 @@ class Instruments(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Kind:
+class ProgramKind:
     """What a compiled program depends on: the one key of all that is compiled.
 
     It has the shapes of data, not the data, so that one program serves every dataset of
@@ -230,7 +230,7 @@ def _instruments(
 
 def kinds(
     sweep: Sweep, outlines: Mapping[str, Outline], mapping: str, most: int | None = None
-) -> Iterator[tuple[Kind, str, tuple[str, ...]]]:
+) -> Iterator[tuple[ProgramKind, str, tuple[str, ...]]]:
     """Every kind with a dataset and those losses of the sweep that it trains.
 
     Losses share a program whose raw output has as many channels. Mapped one after the
@@ -261,7 +261,7 @@ def kinds(
             whole = tuple(families)
             size = most or len(whole)
             for some in (whole[k : k + size] for k in range(0, len(whole), size)):
-                kind = Kind(
+                kind = ProgramKind(
                     outline.images("train"),
                     outline.images("validation"),
                     outline.noise,

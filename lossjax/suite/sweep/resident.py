@@ -46,7 +46,7 @@ class Scored:
 class Resident:
     """A dataset's splits on every device of a mesh, uint8."""
 
-    def __init__(self, source: Dataset, mesh: Mesh) -> None:
+    def __init__(self, source: Dataset, mesh: Mesh, mapping: str) -> None:
         images = np.asarray(source.train.images)
         self._mesh = mesh
         self.mean: np.ndarray = images.mean((0, 1, 2), dtype=np.float64) / 255
@@ -72,7 +72,7 @@ class Resident:
         self._tested = len(source.test.images)
         self._abreast = 1
         turn = Layout(mesh.size, mesh.size, "map")
-        if mesh.devices.flat[0].platform != "cpu":
+        if mapping == "vmap":
             held = len(source.validation) + len(source.test)
             pairs = 4 * held * min(len(images), _CODE_IMAGES)
             self._abreast = max(1, min(_ABREAST, _DISTANCES // pairs))

@@ -27,18 +27,18 @@ from lossjax.suite.store.results import Result, Run
 from lossjax.suite.store.test_images import Kept
 from lossjax.suite.sweep.chunk import Chunk, Saved, Tick
 from lossjax.suite.sweep.latent import LatentMeasure
-from lossjax.suite.sweep.packing import Form, form_of
-from lossjax.suite.sweep.programs import Kind, kinds
+from lossjax.suite.sweep.packing import Slots, slots_of
+from lossjax.suite.sweep.programs import ProgramKind, kinds
 from lossjax.suite.sweep.resident import Resident
 from lossjax.training.program import Program, Trainer
 from lossjax.training.replicas import Layout, Replica, make_mesh, stack
 
 
-class Group(NamedTuple):
+class RunGroup(NamedTuple):
     """What is trained together: runs of one kind of program on one dataset."""
 
     dataset: str
-    kind: Kind
+    kind: ProgramKind
 
 
 class Prepared(NamedTuple):
@@ -65,7 +65,7 @@ class Worker:
         self._out, self._say = out, say
         self._mesh = make_mesh(layout)
         self._resident: dict[str, Resident] = {}
-        self._programs: dict[Kind, Prepared] = {}
+        self._programs: dict[ProgramKind, Prepared] = {}
         self._compilers = ThreadPoolExecutor(2, thread_name_prefix="compile")
         self._made = platform.describe() | {"numerics": NUMERICS, "source": source}
         self._families: int | None = None
@@ -79,7 +79,7 @@ class Worker:
         most = None if layout.mapping == "map" else layout.each
         limits = [limit for limit in (most, self._families) if limit is not None]
         self._groups = {
-            (name, kind.model, kind.latent_dim, kind.train_steps, text): Group(
+            (name, kind.model, kind.latent_dim, kind.train_steps, text): RunGroup(
                 name, kind
             )
             for kind, name, texts in kinds(
@@ -102,21 +102,23 @@ class Worker:
         gpu = self._mesh.devices.flat[0].platform == "gpu"
         return gpu and self.layout.mapping == "vmap" and not self.layout.lowering
 
-    def choose(self, group: Group) -> Future[None]:
+    def choose(self, group: RunGroup) -> Future[None]:
         """Lay out with the faster lowering of convolutions: each trains for a moment.
 
         Native ones of many replicas are grouped, which some libraries are slow at.
         """
         return self._compilers.submit(self._choose, group)
 
-    def _choose(self, group: Group) -> None:
+    def _choose(self, group: RunGroup) -> None:
         data, kind = self._data(group.dataset), group.kind
         taken: dict[str, float] = {}
         for lowering in autoencoders.LOWERINGS:
             layout = dataclasses.replace(self.layout, lowering=lowering)
-            form = form_of(self._sweep, kind, layout)
-            program = kind.program(self._sweep, form.layout, self._mesh, form.segments)
-            batched, _, _ = kind.shapes(form.layout, form.segments)
+            slots = slots_of(self._sweep, kind, layout)
+            program = kind.program(
+                self._sweep, slots.layout, self._mesh, slots.segments
+            )
+            batched, _, _ = kind.shapes(slots.layout, slots.segments)
             shared = data.train, data.validation
             trainer = program.compile(batched, *shared)
             state = trainer.init(batched)
@@ -131,12 +133,12 @@ class Worker:
         self._made["seconds_a_step"] = taken
         self._lay_out(dataclasses.replace(self.layout, lowering=best))
 
-    def group_of(self, run: Run) -> Group:
+    def group_of(self, run: Run) -> RunGroup:
         """What a run is trained with."""
         sizes = run.latent_dim, run.train_steps
         return self._groups[run.dataset, run.model, *sizes, run.loss]
 
-    def prepare(self, group: Group) -> Sequence[Future[Any]]:
+    def prepare(self, group: RunGroup) -> Sequence[Future[Any]]:
         """Start compiling what a group needs in the background, once.
 
         Returns:
@@ -144,22 +146,22 @@ class Worker:
         """
         data, kind = self._data(group.dataset), group.kind
         if kind not in self._programs:
-            form = form_of(self._sweep, kind, self.layout)
-            made = form.layout, self._mesh, form.segments
+            slots = slots_of(self._sweep, kind, self.layout)
+            made = slots.layout, self._mesh, slots.segments
             program = kind.program(self._sweep, *made)
             # Made here: two threads would make them twice.
-            kind.instruments(self._sweep, form.layout, self._mesh)
-            batched, _, _ = kind.shapes(form.layout, form.segments)
+            kind.instruments(self._sweep, slots.layout, self._mesh)
+            batched, _, _ = kind.shapes(slots.layout, slots.segments)
             compiling = self._compilers.submit(
                 program.compile, batched, data.train, data.validation
             )
             rehearsal = self._compilers.submit(
-                self._rehearse, group, form, program, batched
+                self._rehearse, group, slots, program, batched
             )
             self._programs[kind] = Prepared(compiling, rehearsal, [1])
         return self._programs[kind][:2]
 
-    def keep(self, groups: Iterable[Group]) -> None:
+    def keep(self, groups: Iterable[RunGroup]) -> None:
         """Forget the programs and the data that none of these groups needs."""
         groups = list(groups)
         names, kept = {g.dataset for g in groups}, {g.kind for g in groups}
@@ -172,8 +174,8 @@ class Worker:
     def pack(self, runs: Iterable[Run]) -> list[Run]:
         """Of runs of one group the first that go into one program from one step on."""
         runs = list(runs)
-        form = form_of(self._sweep, self.group_of(runs[0]).kind, self.layout)
-        packed = [run for run, _ in form.pack(runs)]
+        slots = slots_of(self._sweep, self.group_of(runs[0]).kind, self.layout)
+        packed = [run for run, _ in slots.pack(runs)]
         steps = [self.saved.step_of(run) for run in packed]
         return [
             run for run, step in zip(packed, steps, strict=True) if step == steps[0]
@@ -213,9 +215,9 @@ class Worker:
         prepared = self._programs[kind]
         trainer = prepared.trainer.result()
         prepared.rehearsal.result()
-        form = form_of(sweep, kind, self.layout)
-        tools = kind.instruments(sweep, form.layout, self._mesh)
-        packed = form.pack(runs)
+        slots = slots_of(sweep, kind, self.layout)
+        tools = kind.instruments(sweep, slots.layout, self._mesh)
+        packed = slots.pack(runs)
         runs, places = zip(*packed, strict=True)
         losses = [resolve(run.loss) for run in runs]
         replicas = stack(
@@ -223,9 +225,9 @@ class Worker:
                 kind.replica(run, start_of(loss, data.mean, sweep.start_logit))
                 for run, loss in zip(runs, losses, strict=True)
             ],
-            form.layout,
+            slots.layout,
             places,
-            form.width,
+            slots.width,
         )
         in_slot = dict(zip(places, losses, strict=True))
         pace = prepared.pace
@@ -235,13 +237,13 @@ class Worker:
             pace[0] = chunk.pace
             weights, latent = chunk.state.weights, None
             if tools.variational is not None:
-                network = kind.network(sweep, form.layout)
+                network = kind.network(sweep, slots.layout)
                 latent = LatentMeasure(tools.variational, network, replicas, weights)
             scored = data.scores(
                 tools.scorer,
                 weights,
                 replicas.active,
-                [in_slot.get(k, losses[0]) for k in range(form.layout.replicas)],
+                [in_slot.get(k, losses[0]) for k in range(slots.layout.replicas)],
                 worst_by=self._worst_by,
                 tick=tick,
                 latent=latent,
@@ -265,8 +267,8 @@ class Worker:
             "steps_per_call": chunk.steps_per_call,
             "seconds": round((time.monotonic() - began) / len(runs), 4),
         }
-        if form.layout.mapping == "vmap":
-            provenance["segments"] = form.segments
+        if slots.layout.mapping == "vmap":
+            provenance["segments"] = slots.segments
         for (run, place), curve in zip(packed, chunk.curves, strict=True):
             lost = int(diverged[place])
             diagnosed = {name: float(each[place]) for name, each in measured.items()}
@@ -305,22 +307,23 @@ class Worker:
     def _first(self, run: Run) -> bool:
         return run.seed == self._sweep.seeds[0]
 
-    def _looks(self, kind: Kind) -> list[int]:
+    def _looks(self, kind: ProgramKind) -> list[int]:
         """Steps at which the learning curve is looked at, 0 first."""
         steps, points = kind.train_steps, self._sweep.curve_points
         return sorted({round(steps * k / points) for k in range(points + 1)})
 
     def _data(self, name: str) -> Resident:
         if name not in self._resident:
-            self._resident[name] = Resident(self._datasets[name], self._mesh)
+            mapping = self.layout.mapping
+            self._resident[name] = Resident(self._datasets[name], self._mesh, mapping)
         return self._resident[name]
 
     def _rehearse(
-        self, group: Group, form: Form, program: Program, batched: Replica
+        self, group: RunGroup, slots: Slots, program: Program, batched: Replica
     ) -> None:
         """Compile what comes before and after training; every slot rests."""
         resting = batched._replace(active=np.zeros_like(batched.active))
-        tools = group.kind.instruments(self._sweep, form.layout, self._mesh)
+        tools = group.kind.instruments(self._sweep, slots.layout, self._mesh)
         weights = program.init(resting).weights
         loss = resolve(group.kind.families[0])
         self._data(group.dataset).rehearse(tools.scorer, weights, loss)
