@@ -154,8 +154,8 @@ class Slots:
         """Of runs of the kind the first that fill one program, each with its slot."""
         layout = self.layout
         if layout.mapping == "map":
-            first = zip(range(layout.replicas), runs, strict=False)
-            return [(run, slot(index, layout)) for index, run in first]
+            numbered = zip(range(layout.replicas), runs, strict=False)
+            return [(run, slot(index, layout)) for index, run in numbered]
         waiting: dict[int, tuple[deque[Run], ...]] = {}
         for run in runs:
             queues = waiting.setdefault(run.seed, tuple(deque() for _ in self.families))

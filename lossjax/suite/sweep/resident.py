@@ -73,8 +73,8 @@ class Resident:
         self._abreast = 1
         turn = Layout(mesh.size, mesh.size, "map")
         if mapping == "vmap":
-            held = len(source.validation) + len(source.test)
-            pairs = 4 * held * min(len(images), _CODE_IMAGES)
+            judged = len(source.validation) + len(source.test)
+            pairs = 4 * judged * min(len(images), _CODE_IMAGES)
             self._abreast = max(1, min(_ABREAST, _DISTANCES // pairs))
             turn = Layout(mesh.size, mesh.size * self._abreast, "vmap")
         self._judge = spread(self._read, mesh, turn, shared=0, idle=True)
