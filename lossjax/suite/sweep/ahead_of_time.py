@@ -31,6 +31,7 @@ from lossjax.training.memory import compiled_bytes
 from lossjax.training.program import Program
 from lossjax.training.replicas import MEMORY_SHARE, make_mesh
 
+_TARGET = ".txtpb"  # a file that describes a GPU to its compiler
 _AT_ONCE = 2  # compilations: one keeps about a core busy and takes up to 3 GB
 # Operations that start nothing on a device.
 _FREE = ("parameter", "get-tuple-element", "tuple", "bitcast", "constant")
@@ -52,7 +53,7 @@ def main(arguments: list[str]) -> int:
     found = outlines(sweep)
     platform.prepare()
     devices = devices_of(topology)
-    backend = devices[0].platform
+    backend = "gpu" if topology.endswith(_TARGET) else "tpu"
     plan = packing.plan(sweep, found, backend, devices, int(gib) * 2**30)
     lowering = "taps" if backend == "gpu" else ""
     layout, room = dataclasses.replace(plan.layout, lowering=lowering), plan.room
@@ -105,7 +106,7 @@ def devices_of(topology: str) -> list[Any]:
     Or the GPU that a file of XLA's `gpu_target_config` describes.
     """
     options: dict[str, Any] = {}
-    if topology.endswith(".txtpb"):
+    if topology.endswith(_TARGET):
         described = topologies.get_topology_desc(
             "", "cuda", target_config=Path(topology).read_text(), topology="1x1x1"
         )
@@ -128,7 +129,7 @@ def _compiled(made: Program, arguments: Any) -> dict[str, Any]:
         return {"failed": " ".join(str(error).split())[:300]}
     except MemoryError as error:
         raise UserError(f"--check: too big for this machine already: {error}") from None
-    cost = compiled.cost_analysis()
+    cost = compiled.cost_analysis() or {}  # some compilers do not say
     return {
         "memory": compiled_bytes(compiled),
         "flops": cost.get("flops", 0.0),
