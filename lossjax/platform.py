@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import warnings
+from importlib import metadata
 from typing import Any
 
 import jax
@@ -27,6 +28,11 @@ from lossjax.models.convolution import convolve
 _FUSED, _LEVEL = "xla_cpu_use_fusion_emitters", "xla_backend_optimization_level"
 _DEVICES = "--xla_force_host_platform_device_count"
 _OURS = re.compile(rf"{guard.FLAG}|{_DEVICES}=\d+")
+# Packages whose versions decide what an accelerator computes.
+_LIBRARIES = {
+    "gpu": r"jax-cuda\d+-plugin|nvidia-(cublas|cudnn|cuda-runtime|cuda-nvcc)(-cu\d+)?",
+    "tpu": "libtpu",
+}
 _TOLERANCE = {"cpu": 2e-5, "gpu": 2e-4, "tpu": 1e-3}  # relative to the largest value
 
 
@@ -199,8 +205,15 @@ def describe() -> dict[str, object]:
 
 
 def versions() -> dict[str, str]:
-    """Of what compiles and runs."""
-    return {"jax": jax.__version__, "jaxlib": jaxlib.__version__}
+    """Of what compiles and runs; on an accelerator of its libraries too."""
+    found = {"jax": jax.__version__, "jaxlib": jaxlib.__version__}
+    pattern = _LIBRARIES.get(jax.default_backend())
+    if pattern is not None:
+        for distribution in metadata.distributions():
+            name = distribution.metadata["Name"].lower()
+            if re.fullmatch(pattern, name):
+                found[name] = distribution.version
+    return dict(sorted(found.items()))
 
 
 def return_memory() -> None:

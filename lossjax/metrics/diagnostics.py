@@ -131,7 +131,8 @@ def signal_to_noise(gradients: np.ndarray) -> np.ndarray:
     # Gradients of a diverged run can be infinite: its ratio is nan, which is no error.
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         mean = gradients.mean(axis=0, dtype=np.float64)
-        noise = ((gradients - mean) ** 2).sum(axis=(0, 2)) / (count - 1)
+        # Axis by axis: else the order of a slot's sum depends on how many there are.
+        noise = ((gradients - mean) ** 2).sum(axis=2).sum(axis=0) / (count - 1)
         signal = (mean**2).sum(axis=1) - noise / count
         return np.sqrt(np.maximum(signal, 0) / noise)
 

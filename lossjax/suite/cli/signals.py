@@ -4,7 +4,9 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from queue import SimpleQueue
 from typing import Any
 
 from lossjax.suite.cli import commandline
@@ -22,12 +24,15 @@ class Interrupts:
 
     def __init__(self) -> None:
         self._seen = self._held = False
+        # Its put may come in the middle of its get, as a signal does.
+        self._events: SimpleQueue[Any] = SimpleQueue()
         on_stops(self._note)
 
     def _note(self, number: int, _: Any) -> None:
         if not self._held or (self._seen and number == signal.SIGINT):
             raise Interrupted("stopped")
         self._seen = True
+        self._events.put(None)
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -43,6 +48,14 @@ class Interrupts:
         """Raise Interrupted if a signal has come."""
         if self._seen:
             raise Interrupted("stopped between steps")
+
+    def wait(self, futures: Iterable[Future[Any]]) -> None:
+        """Return when all are done; raise Interrupted as soon as a signal comes."""
+        for future in futures:
+            future.add_done_callback(self._events.put)
+            while not future.done():
+                self._events.get()
+                self.check()
 
 
 def run(main: Callable[[list[str]], int], arguments: list[str]) -> None:

@@ -41,6 +41,7 @@ def main(arguments: list[str]) -> int:
     )
     name, sweep = parse_sweep(values, arguments, USAGE)
     backend.check(values.platform)
+    backend.prepare(sweep)
     sweep = validation.validate(sweep)
     out = places.parse(values.out or str(output.default(name, sweep, arguments)))
     output.check(out, writing=not values.dry_run)

@@ -1,6 +1,5 @@
 """Starts jax's backend for a sweep, and tests that it computes right numbers."""
 
-import glob
 import os
 import re
 from pathlib import Path
@@ -14,16 +13,40 @@ from lossjax.suite.cli.errors import SelfTestFailed, UserError, unknown
 from lossjax.suite.config import Sweep
 
 _PLATFORMS = ("cpu", "gpu", "cuda", "tpu")
+# What only such a machine has. A guest's /dev/vfio may be any card, so that a TPU is
+# known by its maker; in WSL2 there is no /dev/nvidia*.
 _ACCELERATORS = {
-    "gpu": ("/dev/nvidia[0-9]*",),
-    "tpu": ("/dev/accel[0-9]*", "/dev/vfio/[0-9]*"),
+    "gpu": ("dev/nvidia[0-9]*", "usr/lib/wsl/lib/libcuda.so*"),
+    "tpu": ("dev/accel[0-9]*",),
 }
+_GOOGLE = "0x1ae0"
+# A GPU shows a screen, too, and other processes compute there.
+_SHARING = "XLA_PYTHON_CLIENT_PREALLOCATE"
 
 
 def check(wanted: str | None) -> None:
     """UserError where --platform names none."""
     if wanted is not None and wanted not in _PLATFORMS:
         raise unknown("--platform", wanted, _PLATFORMS)
+
+
+def prepare(sweep: Sweep) -> None:
+    """Before any code of the user's: what must be said before it starts jax."""
+    _prepare(_cpu_devices(sweep))
+
+
+def _cpu_devices(sweep: Sweep) -> int:
+    return min(len(os.sched_getaffinity(0)), sweep.at_once)
+
+
+def _prepare(cpu_devices: int | None) -> None:
+    os.environ.setdefault(_SHARING, "false")
+    try:
+        platform.prepare(cpu_devices)
+    except ValueError as error:
+        raise UserError(error) from None
+    except platform.PlatformError as error:
+        raise SelfTestFailed(error) from None
 
 
 def devices(cpu_devices: int | None = None, wanted: str | None = None) -> list[Any]:
@@ -37,12 +60,7 @@ def devices(cpu_devices: int | None = None, wanted: str | None = None) -> list[A
       UserError: there is no such device, or XLA does not start with XLA_FLAGS.
       SelfTestFailed: jax has started before, and computes wrong numbers.
     """
-    try:
-        platform.prepare(cpu_devices)
-    except ValueError as error:
-        raise UserError(error) from None
-    except platform.PlatformError as error:
-        raise SelfTestFailed(error) from None
+    _prepare(cpu_devices)
     import jax
 
     if wanted is not None:
@@ -64,13 +82,11 @@ def _asked() -> str:
 def start(sweep: Sweep, wanted: str | None, console: Console) -> None:
     """Start jax's backend, name it, and test that it computes right numbers."""
     check(wanted)
-    found = devices(min(len(os.sched_getaffinity(0)), sweep.at_once), wanted)
+    found = devices(_cpu_devices(sweep), wanted)
     import jax
 
     backend = jax.default_backend()
-    present = [
-        kind for kind, paths in _ACCELERATORS.items() for p in paths if glob.glob(p)
-    ]
+    present = accelerators()
     if backend == "cpu" and wanted is None and present:
         raise UserError(
             f"this machine has a {present[0]} that jax does not use; install its lock "
@@ -85,6 +101,21 @@ def start(sweep: Sweep, wanted: str | None, console: Console) -> None:
         platform.self_test()
     except platform.PlatformError as error:
         raise SelfTestFailed(error) from None
+
+
+def accelerators(root: Path = Path("/")) -> list[str]:
+    """The kinds of accelerators that a machine has, whether jax can use them or not."""
+    found = [
+        kind
+        for kind, paths in _ACCELERATORS.items()
+        if any(any(root.glob(path)) for path in paths)
+    ]
+    cards = root.glob("sys/bus/pci/devices/*/vendor") if "tpu" not in found else ()
+    if any(card.read_text().strip() == _GOOGLE for card in cards) and any(
+        root.glob("dev/vfio/[0-9]*")
+    ):
+        found.append("tpu")
+    return found
 
 
 def _processor() -> str:

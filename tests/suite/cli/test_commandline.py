@@ -1,10 +1,13 @@
 """How a program is stopped: at once, or where long work looks."""
 
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -65,6 +68,23 @@ def test_a_second_ctrl_c_does_not_wait() -> None:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
         raise AssertionError("went on")
+
+
+def test_a_signal_ends_the_wait_for_work_in_another_thread() -> None:
+    interrupts, work = Interrupts(), Future[None]()
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.start()
+    with pytest.raises(Interrupted), interrupts.held():
+        interrupts.wait([work])
+    timer.join()
+
+
+def test_the_wait_ends_with_the_work() -> None:
+    works = [Future[None](), Future[None]()]
+    works[1].set_exception(ValueError("theirs"))
+    threading.Timer(0.1, works[0].set_result, (None,)).start()
+    Interrupts().wait(works)
+    assert all(work.done() for work in works)
 
 
 @EVERY

@@ -268,12 +268,13 @@ def test_a_run_that_fails_is_a_row_and_the_others_go_on(tmp_path: Path) -> None:
     """What cannot be computed, here for want of memory, fails its own runs only."""
     code = (
         "import sys\n"
-        "from lossjax.suite.sweep import __main__ as setup, executor\n"
-        "whole = executor.Executor.train\n"
+        "from lossjax.suite.sweep import __main__ as setup, worker\n"
+        "whole = worker.Worker.train\n"
         "def train(self, runs, tick):\n"
-        "    if runs[0].loss == 'mse': raise RuntimeError('RESOURCE_EXHAUSTED: 9 GB')\n"
+        "    if any(run.loss == 'mse' for run in runs):\n"
+        "        raise RuntimeError('RESOURCE_EXHAUSTED: 9 GB')\n"
         "    return whole(self, runs, tick)\n"
-        "executor.Executor.train = train\n"
+        "worker.Worker.train = train\n"
         "sys.exit(setup.main(sys.argv[1:]))\n"
     )
     ended = subprocess.run(
