@@ -27,7 +27,7 @@ case $verb in
     launch) ;; # runs a sweep on cloud TPU or any rented accelerator
     soak) ;; # injects faults into real sweeps and counts what was lost
     bench) extra=bench ;; # measures speed against a PyTorch twin, in pairs
-    docs) module=lossjax.suite.docs extra=docs ;; # builds README and docs/ as a site
+    docs) extra=docs ;; # builds README and docs/ as a site
     test) module=tests extra=dev ;; # linter, type checker, import rules and tests
     -h | --help | help) usage && exit ;;
     *)
@@ -45,7 +45,8 @@ shift
 # shellcheck source=requirements/environment.sh
 source "$root/requirements/environment.sh"
 prepare_environment $extra
-# Only this clone's modules: neither the user's PYTHONPATH nor the current folder.
-export PYTHONPATH=$root PYTHONSAFEPATH=1
+# Only this clone's modules: neither the user's PYTHONPATH nor the current folder. Texts
+# are UTF-8 in every locale.
+export PYTHONPATH=$root PYTHONSAFEPATH=1 PYTHONUTF8=1
 # shellcheck disable=SC2086
 exec "$venv/bin/python" -m $module "$@"

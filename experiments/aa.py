@@ -6,10 +6,10 @@ Protocol: bce on 8x8 images with Bernoulli noise, 2,000 seeds, each of which cho
 learning rate for itself from one of three grids of rates. Of such a pool 1,000 trials
 are drawn, four arms of ten seeds each that share no seed, and the ranking of a sweep
 compares them, with margin 0, at which every difference counts. There is none: the arms
-are one loss. A given arm may be left out of the best set in at most 5 % of the trials,
-which is what a best set promises, and the interval may reach to 7.5 %. The interval is
-a bootstrap over seeds: 100 times a pool is drawn from the pool, and trials from that;
-1.96 standard deviations of these to each side.
+are one loss. A given arm may be left out of those tied for best in at most 5 % of the
+trials, which is what "tied for best" promises, and the interval may reach to 7.5 %. The
+interval is a bootstrap over seeds: 100 times a pool is drawn from the pool, and trials
+from that; 1.96 standard deviations of these to each side.
 
 The same trials are then counted by a harness with one-sided p-values and without Holm's
 correction, which must break the limit.
@@ -73,7 +73,7 @@ def conclude(record: Record) -> Conclusion:
         share = count["left_out"]
         findings += [
             Finding(
-                f"{name}: a given arm of {PLAN.ARMS} is left out of the best set",
+                f"{name}: a given arm of {PLAN.ARMS} is not tied for best",
                 f"at most {LIMIT:g} %, upper limit at most {UPPER:g} %",
                 _percent(share),
                 share.center <= LIMIT and share.high <= UPPER,
@@ -89,7 +89,7 @@ def conclude(record: Record) -> Conclusion:
             ),
             Finding(
                 f"{name}: some arm of {PLAN.ARMS} is left out",
-                "nothing: a best set does not promise it",
+                "nothing: to be tied for best does not promise it",
                 _percent(count["some"]),
                 True,
                 decides=False,
@@ -317,7 +317,7 @@ def _draw(found: Mapping[str, Mapping[str, Any]]) -> Drawing:
     figure.legend(loc="lower center", ncols=4)
     return Drawing(
         figure,
-        "How often one of four arms of the same loss is left out of the best set; the "
+        "How often one of four arms of the same loss is not tied for best; the "
         "dashed line is the limit, the strokes are 95 % intervals over seeds. "
         + "; ".join(told),
     )

@@ -28,7 +28,7 @@ from lossjax.suite.reproduce.finding import (
     Tag,
     agrees,
     compared,
-    told,
+    measured,
 )
 from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study, Task
 
@@ -152,39 +152,59 @@ def conclude(record: Record) -> Conclusion:
             "not below 0",
             f"{inside.min():.1e}",
             bool(inside.min() >= 0),
+            key="never_negative",
         ),
         Finding(
             "a target of 1.2: slope where z is large",
             "-0.2 a unit, without end",
             f"{far.loc[(1.2, 40.0), 'gradient']:.3f}",
             abs(far.loc[(1.2, 40.0), "gradient"] + 0.2) < 1e-6,
+            key="slope_above_white",
         ),
-        told("a target of 1.2: loss at z = 40, nats", far.loc[(1.2, 40.0), "value"]),
-        told("a target of -1: loss at z = -40, nats", far.loc[(-1.0, -40.0), "value"]),
+        compared(
+            "a target of 1.2: loss at z = 40, nats",
+            Published("-8.000", "(1 - y) z", Tag.COMPUTED),
+            far.loc[(1.2, 40.0), "value"],
+        ),
+        compared(
+            "a target of -1: loss at z = -40, nats",
+            Published("-40.00", "-y z", Tag.COMPUTED),
+            far.loc[(-1.0, -40.0), "value"],
+            key="unbounded",
+        ),
         compared(
             "sigmoid first: the logit from which the loss is infinite, float32",
-            Published(16.64, BITS, Tag.COMPUTED),
+            Published("16.64", BITS, Tag.COMPUTED),
             first,
-            0.01,
             digits=4,
+            key="infinite_from",
         ),
         compared(
             "clip at 1e-7: the most that the loss can say, y = 1",
-            Published(16.118, BITS, Tag.COMPUTED),
+            Published("16.118", BITS, Tag.COMPUTED),
             cap["y = 1, p = 0"],
-            1e-3,
             digits=5,
         ),
         compared(
             "clip at 1e-7: the most that the loss can say, y = 0",
-            Published(15.942, BITS, Tag.COMPUTED),
+            Published("15.942", BITS, Tag.COMPUTED),
             cap["y = 0, p = 1"],
-            1e-3,
             digits=5,
+            key="clipped_at",
         ),
-        told("clip at 1e-7: logit from which the gradient is 0", stuck, digits=4),
+        measured(
+            "clip at 1e-7: logit from which the gradient is 0",
+            stuck,
+            digits=4,
+            key="stuck_from",
+        ),
         agrees("logit form at logits to 40, float32, against float64", exact, 1e-5),
-        agrees("log cosh z - y z is bce of (y + 1)/2 at 2z, less log 2", apart, 1e-9),
+        agrees(
+            "log cosh z - y z is bce of (y + 1)/2 at 2z, less log 2",
+            apart,
+            1e-9,
+            key="tanh_is_bce",
+        ),
     ]
     lines = []
     for z in (5.0, 15.0, 16.0, 17.0, 30.0):

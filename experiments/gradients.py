@@ -15,7 +15,8 @@ written again here from the textbook form of each loss with p = 1/(1 + exp(-z)) 
 s = p (1 - p), and not read from the library.
 
 Deviations: none. Structural losses are of a constant image, and the exponent of
-`categorical` is that of the first of its 256 raw outputs; they are drawn and told.
+`categorical` is that of the first of its 256 raw outputs; they are drawn, and nothing
+is expected of them.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +27,7 @@ from matplotlib.figure import Figure
 from scipy.special import expit
 
 from lossjax.suite.report import style
-from lossjax.suite.reproduce.finding import Finding, told
+from lossjax.suite.reproduce.finding import Finding, measured
 from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study, Task
 
 TARGETS = (0.0, 0.2, 1.0)
@@ -100,16 +101,20 @@ def conclude(record: Record) -> Conclusion:
                     f"error below {DIGITS:g} of the largest",
                     f"{error:.0e}",
                     good,
+                    key=f"{name}_algebra",
                 ),
                 Finding(
                     f"{name}: exponent of decay at a wrong answer",
                     f"{expected[1]:g} (accepted: 0.01 either way)",
                     f"{abs(found):.4f}",
                     abs(found - expected[1]) <= 0.01,
+                    key=f"{name}_fades",
                 ),
             ]
         elif np.isfinite(found):
-            findings.append(told(f"{name}: exponent of decay at a wrong answer", found))
+            findings.append(
+                measured(f"{name}: exponent of decay at a wrong answer", found)
+            )
         lines.append(
             {
                 "loss": name,

@@ -30,7 +30,7 @@ from lossjax.suite.reproduce.finding import (
     Tag,
     agrees,
     compared,
-    told,
+    measured,
 )
 from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study, Task
 
@@ -102,16 +102,14 @@ def conclude(record: Record) -> Conclusion:
     findings = [
         compared(
             "focal, gamma = 2, sends y = .2 to",
-            Published(0.3733852, FORMULA, Tag.COMPUTED),
+            Published("0.3733852", FORMULA, Tag.COMPUTED),
             sent["focal", 0.2],
-            1e-6,
             digits=7,
         ),
         compared(
             "and leaves y = .5 at",
-            Published(0.5, FORMULA, Tag.COMPUTED),
+            Published("0.5000000", FORMULA, Tag.COMPUTED),
             sent["focal", 0.5],
-            1e-6,
             digits=7,
         ),
         agrees(
@@ -119,7 +117,7 @@ def conclude(record: Record) -> Conclusion:
         ),
         agrees("gce sharpens by p/(1-p) = (y/(1-y))^(1/(1-q))", gap, 1e-6),
         agrees("bce sends every level to itself", straight, 1e-6),
-        told("gce, q = .7, sends y = .2 to", sent["gce", 0.2], digits=3),
+        measured("gce, q = .7, sends y = .2 to", sent["gce", 0.2], digits=3),
     ]
     trial = record.trial("digits")
     errors = {loss: trial.mean(loss, "test_mse") for loss in trial.arms}
@@ -129,12 +127,12 @@ def conclude(record: Record) -> Conclusion:
             Finding(
                 f"trained on digits with {loss}: squared error over that of bce",
                 "above 1",
-                f"{ratio.mean():.2f} (least seed {ratio.min():.2f})",
+                f"{ratio.mean():.2f} (smallest seed {ratio.min():.2f})",
                 bool(ratio.min() > 1),
             )
         )
     for loss in errors:
-        findings.append(told(f"squared error on digits, {loss}", errors[loss]))
+        findings.append(measured(f"squared error on digits, {loss}", errors[loss]))
     lines = []
     for label, name in SHOWN.items():
         line = {"loss": label}

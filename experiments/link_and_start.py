@@ -35,7 +35,7 @@ from matplotlib.figure import Figure
 from lossjax.suite import statistics
 from lossjax.suite.report import style
 from lossjax.suite.reproduce.configs import config
-from lossjax.suite.reproduce.finding import Finding, cannot, told
+from lossjax.suite.reproduce.finding import Finding, cannot, measured
 from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study
 from lossjax.suite.statistics import Interval
 
@@ -74,14 +74,14 @@ def conclude(record: Record) -> Conclusion:
         findings += [
             Finding(
                 f"{start}: degradation of mse behind a sigmoid over bce's",
-                "accepted: over 3",
+                "over 3",
                 f"{ratio:.2f} ({lost['mse']:.2f} over {lost['bce']:.2f})",
                 ratio > 3,
                 "" if ratio > 3 else "no pixel is stuck; see the text",
             ),
             Finding(
                 f"{start}: degradation of mse on a linear output",
-                "none (accepted: below 0.1)",
+                "none, or below 0.1",
                 f"{lost['mse_linear']:.2f}",
                 lost["mse_linear"] < 0.1,
                 ""
@@ -90,7 +90,7 @@ def conclude(record: Record) -> Conclusion:
             ),
         ]
     findings += [
-        told(f"{start}: factor on `{loss}`", worse[start][loss])
+        measured(f"{start}: factor on `{loss}`", worse[start][loss])
         for start in worse
         if start != PLAN.USUAL
         for loss in PLAN.LOSSES
@@ -112,7 +112,7 @@ def conclude(record: Record) -> Conclusion:
 
 
 def _draw(record: Record) -> Drawing:
-    """Test mse against the start, a line a loss; every seed a point."""
+    """Test mse against the start, one line per loss; every seed a point."""
     marks = style.marks(PLAN.LOSSES)
     figure = Figure(figsize=(6.4, 3.4))
     axes = figure.add_axes((0.11, 0.26, 0.87, 0.7))

@@ -1,10 +1,8 @@
 """What jax must be told before its backend starts, and the self-test that follows.
 
-XLA for CPU returns wrong numbers by default in the releases this suite supports: its
-YNNPACK "reduce" fusion breaks sums over products of matrix products. `prepare` turns
-that fusion off; `self_test` compiles known-bad patterns and a few losses on whatever
-backend runs and compares them with float64 numpy, so that no number is ever computed on
-a platform that fails.
+`prepare` sets XLA's flags, the guard of `lossjax.guard` first; `self_test` compiles
+known-bad patterns and a few losses on whatever backend runs and compares them with
+float64 numpy, so that no number is ever computed on a platform that fails.
 """
 
 import ctypes
@@ -12,20 +10,29 @@ import functools
 import gc
 import os
 import re
+import subprocess
+import sys
 import warnings
+from importlib import metadata
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import jaxlib
 import numpy as np
 
+from lossjax import canary, guard, trust
 from lossjax.losses import LOSSES
 from lossjax.models.convolution import convolve
 
-_GUARD = "--xla_cpu_experimental_ynn_fusion_type=-reduce"
-_GUARD_JAXLIB = ((0, 10), (0, 13))  # an XLA that does not know the flag aborts on it
 _FUSED, _LEVEL = "xla_cpu_use_fusion_emitters", "xla_backend_optimization_level"
 _DEVICES = "--xla_force_host_platform_device_count"
+_OURS = re.compile(rf"{guard.FLAG}|{_DEVICES}=\d+")
+# Packages whose versions decide what an accelerator computes.
+_LIBRARIES = {
+    "gpu": r"jax-cuda\d+-plugin|nvidia-(cublas|cudnn|cuda-runtime|cuda-nvcc)(-cu\d+)?",
+    "tpu": "libtpu",
+}
 _TOLERANCE = {"cpu": 2e-5, "gpu": 2e-4, "tpu": 1e-3}  # relative to the largest value
 
 
@@ -40,18 +47,49 @@ def prepare(cpu_devices: int | None = None) -> None:
 
     Args:
       cpu_devices: virtual CPU devices, one per core that should train; None leaves
-        their number to XLA_FLAGS.
+        their number to XLA_FLAGS. Too late once jax has started, which is a warning.
+
+    Raises:
+      ValueError: XLA_FLAGS hold what XLA does not start with.
+      PlatformError: jax has started without the guard, and computes wrong numbers.
     """
-    flags = os.environ.get("XLA_FLAGS", "")
-    version = tuple(int(part) for part in re.findall(r"\d+", jaxlib.__version__)[:2])
-    if _GUARD.split("=")[0] not in flags and (
-        _GUARD_JAXLIB[0] <= version < _GUARD_JAXLIB[1]
-    ):
-        flags = f"{flags} {_GUARD}".strip()
-    if cpu_devices is not None and _DEVICES not in flags:
-        flags = f"{flags} {_DEVICES}={cpu_devices}".strip()
-    os.environ["XLA_FLAGS"] = flags
     jax.config.update("jax_default_matmul_precision", "highest")
+    flags = guard.flags(os.environ.get("XLA_FLAGS", ""))
+    more = cpu_devices is not None and _DEVICES not in flags
+    if canary.started():
+        if not canary.holds():
+            raise PlatformError(canary.LATE)
+        count = jax.local_device_count()
+        if more and jax.default_backend() == "cpu" and count != cpu_devices:
+            warnings.warn(
+                f"jax has started: its CPU devices stay {count}, not {cpu_devices}; "
+                "call prepare before the first array is made",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return
+    if more:  # behind the guard, before whatever XLA may not read
+        rest = flags.removeprefix(guard.FLAG).strip()
+        flags = guard.flags(f"{_DEVICES}={cpu_devices} {rest}".strip())
+    _check_flags(flags)
+    os.environ["XLA_FLAGS"] = flags
+
+
+def _check_flags(text: str) -> None:
+    """Start XLA in another process, with any flag that is not ours: it may abort."""
+    own = [flag for flag in text.split() if not _OURS.fullmatch(flag)]
+    if not own or not sys.executable:
+        return
+    ended = subprocess.run(
+        [sys.executable, "-c", "import jax; jax.devices('cpu')"],
+        env=os.environ | {"XLA_FLAGS": text, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        errors="replace",
+    )
+    if ended.returncode:
+        said = re.search(r"^[EF]\d{4} .*?\] (.*)", ended.stderr, re.MULTILINE)
+        reason = said[1] if said else "XLA does not start with them"
+        raise ValueError(f"XLA_FLAGS={' '.join(own)}: {reason[:300]}")
 
 
 def compiler_options(
@@ -102,18 +140,13 @@ def self_test() -> None:
             )
 
 
-def _patterns() -> dict[str, tuple[jax.Array, np.ndarray]]:
+def _patterns() -> dict[str, tuple[Any, np.ndarray]]:
     """Name -> (what the compiled program gives, what float64 numpy gives)."""
     generator = np.random.default_rng(0)
-    square = generator.normal(size=(5, 300, 300)).astype(np.float32)
     image = generator.uniform(size=(8, 14, 14, 3)).astype(np.float32)
     kernel = generator.normal(size=(4, 4, 3, 5)).astype(np.float32)
     raw = generator.normal(size=(32, 28, 28, 1)).astype(np.float32) * 4
     target = generator.uniform(size=raw.shape).astype(np.float32)
-
-    @jax.jit
-    def row_energy(x: jax.Array) -> jax.Array:
-        return jnp.sum((x @ jnp.full_like(x, 0.37)) * x, -1)
 
     @jax.jit
     def convolution(x: jax.Array, k: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -131,7 +164,6 @@ def _patterns() -> dict[str, tuple[jax.Array, np.ndarray]]:
             for name in names
         }
 
-    wide = square.astype(np.float64)
     out, weights = convolution(image, kernel)
     windows = np.lib.stride_tricks.sliding_window_view(
         np.pad(image.astype(np.float64), ((0, 0), (1, 1), (1, 1), (0, 0))),
@@ -143,10 +175,7 @@ def _patterns() -> dict[str, tuple[jax.Array, np.ndarray]]:
     p = 1 / (1 + np.exp(-wide_raw))
     pixels = raw[0].size
     return {
-        "matrix product, product, sum": (
-            row_energy(square),
-            np.sum((wide @ np.full_like(wide, np.float32(0.37))) * wide, -1),
-        ),
+        "matrix product, product, sum": canary.energies(),
         "convolution": (
             out,
             np.einsum("nhwcij,ijco->nhwo", windows, kernel.astype(np.float64)),
@@ -176,8 +205,15 @@ def describe() -> dict[str, object]:
 
 
 def versions() -> dict[str, str]:
-    """Of what compiles and runs."""
-    return {"jax": jax.__version__, "jaxlib": jaxlib.__version__}
+    """Of what compiles and runs; on an accelerator of its libraries too."""
+    found = {"jax": jax.__version__, "jaxlib": jaxlib.__version__}
+    pattern = _LIBRARIES.get(jax.default_backend())
+    if pattern is not None:
+        for distribution in metadata.distributions():
+            name = distribution.metadata["Name"].lower()
+            if re.fullmatch(pattern, name):
+                found[name] = distribution.version
+    return dict(sorted(found.items()))
 
 
 def return_memory() -> None:
@@ -198,8 +234,11 @@ def use_compilation_cache(directory: str) -> None:
     """
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
+        why = trust.refusal(directory)
     except OSError as error:
-        warnings.warn(f"no compilation cache: {error}", stacklevel=2)
+        why = str(error)
+    if why:
+        warnings.warn(f"no compilation cache: {why}", stacklevel=2)
         return
     if not os.access(directory, os.W_OK | os.X_OK):
         warnings.warn(f"compilation cache not writable: {directory}", stacklevel=2)

@@ -114,7 +114,8 @@ installed() { # lock: was the environment made from this very lock?
 # Makes $venv ours to write in, or says in one line why it cannot be.
 claim_place() {
     local device
-    if [[ ! -f $venv/lossjax-locks && -n $(ls -A "$venv" 2>/dev/null) ]]; then
+    # In this order: another run.sh may be making its lock file this very moment.
+    if [[ -n $(ls -A "$venv" 2>/dev/null) && ! -f $venv/lossjax-locks ]]; then
         fail 2 "$venv exists and was not made by run.sh: move it away, or name another place with LOSSJAX_VENV=PATH"
     fi
     for device in cpu cuda tpu; do
@@ -135,6 +136,18 @@ create_environment() {
     "$python" -I -m venv "$venv" >&2 || fail 1 "cannot create $venv"
     # What pip builds from source (a lock may hold such a package) is built with this.
     pip_install --require-hashes -r "$root/requirements/build.lock"
+}
+
+# Python hears only of what changes neither its modules nor what they do; run.sh sets its
+# own path.
+clean_python_variables() {
+    local name
+    for name in "${!PYTHON@}"; do
+        case ${name#PYTHON} in
+            UNBUFFERED | DONTWRITEBYTECODE | PYCACHEPREFIX | FAULTHANDLER) ;;
+            *) unset "$name" ;;
+        esac
+    done
 }
 
 # pip hears of the user's settings only how to reach an index and what to keep off.
@@ -184,9 +197,7 @@ install_lock() { # lock
 # Builds or mends the environment; returns in milliseconds when there is nothing to do.
 prepare_environment() { # locks besides the device's
     local name missing=
-    # Whatever would lead a Python to other modules than its own; run.sh sets its own path.
-    unset PYTHONPATH PYTHONHOME PYTHONPLATLIBDIR PYTHONEXECUTABLE PYTHONSTARTUP \
-        PYTHONUSERBASE PYTHONINSPECT
+    clean_python_variables
     choose_device
     choose_extras "$@"
     venv=${LOSSJAX_VENV:-$root/.venv-$LOSSJAX_DEVICE}

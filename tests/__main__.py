@@ -19,6 +19,9 @@ def main() -> None:
     if {"-h", "--help"} & set(sys.argv):
         print(__doc__.strip())
         return
+    from lossjax.suite.cli.environment import settle
+
+    settle()
     os.chdir(ROOT)
     tools = Path(sys.executable).parent
     for check in CHECKS:

@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
 
-from lossjax import platform
+from lossjax import canary, guard, platform, trust
 from lossjax.suite.shipped import ROOT
 
 
@@ -28,11 +29,49 @@ def test_self_test_passes_under_the_guard() -> None:
     platform.self_test()
 
 
-def test_self_test_bites_where_the_guard_is_off() -> None:
-    code = "from lossjax import platform; platform.self_test()"
+LATE = "import jax; jax.numpy.zeros(3); import lossjax"
+
+
+def test_where_the_guard_comes_too_late_all_say_so() -> None:
+    """A notebook's order: an array first. The loss warns, once, whatever traces it."""
+    code = f"""
+{LATE}, warnings
+x = jax.numpy.full((1, 8, 8, 1), 0.5)
+def total(raw): return lossjax.resolve("bce").fn(raw, x).sum()
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    with jax.debug_nans(True):
+        jax.jit(jax.vmap(jax.grad(total)))(x[None])
+    total(x)
+print([str(w.message) for w in caught])
+for refused in (lossjax.platform.self_test, lossjax.platform.prepare):
+    try: refused()
+    except lossjax.platform.PlatformError as error: print(error)
+"""
     ended = run(code, JAX_DEFAULT_MATMUL_PRECISION="highest")
-    assert ended.returncode == 1
-    assert "PlatformError: self-test 'matrix product, product, sum'" in ended.stderr
+    assert ended.returncode == 0, ended.stderr
+    warned, bitten, refused = ended.stdout.splitlines()
+    assert warned == repr([canary.LATE]) and refused == canary.LATE
+    assert "self-test 'matrix product, product, sum'" in bitten
+
+
+def test_importing_lossjax_is_enough() -> None:
+    code = (
+        "import warnings; warnings.simplefilter('error')\n"
+        "import jax, lossjax; from lossjax import canary, resolve\n"
+        "raw = jax.numpy.zeros((1, 8, 8, 1)); resolve('bce').fn(raw, raw)\n"
+        "print(canary.holds())"
+    )
+    assert run(code).stdout == "True\n"
+
+
+def test_devices_that_are_asked_for_too_late_are_a_warning() -> None:
+    assert jax.devices()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XLA_FLAGS", guard.FLAG)
+        with pytest.warns(RuntimeWarning, match="CPU devices stay 2, not 7"):
+            platform.prepare(7)
+        platform.prepare(2)
 
 
 def test_the_users_flags_are_kept() -> None:
@@ -42,14 +81,43 @@ def test_the_users_flags_are_kept() -> None:
     )
     mine = "--xla_cpu_enable_fast_min_max=false"
     flags, count = run(code, XLA_FLAGS=mine).stdout.split("\n")[:2]
-    assert flags.split() == [
-        mine,
-        "--xla_cpu_experimental_ynn_fusion_type=-reduce",
-        "--xla_force_host_platform_device_count=3",
-    ]
+    ours = "--xla_force_host_platform_device_count="
+    assert flags.split() == [guard.FLAG, f"{ours}3", mine]
     assert count == "3"
-    own = "--xla_force_host_platform_device_count=1"
-    assert run(code, XLA_FLAGS=own).stdout.split("\n")[1] == "1"
+    assert run(code, XLA_FLAGS=f"{ours}1").stdout.split("\n")[1] == "1"
+
+
+def test_the_guard_comes_before_what_xla_does_not_read(tmp_path: Path) -> None:
+    file = tmp_path / "flags"
+    file.write_text("--xla_dump_to=x\n  --xla_dump_hlo_as_text\n")
+    for text, expected in (
+        ("", guard.FLAG),
+        (guard.FLAG, guard.FLAG),
+        ("--xla_dump_to=x threads=1", f"{guard.FLAG} --xla_dump_to=x threads=1"),
+        (f"a=1 {guard.FLAG}", None),
+        (str(file), f"{guard.FLAG} --xla_dump_to=x --xla_dump_hlo_as_text"),
+        (f"{tmp_path}/none", None),
+        (str(tmp_path), None),
+    ):
+        if expected is None:
+            with pytest.raises(ValueError, match=f"XLA_FLAGS={text}: .*be read"):
+                guard.flags(text)
+        else:
+            assert guard.flags(text) == guard.flags(guard.flags(text)) == expected
+
+
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        ("--xla_no_such=1", "Unknown flag in XLA_FLAGS: --xla_no_such=1"),
+        ("--xla_force_host_platform_device_count=x", ""),
+    ],
+)
+def test_a_flag_that_xla_aborts_on_is_an_error(flag: str, words: str) -> None:
+    code = "import lossjax\ntry: lossjax.platform.prepare()\n"
+    code += "except ValueError as error: print(error)"
+    (line,) = run(code, XLA_FLAGS=flag).stdout.splitlines()
+    assert line.startswith(f"XLA_FLAGS={flag}: {words}")
 
 
 def test_a_wrong_convolution_is_caught(monkeypatch) -> None:
@@ -78,6 +146,22 @@ def test_a_cache_that_cannot_be_made_only_warns(tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.warns(UserWarning, match="no compilation cache"):
         platform.use_compilation_cache(str(tmp_path / "file" / "cache"))
+
+
+def test_programs_are_not_loaded_from_a_folder_that_others_write(tmp_path) -> None:
+    before = jax.config.jax_compilation_cache_dir
+    tmp_path.chmod(0o777)
+    with pytest.warns(UserWarning, match="can be written by everybody"):
+        platform.use_compilation_cache(str(tmp_path))
+    assert jax.config.jax_compilation_cache_dir == before
+    assert trust.refusal(tmp_path.parent) == ""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="gives a folder to another user")
+def test_programs_are_not_loaded_from_another_user_s_folder(tmp_path) -> None:
+    os.chown(tmp_path, 12_345, -1)
+    with pytest.warns(UserWarning, match="belongs to another user"):
+        platform.use_compilation_cache(str(tmp_path))
 
 
 def test_compilers_are_told_only_what_they_know() -> None:

@@ -21,6 +21,7 @@ from lossjax.losses import (
 )
 from lossjax.losses.loss import Loss
 from lossjax.losses.naming import parse
+from lossjax.own_code import place_of
 
 LOSSES: Mapping[str, Loss] = types.MappingProxyType(
     {
@@ -66,7 +67,8 @@ def resolve(text: str) -> Loss:
     """The loss that `name` or `name(keyword=number, ...)` describes.
 
     Args:
-      text: for example "bce" or "huber(delta=0.05)"; arguments are plain numbers.
+      text: for example "bce" or "huber(delta=0.05)"; arguments are plain numbers. Also
+        "my_file.py:my_loss(tau=0.7)", a function of your own, whose file is run.
 
     Raises:
       TypeError: not a string.
@@ -83,7 +85,8 @@ def resolve(text: str) -> Loss:
             f"resolve: a loss is named by a string such as 'huber(delta=0.05)', got "
             f"{type(text).__name__}"
         )
-    return _resolved(text)
+    # What a file says may change while a program runs.
+    return _resolved(text) if place_of(text) is None else parse(text, LOSSES)
 
 
 @functools.lru_cache(maxsize=4096)

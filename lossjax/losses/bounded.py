@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lossjax.losses.bernoulli import divergence
-from lossjax.losses.claims import MEAN, NONE, Claims
+from lossjax.losses.claims import NONE, WHOLE_LAW, Claims
 from lossjax.losses.likelihoods import softly_above
 from lossjax.losses.links import residual, sigmoid, slope, softplus, with_derivative
 from lossjax.losses.loss import logit, row
@@ -262,7 +262,7 @@ CATEGORICAL = row(
     claims=Claims(
         gradient="",
         floor="0",
-        elicits=MEAN,
+        elicits=WHOLE_LAW,
         minimiser="y",
         curvature="",
         saturation="",

@@ -18,7 +18,11 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from lossjax.losses import expressions
+
 MEAN, MEDIAN, LOCATION = "mean", "median", "robust location"
+RAISED_MEAN = "mean of targets, the darkest raised to 1/510"
+WHOLE_LAW = "chance of every grey level; its mean is shown"
 REDESCENDING, MIDRANGE, NONE = "redescending location", "midrange-like location", "none"
 SOFTENED, SHARPENED = "none: softens greys", "none: sharpens greys"
 EVERYWHERE = "every z and y in [0, 1]"
@@ -58,11 +62,24 @@ class Claims:
     use: str
 
 
+# Of a loss that says nothing of itself: the user's own.
+UNSTATED = Claims(
+    gradient="",
+    floor="",
+    elicits="",
+    minimiser="",
+    curvature="",
+    saturation="",
+    convex="",
+    domain="not stated",
+    use="",
+)
+
+
 def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
     """Value of a claim in float64 numpy."""
-    scope = {"__builtins__": {}} | dict(FUNCTIONS) | dict(names)
     with np.errstate(all="ignore"):
-        return eval(compile(expression, expression, "eval"), scope)
+        return expressions.value(expression, {**FUNCTIONS, **names})
 
 
 def functional(elicits: str, names: Mapping[str, Any]) -> str:
@@ -77,10 +94,9 @@ def functional(elicits: str, names: Mapping[str, Any]) -> str:
 def readable(expression: str, names: Mapping[str, Any]) -> bool:
     """Whether text is an expression in these names, and not prose."""
     try:
-        code = compile(expression, expression, "eval")
+        return expressions.names(expression) <= {*FUNCTIONS, *names}
     except SyntaxError:
         return False
-    return bool(expression) and set(code.co_names) <= set(FUNCTIONS) | set(names)
 
 
 def own_names(hyper: Mapping[str, Any], scalars: Mapping[str, Any]) -> dict[str, float]:

@@ -7,7 +7,14 @@ import jax.numpy as jnp
 
 from lossjax.losses.bernoulli import gap_of_log, xlogx
 from lossjax.losses.checks import Parameter
-from lossjax.losses.claims import EVERYWHERE, MEAN, SHARPENED, SOFTENED, Claims
+from lossjax.losses.claims import (
+    EVERYWHERE,
+    MEAN,
+    RAISED_MEAN,
+    SHARPENED,
+    SOFTENED,
+    Claims,
+)
 from lossjax.losses.links import (
     fold,
     horner,
@@ -231,7 +238,7 @@ ITAKURA_SAITO = row(
     claims=Claims(
         gradient="(p - maximum(y, 1/510))*q/p",
         floor="0",
-        elicits=MEAN,
+        elicits=RAISED_MEAN,
         minimiser="maximum(y, 1/510)",
         curvature="(1 - maximum(y, 1/510))**2",
         saturation="1",

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lossjax import canary
 from lossjax.losses.checks import (
     Parameter,
     as_floating,
@@ -128,6 +129,7 @@ class Loss:
         >>> print(f"{score[0]:.4f}")
         0.6931
         """
+        canary.warn_where_late()
         raw = as_floating(self.family, "raw", raw)
         target = as_floating(self.family, "target", target)
         if weights is not None:
@@ -145,6 +147,23 @@ class Loss:
         else:
             value = image_mean(self.kernel(blocks, true, **arguments), weights)
         return value.astype(raw.dtype)
+
+    def terms(
+        self, raw: jax.Array, target: jax.Array, scalars: Mapping[str, Any]
+    ) -> jax.Array:
+        """What `fn` is the mean of: one value a pixel, or an image's where `whole`.
+
+        So that losses side by side are summed together. Takes what `fn` does.
+        """
+        if self.whole:
+            return self.fn(raw, target, scalars)
+        raw = as_floating(self.family, "raw", raw)
+        target = as_floating(self.family, "target", target)
+        self._check(raw, target, None)
+        wide = working_dtype(raw, target)
+        true = jax.lax.stop_gradient(target.astype(wide))
+        arguments = self._arguments(wide) | self._trained(scalars, wide)
+        return self.kernel(self._blocks(raw, wide), true, **arguments)
 
     def read_out(self, raw: jax.Array) -> jax.Array:
         """Image in [0, 1], shape (batch, height, width, C) and dtype of raw."""

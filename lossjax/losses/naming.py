@@ -13,17 +13,22 @@ from typing import Any
 from lossjax.losses.checks import Choice, Parameter
 from lossjax.losses.gradient_cuts import CUTS, operated
 from lossjax.losses.loss import Loss
+from lossjax.losses.own_losses import own_row
+from lossjax.own_code import Place, place_of
 from lossjax.syntax import Call, Value, form, nearest, read_call, shortened
 
 
 def parse(text: str, table: Mapping[str, Loss]) -> Loss:
     """The row of `table` that `name` or `name(keyword=number, ...)` names.
 
-    A name may have cuts behind it, `name[cut+cut]`.
+    A name may have cuts behind it, `name[cut+cut]`; `FILE.py:name` is a function of the
+    user's, see lossjax.losses.own_losses.
 
     Raises:
       ValueError: one line that names what is wrong and what is valid.
     """
+    if (place := place_of(text)) is not None:
+        return _own(text, place)
     call = read_call(text, "loss")
     takes = {row.family: row.parameters for row in table.values()}
     values = _checked(text, call, "loss", takes)
@@ -40,6 +45,16 @@ def parse(text: str, table: Mapping[str, Loss]) -> Loss:
     row = operated(row, call.cuts) if call.cuts else row
     hyper = dict(row.hyper) | values
     return row if hyper == row.hyper else dataclasses.replace(row, hyper=hyper)
+
+
+def _own(text: str, place: Place) -> Loss:
+    call = read_call(place.call, "loss")
+    if call.cuts:
+        raise ValueError(f"loss {shortened(text)!r}: a loss of your own has no cuts")
+    row = own_row(place.file, call.name)
+    call = call._replace(name=row.family)
+    values = _checked(text, call, "loss", {row.family: row.parameters})
+    return dataclasses.replace(row, hyper={**row.hyper, **values}) if values else row
 
 
 def read(

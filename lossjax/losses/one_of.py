@@ -24,7 +24,7 @@ class OneOf:
 
     Attributes:
       which: int32, index into `losses`.
-      losses: of equal `channels`, none with trained scalars.
+      losses: of equal `channels`.
     """
 
     which: Any
@@ -44,10 +44,8 @@ class OneOf:
         families = [other.family for other in among]
         if loss.family not in families:
             raise ValueError(f"OneOf: {loss.family} is not among {families}")
-        if {other.channels for other in among} != {loss.channels} or any(
-            other.scalars for other in among
-        ):
-            raise ValueError(f"OneOf: {families} differ in channels, or have scalars")
+        if {other.channels for other in among} != {loss.channels}:
+            raise ValueError(f"OneOf: {families} differ in channels")
         at = families.index(loss.family)
         losses = [loss if k == at else other for k, other in enumerate(among)]
         if len(losses) == 1:
@@ -56,12 +54,30 @@ class OneOf:
 
     @property
     def scalars(self) -> dict[str, Any]:
-        """None is trained."""
-        return {}
+        """Initial values of the trained scalars, as many as the loss with most has.
+
+        A loss takes the first of them in the order of its own names.
+        """
+        each = [[one.scalars[k] for k in sorted(one.scalars)] for one in self.losses]
+        found = {}
+        for place in range(max(map(len, each))):
+            value: Any = jnp.zeros(jnp.shape(self.which))
+            for index, own in enumerate(each):
+                if place < len(own):
+                    value = jnp.where(self.which == index, own[place], value)
+            found[f"{place:03}"] = value
+        return found
 
     def fn(self, raw: jax.Array, target: jax.Array, scalars: Any = None) -> jax.Array:
         """As Loss.fn: (batch,), in the unit of the loss that is chosen."""
-        branches = [lambda r, t, one=one: one.fn(r, t) for one in self.losses]
+        given = self.scalars if scalars is None else scalars
+        values = [given[name] for name in sorted(given)]
+
+        def branch(one: Loss) -> Any:
+            own = dict(zip(sorted(one.scalars), values, strict=False))
+            return lambda r, t: one.fn(r, t, own)
+
+        branches = [branch(one) for one in self.losses]
         return jax.lax.switch(jnp.asarray(self.which), branches, raw, target)
 
     def read_out(self, raw: jax.Array) -> jax.Array:

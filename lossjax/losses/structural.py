@@ -24,6 +24,7 @@ averaged.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -42,6 +43,7 @@ SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 COARSEST = 8
 # A contrast-structure mean below 0 has no real power. White for black scores C1.
 _LEAST_MEAN = C1 / 2
+_AT_ONCE = 256  # pixels whose windows a GPU averages by one product, at most
 
 
 def scale_count(side: int) -> int:
@@ -125,10 +127,23 @@ def _averages(
     Each row of `down` and `across` holds the shares of an average, and sums to 1.
     """
 
-    def product(one: jax.Array) -> jax.Array:
+    einsum = functools.partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
+
+    def in_turn(one: jax.Array) -> jax.Array:
         matrices = (jnp.asarray(matrix, one.dtype) for matrix in (down, across))
-        highest = jax.lax.Precision.HIGHEST
-        return jnp.einsum("ih,jw,bhwc->bijc", *matrices, one, precision=highest)
+        return einsum("ih,jw,bhwc->bijc", *matrices, one)
+
+    def at_once(one: jax.Array) -> jax.Array:
+        both = jnp.asarray(np.kron(down, across), one.dtype)
+        batch, *_, channels = one.shape
+        pixels = einsum("pq,bqc->bpc", both, one.reshape(batch, -1, channels))
+        return pixels.reshape(batch, len(down), len(across), channels)
+
+    def product(one: jax.Array) -> jax.Array:
+        # Of small images a GPU works longer to begin a product than to finish it.
+        if one.shape[1] * one.shape[2] > _AT_ONCE:
+            return in_turn(one)
+        return jax.lax.platform_dependent(one, cuda=at_once, default=in_turn)
 
     if weights is None:
         return [product(one) for one in maps], None

@@ -36,7 +36,7 @@ def _residual(band: int) -> Diagnostic:
         f"residual_{band}",
         "share of the target's power",
         f"power of read-out minus target over that of the target, at radial "
-        f"frequencies {ends} cycles a pixel; 1 where nothing of it is drawn",
+        f"frequencies {ends} cycles per pixel; 1 where nothing of it is drawn",
     )
 
 
@@ -79,8 +79,8 @@ DIAGNOSTICS: Mapping[str, Diagnostic] = types.MappingProxyType(
             Diagnostic(
                 "blur",
                 "ratio",
-                "residual power over target power above 0.25 cycles a pixel, over the "
-                "same below; above 1 where fine detail is lost first",
+                "residual power over target power above 0.25 cycles per pixel, over "
+                "the same below; above 1 where fine detail is lost first",
             ),
             Diagnostic(
                 "steps_to_quarter",
@@ -131,7 +131,8 @@ def signal_to_noise(gradients: np.ndarray) -> np.ndarray:
     # Gradients of a diverged run can be infinite: its ratio is nan, which is no error.
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         mean = gradients.mean(axis=0, dtype=np.float64)
-        noise = ((gradients - mean) ** 2).sum(axis=(0, 2)) / (count - 1)
+        # Axis by axis: else the order of a slot's sum depends on how many there are.
+        noise = ((gradients - mean) ** 2).sum(axis=2).sum(axis=0) / (count - 1)
         signal = (mean**2).sum(axis=1) - noise / count
         return np.sqrt(np.maximum(signal, 0) / noise)
 

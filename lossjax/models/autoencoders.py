@@ -16,6 +16,7 @@ from lossjax.models.network import Network, Output, Shape
 from lossjax.models.variants import Model, row
 
 __all__ = [
+    "LOWERINGS",
     "MODELS",
     "PRECISIONS",
     "Network",
@@ -35,6 +36,10 @@ MODELS: Mapping[str, Model] = types.MappingProxyType(
         )
     }
 )
+
+
+# How convolutions are computed: by XLA's own, or as matrix products over their taps.
+LOWERINGS = ("native", "taps")
 
 
 @functools.lru_cache(maxsize=1024)
@@ -85,10 +90,12 @@ def autoencoder(
     return BODIES[model.body](shape, model.latent, form, rngs=rngs)
 
 
-def build(name: str, shape: Shape) -> Network:
+def build(name: str, shape: Shape, lowering: str = "") -> Network:
     """The network of a model: its module in the form that the backend is fast in.
 
-    Takes and raises what `autoencoder` does.
+    Takes and raises what `autoencoder` does; `lowering` is a key of LOWERINGS where
+    that form was measured to be another: a GPU's convolutions of many replicas at once
+    may be slower than matrix products.
     """
     model = resolve(name)
 
@@ -97,6 +104,7 @@ def build(name: str, shape: Shape) -> Network:
         return nnx.split(nnx.eval_shape(lambda: make(rngs=nnx.Rngs(0))))
 
     (native, state), (batch_last, _) = split(NATIVE), split(BATCH_LAST)
+    graphs = {"native": native, "taps": batch_last}
 
     def on_backend(
         method: Callable[[Any, jax.Array], jax.Array], params: Any, values: jax.Array
@@ -104,8 +112,8 @@ def build(name: str, shape: Shape) -> Network:
         def run(graph: Any, params: Any, values: jax.Array) -> jax.Array:
             return method(nnx.merge(graph, params), values)
 
-        if native == batch_last:
-            return run(native, params, values)
+        if native == batch_last or lowering:
+            return run(graphs[lowering or "native"], params, values)
         return jax.lax.platform_dependent(
             params,
             values,

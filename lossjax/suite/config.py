@@ -11,12 +11,14 @@ import re
 import types
 import typing
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict, config_dict
 
+from lossjax import own_code
 from lossjax.suite.cli.errors import UserError, unknown
+from lossjax.suite.store.places import check_unicode
 
 AXES = (
     "datasets",
@@ -27,6 +29,7 @@ AXES = (
     "budgets",
     "latent_dims",
 )
+_NOT_FIXED = ("train_steps", "latent_dim", "primary_metric", "own_code")
 _KINDS = {int: "whole number", float: "number", str: "name"}
 
 
@@ -117,6 +120,8 @@ class Rule:
             good = bool(value)
         elif good:
             good = math.isfinite(value) and self._within(value)
+        if good and self.kind is str:
+            check_unicode(f"config.{self.name}", value)
         if not good or (self.choices and value not in self.choices):
             raise self.error(value, f"must be {self.valid}")
         return self.kind(value)
@@ -170,8 +175,8 @@ class Sweep:
         high=10**5,
         empty=True,
     )
-    train_steps: int = _field(1000, "updates of a run", low=1, high=10**9)
-    batch_size: int = _field(64, "images of an update", low=1, high=10**6)
+    train_steps: int = _field(1000, "training steps of a run", low=1, high=10**9)
+    batch_size: int = _field(64, "images per training step", low=1, high=10**6)
     latent_dim: int = _field(8, "numbers in the code", low=1, high=10**5)
     width: tuple[int, ...] = _field(
         (16, 32), "channels of each stride-2 convolution", low=1, high=10**5
@@ -181,14 +186,14 @@ class Sweep:
     )
     image_size: int | None = _field(
         None,
-        "pixels a side; None: as the dataset comes",
+        "pixels per side; None: as in the dataset",
         low=4,
         high=4096,
         identity=False,
     )
     channels: int | None = _field(
         None,
-        "of the images; None: as the dataset comes",
+        "of the images; None: as in the dataset",
         choices=(1, 3),
         identity=False,
     )
@@ -206,8 +211,8 @@ class Sweep:
     )
     value_range: tuple[float, ...] = _field(
         (),
-        "the levels of images:DIR that are black and white, two numbers, for files of "
-        "more than 8 bits; none: as each file says",
+        "the levels that are black and white, two numbers, of arrays:FILE, and of "
+        "images:DIR where files have more than 8 bits; none: as each file says",
         low=-1e9,
         high=1e9,
         empty=True,
@@ -243,6 +248,13 @@ class Sweep:
         10, "how often a run is looked at while it trains", low=1, high=10**4
     )
 
+    own_code: tuple[str, ...] = _field(
+        (),
+        "sha256 of every file of your own that is named, filled in by the sweep",
+        empty=True,
+        identity=False,
+    )
+
     def __post_init__(self) -> None:
         for name, field in FIELDS.items():
             object.__setattr__(self, name, field.read(getattr(self, name)))
@@ -256,9 +268,15 @@ class Sweep:
         return {
             name: value
             for name, value in self.to_json().items()
-            if name not in (*AXES, "train_steps", "latent_dim", "primary_metric")
+            if name not in (*AXES, *_NOT_FIXED)
             and (FIELDS[name].identity or getattr(self, name) != FIELDS[name].default)
         }
+
+    def source_of(self, loss: str) -> dict[str, str]:
+        """What a run of a loss of the user's own carries besides: its code's sha256."""
+        place = own_code.place_of(loss)
+        named = dict(own.rpartition("=")[::2] for own in self.own_code)
+        return {} if place is None else {"own_code": named.get(place.file, "")}
 
     @property
     def step_counts(self) -> tuple[int, ...]:
@@ -282,8 +300,12 @@ class Sweep:
         return len(self.learning_rates) * len(self.seeds)
 
     def to_json(self) -> dict[str, Any]:
-        """Every field, JSON-ready; `Sweep.from_json` reads it back."""
-        return {name: _plain(getattr(self, name)) for name in FIELDS}
+        """Every field, JSON-ready; `Sweep.from_json` reads it back.
+
+        Without own code nothing is said of it, as before there was any.
+        """
+        values = {name: _plain(getattr(self, name)) for name in FIELDS}
+        return values if self.own_code else _without(values, "own_code")
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Sweep":
@@ -316,7 +338,17 @@ def resolve(config: ConfigDict) -> Sweep:
     for name in values:
         if name not in FIELDS:
             raise unknown("config field", name, FIELDS)
-    return Sweep(**{k: _tuple(v) for k, v in values.items()})
+    values = {k: _tuple(v) for k, v in values.items()}
+    return Sweep(**values | {"own_code": _own_code(values.get("losses") or ())})
+
+
+def _own_code(losses: Iterable[str]) -> tuple[str, ...]:
+    places = (own_code.place_of(loss) for loss in losses if isinstance(loss, str))
+    files = dict.fromkeys(place.file for place in places if place is not None)
+    try:
+        return tuple(f"{file}={own_code.digest(file)}" for file in files)
+    except ValueError as error:
+        raise UserError(f"config.losses: {error}") from None
 
 
 def _check_together(sweep: Sweep) -> None:
@@ -329,6 +361,10 @@ def _check_together(sweep: Sweep) -> None:
         values = getattr(sweep, name)
         if twice := [v for v, count in Counter(values).items() if count > 1]:
             raise FIELDS[name].error(values, f"names {twice[0]!r} twice")
+
+
+def _without(values: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key != name}
 
 
 def _shown(value: Any) -> str:

@@ -57,12 +57,25 @@ class Batches:
           first: whether there was no step before in this call.
         """
 
-        def permutation() -> jax.Array:
-            key = jax.random.fold_in(self.key, step // self.steps_per_epoch)
-            return jax.random.permutation(key, len(self.train_u8))
-
+        epoch = step // self.steps_per_epoch
         begins = step % self.steps_per_epoch == 0
-        return jax.lax.cond(begins | first, permutation, lambda: before)
+        return jax.lax.cond(
+            begins | first, lambda: self.permutation(epoch), lambda: before
+        )
+
+    def permutation(self, epoch: jax.Array) -> jax.Array:
+        """The order of an epoch."""
+        key = jax.random.fold_in(self.key, epoch)
+        return jax.random.permutation(key, len(self.train_u8))
+
+    def orders(self, start: jax.Array, steps: int) -> jax.Array:
+        """The orders (epochs, n) of every epoch that so many steps from one may touch.
+
+        Drawn at once: side by side every step would else carry the sort of an epoch.
+        """
+        epochs = (steps + self.steps_per_epoch - 2) // self.steps_per_epoch + 1
+        first = start // self.steps_per_epoch
+        return jax.vmap(self.permutation)(first + jnp.arange(epochs))
 
     def batch(self, step: jax.Array, order: jax.Array) -> Batch:
         """The batch of a step, by the permutation of its epoch."""

@@ -30,7 +30,6 @@ from lossjax.training.replicas import (
     Replica,
     as_intensity,
     blocks_of,
-    if_active,
     put,
     spread,
     zeros_of,
@@ -39,6 +38,7 @@ from lossjax.training.settings import Settings
 from lossjax.training.step import noise_key
 from lossjax.training.weights import parameters_of, scalars_of, size_of
 
+_SLOTS = 64  # whose gradients are measured at once
 _SHARES = ("stalled_share", "stuck_share", "saturated_share")
 
 
@@ -58,7 +58,7 @@ class Diagnoser:
         self._batch, self._mesh = settings.batch_size, mesh
         look = functools.partial(_look, network, settings)
         options = platform.compiler_options(mesh.devices.flat[0], seldom=True)
-        self._look = spread(if_active(look), mesh, layout, shared=4, options=options)
+        self._look = spread(look, mesh, layout, shared=4, idle=True, options=options)
 
     def rehearse(
         self,
@@ -136,7 +136,14 @@ class Diagnoser:
             )
             gradients.append(np.asarray(gradient))
             tick(0)
-        return signal_to_noise(np.stack(gradients)) if count else np.full(1, math.nan)
+        if not count:
+            return np.full(1, math.nan)
+        # A few slots at a time: in float64 those of thousands would fill the memory.
+        parts = [
+            signal_to_noise(np.stack([one[k : k + _SLOTS] for one in gradients]))
+            for k in range(0, len(active), _SLOTS)
+        ]
+        return np.concatenate(parts)
 
 
 def _look(

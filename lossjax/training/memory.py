@@ -31,6 +31,20 @@ def peak_bytes(function: Callable[..., Any], *arguments: Any, backend: str) -> i
     return _peak(jax.make_jaxpr(function)(*arguments).jaxpr, backend)
 
 
+def compiled_bytes(compiled: Any) -> int:
+    """What a compiled program takes of a device, by its compiler; 0 where unknown."""
+    memory = compiled.memory_analysis()
+    if memory is None:
+        return 0
+    return int(
+        memory.argument_size_in_bytes
+        + memory.output_size_in_bytes
+        - memory.alias_size_in_bytes
+        + memory.temp_size_in_bytes
+        + memory.generated_code_size_in_bytes
+    )
+
+
 def _peak(jaxpr: Jaxpr, backend: str) -> int:
     """The peak over a jaxpr's operations, its own inputs left out."""
     uses: dict[Var, int] = {}

@@ -99,19 +99,46 @@ def objective(
       targets: images -> targets where they are not the images themselves.
       weights: (batch,), 0 for images that do not count towards free bits.
     """
-    _, code_key, level_key = jax.random.split(key, 3)
+    given, aim = prepared(network, loss, images, key, targets)
+    raw, price = forward(network, parameters, given, key, weights)
+    value = loss.fn(raw, aim, scalars)
+    return value if price is None else value + price
+
+
+def prepared(
+    network: Network,
+    loss: Loss | OneOf,
+    images: jax.Array,
+    key: jax.Array,
+    targets: Targets | None,
+) -> tuple[jax.Array, jax.Array]:
+    """What the network is given and what its output is compared with.
+
+    Equal for all losses that dequantise alike. Takes what `objective` does.
+    """
+    level_key = jax.random.split(key, 3)[2]
     if needs_dequantisation(network, loss):
         images = dequantise(level_key, images)
     images = network_target(network, images)
     aim = images if targets is None else targets(images)
-    images = network_input(network, key, images)
+    return network_input(network, key, images), aim
+
+
+def forward(
+    network: Network,
+    parameters: Any,
+    given: jax.Array,
+    key: jax.Array,
+    weights: jax.Array | None = None,
+) -> tuple[jax.Array, jax.Array | None]:
+    """Raw output, and the price (batch,) of a variational model's codes."""
     if network.latent is None:
-        return loss.fn(network.apply(parameters, images).raw, aim, scalars)
-    code = network.encode(parameters, images)
+        return network.apply(parameters, given).raw, None
+    code_key = jax.random.split(key, 3)[1]
+    code = network.encode(parameters, given)
     raw = network.decode(parameters, sample(code_key, code))
-    dimension = aim[0].size
-    price = network.latent.beta / dimension * _price(network, code, weights)
-    return loss.fn(raw, aim, scalars) + price
+    share = network.latent.beta / given[0].size
+    return raw, share * _price(network, code, weights)
 
 
 def network_input(network: Network, key: jax.Array, images: jax.Array) -> jax.Array:

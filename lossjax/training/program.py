@@ -1,11 +1,10 @@
 """The compiled trainer: one program trains many replicas of one loss family.
 
 A replica is one run: seed, learning rate and hyperparameters are traced, so a program
-belongs to (dataset, model, loss family), or to a choice of families, and compiles once
-for a whole grid. Replicas are spread over the devices of a mesh and need no
-communication. `Program.compile` gives the `Trainer`, which the host tells to advance
-one interval of steps at a time; between calls it shows progress, stops, or saves the
-state.
+belongs to shapes and loss families, and compiles once for a whole grid. Replicas are
+spread over the devices of a mesh and need no communication. `Program.compile` gives the
+`Trainer`, which the host tells to advance one interval of steps at a time; between
+calls it shows progress, stops, or saves the state.
 """
 
 import functools
@@ -21,10 +20,11 @@ from jax.sharding import Mesh
 from lossjax import platform
 from lossjax.models.network import Network
 from lossjax.training.batches import Batches
-from lossjax.training.memory import nbytes, peak_bytes
+from lossjax.training.memory import compiled_bytes, nbytes, peak_bytes
 from lossjax.training.probes import Progress, progress_of
 from lossjax.training.replicas import Blocks, Layout, Replica, put, spread
 from lossjax.training.settings import OPTIMISERS, Settings
+from lossjax.training.side_by_side import Rows, batch_key, step_key
 from lossjax.training.step import Recipe, State, initial_state, noise_key, train_step
 from lossjax.training.weights import size_of
 
@@ -52,6 +52,11 @@ class Trainer:
         """How replicas lie on the hardware."""
         return self.program.layout
 
+    @property
+    def bytes(self) -> int:
+        """What the compiler says that a device needs; 0 where it does not say."""
+        return compiled_bytes(self.compiled)
+
     def init(self, replicas: Replica) -> State:
         """Fresh states; see `Program.init`."""
         return self.program.init(replicas)
@@ -73,20 +78,30 @@ class Trainer:
         `fresh` begins a new sum of training losses. `state` is given away: its memory
         holds the new one.
         """
-        return self.compiled(
-            put(replicas, self.program.mesh),
-            state,
-            train_u8,
-            validation,
-            np.int32(start),
-            np.int32(stop),
-            np.int32(blocks),
-            np.bool_(fresh),
-        )
+        replicas = put(replicas, self.program.mesh)
+        while True:
+            ends = min(stop, start + self.program.stretch)
+            state, progress = self.compiled(
+                replicas,
+                state,
+                train_u8,
+                validation,
+                np.int32(start),
+                np.int32(ends),
+                np.int32(blocks if ends == stop else 0),
+                np.bool_(fresh),
+            )
+            if ends == stop:
+                return state, progress
+            start, fresh = ends, False
 
 
 class Program:
-    """Trains replicas of one loss family, that of the replicas it is compiled for."""
+    """Trains replicas of the loss families of those it is compiled for.
+
+    `segments`, where replicas lie side by side: the slots of each family in a row of
+    one seed; see `side_by_side`.
+    """
 
     def __init__(
         self,
@@ -94,14 +109,27 @@ class Program:
         settings: Settings,
         layout: Layout,
         mesh: Mesh,
+        segments: tuple[int, ...] = (1,),
     ) -> None:
         self.layout, self.mesh = layout, mesh
         self._network = network
-        self._one = functools.partial(_advance, network, settings)
         small = size_of(network) <= _SMALL
         options = platform.compiler_options(mesh.devices.flat[0], small=small)
+        self.trips, self.stretch = 1, settings.train_steps
+        self._one: Any = functools.partial(_advance, network, settings)
+        if side_by_side := layout.mapping == "vmap":
+            rows = Rows(network, settings, segments)
+            self.trips, self.stretch = rows.trips, settings.stretch
+            self._one = functools.partial(_advance_rows, rows)
         self._advance = spread(
-            self._one, mesh, layout, shared=6, donated=True, options=options
+            self._one,
+            mesh,
+            layout,
+            shared=6,
+            batched=2,
+            donated=True,
+            whole=side_by_side,
+            options=options,
         )
         begin = functools.partial(_begin, OPTIMISERS[settings.optimiser]())
         self._begin = spread(begin, mesh, layout, shared=0)
@@ -127,18 +155,15 @@ class Program:
     def replica_bytes(
         self, replicas: Replica, train_u8: Any, validation: Blocks
     ) -> int:
-        """What one replica needs while it trains: its state, and by `peak_bytes`.
+        """What a replica needs while it trains: its state, and by `peak_bytes`.
 
         Takes the arguments of `compile`, and compiles nothing.
         """
-        batched = replicas, jax.eval_shape(self.init, replicas)
-        replica, state = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), batched
-        )
+        state = jax.eval_shape(self.init, replicas)
         shared = train_u8, validation, *_CALL
         backend = self.mesh.devices.flat[0].platform
-        working = peak_bytes(self._one, replica, state, *shared, backend=backend)
-        return nbytes(state) + working
+        working = peak_bytes(self._one, replicas, state, *shared, backend=backend)
+        return (nbytes(state) + working) // self.layout.replicas
 
     def init(self, replicas: Replica) -> State:
         """Fresh states, one for each slot; the weights do not depend on the loss."""
@@ -158,7 +183,7 @@ def _initialiser(network: Network, layout: Layout, mesh: Mesh) -> Any:
     """(seed, start) -> weights of the network; compiled once for all losses."""
 
     def initial(seed: jax.Array, start: jax.Array) -> jax.Array:
-        init_key, _ = _keys(seed)
+        init_key = jax.random.split(jax.random.key(seed))[0]
         return ravel_pytree(network.init(init_key, start))[0]
 
     return spread(initial, mesh, layout, shared=0)
@@ -166,11 +191,6 @@ def _initialiser(network: Network, layout: Layout, mesh: Mesh) -> Any:
 
 def _begin(optimiser: Any, initial: jax.Array, scalars: Any) -> State:
     return initial_state(optimiser, ravel_pytree((initial, scalars))[0])
-
-
-def _keys(seed: jax.Array) -> tuple[jax.Array, jax.Array]:
-    init_key, batch_key = jax.random.split(jax.random.key(seed))
-    return init_key, batch_key
 
 
 def _advance(
@@ -188,20 +208,17 @@ def _advance(
     """Steps start..stop-1 of one replica, then its validation scores."""
     loss, noise = replica.loss, noise_key(replica.seed)
     recipe = Recipe(network, settings, loss, replica.learning_rate, noise)
-    step_key = jax.random.fold_in(jax.random.key(replica.seed), 3)
-    batches = Batches(train_u8, settings.batch_size, _keys(replica.seed)[1])
+    base = step_key(replica.seed)
+    batches = Batches(train_u8, settings.batch_size, batch_key(replica.seed))
 
     def step(index: jax.Array, carry: Any) -> Any:
         state, order = carry
         order = batches.order(index, order, first=index == start)
-        key = jax.random.fold_in(step_key, index)
+        key = jax.random.fold_in(base, index)
         return train_step(recipe, state, batches.batch(index, order), key), order
 
     def train(state: State) -> tuple[State, Progress]:
-        state = state._replace(
-            train_total=jnp.where(fresh, 0, state.train_total),
-            train_steps=jnp.where(fresh, 0, state.train_steps),
-        )
+        state = _begun(state, fresh)
         begun = state, batches.start()
         state, _ = jax.lax.fori_loop(start, stop, step, begun)
         return state, progress_of(network, loss, state.weights, validation, blocks)
@@ -210,3 +227,31 @@ def _advance(
         return state, Progress(*(jnp.float32(0),) * len(Progress._fields))
 
     return jax.lax.cond(replica.active, train, rest, state)
+
+
+def _advance_rows(
+    rows: Rows,
+    replicas: Replica,
+    state: State,
+    train_u8: jax.Array,
+    validation: Blocks,
+    start: jax.Array,
+    stop: jax.Array,
+    blocks: jax.Array,
+    fresh: jax.Array,
+) -> tuple[State, Progress]:
+    """`_advance` of all replicas of a device; idle ones train like any other."""
+    state = rows.advance(replicas, _begun(state, fresh), train_u8, start, stop)
+
+    def progress(loss: Any, weights: jax.Array) -> Progress:
+        return progress_of(rows.network, loss, weights, validation, blocks)
+
+    return state, jax.vmap(progress)(replicas.loss, state.weights)
+
+
+def _begun(state: State, fresh: jax.Array) -> State:
+    """The state with a new sum of training losses where one is asked for."""
+    return state._replace(
+        train_total=jnp.where(fresh, 0, state.train_total),
+        train_steps=jnp.where(fresh, 0, state.train_steps),
+    )

@@ -1,6 +1,7 @@
 """Replicas: runs side by side in one program, and how they lie on the hardware."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,6 +16,9 @@ from lossjax.losses.one_of import OneOf
 BLOCK = 256  # images scored at a time
 MEMORY_SHARE = 0.8  # of a device's memory, that programs and data may take
 REPLICA = "replica"  # the mesh axis that replicas are spread over
+# Slots of a program, at most: where they lie side by side, far beyond the width at
+# which arithmetic costs more than the start of an operation.
+MOST = {"cpu": 64, "gpu": 4096, "tpu": 4096}
 _SHARDED, _EVERYWHERE = PartitionSpec(REPLICA), PartitionSpec()
 
 
@@ -57,11 +61,23 @@ class Layout:
       replicas: slots of one program, a multiple of `devices`.
       mapping: "map" (one after the other on each device: bitwise equal to a run alone)
         or "vmap" (side by side, for hardware that a small network leaves idle).
+      lowering: of convolutions, as `autoencoders.build` takes it.
     """
 
     devices: int
     replicas: int
     mapping: str
+    lowering: str = ""
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """As stored with a run: what says nothing is left out."""
+        return {name: value for name, value in vars(self).items() if value != ""}
+
+    @property
+    def each(self) -> int:
+        """Slots of a device."""
+        return self.replicas // self.devices
 
 
 @dataclass(frozen=True)
@@ -86,7 +102,7 @@ class Room:
 
 
 def plan_layout(
-    backend: str, devices: int, runs: int, most: int = 64, room: Room | None = None
+    backend: str, devices: int, runs: int, room: Room | None = None
 ) -> Layout:
     """The layout for up to `runs` replicas at a time on the given devices.
 
@@ -94,20 +110,20 @@ def plan_layout(
       backend: cpu, gpu or tpu.
       devices: how many there are.
       runs: how many will be trained alike.
-      most: slots of a program, at most.
       room: on each device; None asks nothing of it.
     """
     used = max(1, min(devices, runs))
-    each = max(1, min(-(-runs // used), most // used))
+    each = max(1, min(-(-runs // used), MOST[backend] // used))
     if room is not None and room.replicas < each:
         # Of programs that follow one another none is nearly empty.
         each = -(-each // -(-each // room.replicas))
     return Layout(used, used * each, "map" if backend == "cpu" else "vmap")
 
 
-def make_mesh(layout: Layout) -> Mesh:
-    """The mesh of a layout over the first local devices."""
-    return Mesh(np.array(jax.local_devices()[: layout.devices]), (REPLICA,))
+def make_mesh(layout: Layout, devices: Sequence[Any] | None = None) -> Mesh:
+    """The mesh of a layout over the first of these devices, or of the local ones."""
+    found = jax.local_devices() if devices is None else devices
+    return Mesh(np.array(found[: layout.devices]), (REPLICA,))
 
 
 def as_intensity(images_u8: jax.Array) -> jax.Array:
@@ -127,18 +143,34 @@ def blocks_of(images_u8: np.ndarray, block: int = BLOCK) -> Blocks:
     return Blocks(images_u8.reshape(shape), weights.reshape(-1, block))
 
 
-def stack(replicas: list[Replica], layout: Layout) -> Replica:
-    """Replicas of one family as one batched Replica, spread evenly over the devices.
+def stack(
+    replicas: Sequence[Replica],
+    layout: Layout,
+    places: Sequence[int] | None = None,
+    row: int = 1,
+) -> Replica:
+    """Replicas of one program as one batched Replica.
+
+    Args:
+      replicas: of one loss family, or with the choice of one.
+      layout: says how many slots there are.
+      places: the slot of each; None spreads them evenly over the devices.
+      row: so many slots have one seed, those that are idle too.
 
     Raises:
       ValueError: more replicas than slots, or none.
     """
     if not 0 < len(replicas) <= layout.replicas:
         raise ValueError(f"stack: {len(replicas)} replicas, {layout.replicas} slots")
-    idle = replicas[0]._replace(active=False)
-    slots = [idle] * layout.replicas
-    for index, replica in enumerate(replicas):
-        slots[slot(index, layout)] = replica
+    if places is None:
+        places = [slot(index, layout) for index in range(len(replicas))]
+    filled = dict(zip(places, replicas, strict=True))
+    of_row = {place // row: one for place, one in filled.items()}
+    slots = [
+        filled.get(place)
+        or of_row.get(place // row, replicas[0])._replace(active=False)
+        for place in range(layout.replicas)
+    ]
     batched = jax.tree.map(
         lambda *leaves: np.stack([np.asarray(x) for x in leaves]), *slots
     )
@@ -158,8 +190,7 @@ def _narrow(values: np.ndarray) -> np.ndarray:
 
 def slot(index: int, layout: Layout) -> int:
     """Where the index-th replica of `stack` lies: dealt to the devices in turn."""
-    each = layout.replicas // layout.devices
-    return index % layout.devices * each + index // layout.devices
+    return index % layout.devices * layout.each + index // layout.devices
 
 
 def put(tree: Any, mesh: Mesh) -> Any:
@@ -178,18 +209,38 @@ def spread(
     layout: Layout,
     *,
     shared: int,
+    batched: int | None = None,
     donated: bool = False,
+    idle: bool = False,
+    whole: bool = False,
     options: Mapping[str, int | bool] | None = None,
 ) -> Any:
     """jit of `function` over replicas: batched arguments first, `shared` ones last.
 
-    `donated` gives the memory of the second argument to the result; `options` are the
-    compiler's.
+    Args:
+      function: of one replica.
+      mesh: whose devices share the replicas.
+      layout: of the replicas.
+      shared: how many arguments all replicas have in common.
+      batched: how many they have not, so that all are expected where `put` puts them;
+        of what it makes no use a compiled program would expect it elsewhere.
+      donated: the memory of the second argument is given to the result.
+      idle: the first argument is Replica.active, which `function` does not take: of an
+        idle slot zeros are returned, at no cost where slots are mapped one after the
+        other; side by side it is computed like any other, which costs less than to ask.
+      whole: `function` takes all replicas of a device itself.
+      options: the compiler's.
     """
+    if idle and layout.mapping == "map":
+        function = if_active(function)
+    elif idle:
+        function = functools.partial(_ignoring_first, function)
 
     def over_replicas(*arguments: Any) -> Any:
         cut = len(arguments) - shared
         batched, common = arguments[:cut], arguments[cut:]
+        if whole:
+            return function(*arguments)
         if layout.mapping == "vmap":
             return jax.vmap(lambda *each: function(*each, *common))(*batched)
         return jax.lax.map(lambda each: function(*each, *common), batched)
@@ -205,11 +256,20 @@ def spread(
             check_vma=False,
         )(*arguments)
 
+    placed: dict[str, Any] = {}
+    if batched is not None:
+        own, common = NamedSharding(mesh, _SHARDED), NamedSharding(mesh, _EVERYWHERE)
+        placed = {"in_shardings": (own,) * batched + (common,) * shared}
     return jax.jit(
         sharded,
+        **placed,
         donate_argnums=(1,) if donated else (),
         compiler_options=dict(options) if options else None,
     )
+
+
+def _ignoring_first(function: Any, _: Any, *arguments: Any) -> Any:
+    return function(*arguments)
 
 
 def if_active(function: Any) -> Any:

@@ -1,7 +1,7 @@
 """Scores trained replicas by every metric, whatever loss they were trained with."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,7 +14,7 @@ from lossjax.metrics.images import METRICS
 from lossjax.models.network import Network
 from lossjax.training.memory import peak_bytes
 from lossjax.training.objective import network_input, network_target, probe_key
-from lossjax.training.replicas import Layout, as_intensity, if_active, spread
+from lossjax.training.replicas import Layout, as_intensity, spread
 from lossjax.training.weights import parameters_of, size_of
 
 
@@ -32,9 +32,9 @@ class Scorer:
         self._links = tuple(links)
         self._network, self._mesh = network, mesh
         self._one = score = functools.partial(_score, network, tuple(links.values()))
-        self._score = spread(if_active(score), mesh, layout, shared=3)
+        self._score = spread(score, mesh, layout, shared=2, idle=True)
         code = functools.partial(_code, network)
-        self._code = spread(if_active(code), mesh, layout, shared=1)
+        self._code = spread(code, mesh, layout, shared=1, idle=True)
 
     def replica_bytes(self, images_u8: Any) -> int:
         """What one replica needs while a block is scored, as `peak_bytes` counts.
@@ -57,7 +57,7 @@ class Scorer:
         self,
         weights: jax.Array,
         active: np.ndarray,
-        loss: Loss,
+        losses: Sequence[Loss],
         images_u8: jax.Array,
         block: int = 0,
     ) -> tuple[dict[str, jax.Array], jax.Array]:
@@ -67,12 +67,12 @@ class Scorer:
 
         Args:
           weights: State.weights of `Program`.
-          active: Replica.active; an idle slot costs nothing and scores 0.
-          loss: any loss whose link was given at construction.
+          active: Replica.active; what an idle slot scores says nothing.
+          losses: of every slot; any whose link was given at construction.
           images_u8: uint8 (block, height, width, channels).
           block: its place in the split, which fixes the noise.
         """
-        which = np.int32(self._links.index(loss.link))
+        which = np.array([self._links.index(loss.link) for loss in losses], np.int32)
         return self._score(active, weights, which, images_u8, np.int32(block))
 
 

@@ -23,6 +23,8 @@ class Settings:
         themselves: places are the images' indices in the training split, the key
         belongs to the seed, so that every loss meets the same noise.
       schedule: a row of SCHEDULES.
+      stretch: the most steps of a call where replicas lie side by side; all orders of
+        images that it needs are drawn before the first of them.
     """
 
     train_steps: int
@@ -30,6 +32,7 @@ class Settings:
     targets: Callable[[jax.Array, jax.Array, jax.Array], jax.Array] | None = None
     optimiser: str = DEFAULT_OPTIMISER
     schedule: str = "cosine"
+    stretch: int = 128
 
 
 # Share of the training done -> share of the peak rate.

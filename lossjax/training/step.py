@@ -80,20 +80,40 @@ def train_step(recipe: Recipe, state: State, batch: Batch, key: jax.Array) -> St
       batch: its images.
       key: of its corruption and draws.
     """
-    settings = recipe.settings
     mean = functools.partial(_mean_objective, recipe, batch=batch, key=key)
     value, gradient = jax.value_and_grad(mean)(state.weights)
+    going = state.diverged_step < 0
+    settings = recipe.settings
+    rate = recipe.learning_rate * share_of(settings, batch.step)
+    return updated(settings, rate, state, batch.step, value, gradient, going)
+
+
+def share_of(settings: Settings, step: jax.Array) -> jax.Array:
+    """Of the peak rate that the schedule leaves at a step."""
+    return SCHEDULES[settings.schedule](step / settings.train_steps)
+
+
+def updated(
+    settings: Settings,
+    rate: jax.Array,
+    state: State,
+    step: jax.Array,
+    value: jax.Array,
+    gradient: jax.Array,
+    going: jax.Array,
+) -> State:
+    """The state after a step at a rate, its batch loss and gradient being known.
+
+    `going` is False where no step is to be taken: the state then stays as it is.
+    """
     updates, moments = OPTIMISERS[settings.optimiser]().update(
         gradient, state.moments, state.weights
     )
-    fraction = batch.step / settings.train_steps
-    rate = recipe.learning_rate * SCHEDULES[settings.schedule](fraction)
     weights = optax.apply_updates(state.weights, -rate * updates)
     total, steps = state.train_total + value, state.train_steps + 1
     # nan fails the comparison too.
     sound = jnp.isfinite(value) & (jnp.max(jnp.abs(weights)) < WEIGHT_LIMIT)
-    going = state.diverged_step < 0
-    diverged = jnp.where(going & ~sound, batch.step, state.diverged_step)
+    diverged = jnp.where(going & ~sound, step, state.diverged_step)
     return jax.tree.map(
         lambda new, old: jnp.where(going & sound, new, old),
         State(weights, moments, diverged, total, steps),
@@ -112,14 +132,16 @@ def _mean_objective(
         scalars_of(network, loss, weights),
         batch.images,
         key,
-        targets=_targets(recipe, batch.places),
+        targets=targets_of(recipe.settings, recipe.noise, batch.places),
     )
     return jnp.mean(each)
 
 
-def _targets(recipe: Recipe, places: jax.Array) -> Targets | None:
+def targets_of(
+    settings: Settings, noise: jax.Array, places: jax.Array
+) -> Targets | None:
     """Images -> targets, where they are not the images themselves."""
-    noisy = recipe.settings.targets
+    noisy = settings.targets
     if noisy is None:
         return None
-    return lambda images: noisy(recipe.noise, images, places)
+    return lambda images: noisy(noise, images, places)

@@ -25,7 +25,7 @@ from lossjax.training.objective import (
     probe_key,
     sample,
 )
-from lossjax.training.replicas import Layout, Replica, as_intensity, if_active, spread
+from lossjax.training.replicas import Layout, Replica, as_intensity, spread
 from lossjax.training.weights import parameters_of, scalars_of
 
 
@@ -34,7 +34,7 @@ class VariationalScorer:
 
     def __init__(self, network: Network, layout: Layout, mesh: Mesh) -> None:
         terms = functools.partial(_terms, network)
-        self._terms = spread(terms, mesh, layout, shared=3)
+        self._terms = spread(terms, mesh, layout, shared=3, idle=True)
         pictures = functools.partial(_pictures, network)
         self._pictures = spread(pictures, mesh, layout, shared=0)
 
@@ -55,9 +55,8 @@ class VariationalScorer:
           block: its place in the split, which fixes every draw.
           samples: of the importance-weighted bound; 0 leaves it out.
         """
-        return self._terms(
-            replicas, weights, images_u8, np.int32(block), np.int32(samples)
-        )
+        counts = np.int32(block), np.int32(samples)
+        return self._terms(replicas.active, replicas.loss, weights, images_u8, *counts)
 
     def pictures(
         self, replicas: Replica, weights: jax.Array, codes: np.ndarray
@@ -67,19 +66,6 @@ class VariationalScorer:
 
 
 def _terms(
-    network: Network,
-    replica: Replica,
-    weights: jax.Array,
-    images_u8: jax.Array,
-    block: jax.Array,
-    samples: jax.Array,
-) -> Terms:
-    assert isinstance(replica.loss, Loss)
-    score = functools.partial(_scored, network, replica.loss)
-    return if_active(score)(replica.active, weights, images_u8, block, samples)
-
-
-def _scored(
     network: Network,
     loss: Loss,
     weights: jax.Array,

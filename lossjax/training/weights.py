@@ -28,9 +28,12 @@ def parameters_of(network: Network, weights: jax.Array) -> Any:
 def scalars_of(
     network: Network, loss: Loss | OneOf, weights: jax.Array
 ) -> dict[str, jax.Array]:
-    """The loss's trained scalars, which follow the network's parameters."""
+    """The loss's trained scalars, which follow the network's parameters.
+
+    Where losses share a program, one that has fewer than another leaves the last ones.
+    """
     tail = weights[size_of(network) :]
-    return dict(zip(sorted(loss.scalars), tail, strict=True))
+    return dict(zip(sorted(loss.scalars), tail, strict=False))
 
 
 @functools.lru_cache(maxsize=32)

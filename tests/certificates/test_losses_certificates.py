@@ -85,10 +85,11 @@ def test_improper_losses_send_a_soft_target_elsewhere() -> None:
         ("student_t(nu=1000)", "robust location"),
         ("focal(gamma=0)", "mean"),
         ("ms_ssim_l1(alpha=0)", "median"),
+        ("itakura_saito", "mean of targets, the darkest raised to 1/510"),
     ],
 )
 def test_a_card_names_what_these_hyperparameters_elicit(name: str, word: str) -> None:
-    found = one(name, "elicits from random targets")
+    found = one(name, "estimate from random targets")
     assert (found.claim, found.verdict) == (word, HOLDS)
 
 

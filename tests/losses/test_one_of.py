@@ -36,7 +36,6 @@ def test_is_the_loss_that_was_chosen() -> None:
     [
         ("bce", ("mse",), "bce is not among"),
         ("bce", ("bce", "gaussian_pixel"), "differ in channels"),
-        ("gaussian_shared", ("gaussian_shared",), "or have scalars"),
     ],
 )
 def test_refuses_what_cannot_share(text: str, among: tuple[str, ...], words) -> None:

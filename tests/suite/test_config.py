@@ -10,7 +10,7 @@ from absl import flags
 
 from lossjax import syntax
 from lossjax.suite import config
-from lossjax.suite.cli.commandline import parse_sweep
+from lossjax.suite.cli.commandline import expanded, parse_sweep
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import FIELDS, Sweep
 from lossjax.suite.shipped import ROOT
@@ -118,7 +118,8 @@ def test_every_field_can_be_overridden() -> None:
         for field in dataclasses.fields(Sweep)
         if getattr(sweep, field.name) != getattr(Sweep(), field.name)
     ]
-    assert set(changed) == {f.name for f in dataclasses.fields(Sweep)} - {"precision"}
+    filled_in = {"precision", "own_code"}
+    assert set(changed) == {f.name for f in dataclasses.fields(Sweep)} - filled_in
 
 
 @pytest.mark.parametrize(
@@ -174,18 +175,54 @@ def test_bad_input_is_one_line_that_names_it(argument: str, words: list[str]) ->
 
 
 @pytest.mark.parametrize(
-    "body, word",
+    "body, words",
     [
-        ("import nothing_there", "nothing_there"),
-        ("def get_config():\n    return 1 / 0", "ZeroDivisionError"),
-        ("def get_config(", "SyntaxError"),
+        ("import nothing_there", "line 1: ModuleNotFoundError: No module named 'noth"),
+        ("def get_config():\n    return 1 / 0", "line 2: ZeroDivisionError: division"),
+        ("def get_config():\n    raise ValueError('a\\nb')", "line 2: ValueError: a"),
+        ("def get_config():\n    open('')", "line 2: FileNotFoundError: "),
+        ("raise SystemExit(0)", "line 1: SystemExit: 0"),
+        ("def get_config(", "line 1: SyntaxError: "),
+        ("x = 1", "AttributeError: module "),
+        ("def get_config(): return 3", "get_config must return"),
     ],
 )
-def test_broken_config_file_is_one_line(tmp_path, body: str, word: str) -> None:
+def test_broken_config_file_is_one_line(tmp_path, body: str, words: str) -> None:
     file = tmp_path / "broken.py"
     file.write_text(body)
-    with pytest.raises(UserError, match=word):
+    with pytest.raises(UserError) as refusal:
         parse(f"--config={file}")
+    text = str(refusal.value)
+    assert text.startswith(str(file)) and words in text and "Traceback" not in text
+
+
+def test_a_flag_file_is_read_as_the_command_line(tmp_path) -> None:
+    file, more = tmp_path / "flags", tmp_path / "more"
+    file.write_text(
+        f"# mine\n--config=mnist\n--config.datasets=digits\n--flagfile={more}"
+    )
+    more.write_text("--config.train_steps=7\n")
+    given = ["--config=mnist", "--config.datasets=digits", "--config.train_steps=7"]
+    assert expanded([f"--flagfile={file}"]) == given
+    assert parse(*expanded([*given[:2], f"--flagfile={file}"])) == parse(*given)
+    more.write_bytes(b"\xff")
+    for name in (file, tmp_path / "none", tmp_path):
+        with pytest.raises(UserError, match="^--flagfile: "):
+            expanded([f"--flagfile={name}"])
+
+
+@pytest.mark.parametrize(
+    "argument, words",
+    [
+        ("--losses=bce", "a field of the config is --config.losses="),
+        ("--Seed=1", "a field of the config is --config.seeds="),
+        ("--undefok=zzz", "unknown flag '--undefok'"),
+        ("-undefok", "unknown flag '--undefok'"),
+    ],
+)
+def test_an_unknown_flag_says_what_was_meant(argument: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        parse(argument, "--zzz")
 
 
 def test_config_with_an_unknown_field_is_refused(tmp_path) -> None:

@@ -194,7 +194,7 @@ def test_memorises_eight_images() -> None:
     made = Program(net, settings, ONE, make_mesh(ONE)).compile(batched, *data)
     state, _ = made.advance(batched, made.init(batched), *data, 0, 400, 1)
     scorer = Scorer(net, [loss], ONE, make_mesh(ONE))
-    scores, read_outs = scorer.scores(state.weights, np.array([True]), loss, data[0])
+    scores, read_outs = scorer.scores(state.weights, np.array([True]), [loss], data[0])
     assert float(np.mean(scores["mse"])) < 5e-4
     assert np.abs(np.asarray(read_outs[0], int) - eight).max() < 40
 
@@ -246,7 +246,7 @@ def test_scorer_uses_the_link_of_the_loss() -> None:
     batch = jax.device_put(images()[:8])
     read_outs = []
     for loss in losses:
-        scores, picture = scorer.scores(state.weights, np.array([True]), loss, batch)
+        scores, picture = scorer.scores(state.weights, np.array([True]), [loss], batch)
         read_outs.append(np.asarray(picture[0], float) / 255)
         direct = METRICS["mse"].fn(jnp.asarray(read_outs[-1]), as_intensity(batch))
         np.testing.assert_allclose(scores["mse"][0], direct, atol=2e-3)

@@ -6,22 +6,26 @@ from pathlib import Path
 from absl import flags
 from rich.table import Table
 
-from lossjax import LOSSES, platform, resolve
+from lossjax import LOSSES, own_code, resolve
 from lossjax.certificates.certify import FAILS
-from lossjax.suite.cards import accuracy, card
+from lossjax.suite.cards import accuracy, card, paste
 from lossjax.suite.cli.commandline import define, parse
 from lossjax.suite.cli.errors import Exit, UserError
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.shipped import COMMAND
+from lossjax.suite.sweep import backend
 
 USAGE = """
-./run.sh losses [NAME] [--html=FILE | --markdown | --accuracy | --speed]
+./run.sh losses [NAME]
+    [--code=LIBRARY | --html=FILE | --markdown | --accuracy | --speed]
 
 Without a name prints the table of losses; with one, its card: what it is, what it aims
 at, and its certificates, measured on the compiled function.
 
   ./run.sh losses
   ./run.sh losses "huber(delta=0.05)"
+  ./run.sh losses "huber(delta=0.05)" --code=torch
+  ./run.sh losses "my_file.py:tilted(quantile=0.7)"
   ./run.sh losses --html=losses.html
 """
 
@@ -29,14 +33,20 @@ at, and its certificates, measured on the compiled function.
 def main(arguments: list[str]) -> int:
     """Print what was asked for; 1 if a certificate fails."""
     values = define(
+        code=("", "print the loss and its output to paste: jax, torch or keras"),
         html=("", "write the cards to this file"),
         markdown=(False, "print the table as Markdown"),
         accuracy=(False, "print errors, ours and others'"),
         speed=(False, "print time relative to bce"),
     )
     names = parse(values, arguments, USAGE, operands=1)
+    if any(map(own_code.place_of, names)):
+        backend.devices()  # the file may start jax
     _check(values, names)
-    platform.prepare()
+    if values["code"].present:
+        print(paste.code(resolve(names[0]), values.code))
+        return Exit.DONE
+    backend.devices()
     if values.html:
         return _page(values.html, names or list(LOSSES))
     if values.markdown:
@@ -56,7 +66,7 @@ def main(arguments: list[str]) -> int:
 
 def _check(values: flags.FlagValues, names: list[str]) -> None:
     chosen = [name for name in ("markdown", "accuracy", "speed") if values[name].value]
-    chosen += ["html"] if values["html"].present else []
+    chosen += [name for name in ("html", "code") if values[name].present]
     if len(chosen) > 1:
         raise UserError(f"--{chosen[0]} and --{chosen[1]} exclude each other")
     if names and chosen and chosen[0] in ("markdown", "accuracy"):
@@ -67,12 +77,16 @@ def _check(values: flags.FlagValues, names: list[str]) -> None:
             raise UserError(
                 f"--html={values.html!r}: must be a file in a folder that is"
             )
+    if "code" in chosen and values.code not in paste.LIBRARIES:
+        raise UserError(f"--code={values.code!r}: valid: {', '.join(paste.LIBRARIES)}")
+    if "code" in chosen and not names:
+        raise UserError("--code takes the name of a loss, losses NAME --code=...")
     for name in names:
         try:
             loss = resolve(name)
         except ValueError as error:
             raise UserError(str(error)) from None
-        if loss.family not in LOSSES:
+        if loss.family not in LOSSES and own_code.place_of(name) is None:
             raise UserError(
                 f"loss {name!r}: a card is of a loss, not of one whose gradient is "
                 f"cut; ./run.sh losses {loss.family.partition('[')[0]}"

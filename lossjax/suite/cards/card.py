@@ -10,13 +10,17 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import matplotlib
 import numpy as np
 from jinja2 import Environment
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from lossjax import LOSSES, Loss, resolve
 from lossjax.certificates.certify import FAILS, HOLDS, IDLE, Certificate, certify
+from lossjax.losses.claims import UNSTATED
+from lossjax.losses.links import sigmoid
+from lossjax.suite.report import markup, style
+from lossjax.suite.report.album import unstyled
 
 MARKS = {HOLDS: "ok", FAILS: "FAILS", IDLE: "-"}
 TARGETS = (0.0, 0.25, 0.5, 1.0)
@@ -37,12 +41,14 @@ class Card:
         """What the row states, label and text."""
         loss = self.loss
         link = "the mean of the law" if loss.channels > 2 else _read_out(loss)
+        if loss.claims == UNSTATED and loss.link is not sigmoid:
+            link = "a function of your own"
         facts = [
             ("formula", loss.formula),
             ("unit", loss.unit),
             ("output image", link),
             ("raw output", f"{loss.channels} x C channels"),
-            ("elicits", loss.claims.elicits),
+            ("estimates", loss.claims.elicits),
             ("domain", loss.claims.domain),
             ("use", loss.claims.use),
             ("source", loss.source),
@@ -57,7 +63,7 @@ class Card:
             facts.insert(3, ("batch", "an image's score depends on its batch"))
         if not loss.tile_invariant:
             facts.insert(3, ("size", "an image and its tiling score differently"))
-        return tuple(facts)
+        return tuple((label, words) for label, words in facts if words)
 
 
 def _read_out(loss: Loss) -> str:
@@ -113,7 +119,7 @@ def curve(loss: Loss) -> str:
     z = np.linspace(-8, 8, 161)
     if loss.link is LOSSES["mse_linear"].link:
         z = np.linspace(-1, 2, 161)
-    with matplotlib.rc_context(
+    with style.applied(
         {"svg.hashsalt": "lossjax", "svg.fonttype": "none", "font.size": 9}
     ):
         figure = Figure(figsize=(8.6, 4.2), layout="constrained")
@@ -133,7 +139,7 @@ def curve(loss: Loss) -> str:
         )
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    svg = buffer.getvalue()
+    svg = unstyled(buffer.getvalue())
     # One page holds many figures: ids must not meet.
     tag = re.sub(r"\W", "", loss.name)
     svg = re.sub(r'id="', f'id="{tag}-', svg)
@@ -157,7 +163,7 @@ def _along(loss: Loss, z: np.ndarray, y: float) -> tuple[np.ndarray, np.ndarray]
 
 
 def table() -> Iterator[tuple[str, str, str, str]]:
-    """Name, what it elicits, unit and formula of every row, in display order."""
+    """Name, what it estimates, unit and formula of every row, in display order."""
     for loss in LOSSES.values():
         defaults = ", ".join(f"{p.name}={p.default:g}" for p in loss.parameters)
         name = f"{loss.family}({defaults})" if defaults else loss.family
@@ -180,5 +186,8 @@ def page(names: Sequence[str], tell: Callable[[str], None]) -> tuple[list[Card],
         tell(name)
         made.append(card(name))
     items = [{"card": one, "curve": curve(one.loss)} for one in made]
+    css = _TEMPLATE.with_suffix(".css").read_text()
     template = Environment(autoescape=True).from_string(_TEMPLATE.read_text())
-    return made, template.render(cards=items, marks=MARKS) + "\n"
+    return made, template.render(
+        cards=items, marks=MARKS, css=Markup(css), policy=markup.policy(css)
+    ) + "\n"

@@ -1,12 +1,13 @@
 """`lossjax VERB [ARGUMENTS]`, also as `python -m lossjax.suite.cli VERB ...`."""
 
+import contextlib
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from typing import NoReturn
 
+from lossjax.suite.cli.environment import on_stops, settle
 from lossjax.syntax import nearest
 
 # The package whose __main__ has the main of a verb, and what the verb does.
@@ -27,22 +28,25 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "launch": ("launch", "runs a sweep on cloud TPU or any rented accelerator"),
     "soak": ("soak", "injects faults into real sweeps and counts what was lost"),
     "bench": ("bench", "measures speed against a PyTorch twin, in pairs"),
+    "docs": ("docs", "builds README and docs/ as a site; needs a clone"),
 }
 _USAGE = "usage: lossjax VERB [ARGUMENTS]     (lossjax VERB --help tells more)"
-# What works on a clone alone; its run.sh does it.
-OF_A_CLONE = ("docs", "test")
+OF_A_CLONE = ("test",)  # which a clone's run.sh does itself
 
 
 def _stop(number: int, _: object) -> None:
-    os.write(2, b"\nlossjax: stopped; nothing had begun\n")
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        os.write(2, b"\nlossjax: stopped; nothing had begun\n")
     os._exit(75)
 
 
 def main() -> None:
     """Run the verb that the command line names; ends the process."""
+    settle()
     # Imports take seconds: a Ctrl-C in them is one line, not a traceback.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+    on_stops(_stop)
+    if os.path.expanduser("~") == "~":
+        _refuse("HOME is not set and this user has no home: export HOME=DIR")
     verb, *arguments = sys.argv[1:] or [""]
     if verb in OF_A_CLONE:
         _refuse(f"{verb} needs a clone of the repository: ./run.sh {verb} there")

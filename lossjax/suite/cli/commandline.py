@@ -4,16 +4,19 @@ Flags are absl's; the programs parse them themselves, so that an unknown flag, a
 value or a stray argument is one line and exit code 2, never a traceback.
 """
 
+import re
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from absl import flags
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 from lossjax import syntax
-from lossjax.suite import config, shipped
-from lossjax.suite.cli.errors import Exit, UserError, unknown
+from lossjax.suite import config, loader, shipped
+from lossjax.suite.cli.errors import Exit, Interrupted, UserError, unknown
+from lossjax.syntax import nearest
 
 DEFAULT_CONFIG = "configs/digits.py"
 _WIDTH = 79
@@ -41,31 +44,60 @@ def parse(
     operands: int = 0,
     *,
     fields: bool = False,
+    others: Collection[str] = (),
 ) -> list[str]:
     """Parse flags strictly; at most `operands` other arguments, which are returned.
 
     `--help` prints `usage` and the flags and ends the program; with `fields` also those
-    of a config.
+    of a config. `others` are the fields of a config that may be given.
 
     Raises:
       UserError: an unknown flag, a bad value or a stray argument.
     """
     if _wants_help(arguments):
         parts = [*map(_reflowed, shipped.spoken(usage.strip()).split("\n\n"))]
-        parts.append("\n".join(("Flags:", *_flags_help(values))))
+        if shown := list(_flags_help(values)):
+            parts.append("\n".join(("Flags:", *shown)))
         if fields:
             parts.append("\n".join(_fields_help()))
         print("\n\n".join(parts))
         raise SystemExit(Exit.DONE)
     try:
+        if any(re.match("--?undefok(=|$)", argument) for argument in arguments):
+            raise flags.UnrecognizedFlagError("undefok")
         _, *rest = values(["lossjax", *arguments])
     except flags.UnrecognizedFlagError as error:
-        raise unknown("flag", f"--{error.flagname}", _names(values)) from None
+        raise _unknown_flag(error.flagname, values, others) from None
     except flags.Error as error:
         raise UserError(str(error)) from None
     if len(rest) > operands:
         raise UserError(f"stray argument {rest[operands]!r}; a flag is --name=value")
     return rest
+
+
+def expanded(arguments: Sequence[str]) -> list[str]:
+    """The command line with what its files hold in the place of `--flagfile=FILE`.
+
+    Raises:
+      UserError: there is no such file, or it is no text.
+    """
+    try:
+        return flags.FlagValues().read_flags_from_files(list(arguments))
+    except (flags.Error, UnicodeDecodeError) as error:
+        raise UserError(f"--flagfile: {error}".replace("ERROR:: ", "")) from None
+
+
+def _unknown_flag(
+    name: str, values: flags.FlagValues, fields: Collection[str]
+) -> UserError:
+    """Says how a field of the config is given, where the name is nearest to one."""
+    near = nearest(name, [*_names(values), *(f"--{field}" for field in fields)])
+    field = nearest(name, fields) if fields else None
+    if field and near == f"--{field}":
+        return UserError(
+            f"unknown flag '--{name}': a field of the config is --config.{field}="
+        )
+    return unknown("flag", f"--{name}", _names(values))
 
 
 def _wants_help(arguments: Sequence[str]) -> bool:
@@ -141,23 +173,28 @@ def parse_sweep(
                 raise unknown("config field", field, config.FIELDS)
     path, _, extra = chosen.partition(":")
     file = shipped.config(path)
-    arguments = [a for a in arguments if not a.lstrip("-").startswith("config=")]
-    arguments = [f"--config={file}" + (extra and f":{extra}"), *arguments]
+    fields = [a for a in arguments if not a.lstrip("-").startswith("config=")]
     config_flags.register_flag_parser_for_type(tuple, _ListParser())
     try:
-        holder = config_flags.DEFINE_config_file(
-            "config",
-            help_string="config file, with [:argument]",
-            flag_values=values,
-            sys_argv=arguments,
+        holder = config_flags.DEFINE_config_dict(
+            "config", _made_by(file, extra), flag_values=values, sys_argv=fields
         )
-        parse(values, arguments, usage)
+        parse(values, fields, usage, others=config.FIELDS)
         return file.stem, config.resolve(holder.value)
-    except UserError:
+    except (UserError, Interrupted):
         raise
-    except Exception as error:  # a config file is executed Python: anything may come
+    except Exception as error:  # hostile values: anything may come
         text = f"{type(error).__name__}: {error}".splitlines()[0]
         raise UserError(f"config {path}: {text}") from None
+
+
+def _made_by(file: Path, argument: str) -> ConfigDict:
+    """What a config file's `get_config` returns."""
+    with loader.running(file):
+        made = loader.load(file).get_config(*([argument] if argument else []))
+    if not isinstance(made, ConfigDict):
+        raise UserError(f"{file}: get_config must return lossjax.suite.config.sweep()")
+    return made
 
 
 def _joined(arguments: Sequence[str]) -> list[str]:

@@ -33,7 +33,7 @@ class DataError(UserError):
 
 
 class Interrupted(Exception):
-    """Ctrl-C or SIGTERM; its text says how to go on."""
+    """Ctrl-C, SIGTERM or SIGHUP; its text says how to go on."""
 
 
 class SelfTestFailed(Exception):

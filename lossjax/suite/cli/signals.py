@@ -4,15 +4,19 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from queue import SimpleQueue
 from typing import Any
 
+from lossjax.suite.cli import commandline
+from lossjax.suite.cli.environment import on_stops
 from lossjax.suite.cli.errors import Exit, Interrupted, SelfTestFailed, UserError
 from lossjax.suite.shipped import spoken
 
 
 class Interrupts:
-    """Turns SIGINT and SIGTERM into Interrupted.
+    """Turns SIGINT, SIGTERM and SIGHUP (a lost connection) into Interrupted.
 
     At once, but inside `held` only when long work looks: so a run under training stops
     between steps, with its state saved. A second Ctrl-C stops at once even there.
@@ -20,13 +24,15 @@ class Interrupts:
 
     def __init__(self) -> None:
         self._seen = self._held = False
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._note)
+        # Its put may come in the middle of its get, as a signal does.
+        self._events: SimpleQueue[Any] = SimpleQueue()
+        on_stops(self._note)
 
     def _note(self, number: int, _: Any) -> None:
         if not self._held or (self._seen and number == signal.SIGINT):
             raise Interrupted("stopped")
         self._seen = True
+        self._events.put(None)
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -43,31 +49,37 @@ class Interrupts:
         if self._seen:
             raise Interrupted("stopped between steps")
 
+    def wait(self, futures: Iterable[Future[Any]]) -> None:
+        """Return when all are done; raise Interrupted as soon as a signal comes."""
+        for future in futures:
+            future.add_done_callback(self._events.put)
+            while not future.done():
+                self._events.get()
+                self.check()
+
 
 def run(main: Callable[[list[str]], int], arguments: list[str]) -> None:
     """Run a program on its arguments and exit with its code."""
     try:
         Interrupts()
-        code = main(arguments)
+        code = main(commandline.expanded(arguments))
+        sys.stdout.flush()
     except UserError as error:
         code = _say(error, Exit.USAGE)
     except SelfTestFailed as error:
         code = _say(error, Exit.SELF_TEST)
     except Interrupted as error:
         code = _say(error, Exit.INTERRUPTED)
-    except BrokenPipeError:
-        code = Exit.DONE  # the reader, `head` say, has seen enough
     except OSError as error:
         code = _say(error, Exit.FAILED)
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with contextlib.suppress(OSError):  # said above, if it can be said
             stream.flush()
-        except BrokenPipeError:
-            pass
     # Not sys.exit: a compilation still running in a thread must not hold us back.
     os._exit(code)
 
 
 def _say(problem: object, code: Exit) -> Exit:
-    print("lossjax: " + spoken(" ".join(str(problem).split())), file=sys.stderr)
+    with contextlib.suppress(OSError):  # whoever was to read it may be gone
+        print("lossjax: " + spoken(" ".join(str(problem).split())), file=sys.stderr)
     return code

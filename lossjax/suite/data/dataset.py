@@ -26,10 +26,10 @@ class Split:
         images, labels = self.images, self.labels
         if images.dtype != np.uint8:
             raise TypeError(f"Split.images: dtype {images.dtype}; {_remedy(images)}")
-        if images.ndim != 4 or images.shape[3] not in (1, 3):
+        if images.ndim != 4 or not images.shape[3]:
             raise ValueError(
                 f"Split.images: shape {images.shape}; "
-                "images are (count, height, width, 1 or 3)"
+                "images are (count, height, width, channels)"
             )
         if labels is not None and (
             labels.shape != images.shape[:1] or labels.dtype != np.int32

@@ -3,27 +3,45 @@
 import numpy as np
 from PIL import Image
 
+from lossjax.suite.cli.errors import DataError
+
 
 def fit_images(
     images: np.ndarray, image_size: int | None, channels: int | None
 ) -> np.ndarray:
-    """Images uint8 (count, height, width, channels) made square and 1- or 3-channel.
+    """Images uint8 (count, height, width, bands) made square, of so many channels.
 
     The central square is resized with an antialiased (Lanczos) filter; None keeps what
     is there. Colour becomes grey by the luma weights of ITU-R 601, grey becomes colour
-    by repetition.
+    by repetition; with other bands there is nothing to make either from.
+
+    Raises:
+      DataError: `channels` asks for what cannot be made.
     """
     if images.shape[3] == 3 and channels == 1:
         images = luma(images)[..., None]
     elif images.shape[3] == 1 and channels == 3:
         images = np.repeat(images, 3, axis=3)
+    elif channels not in (None, images.shape[3]):
+        raise DataError(
+            f"channels={channels}: the images have {images.shape[3]}; leave "
+            "them as they are: set no channels"
+        )
     if image_size is None or images.shape[1:3] == (image_size, image_size):
         return images
     fitted = np.empty((len(images), image_size, image_size, images.shape[3]), np.uint8)
     for one, out in zip(images, fitted, strict=True):
-        picture = Image.fromarray(one.squeeze(2) if one.shape[2] == 1 else one)
-        out[...] = np.atleast_3d(np.asarray(fit_picture(picture, image_size)))
+        for part in _pictures(one.shape[2]):
+            bands = one[..., part]
+            picture = Image.fromarray(bands if bands.shape[2] == 3 else bands[..., 0])
+            fit = np.asarray(fit_picture(picture, image_size))
+            out[..., part] = fit.reshape(image_size, image_size, -1)
     return fitted
+
+
+def _pictures(bands: int) -> list[slice]:
+    """What is resized together: colour, or band by band."""
+    return [slice(None)] if bands == 3 else [slice(k, k + 1) for k in range(bands)]
 
 
 def fit_picture(picture: Image.Image, image_size: int) -> Image.Image:

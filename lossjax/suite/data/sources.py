@@ -1,10 +1,12 @@
 """The table of datasets, and the two ways in: `load` and `check`."""
 
 import dataclasses
+import os
 import types
 from collections.abc import Callable, Mapping
 
 from lossjax.suite.cli.errors import DataError
+from lossjax.suite.data.arrays import arrays_file, check_arrays_file
 from lossjax.suite.data.dataset import (
     Content,
     Dataset,
@@ -136,6 +138,16 @@ DATASETS: Mapping[str, Source] = types.MappingProxyType(
             folder="DIR",
             fitted=True,
         ),
+        "arrays:": Source(
+            "arrays:",
+            arrays_file,
+            "your own array (npy, npz, h5), n x h x w [x channels], and labels",
+            shape="any, any number of channels",
+            sizes="2/3, 1/6, 1/6, or 5,000 each held out",
+            check=check_arrays_file,
+            state=lambda: "your file",
+            folder="FILE[:KEY]",
+        ),
         **{name: _tfds(name) for name in (*UPSTREAM, *OWN)},
     }
 )
@@ -154,12 +166,13 @@ def load(
 
     Args:
       name: a name, prefix or call that DATASETS lists.
-      image_size: pixels a side, 4 to 1024; None keeps the images as they come.
+      image_size: pixels per side, 4 to 1024; None keeps the images as they come.
       channels: 1 or 3; None keeps them.
       max_examples: at most that many images, every split in proportion.
       group_by: "parent" keeps the pictures of one folder of `images:` in one split.
-      value_range: the levels that are black and white in pictures of `images:` that
-        have more than 8 bits; None takes the whole range of the file's type.
+      value_range: the levels that are black and white, of `arrays:` and of pictures of
+        `images:` that have more than 8 bits; None takes the whole range of a picture's
+        type, and of floating-point arrays [0, 1].
 
     Raises:
       DataError: the name is unknown, or the data absent or damaged; one line.
@@ -204,7 +217,9 @@ def find(name: str) -> tuple[Source, str]:
     prefix, colon, folder = name.partition(":")
     source = DATASETS.get(prefix + colon)
     if source is not None and source.folder and not folder:
-        raise DataError(f"dataset {name!r} names no folder; valid: {source.usage}")
+        raise DataError(
+            f"dataset {name!r} names no folder or file; valid: {source.usage}"
+        )
     if source is not None and source.folder:
         return source, str(expanded(folder, prefix + colon))
     if source is not None and not colon:
@@ -212,6 +227,11 @@ def find(name: str) -> tuple[Source, str]:
     if known_set(name) is not None:
         return _tfds(name), ""
     known = ", ".join(row.usage for row in DATASETS.values())
+    if os.path.isdir(folder_named := os.path.expanduser(name)):
+        raise DataError(
+            f"unknown dataset {name[:80]!r}: a folder of pictures is written "
+            f"images:{folder_named[:80]}, one of IDX files idx:{folder_named[:80]}"
+        )
     near = nearest(word if arguments else prefix + colon, [*DATASETS, *tfds_sets()])
     row = DATASETS.get(near) if near else None
     hint = f"; did you mean {row.usage if row else near}?" if near else ""

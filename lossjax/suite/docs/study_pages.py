@@ -35,7 +35,18 @@ def _parts(study: Study) -> Iterator[str]:
             yield f"![{alt}]({place})"
         if summary["table"]:
             yield f"## Results\n\n{_table(summary['table'])}"
-        yield f"## Findings\n\n{_findings(summary['findings'])}"
+        judged = [f for f in summary["findings"] if "verdict" in f]
+        yield f"## Findings\n\n{_findings(judged)}"
+        rest = [
+            (_cell(f["what"]), _cell(f["ours"]))
+            for f in summary["findings"]
+            if "verdict" not in f
+        ]
+        if rest:
+            table = tabulate(
+                rest, ("what", "measured"), tablefmt="pipe", disable_numparse=True
+            )
+            yield f"## Also measured\n\n{table}"
     yield "## The study\n\n" + "\n\n".join(map(_prose, study.paragraphs))
 
 
@@ -55,7 +66,8 @@ def _findings(findings: list[dict[str, Any]]) -> str:
     lines = []
     for found in findings:
         what, expected = _cell(found["what"]), _cell(found["expected"])
-        lines.append((what, expected, _cell(found["ours"]), found["verdict"]))
+        verdict = "; ".join(filter(None, (found["words"], _cell(found["reason"]))))
+        lines.append((what, expected, _cell(found["ours"]), verdict))
     head = ("finding", "expected or published", "reproduced", "verdict")
     return tabulate(lines, head, tablefmt="pipe", disable_numparse=True)
 

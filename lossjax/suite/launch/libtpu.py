@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from lossjax import trust
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.shipped import ROOT
 
@@ -27,6 +28,8 @@ def library() -> Path:
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = base / "lossjax" / f"libtpu-{key}"
     file = folder / "libtpu" / "libtpu.so"
+    if folder.is_dir() and (why := trust.refusal(folder)):
+        raise UserError(f"--check: libtpu is not loaded: {why}")
     if not file.is_file():
         print(f"installing libtpu into {folder} (once, 210 MB)", file=sys.stderr)
         folder.parent.mkdir(parents=True, exist_ok=True)

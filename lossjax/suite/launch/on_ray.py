@@ -20,9 +20,11 @@ def main() -> int:
     ray.init()
     kind, _, count = facts["accelerator"].partition(":")
     options: dict[str, Any] = {"num_cpus": 1}
+    device = "cuda"
     if kind == "CPU":
-        options["num_cpus"] = int(count or 1)
+        device, options["num_cpus"] = "cpu", int(count or 1)
     elif kind.startswith("TPU-"):
+        device = "tpu"
         options |= {"resources": {"TPU": int(count or 1)}, "accelerator_type": kind}
     else:
         options |= {"num_gpus": int(count or 1), "accelerator_type": kind}
@@ -30,7 +32,9 @@ def main() -> int:
         max_retries=RETRIES, retry_exceptions=[ShardInterrupted], **options
     )(shard)
     count = facts["shards"]
-    pending = {task.remote(facts["command"], f"{i}/{count}"): i for i in range(count)}
+    pending = {
+        task.remote(facts["command"], f"{i}/{count}", device): i for i in range(count)
+    }
     worst = 0
     while pending:
         (done,), _ = ray.wait(list(pending))
@@ -45,11 +49,16 @@ def main() -> int:
     return worst
 
 
-def shard(command: list[str], which: str) -> int:
-    """One shard's sweep; the same command again resumes it."""
+def shard(command: list[str], which: str, device: str) -> int:
+    """One shard's sweep; the same command again resumes it.
+
+    The nodes may share a home: every kind of device has an environment of its own.
+    """
     words = [*command[:-2], f"--shard={which}", command[-1]]
-    home = os.path.expanduser("~/.cache/lossjax/venv")
-    environment = {"LOSSJAX_VENV": home} | dict(os.environ)
+    device = os.environ.get("LOSSJAX_DEVICE", device)
+    home = os.path.expanduser(f"~/.cache/lossjax/venv-{device}")
+    ours = {"LOSSJAX_VENV": home, "LOSSJAX_DEVICE": device}
+    environment = ours | dict(os.environ)
     ended = subprocess.run(words, env=environment)
     if ended.returncode == 75:
         raise ShardInterrupted(f"shard {which}")

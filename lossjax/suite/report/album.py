@@ -10,6 +10,7 @@ from pathlib import Path
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from lossjax.suite.report.inert import slug, visible
 from lossjax.suite.report.style import INK, PAPER, RULE
 
 
@@ -32,7 +33,7 @@ class Album:
         figure.savefig(buffer, format="svg", metadata=metadata)
         path = self.directory / f"{name}.png"
         figure.savefig(path, metadata={"Software": None})
-        svg = buffer.getvalue()
+        svg = visible(buffer.getvalue())  # a control in a name would be no XML
         (self.directory / f"{name}.svg").write_text(svg, encoding="utf-8")
         return Markup(
             '<figure role="group"><div role="img" aria-label="{}">{}</div>'
@@ -51,11 +52,29 @@ def inline(svg: str) -> str:
     svg = re.sub(
         r' id="([^"]*)"', lambda m: m.group(0) if m.group(1) in used else "", svg
     )
+    svg = unstyled(svg)
     for colour, name in ((INK, "ink"), (RULE, "rule"), (PAPER, "paper")):
         svg = svg.replace(colour, f"var(--{name})")
     return re.sub(r"\n\s*", "\n", svg).replace("<svg", '<svg focusable="false"', 1)
 
 
-def slug(name: str) -> str:
-    """A name as part of a file name on any system."""
-    return re.sub(r"[^A-Za-z0-9.=+-]+", "_", name).strip("_.") or "_"
+def unstyled(svg: str) -> str:
+    """An SVG of matplotlib's with attributes in place of styles, which a page forbids.
+
+    Its one style sheet holds for all: the outermost element hands it down.
+    """
+    svg = re.sub(r"<defs>\s*<style[^>]*>.*?</style>\s*</defs>", "", svg, flags=re.S)
+    svg = svg.replace("<svg", f"<svg {_INHERITED}", 1)
+    return re.sub(r' style="([^"]*)"', _attributes, svg)
+
+
+_INHERITED = 'stroke-linejoin="round" stroke-linecap="butt"'
+
+
+def _attributes(style: re.Match[str]) -> str:
+    values = dict(
+        part.strip().split(": ", 1) for part in style[1].split(";") if part.strip()
+    )
+    if font := re.fullmatch(r"(\S+) (.+)", values.pop("font", "")):
+        values |= {"font-size": font[1], "font-family": font[2]}
+    return "".join(f' {name}="{value}"' for name, value in values.items())

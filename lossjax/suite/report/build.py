@@ -228,8 +228,7 @@ def _page(evidence: Evidence, album: Album) -> str:
         parts.append(count(len(sweep.code_sizes), "latent size"))
     steps = " or ".join(count(steps, "step") for steps in sweep.step_counts)
     runs = sum(1 for _ in evidence.results())
-    template = markup.ENVIRONMENT.get_template("index.html")
-    return template.render(
+    return markup.page(
         title=f"{question} · lossjax",
         question=question,
         lede=f"{', '.join(parts)}: {count(runs, 'stored run')} of "
@@ -240,15 +239,9 @@ def _page(evidence: Evidence, album: Album) -> str:
         symbols=Markup("").join(
             mark.symbol() for mark in style.marks(evidence.losses).values()
         ),
-        css=Markup(_asset("page.css")),
-        js=Markup(_asset("page.js")),
         footer=f"Rebuilt from stored runs by {recipes.report(evidence)}; beside this "
         "page: rows.csv, summary.json, tables/ and figures/.",
     )
-
-
-def _asset(name: str) -> str:
-    return (markup.PAGE / name).read_text(encoding="utf-8")
 
 
 def _interval(value: Interval | Standing) -> dict[str, float | None]:

@@ -236,7 +236,7 @@ def _check(sweep: Sweep, description: Mapping[str, Any]) -> None:
             raise ValueError(f"sweep.json lacks the metric {min(strange)!r}")
         if (gallery := datasets[name].get("gallery")) is not None:
             shape = store.unpack(gallery).shape
-            if len(shape) != 4 or shape[3] not in (1, 3) or not min(shape):
+            if len(shape) != 4 or not min(shape):
                 raise ValueError(f"sweep.json: pictures of shape {shape}")
 
 

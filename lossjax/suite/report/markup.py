@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import hashlib
 import io
 import math
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
+from lossjax.suite.report.inert import visible
 from lossjax.suite.report.style import Mark
 from lossjax.suite.report.untuned import Point
 from lossjax.suite.statistics import Interval, Standing
@@ -40,6 +42,40 @@ class Field:
 def render(template: str, **values: Any) -> Markup:
     """A section's template, given as text; every value is escaped unless Markup."""
     return Markup(ENVIRONMENT.from_string(template).render(**values))
+
+
+def page(**values: Any) -> str:
+    """A whole page, which runs its own script and no other; see `policy`."""
+    css, js = (_asset(name) for name in ("page.css", "page.js"))
+    template = ENVIRONMENT.get_template("index.html")
+    text = template.render(
+        css=Markup(css), js=Markup(js), policy=policy(css, js), **values
+    )
+    return visible(text)
+
+
+def _asset(name: str) -> str:
+    return visible((PAGE / name).read_text(encoding="utf-8"))
+
+
+def policy(css: str, js: str = "") -> str:
+    """The Content-Security-Policy of a page that holds this style and this script.
+
+    Each goes by its hash: what a name or a stored file might smuggle in has another.
+    """
+    allowed = {"img-src": "data:", "style-src": _hash(css)}
+    if js:
+        allowed["script-src"] = _hash(js)
+    none = ("default-src", "base-uri", "form-action")
+    return "; ".join(
+        f"{name} {value}"
+        for name, value in (dict.fromkeys(none, "'none'") | allowed).items()
+    )
+
+
+def _hash(text: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{digest}'"
 
 
 def table(
@@ -77,8 +113,20 @@ def name(loss: str, mark: Mark) -> Field:
     return Field(Markup("{}<code>{}</code>").format(mark.icon(), loss), loss, "loss")
 
 
+def in_colour(images: np.ndarray) -> np.ndarray:
+    """Images (..., 1 or 3) of any number of bands: first, middle and last as colours.
+
+    Of two bands the first, as grey.
+    """
+    bands = images.shape[-1]
+    if bands in (1, 3):
+        return images
+    return images[..., [0] if bands == 2 else [0, bands // 2, bands - 1]]
+
+
 def strip(images_u8: np.ndarray, alt: str) -> Markup:
     """uint8 images (k, H, W, C) side by side as one inline PNG, gaps transparent."""
+    images_u8 = in_colour(images_u8)
     count, height, width, channels = images_u8.shape
     gap = max(1, width // 12)
     canvas = np.zeros((height, count * (width + gap) - gap, channels + 1), np.uint8)

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lossjax.suite.report import style
+from lossjax.suite.report.markup import in_colour
 
 _WIDTH, _LABEL = 6.4, 1.6  # inches: of the figure, of a row's name
 
@@ -40,7 +41,7 @@ def drawn(rows: Mapping[str, np.ndarray]) -> Figure:
     for ax, (name, images) in zip(axes, rows.items(), strict=True):
         # A white line between the images: a strip of black ones would be one block.
         framed = np.pad(
-            np.repeat(np.repeat(images, 8, axis=1), 8, axis=2),
+            np.repeat(np.repeat(in_colour(images), 8, axis=1), 8, axis=2),
             ((0, 0), (0, 0), (2, 2), (0, 0)),
             constant_values=255,
         )

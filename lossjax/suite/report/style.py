@@ -8,11 +8,12 @@ says the same in print.
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import matplotlib.style
+import matplotlib
 import numpy as np
 from markupsafe import Markup
 from matplotlib import font_manager
@@ -31,7 +32,7 @@ COLOURS = (
 
 # Stand-ins that the page replaces by CSS variables; files keep them as they are.
 INK, RULE, PAPER = "#1c2024", "#d9dce1", "#fefefe"
-RC: dict[Any, Any] = {
+RC: dict[str, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": RULE,
     "axes.facecolor": PAPER,
@@ -54,6 +55,7 @@ RC: dict[Any, Any] = {
     "svg.fonttype": "path",
     "svg.hashsalt": "lossjax",
     "text.color": INK,
+    "text.parse_math": False,  # a name with dollars is a name
     "xtick.color": INK,
     "ytick.color": INK,
     "xtick.labelsize": 8.5,
@@ -61,10 +63,15 @@ RC: dict[Any, Any] = {
 }
 
 
-def applied() -> AbstractContextManager[None]:
-    """The report's style and no other, whatever the user's matplotlibrc says."""
+def applied(more: Mapping[str, Any] = RC) -> AbstractContextManager[None]:
+    """matplotlib's defaults with the report's style, or another, and no user's.
+
+    Not by `matplotlib.style`, which reads every file of the user's own styles.
+    """
     _own_font()
-    return matplotlib.style.context(["default", RC])
+    default: dict[Any, Any] = dict(matplotlib.rcParamsDefault)
+    del default["backend"]  # a figure is written by the canvas of its file's format
+    return matplotlib.rc_context(default | dict(more))
 
 
 @functools.cache

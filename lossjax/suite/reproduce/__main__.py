@@ -71,7 +71,9 @@ def main(arguments: list[str]) -> int:
         out = out / size
     _check_own(out, studies)
     if from_stored:
-        failed = [_from_stored(study, out / study.name, console) for study in studies]
+        failed = [
+            _from_stored(study, out / study.name, publish, console) for study in studies
+        ]
         _page(every, out, console)
         return Exit.FAILED if any(failed) else Exit.DONE
     again = shlex.join(["./run.sh", "reproduce", *arguments])
@@ -136,8 +138,6 @@ def _size(values: flags.FlagValues, studies: Sequence[Study]) -> Size:
         )
     if values.publish:
         shipped.clone("--publish")
-    if from_stored and values.publish:
-        raise UserError("--publish: stored rows are published already")
     for study in studies if size == Size.FULL else ():
         if not study.larger:
             larger = ", ".join(name for name, own in STUDIES.items() if own.larger)
@@ -181,10 +181,16 @@ def _made(out: Path) -> None:
         raise UserError(f"--out={out}: cannot be made: {error.strerror}") from None
 
 
-def _from_stored(study: Study, out: Path, console: Console) -> bool:
-    """Count the published rows again; whether they contradict what is published."""
+def _from_stored(study: Study, out: Path, publish: bool, console: Console) -> bool:
+    """Count the published rows again; whether they contradict what is published.
+
+    To publish is to replace what is said of the rows, which themselves stay.
+    """
     place = shipped.PUBLISHED / study.name
     _conclude(study, place, out, console)
+    if publish:
+        folder.publish(study, out, with_rows=False)
+        return False
     published = folder.summary_of(study)
     again = json.loads((out / folder.SUMMARY).read_text(encoding="utf-8"))
     if published is None:
@@ -223,13 +229,11 @@ def _conclude(study: Study, source: Path, out: Path, console: Console) -> None:
 
 def _print_findings(conclusion: Conclusion, console: Console) -> None:
     """What differs, what cannot be run, and how many findings there are of each."""
-    told = [
-        finding for finding in conclusion.findings if finding.verdict != Verdict.TOLD
-    ]
-    for finding in told:
-        if finding.verdict == Verdict.REPRODUCED:
+    judged = [finding for finding in conclusion.findings if finding.verdict]
+    for finding in judged:
+        if finding.verdict in (Verdict.REPRODUCED, Verdict.EXPECTED):
             continue
-        parts = [f"{finding.verdict}: {finding.what}: expected {finding.expected}"]
+        parts = [f"{finding.words}: {finding.what}: expected {finding.expected}"]
         parts += [f"found {finding.ours}"] if finding.ours else []
         parts += [finding.reason] if finding.reason else []
         console.print(
@@ -237,9 +241,9 @@ def _print_findings(conclusion: Conclusion, console: Console) -> None:
             style="red" if finding.verdict == Verdict.DIFFERS else "yellow",
             soft_wrap=True,
         )
-    verdicts = [finding.verdict for finding in told]
+    verdicts = [finding.verdict for finding in judged]
     counts = [f"{verdicts.count(v)} {v}" for v in Verdict if v in verdicts]
-    console.print(f"of {len(told)} findings: {', '.join(counts)}")
+    console.print(f"of {len(judged)} findings: {', '.join(counts)}")
 
 
 def _make(

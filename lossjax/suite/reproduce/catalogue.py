@@ -4,9 +4,8 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from lossjax.suite import shipped
+from lossjax.suite import loader, shipped
 from lossjax.suite.cli.errors import UserError
-from lossjax.suite.reproduce import loader
 from lossjax.suite.reproduce.study import Study
 
 SEE = "see CONTRIBUTING.md, A study"

@@ -81,34 +81,34 @@ class Book:
             self._read[name] = json.loads(path.read_text(encoding="utf-8"))
         return self._read[name]
 
-    def finding(self, study: str, what: str) -> dict[str, Any]:
-        """The stored finding of that name."""
-        found = [f for f in self.summary(study)["findings"] if f["what"] == what]
-        if not found:
-            raise Missing(f"{study}, finding {what!r}")
-        self._note(study, f"{what}: {found[0]['ours']}")
-        return found[0]
+    def finding(self, study: str, key: str) -> dict[str, Any]:
+        """The stored finding of that key."""
+        result = {f["key"]: f for f in self.summary(study)["findings"]}.get(key)
+        if result is None:
+            raise Missing(f"{study}, finding {key}")
+        self._note(study, f"{result['what']}: {result['ours']}")
+        return result
 
-    def number(self, study: str, what: str, digits: int = 3, scale: float = 1) -> str:
+    def number(self, study: str, key: str, digits: int = 3, scale: float = 1) -> str:
         """A finding's number of ours, to so many digits."""
-        return significant(scale * self.value(study, what), digits)
+        return significant(scale * self.value(study, key), digits)
 
-    def value(self, study: str, what: str) -> float:
+    def value(self, study: str, key: str) -> float:
         """A finding's number of ours."""
-        return float(self.finding(study, what)["number"]["center"])
+        return float(self.finding(study, key)["number"]["center"])
 
-    def said(self, study: str, what: str) -> str:
+    def said(self, study: str, key: str) -> str:
         """A finding of ours, as the study says it."""
-        return str(self.finding(study, what)["ours"])
+        return str(self.finding(study, key)["ours"])
 
-    def published(self, study: str, what: str) -> str:
-        """The published number that a finding stands beside."""
-        return f"{self.finding(study, what)['published']['value']:g}"
+    def low(self, study: str, key: str) -> float:
+        """The lower limit of a finding's number."""
+        return float(self.finding(study, key)["number"]["low"])
 
-    def holds(self, study: str, *whats: str) -> bool:
-        """Whether all of these findings came out as expected."""
-        found = [self.finding(study, what)["verdict"] for what in whats]
-        return all(verdict == Verdict.REPRODUCED for verdict in found)
+    def holds(self, study: str, *keys: str) -> bool:
+        """Whether all of these findings came out as published or expected."""
+        verdicts = {self.finding(study, key)["verdict"] for key in keys}
+        return verdicts <= {Verdict.REPRODUCED, Verdict.EXPECTED}
 
     def cell(self, study: str, column: str, **line: str) -> str:
         """A cell of a study's table, in the line whose cells have these values."""
@@ -126,7 +126,7 @@ class Book:
         found = model["metrics"][self._stored(sweep, metric)]
         lines, direction = found["ranking"], found["direction"]
         best = [line["loss"] for line in lines if line["best_set"]]
-        self._note(sweep, f"best set by {metric}: {', '.join(best)}")
+        self._note(sweep, f"tied for best by {metric}: {', '.join(best)}")
         return {line["loss"]: line | {"direction": direction} for line in lines}
 
     def best_set(self, sweep: str, metric: str) -> list[str]:
@@ -134,7 +134,7 @@ class Book:
         return [k for k, v in self.ranking(sweep, metric).items() if v["best_set"]]
 
     def together(self, sweep: str, metric: str, one: str, two: str) -> bool:
-        """Whether two losses of a stored sweep cannot be told apart by a metric.
+        """Whether two losses of a stored sweep are statistically tied by a metric.
 
         Exact sign-flip test of the paired seeds alone, without a margin.
         """

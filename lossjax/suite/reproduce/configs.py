@@ -11,10 +11,9 @@ from collections.abc import Mapping
 
 from ml_collections import ConfigDict
 
-from lossjax.suite import shipped, statistics
+from lossjax.suite import loader, shipped, statistics
 from lossjax.suite.cli.errors import unknown
 from lossjax.suite.config import Sweep, resolve, sweep
-from lossjax.suite.reproduce import loader
 
 FOLDER = shipped.CONFIGS
 

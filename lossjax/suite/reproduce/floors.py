@@ -9,7 +9,7 @@ from lossjax.suite.reproduce.study import Task
 
 
 def floors(task: Task) -> pd.DataFrame:
-    """The floor of every split of the data at hand, computed and counted."""
+    """The floor of every split of the data, computed and counted."""
     import jax
     import jax.numpy as jnp
 

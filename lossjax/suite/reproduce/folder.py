@@ -20,6 +20,7 @@ from lossjax.suite.cli.errors import UserError
 from lossjax.suite.report import style
 from lossjax.suite.report.tables import forms
 from lossjax.suite.reproduce import rows
+from lossjax.suite.reproduce.finding import signed
 from lossjax.suite.reproduce.study import (
     Conclusion,
     Drawing,
@@ -32,7 +33,7 @@ from lossjax.suite.shipped import PUBLISHED
 from lossjax.suite.store import results, schemas
 from lossjax.suite.store.untrusted import gunzip_bytes, read_bytes, read_json
 
-SCHEMA = 2
+SCHEMA = 3
 ROWS, MADE, SUMMARY = "rows.csv.gz", "made.json", "summary.json"
 
 
@@ -97,9 +98,9 @@ def conclude(study: Study, folder: Path) -> tuple[Conclusion, Mapping[str, Any]]
     record = record_of(study, folder)
     with style.applied():
         conclusion = study.conclude(record)
-    names = [finding.what for finding in conclusion.findings]
     for kind, many in (
-        ("findings", names),
+        ("findings", [finding.what for finding in conclusion.findings]),
+        ("keys of findings", [finding.key for finding in conclusion.findings]),
         ("figures", [drawing.name for drawing in conclusion.drawings]),
     ):
         if len(set(many)) < len(many):
@@ -138,7 +139,6 @@ def write(
         "schema": SCHEMA,
         "study": study.name,
         "what": study.what,
-        "holds": conclusion.holds,
         "made": dict(made),
         "findings": [finding.to_json() for finding in conclusion.findings],
         "table": conclusion.table.to_dict("records"),
@@ -165,7 +165,7 @@ def figure_stem(study: Study, name: str) -> str:
 
 
 def findings(conclusion: Conclusion) -> pd.DataFrame:
-    """One line a finding, as a reader wants it."""
+    """One line per finding, as a reader wants it."""
     return pd.DataFrame(
         [
             {
@@ -173,7 +173,7 @@ def findings(conclusion: Conclusion) -> pd.DataFrame:
                 "expected": f.expected,
                 "ours": f.ours,
                 "difference": signed(f.difference),
-                "verdict": str(f.verdict),
+                "verdict": f.words,
                 "reason": f.reason,
                 "source": ""
                 if f.published is None
@@ -183,13 +183,6 @@ def findings(conclusion: Conclusion) -> pd.DataFrame:
         ],
         dtype=object,
     )
-
-
-def signed(value: float | None) -> str:
-    """A difference with its sign; empty where there is none to tell."""
-    if value is None:
-        return ""
-    return "0" if abs(value) < 1e-12 else f"{value:+.3g}"
 
 
 def drawn(drawing: Drawing, kind: str) -> bytes:
@@ -211,11 +204,12 @@ def evidence_files(study: Study, size: Size) -> list[str]:
     return [*own, *(f"{name}.csv.gz" for name in study.steps), MADE]
 
 
-def publish(study: Study, out: Path) -> None:
+def publish(study: Study, out: Path, *, with_rows: bool = True) -> None:
     """Copy what is committed: rows, how they were made, summary, figures."""
     place = PUBLISHED / study.name
     place.mkdir(parents=True, exist_ok=True)
     summary = json.loads((out / SUMMARY).read_text(encoding="utf-8"))
     figures = [f"figures/{figure['file']}" for figure in summary["figures"]]
-    for name in (*evidence_files(study, Size.USUAL), SUMMARY, *figures):
+    evidence = evidence_files(study, Size.USUAL) if with_rows else []
+    for name in (*evidence, SUMMARY, *figures):
         results.publish(place / Path(name).name, (out / name).read_bytes())

@@ -1,11 +1,10 @@
-"""The ledger of claims as a terminal, a page and a README show it."""
+"""The ledger of claims as a terminal and a document show it."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.padding import Padding
-from tabulate import tabulate
 
 from lossjax.suite.reproduce.claim import Settled, settle
 from lossjax.suite.reproduce.questions import CLAIMS
@@ -25,16 +24,15 @@ def show(entries: Sequence[Settled], console: Console) -> None:
         claim = entry.claim
         console.print(f"{claim.key}  {claim.says}", style="bold")
         style = "green" if entry.answered else "yellow"
-        told = [(entry.answer.verdict, style)]
+        lines = [(entry.answer.verdict, style)]
         if entry.answered:
-            told += [
+            lines += [
                 (entry.answer.words, ""),
                 (f"numbers: {'; '.join(entry.numbers)}", "dim"),
                 (f"figure: results/published/{entry.answer.figure}", "dim"),
             ]
-        for words, look in told:
-            line = Padding(words, (0, 0, 0, 4))
-            console.print(line, style=look)
+        for words, look in lines:
+            console.print(Padding(words, (0, 0, 0, 4)), style=look)
         console.print()
     answered = sum(entry.answered for entry in entries)
     console.print(f"{answered} of {len(entries)} claims are answered from stored rows")
@@ -55,31 +53,3 @@ def markdown(entries: Sequence[Settled]) -> str:
             parts += [f"- {number}" for number in entry.numbers]
             parts.append("")
     return "\n".join(parts)
-
-
-def table(entries: Sequence[Settled]) -> str:
-    """Question and verdict, a line each, for the README."""
-    lines = [(entry.claim.key, entry.claim.says, _linked(entry)) for entry in entries]
-    return tabulate(lines, ("", "claim or question", "verdict"), tablefmt="pipe")
-
-
-def _linked(entry: Settled) -> str:
-    """The verdict, with a link to the figure that carries it."""
-    if not entry.answered:
-        return entry.answer.verdict
-    return f"[{entry.answer.verdict}](results/published/{entry.answer.figure})"
-
-
-def answers(entries: Sequence[Settled]) -> str:
-    """The questions that began the project, answered in full."""
-    return "\n\n".join(
-        f"**{_sentence(entry.claim.says)}** *{_sentence(entry.answer.verdict)}* "
-        f"{entry.answer.words}".strip()
-        for entry in entries
-        if entry.claim.key.startswith("S")
-    )
-
-
-def _sentence(words: str) -> str:
-    """Begins with a capital, ends with a mark."""
-    return words[0].upper() + words[1:] + ("" if words.endswith("?") else ".")

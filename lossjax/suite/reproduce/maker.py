@@ -19,7 +19,7 @@ from lossjax.suite.cli.errors import UserError
 from lossjax.suite.cli.signals import Interrupts
 from lossjax.suite.config import Sweep
 from lossjax.suite.data import Dataset
-from lossjax.suite.report.album import slug
+from lossjax.suite.report.inert import slug
 from lossjax.suite.reproduce import folder, rows
 from lossjax.suite.reproduce.study import Size, Study, Task
 from lossjax.suite.store import ownership, results

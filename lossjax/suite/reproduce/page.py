@@ -74,8 +74,7 @@ def page(studies: Mapping[str, Study], out: Path) -> str:
         sections.append(_section(name, name, body))
     answered = sum(entry.answered for entry in entries)
     stored = sum(found is not None for found in summaries.values())
-    template = markup.ENVIRONMENT.get_template("index.html")
-    return template.render(
+    return markup.page(
         title=f"{TITLE} · lossjax",
         question=TITLE,
         lede=f"{stored} of {len(studies)} studies, {answered} of {len(entries)} "
@@ -83,8 +82,6 @@ def page(studies: Mapping[str, Study], out: Path) -> str:
         out=str(out.name),
         sections=sections,
         symbols=Markup(""),
-        css=Markup(_asset("page.css")),
-        js=Markup(_asset("page.js")),
         footer="Rebuilt from stored rows by ./run.sh reproduce --all --from-stored; "
         "beside this page, for each study: rows, summary.json, tables/ and figures/.",
     )
@@ -92,10 +89,6 @@ def page(studies: Mapping[str, Study], out: Path) -> str:
 
 def _section(key: str, title: str, body: Markup) -> dict[str, Any]:
     return {"key": key, "title": title, "body": body}
-
-
-def _asset(name: str) -> str:
-    return (markup.PAGE / name).read_text(encoding="utf-8")
 
 
 def _summary(study: Study, out: Path) -> tuple[dict[str, Any], Path] | None:
@@ -162,8 +155,8 @@ def _outcome(summary: Mapping[str, Any]) -> str:
 
 
 def counts(summary: Mapping[str, Any]) -> str:
-    """How many findings there are of each verdict but told."""
-    verdicts = [f["verdict"] for f in summary["findings"] if f["verdict"] != "told"]
+    """How many findings there are of each verdict."""
+    verdicts = [f.get("verdict") for f in summary["findings"]]
     return ", ".join(f"{verdicts.count(v)} {v}" for v in Verdict if v in verdicts)
 
 
@@ -205,26 +198,24 @@ def _findings(findings: Sequence[Mapping[str, Any]]) -> Markup:
     for found in findings:
         published = found.get("published")
         source = f"{published['source']} [{published['tag']}]" if published else ""
-        difference = folder.signed(found.get("difference"))
         notes = "; ".join(words for words in (found["reason"], source) if words)
         rows.append(
             [
                 Field(found["what"], kind="wrap"),
                 Field(found["expected"], kind="wrap", head="expected"),
                 Field(found["ours"], kind="wrap", head="ours"),
-                Field(difference, kind="num", head="difference"),
-                Field(found["verdict"], head="verdict"),
+                Field(found.get("words", "measured"), kind="wrap", head="verdict"),
                 Field(notes, kind="wrap", head="note"),
             ]
         )
     return markup.table(
         "What was published or expected, and what is found; [S] seen in the source, "
-        "[V] read off its figure, [C] computed, [R] recalled",
+        "[V] read off its figure, [C] computed, [R] recalled; nothing was expected of "
+        "what is only measured",
         [
             "finding",
             "published or expected",
             "ours",
-            Field("difference", kind="num"),
             "verdict",
             "reason, source",
         ],

@@ -2,14 +2,12 @@
 
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import jinja2
 
 from lossjax.suite.reproduce.claim import Answer, Book, Claim, Missing
-from lossjax.suite.reproduce.findings import FINDINGS
 
 TEMPLATE = Path(__file__).with_name("answers.md")
 # Metrics by which BCE and MSE are compared on the digits.
@@ -51,17 +49,6 @@ def _environment(book: Book, bodies: Mapping[str, str]) -> jinja2.Environment:
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
     environment.filters["listed"] = _listed
 
-    def by_key(method: Callable[..., Any]) -> Callable[..., Any]:
-        """A method of the book that takes keys of findings, not what they say."""
-
-        def looked_up(study: str, key: str, *rest: Any) -> Any:
-            return method(study, FINDINGS[study][key], *rest)
-
-        return looked_up
-
-    def holds(study: str, *keys: str) -> bool:
-        return book.holds(study, *(FINDINGS[study][key] for key in keys))
-
     def stored(study: str) -> bool:
         try:
             return bool(book.summary(study))
@@ -89,17 +76,24 @@ def _environment(book: Book, bodies: Mapping[str, str]) -> jinja2.Environment:
         sign = 1 if standing[losses[0]]["direction"] == "lower" else -1
         return min(losses, key=lambda loss: sign * standing[loss]["center"])
 
+    def behind(sweep: str, metric: str, *losses: str) -> str:
+        """By how much the worse of two losses is behind, in per cent of the better."""
+        standing = book.ranking(sweep, metric)
+        better, worse = sorted(abs(standing[loss]["center"]) for loss in losses)
+        return f"{100 * (worse / better - 1):.1f} %"
+
     environment.globals |= {
-        "number": by_key(book.number),
-        "value": by_key(book.value),
-        "said": by_key(book.said),
-        "low": by_key(lambda *at: book.finding(*at)["number"]["low"]),
-        "holds": holds,
+        "number": book.number,
+        "value": book.value,
+        "said": book.said,
+        "low": book.low,
+        "holds": book.holds,
         "cell": book.cell,
         "tied": book.best_set,
         "seeds": seeds,
         "score": score,
         "winner": winner,
+        "behind": behind,
         "stored": stored,
         "answer": lambda key: _answer(bodies, key, book).words,
         "alike": lambda: compared(True),

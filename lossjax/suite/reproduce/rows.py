@@ -1,4 +1,4 @@
-"""A study's rows: one line a run, enough to rank every arm again.
+"""A study's rows: one line per run, enough to rank every arm again.
 
 Which run a seed chose is written where the runs are: `of_sweep` asks `protocol`, as the
 sweep's report does, and a row says whether it counts.

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from lossjax.suite import statistics
 from lossjax.suite.config import Sweep
 from lossjax.suite.reproduce import configs
-from lossjax.suite.reproduce.finding import Finding, Verdict
+from lossjax.suite.reproduce.finding import Finding
 from lossjax.suite.statistics import Interval, Ranking, Scores
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Judge:
 class Trial:
     """One setting of a grid: every loss's scores by seed, and the rates chosen.
 
-    `arms` are the judge's; `rates` has a learning rate a seed, NaN where it was lost.
+    `arms` are the judge's; `rates` has a learning rate per seed, NaN where it was lost.
     `model` bears the values of axes that have several, as in a report. `columns` holds
     an arm a loss for every column that the study names, `validation_loss` and the
     judge's included; `curves` every seed's curve of a column that names one.
@@ -108,10 +108,6 @@ class Conclusion:
     table: pd.DataFrame
     drawings: Sequence[Drawing]
     counts: Mapping[str, Any]  # JSON-ready, for summary.json
-
-    @property
-    def holds(self) -> bool:
-        return all(f.verdict != Verdict.DIFFERS for f in self.findings)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -115,7 +115,8 @@ def wild(bench: Testbed, times: int) -> Tally:
     for _ in range(times):
         out = bench.fresh()
         began = time.monotonic()
-        bench.sweep(out, "--config.learning_rates=1e-2,5e-2,25e-2,1e6")
+        rates = f"{bench.grid['learning_rates']},1e6"
+        bench.sweep(out, f"--config.learning_rates={rates}")
         calm, rows = (
             (place / "report" / "rows.csv").read_text().splitlines()
             for place in (bench.whole, out)

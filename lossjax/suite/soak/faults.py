@@ -1,6 +1,7 @@
 """FAULTS, the one table of what `soak` injects."""
 
 import dataclasses
+import functools
 import types
 from collections.abc import Callable, Mapping
 
@@ -16,6 +17,7 @@ class Fault:
     inject: Callable[[Testbed, int], Tally]
     times: int
     quick: int
+    compared: bool = True  # with an undisturbed sweep
 
 
 FAULTS: Mapping[str, Fault] = types.MappingProxyType(
@@ -33,9 +35,9 @@ FAULTS: Mapping[str, Fault] = types.MappingProxyType(
         "flipped": Fault("one bit of a result flipped", damage.flipped, 50, 20),
         "cut": Fault("a result cut short", damage.cut, 20, 8),
         "flipped_state": Fault("a saved state damaged", damage.flipped_state, 70, 10),
-        "stranger": Fault("strange results, files and folders", damage.stranger, 10, 2),
+        "stranger": Fault("strange results, files and folders", damage.stranger, 10, 1),
         "sharded": Fault("three shards, at once and in turn", processes.sharded, 4, 1),
-        "raced": Fault("eight processes on one grid", processes.raced, 2, 1),
+        "raced": Fault("many processes on one grid", processes.raced, 2, 1),
         "full": Fault("no room for a result", refusals.full, 3, 1),
         "read_only": Fault("directory turns read-only", refusals.read_only, 3, 1),
         "vanished": Fault("directory vanishes", refusals.vanished, 3, 1),
@@ -47,8 +49,16 @@ FAULTS: Mapping[str, Fault] = types.MappingProxyType(
         "crowded": Fault(
             "thousands of stored runs, some damaged", endurance.crowded, 10, 1
         ),
-        "fuzz": Fault(
-            "hostile inputs: names, IDX, pictures, sets, caches", fuzz.injected, 100, 1
-        ),
+        # The times of these are inputs.
+        **{
+            f"fuzz:{name}": Fault(
+                f"hostile input: {kind.what}",
+                functools.partial(fuzz.injected, name),
+                kind.count,
+                kind.quick,
+                compared=False,
+            )
+            for name, kind in fuzz.KINDS.items()
+        },
     }
 )

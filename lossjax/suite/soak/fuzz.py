@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lossjax.suite.cli.errors import UserError
-from lossjax.suite.soak import fuzz_data, fuzz_store
+from lossjax.suite.soak import fuzz_asked, fuzz_data, fuzz_store
 from lossjax.suite.soak.testbed import Tally, Testbed
 
 SLOW_S, BIG_MB = 5.0, 500.0
@@ -45,6 +45,9 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = types.MappingProxyType(
     {
+        "losses": Kind("losses", fuzz_asked.loss, fuzz_asked.read_loss),
+        "models": Kind("models", fuzz_asked.model, fuzz_asked.read_model),
+        "config": Kind("configs and flags", fuzz_asked.asked, fuzz_asked.read_asked),
         "names": Kind("dataset names", fuzz_data.name, fuzz_data.read_name),
         "idx": Kind("IDX folders", fuzz_data.idx, fuzz_data.read_folder),
         # A folder is decoded in about 20 ms.
@@ -122,25 +125,17 @@ def fuzz(kind: str, count: int, seed: int = 0) -> Counts:
     return counts
 
 
-def injected(testbed: Testbed, times: int) -> Tally:
-    """Every kind, as a fault of the soak: detected is whatever is answered rightly.
-
-    One of `times` is a share of a hundredth of each kind's full count.
-    """
-    tally = Tally()
-    lines = []
-    for name, kind in KINDS.items():
-        counts = fuzz(name, max(kind.quick, kind.count * times // 100))
-        tally.injected += counts.tried
-        tally.detected += max(0, counts.tried - counts.faults)
-        tally.trouble += counts.notes
-        lines.append(
-            f"{kind.what}: {counts.tried:,} tried, {counts.accepted:,} accepted, "
-            f"{counts.refused:,} refused in a line, {counts.traceback} tracebacks, "
-            f"{counts.slow} above {SLOW_S:g} s, {counts.big} above {BIG_MB:g} MB"
-        )
-    tally.measured = "\n  ".join(lines)
-    return tally
+def injected(kind: str, testbed: Testbed, times: int) -> Tally:
+    """One kind as a fault of the soak: detected is whatever is answered rightly."""
+    counts = fuzz(kind, times)
+    return Tally(
+        counts.tried,
+        max(0, counts.tried - counts.faults),
+        trouble=counts.notes,
+        measured=f"{counts.accepted:,} accepted, {counts.refused:,} refused in a line, "
+        f"{counts.traceback} tracebacks, {counts.slow} above {SLOW_S:g} s, "
+        f"{counts.big} above {BIG_MB:g} MB",
+    )
 
 
 class _Workers:

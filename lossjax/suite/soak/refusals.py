@@ -12,7 +12,6 @@ from typing import Any
 
 from lossjax.suite.cli.errors import Exit
 from lossjax.suite.soak.testbed import (
-    GRID,
     Tally,
     Testbed,
     last_line,
@@ -41,7 +40,7 @@ def _refused(
         stdout, stderr = process.communicate()
         if mend is not None:
             mend()
-        ended = subprocess.CompletedProcess(GRID, process.returncode, stdout, stderr)
+        ended = subprocess.CompletedProcess((), process.returncode, stdout, stderr)
         lost, seconds, note = bench.recover(out)
         said = one_line(ended, Exit.FAILED)
         outcome.add(

@@ -5,6 +5,7 @@ of the case, or names the file; a result is lost when, after a rerun, the tables
 from those of an undisturbed sweep, or a finished run was trained again.
 """
 
+import copy
 import ctypes
 import dataclasses
 import platform
@@ -15,25 +16,29 @@ import struct
 import subprocess
 import sys
 import time
+import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from lossjax.suite.cli.errors import Exit
 from lossjax.suite.shipped import ROOT
+from lossjax.suite.soak.victim import read as log_of
 from lossjax.suite.store import results
 
-GRID = (
-    "--config=configs/digits.py",
-    "--config.losses=bce,mse,power(g=0.25),power(g=0.75)",
-    "--config.learning_rates=1e-2,5e-2,25e-2",
-    "--config.seeds=0,1,2,3",  # 48 runs in all
-    "--config.train_steps=60",
-    "--config.curve_points=3",
-    "--config.width=4,8",
-    "--config.latent_dim=4",
-    "--platform=cpu",
+GRID: Mapping[str, str] = types.MappingProxyType(
+    {
+        "losses": "bce,mse,power(g=0.25),power(g=0.75)",
+        "learning_rates": "1e-2,5e-2,25e-2",
+        "seeds": "0,1,2,3",  # 48 runs in all
+        "train_steps": "60",
+        "curve_points": "3",
+        "width": "4,8",
+        "latent_dim": "4",
+    }
 )
+# 8 runs: what a process costs before it trains is most of a quick soak.
+QUICK = {"losses": "bce,mse", "learning_rates": "1e-2,25e-2", "seeds": "0,1"}
 
 
 @dataclasses.dataclass
@@ -62,22 +67,39 @@ class Tally:
 class Testbed:
     """A folder for sweeps, and the tables they must all end with."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], quick: bool = False
+    ) -> None:
         self._folder = folder
         self.environment = dict(environment) | {"PYTHONPATH": str(ROOT)}
+        self.quick = quick
+        self.grid = {**GRID, **(QUICK if quick else {})}
         self._count = 0
         self.random = random.Random(0)
         self.whole = folder / "whole"
         self.seconds = 0.0  # of an undisturbed sweep, programs already compiled
+        self.renames = 0  # of files and folders that it puts in their place
 
     def undisturbed(self) -> None:
         """Run the sweep that all others are compared with; once more to time it."""
+        log = self._folder / "whole.log"
         for out in (self.whole, self.fresh()):
+            log.unlink(missing_ok=True)
             began = time.monotonic()
-            ended = self.sweep(out)
-            if ended.returncode:
-                raise RuntimeError(f"the undisturbed sweep failed: {ended.stderr}")
+            process = self.start(out, victim=(str(log), "never", "0"))
+            _, stderr = process.communicate()
+            if process.returncode:
+                raise RuntimeError(f"the undisturbed sweep failed: {stderr}")
             self.seconds = time.monotonic() - began
+        self.renames = sum("renamed" in line for line in log_of(log))
+
+    def part(self, name: str) -> "Testbed":
+        """The same, with a folder and chances of its own, for one fault."""
+        bed = copy.copy(self)
+        bed._folder = self._folder / name
+        bed._folder.mkdir()
+        bed.random = random.Random(name)
+        return bed
 
     def fresh(self) -> Path:
         self._count += 1
@@ -98,8 +120,10 @@ class Testbed:
         """A sweep of the grid; `victim` are the first arguments of soak.victim."""
         usual = ("lossjax.suite.cli", "sweep")
         program = ("lossjax.suite.soak.victim", *victim) if victim else usual
+        fields = (f"--config.{name}={value}" for name, value in self.grid.items())
+        grid = ("--config=configs/digits.py", *fields, "--platform=cpu")
         return subprocess.Popen(
-            [sys.executable, "-m", *program, *GRID, f"--out={out}", *more],
+            [sys.executable, "-m", *program, *grid, f"--out={out}", *more],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -112,7 +136,7 @@ class Testbed:
     ) -> subprocess.CompletedProcess[str]:
         process = self.start(out, *more, before=before)
         stdout, stderr = process.communicate()
-        return subprocess.CompletedProcess(GRID, process.returncode, stdout, stderr)
+        return subprocess.CompletedProcess((), process.returncode, stdout, stderr)
 
     def verb(self, name: str, out: Path) -> subprocess.CompletedProcess[str]:
         """Another verb on a directory of results."""

@@ -18,7 +18,7 @@ from typing import Any
 from lossjax.suite.cli.signals import run
 from lossjax.suite.store import results
 from lossjax.suite.sweep import __main__ as sweep
-from lossjax.suite.sweep import executor
+from lossjax.suite.sweep import worker
 
 MOMENTS = ("torn", "written", "renamed")
 
@@ -33,14 +33,14 @@ def main(arguments: list[str]) -> int:
 
 def _watch(log: Path) -> None:
     """Chunks begun, renames, and memory and open files whenever a result is stored."""
-    train, write, replace = executor.Executor.train, results.write_result, os.replace
+    train, write, replace = worker.Worker.train, results.write_result, os.replace
 
     def note(**facts: float) -> None:
         with open(log, "a", encoding="utf-8") as file:
             file.write(json.dumps(facts) + "\n")
 
     def watched(
-        self: executor.Executor, runs: Sequence[results.Run], tick: Any
+        self: worker.Worker, runs: Sequence[results.Run], tick: Any
     ) -> Iterator[results.Result]:
         note(begun=len(runs))
         return train(self, runs, tick)
@@ -56,7 +56,7 @@ def _watch(log: Path) -> None:
         note(renamed=1)
 
     os.replace = renamed  # type: ignore[assignment]
-    executor.Executor.train = watched  # type: ignore[method-assign]
+    worker.Worker.train = watched  # type: ignore[method-assign]
     results.write_result = written
 
 

@@ -28,12 +28,24 @@ _AT_ONCE = 32  # requests on their way
 _PATIENCE = 15.0  # seconds for the first answer; clients try far longer by themselves
 
 
+def check_unicode(field: str, text: str) -> None:
+    """UserError where a path holds bytes that are no UTF-8: no file could name it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f"{field}={text}: holds a byte that is not UTF-8; name or link the folder "
+            "in UTF-8"
+        ) from None
+
+
 def check_text(text: str) -> str:
     """The store that --out names, empty for a directory; needs no client.
 
     Raises:
       UserError: a store that is not known, or no bucket.
     """
+    check_unicode("--out", text)
     scheme, mark, rest = text.partition("://")
     if not mark:
         return ""

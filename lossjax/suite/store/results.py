@@ -393,8 +393,6 @@ def _check(result: Result) -> None:
             continue
         if array.dtype != kind or array.ndim != rank or not array.size:
             raise ValueError(f"an array of {array.dtype} {array.shape}")
-        if rank >= 4 and array.shape[-1] not in (1, 3):
-            raise ValueError(f"pictures of {array.shape[-1]} channels")
 
 
 def _finite(value: Any) -> Any:

@@ -35,11 +35,13 @@ def main(arguments: list[str]) -> int:
     values = define(
         out=(None, "directory, gs:// or s3:// prefix of results (results/local/NAME)"),
         shard=(None, "i/n: train part i of n of the grid, from 0"),
-        platform=(None, "cpu, gpu or tpu: compute there"),
+        platform=(None, "cpu, gpu (or cuda) or tpu: compute there"),
         dry_run=(False, "print the runs, train nothing"),
         retrain=(False, "train anew what other computing code has stored"),
     )
     name, sweep = parse_sweep(values, arguments, USAGE)
+    backend.check(values.platform)
+    backend.prepare(sweep)
     sweep = validation.validate(sweep)
     out = places.parse(values.out or str(output.default(name, sweep, arguments)))
     output.check(out, writing=not values.dry_run)

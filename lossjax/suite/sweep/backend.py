@@ -1,41 +1,92 @@
 """Starts jax's backend for a sweep, and tests that it computes right numbers."""
 
-import glob
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from lossjax import platform
+from lossjax.suite.cli import environment
 from lossjax.suite.cli.errors import SelfTestFailed, UserError, unknown
 from lossjax.suite.config import Sweep
 
-_PLATFORMS = ("cpu", "gpu", "tpu")
+_PLATFORMS = ("cpu", "gpu", "cuda", "tpu")
+# What only such a machine has. A guest's /dev/vfio may be any card, so that a TPU is
+# known by its maker; in WSL2 there is no /dev/nvidia*.
 _ACCELERATORS = {
-    "gpu": ("/dev/nvidia[0-9]*",),
-    "tpu": ("/dev/accel[0-9]*", "/dev/vfio/[0-9]*"),
+    "gpu": ("dev/nvidia[0-9]*", "usr/lib/wsl/lib/libcuda.so*"),
+    "tpu": ("dev/accel[0-9]*",),
 }
+_GOOGLE = "0x1ae0"
+# A GPU shows a screen, too, and other processes compute there.
+_SHARING = "XLA_PYTHON_CLIENT_PREALLOCATE"
 
 
-def start(sweep: Sweep, wanted: str | None, console: Console) -> None:
-    """Start jax's backend, name it, and test that it computes right numbers."""
+def check(wanted: str | None) -> None:
+    """UserError where --platform names none."""
     if wanted is not None and wanted not in _PLATFORMS:
         raise unknown("--platform", wanted, _PLATFORMS)
-    platform.prepare(cpu_devices=min(len(os.sched_getaffinity(0)), sweep.at_once))
+
+
+def prepare(sweep: Sweep) -> None:
+    """Before any code of the user's: what must be said before it starts jax."""
+    _prepare(_cpu_devices(sweep))
+
+
+def _cpu_devices(sweep: Sweep) -> int:
+    return min(len(os.sched_getaffinity(0)), sweep.at_once)
+
+
+def _prepare(cpu_devices: int | None) -> None:
+    os.environ.setdefault(_SHARING, "false")
+    try:
+        platform.prepare(cpu_devices)
+    except ValueError as error:
+        raise UserError(error) from None
+    except platform.PlatformError as error:
+        raise SelfTestFailed(error) from None
+
+
+def devices(cpu_devices: int | None = None, wanted: str | None = None) -> list[Any]:
+    """What jax computes on, its backend started.
+
+    Args:
+      cpu_devices: virtual CPU devices; None leaves their number to XLA_FLAGS.
+      wanted: the platform; None leaves it to JAX_PLATFORMS, and else to jax.
+
+    Raises:
+      UserError: there is no such device, or XLA does not start with XLA_FLAGS.
+      SelfTestFailed: jax has started before, and computes wrong numbers.
+    """
+    _prepare(cpu_devices)
     import jax
 
     if wanted is not None:
         jax.config.update("jax_platforms", {"gpu": "cuda"}.get(wanted, wanted))
     try:
-        devices = jax.devices()
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"--platform={wanted}: no such device: {reason}") from None
+        return jax.devices()
+    except (RuntimeError, AssertionError) as error:  # the latter for cuda
+        asked = f"--platform={wanted}" if wanted else _asked()
+        reason = next(iter(str(error).splitlines()), "jax found none")
+        raise UserError(f"{asked}: no such device: {reason}") from None
+
+
+def _asked() -> str:
+    """The user's variable that says where to compute."""
+    names = (name for name in environment.OBEYED if os.environ.get(name))
+    return next((f"{name}={os.environ[name]}" for name in names), "jax")
+
+
+def start(sweep: Sweep, wanted: str | None, console: Console) -> None:
+    """Start jax's backend, name it, and test that it computes right numbers."""
+    check(wanted)
+    found = devices(_cpu_devices(sweep), wanted)
+    import jax
+
     backend = jax.default_backend()
-    present = [
-        kind for kind, paths in _ACCELERATORS.items() for p in paths if glob.glob(p)
-    ]
+    present = accelerators()
     if backend == "cpu" and wanted is None and present:
         raise UserError(
             f"this machine has a {present[0]} that jax does not use; install its lock "
@@ -43,13 +94,28 @@ def start(sweep: Sweep, wanted: str | None, console: Console) -> None:
         )
     cores = f" (one per core of a {_processor()})" if backend == "cpu" else ""
     console.print(
-        f"{backend}: {len(devices)} x {devices[0].device_kind}{cores}, "
+        f"{backend}: {len(found)} x {found[0].device_kind}{cores}, "
         f"jax {jax.__version__}",
     )
     try:
         platform.self_test()
     except platform.PlatformError as error:
         raise SelfTestFailed(error) from None
+
+
+def accelerators(root: Path = Path("/")) -> list[str]:
+    """The kinds of accelerators that a machine has, whether jax can use them or not."""
+    found = [
+        kind
+        for kind, paths in _ACCELERATORS.items()
+        if any(any(root.glob(path)) for path in paths)
+    ]
+    cards = root.glob("sys/bus/pci/devices/*/vendor") if "tpu" not in found else ()
+    if any(card.read_text().strip() == _GOOGLE for card in cards) and any(
+        root.glob("dev/vfio/[0-9]*")
+    ):
+        found.append("tpu")
+    return found
 
 
 def _processor() -> str:

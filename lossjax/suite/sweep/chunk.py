@@ -14,7 +14,7 @@ from lossjax.suite.store import checkpoint
 from lossjax.suite.store.results import Run
 from lossjax.training.probes import PROBE_BLOCKS, Progress
 from lossjax.training.program import Trainer
-from lossjax.training.replicas import Blocks, Replica, put, slot
+from lossjax.training.replicas import Blocks, Replica, put
 from lossjax.training.step import State
 
 Curve = dict[str, list[float]]
@@ -55,26 +55,28 @@ class Saved:
 class Chunk:
     """Runs that one program trains together; all begin at the same saved step.
 
-    `pace` is how many steps a call takes, those of all runs together: what the chunk
-    before came to. It grows until a call takes long enough.
+    `packed` are the runs with their slots. `pace` is how many steps a call takes, those
+    of all runs together: what the chunk before came to. It grows until a call takes
+    long enough.
     """
 
     def __init__(
         self,
         trainer: Trainer,
         replicas: Replica,
-        runs: Sequence[Run],
+        packed: Sequence[tuple[Run, int]],
         saved: Saved,
         mesh: Mesh,
         pace: int,
     ) -> None:
-        self._trainer, self.replicas, self.runs = trainer, replicas, runs
+        self._trainer, self.replicas = trainer, replicas
         self._saved, self._mesh = saved, mesh
-        self.slots = [slot(index, trainer.layout) for index in range(len(runs))]
+        runs, self.slots = zip(*packed, strict=True)
+        self.runs: Sequence[Run] = runs
         self.curves: list[Curve] = [{name: [] for name in _CURVES} for _ in runs]
         self.state: State = trainer.init(replicas)
         self.step = 0
-        self.steps_per_call = max(1, pace // len(runs))
+        self.steps_per_call = max(trainer.program.trips, pace // len(runs))
         self.validation_loss = np.full(trainer.layout.replicas, np.nan)
         self._resume()
 
@@ -133,7 +135,8 @@ class Chunk:
         if took < _CALL_SECONDS / 2 and steps == self.steps_per_call:
             self.steps_per_call *= 2
         elif took > _CALL_SECONDS:
-            self.steps_per_call = max(1, self.steps_per_call // 2)
+            least = self._trainer.program.trips
+            self.steps_per_call = max(least, self.steps_per_call // 2)
 
     def _resume(self) -> None:
         """Take up the saved states, if there are any."""

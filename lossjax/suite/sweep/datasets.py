@@ -7,7 +7,7 @@ from typing import TypeVar
 from lossjax.suite import data
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep
-from lossjax.suite.sweep.layouts import memory_of
+from lossjax.suite.sweep.packing import memory_of
 from lossjax.training.replicas import MEMORY_SHARE
 
 _Found = TypeVar("_Found", data.Dataset, data.Outline)

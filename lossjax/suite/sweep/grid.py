@@ -1,4 +1,4 @@
-"""Trains a grid: what is pending, family by family, until nothing is."""
+"""Trains a grid: what is pending, pack by pack, until nothing is."""
 
 import functools
 import math
@@ -25,10 +25,10 @@ from lossjax.suite.cli.signals import Interrupts
 from lossjax.suite.config import Sweep
 from lossjax.suite.store import checkpoint, places
 from lossjax.suite.store import results as store
-from lossjax.suite.sweep import layouts
-from lossjax.suite.sweep.executor import Executor, Family, family_of
+from lossjax.suite.sweep import packing
 from lossjax.suite.sweep.programs import AHEAD
 from lossjax.suite.sweep.source import source_hash
+from lossjax.suite.sweep.worker import RunGroup, Worker
 from lossjax.suite.wording import count
 
 
@@ -52,9 +52,8 @@ def good_results(blocks: Sequence[protocol.Block], out: Path) -> store.Stored:
     return store.Stored(store.find(out, protocol.pending(blocks, {})), {})
 
 
-def other_code(stored: Iterable[store.Result]) -> set[str]:
-    """The runs among these, by run_id, that another version of the code computed."""
-    current = source_hash()
+def other_code(stored: Iterable[store.Result], current: str) -> set[str]:
+    """The runs among these, by run_id, that other code than the current computed."""
     return {r.run.run_id for r in stored if r.provenance.get("source") != current}
 
 
@@ -82,7 +81,8 @@ def train(
         say(f"damaged, not used: {path}: {wrong}")
     results = dict(stored.results)
     mine = {run.run_id for block in blocks for run in block.runs}
-    others = other_code(r for name, r in results.items() if name in mine)
+    current = source_hash()
+    others = other_code((r for name, r in results.items() if name in mine), current)
     if others and retrain:
         say(f"{count(len(others), 'stored run')} of other computing code: trained anew")
         results = {k: r for k, r in results.items() if k not in others}
@@ -92,112 +92,117 @@ def train(
             f"them (its numbers should be equal: NUMERICS is); --retrain trains them "
             f"anew"
         )
-    families: dict[Family, list[protocol.Block]] = {}
-    for block in blocks:
-        families.setdefault(family_of(block.runs[0]), []).append(block)
-    families = {
-        family: own
-        for family, own in families.items()
-        if any(protocol.pending(own, results))
-    }
     expected = sum(1 for _ in protocol.pending(blocks, results))
     kept = sum(len(block.runs) for block in blocks) - expected
-    if not families:
+    if not expected:
         say(f"all {kept} runs are stored; nothing to train")
         return 0
     if kept:
         say(f"{kept} runs are stored and kept")
     platform.use_compilation_cache(_cache())
     outlines = {name: data.Outline.of(dataset) for name, dataset in datasets.items()}
-    layout, note = layouts.here(sweep, outlines, results.values())
+    layout, note = packing.here(sweep, outlines, results.values())
     say("; ".join(filter(None, (str(layout), note))), style="dim")
-    executor = Executor(sweep, datasets, out, say, layout.layout)
-    queue = list(families)
+    worker = Worker(sweep, datasets, out, say, layout.layout, current)
     failed = 0
     with _progress(console) as progress:
-        steps = sum(
-            run.train_steps
-            for own in families.values()
-            for run in protocol.pending(own, results)
-        )
+        steps = sum(run.train_steps for run in protocol.pending(blocks, results))
         task = progress.add_task("compiling", total=steps)
 
         def tick(steps: int) -> None:
             progress.advance(task, steps)
             interrupts.check()
 
-        for place, family in enumerate(queue):
-            for ahead in queue[place : place + 1 + AHEAD]:
-                executor.prepare(ahead)
+        while queue := _queue(worker, blocks, results):
+            group, own = next(iter(queue.items()))
+            if worker.undecided:
+                choice = worker.choose(group)
+                interrupts.wait([choice])
+                choice.result()
+                continue
+            for ahead in list(queue)[: 1 + AHEAD]:
+                worker.prepare(ahead)
             began = time.monotonic()
-            progress.update(task, description=f"{family.loss}, compiling")
-            while not executor.ready(family):
-                interrupts.check()
-                time.sleep(0.02)
-            progress.update(task, description=family.loss)
+            name = f"{group.dataset} / {group.kind.model}"
+            progress.update(task, description=f"{name}, compiling")
+            interrupts.wait(worker.prepare(group))
+            progress.update(task, description=name)
             trained, failures = 0, []
-            for chunk in _chunks(families[family], results, executor, out, retrain):
+            pending = list(protocol.pending(own, results))
+            while pending:
                 interrupts.check()
-                if step := executor.step_of(chunk[0]):
-                    say(f"{len(chunk)} runs of {family.loss} go on at step {step}")
-                    progress.advance(task, step * len(chunk))
-                for result in _attempt(executor, chunk, tick):
-                    store.write_result(out, result)
-                    checkpoint.discard(out, result.run)
-                    results[result.run.run_id] = result
-                    trained += 1
-                    failures += [result] if result.status == "failed" else []
-            executor.keep(queue[place + 1 :])
+                pack = worker.pack(pending)
+                # What another process of the same grid has stored meanwhile.
+                elsewhere = store.find(out, pack)
+                if retrain:
+                    for run_id in other_code(elsewhere.values(), current):
+                        del elsewhere[run_id]
+                results.update(elsewhere)
+                if not elsewhere:
+                    if step := worker.saved.step_of(pack[0]):
+                        say(f"{len(pack)} runs of {name} go on at step {step}")
+                        progress.advance(task, step * len(pack))
+                    for result in _attempt(worker, pack, tick):
+                        store.write_result(out, result)
+                        checkpoint.discard(out, result.run)
+                        results[result.run.run_id] = result
+                        trained += 1
+                        failures += [result] if result.status == "failed" else []
+                    if any(run.run_id not in results for run in pack):
+                        break  # they need other programs
+                pending = [run for run in pending if run.run_id not in results]
             for message in sorted({result.message for result in failures}):
                 say(f"failed: {message}")
             failed += len(failures)
+            worker.keep(_queue(worker, blocks, results))
             if quiet:
                 continue
-            for line in _lines(sweep, families[family], results):
+            done = [b for b in own if not any(protocol.pending([b], results))]
+            for line in _lines(sweep, done, results):
                 say(line)
             say(f"  {trained} runs in {time.monotonic() - began:.1f} s", style="dim")
     return failed
 
 
+def _queue(
+    worker: Worker,
+    blocks: Sequence[protocol.Block],
+    results: dict[str, store.Result],
+) -> dict[RunGroup, list[protocol.Block]]:
+    """The blocks with pending runs, by what is trained together, in their order."""
+    queue: dict[RunGroup, list[protocol.Block]] = {}
+    for block in blocks:
+        if any(run.run_id not in results for run in block.runs):
+            queue.setdefault(worker.group_of(block.runs[0]), []).append(block)
+    return queue
+
+
 def _attempt(
-    executor: Any, chunk: list[store.Run], tick: Any
+    worker: Worker, runs: Sequence[store.Run], tick: Any
 ) -> Iterator[store.Result]:
-    """The chunk's results; a failed one for each run where it cannot be computed."""
-    left = list(chunk)
+    """The results of runs; a failed one for each run that cannot be computed.
+
+    What fails together is tried again in smaller programs where that may help, else by
+    halves, so that one bad run costs no other.
+    """
+    left = list(runs)
     try:
-        for result in executor.train(chunk, tick):
+        for result in worker.train(runs, tick):
             yield result
             left.remove(result.run)
     except (Interrupted, UserError, OSError):
         raise
     except Exception as error:
+        if worker.relieved(error, left):
+            return
+        if len(left) > 1:
+            half = len(left) // 2
+            yield from _attempt(worker, left[:half], tick)
+            yield from _attempt(worker, left[half:], tick)
+            return
         message = " ".join(f"{type(error).__name__}: {error}".split())[:500]
         for run in left:
             yield store.Result(run, "failed", message=message)
-
-
-def _chunks(
-    blocks: Sequence[protocol.Block],
-    results: dict[str, store.Result],
-    executor: Any,
-    out: Path,
-    retrain: bool,
-) -> Iterator[list[store.Run]]:
-    """Pending runs of one family's blocks, a chunk at a time, until none is.
-
-    What another process of the same grid has stored meanwhile is taken from there.
-    """
-    while pending := list(protocol.pending(blocks, results)):
-        elsewhere = store.find(out, pending)
-        if retrain:
-            for name in other_code(elsewhere.values()):
-                del elsewhere[name]
-        if elsewhere:
-            results.update(elsewhere)
-            continue
-        alike = pending[: executor.layout.replicas]
-        steps = [executor.step_of(run) for run in alike]
-        yield [run for run, s in zip(alike, steps, strict=True) if s == steps[0]]
 
 
 def _lines(

@@ -41,7 +41,11 @@ def check(out: Path, *, writing: bool = True) -> None:
     if places.is_remote(out):
         places.check(out, writing=writing)
         return
-    place = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    try:
+        folders = (out, *out.absolute().parents)
+        place = next(folder for folder in folders if folder.exists())
+    except OSError as error:  # a name that no file system takes
+        raise UserError(f"--out={out}: {error.strerror}") from None
     if not place.is_dir():
         raise UserError(f"--out={out}: {place} is a file; name a directory")
     if not os.access(place, os.W_OK | os.X_OK):

@@ -45,7 +45,9 @@ def preview(
     for block in blocks:
         name = block.arm.label(sweep)
         runs[name] += len(block.runs)
-        pending[name] += sum(run.run_id not in results for run in block.runs)
+        # Names of runs cost seconds where there are many: only to look them up.
+        stored = sum(run.run_id in results for run in block.runs) if results else 0
+        pending[name] += len(block.runs) - stored
 
     def say(text: str) -> None:
         console.print(text, soft_wrap=True)

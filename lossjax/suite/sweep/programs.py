@@ -1,10 +1,10 @@
-"""What a sweep compiles: its programs, and how much memory they need."""
+"""What a sweep compiles: the kinds of its programs, and how much memory they need."""
 
 import dataclasses
 import functools
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +12,14 @@ import numpy as np
 from jax.sharding import Mesh
 
 from lossjax import resolve
+from lossjax.losses.one_of import OneOf
 from lossjax.models import autoencoders
 from lossjax.suite.config import Sweep
 from lossjax.suite.data import Outline
 from lossjax.suite.data.dataset import Noise
 from lossjax.suite.data.noise import noisy_targets
+from lossjax.suite.store.results import Run
+from lossjax.training.diagnoser import Diagnoser
 from lossjax.training.program import Program
 from lossjax.training.replicas import (
     BLOCK,
@@ -29,21 +32,25 @@ from lossjax.training.replicas import (
 )
 from lossjax.training.scoring import Scorer
 from lossjax.training.settings import Settings
+from lossjax.training.variational import VariationalScorer
 
 # A compiler pads arrays, keeps copies in another order, and its code lies there too:
 # for v5e and v6e the shipped configs need CODE and 1.3 times what their traces say, at
 # most.
 SLACK = 2.0
 CODE = 4 * 2**20  # bytes of one program
-AHEAD = 2  # families that compile while one trains
+AHEAD = 2  # programs that compile while one trains
+_EPOCHS = 64  # whose orders of images a call draws at once, at most
 
 
+@functools.lru_cache(maxsize=64)
 def network_of(
     sweep: Sweep,
     image: tuple[int, int, int],
     model: str,
     latent_dim: int,
     channels: int,
+    lowering: str = "",
 ) -> autoencoders.Network:
     """The network of a model for images of that shape.
 
@@ -53,6 +60,7 @@ def network_of(
       model: its canonical name.
       latent_dim: numbers that the code has.
       channels: of raw output for each image channel, as the loss has it.
+      lowering: as `autoencoders.build` takes it.
     """
     shape = autoencoders.Shape(
         image,
@@ -63,7 +71,7 @@ def network_of(
         sweep.precision,
         sweep.head_scale,
     )
-    return autoencoders.build(model, shape)
+    return autoencoders.build(model, shape, lowering)
 
 
 def settings_of(sweep: Sweep, train_steps: int, noise: Noise | None) -> Settings:
@@ -78,71 +86,189 @@ def settings_of(sweep: Sweep, train_steps: int, noise: Noise | None) -> Settings
     )
 
 
+class Instruments(NamedTuple):
+    """What measures trained runs of one network."""
+
+    scorer: Scorer
+    diagnoser: Diagnoser
+    variational: VariationalScorer | None
+
+
 @dataclasses.dataclass(frozen=True)
-class Planned:
-    """A program of a sweep where no two losses share one.
+class ProgramKind:
+    """What a compiled program depends on: the one key of all that is compiled.
+
+    It has the shapes of data, not the data, so that one program serves every dataset of
+    the same split sizes and noise, and all losses that can share it.
 
     Attributes:
-      names: dataset, model and loss family that it is the first to serve.
+      train: shape of the training images.
+      validation: shape of the validation images.
+      noise: of the targets.
+      model: its canonical name.
       latent_dim: numbers of the code.
       train_steps: of a run.
-      outline: of the dataset.
-      loss: a loss of the family, with its hyperparameters.
+      families: of the losses, in the order of the sweep.
     """
 
-    names: tuple[str, str, str]
+    train: tuple[int, int, int, int]
+    validation: tuple[int, int, int, int]
+    noise: Noise | None
+    model: str
     latent_dim: int
     train_steps: int
-    outline: Outline
-    loss: str
+    families: tuple[str, ...]
 
-    def made(
-        self, sweep: Sweep, layout: Layout, mesh: Mesh
-    ) -> tuple[Program, tuple[Replica, Any, Blocks]]:
-        """The program, and shapes for its `compile`."""
-        loss, image = resolve(self.loss), self.outline.image
-        network = self._network(sweep)
-        settings = settings_of(sweep, self.train_steps, self.outline.noise)
-        start = loss.start(np.full(image[2], 0.5))
-        batched = stack([Replica(0, 1e-3, loss, start, True)], layout)
-        train = jax.ShapeDtypeStruct(self.outline.images("train"), jnp.uint8)
-        held = np.broadcast_to(np.uint8(0), self.outline.images("validation"))
+    @property
+    def channels(self) -> int:
+        """Of raw output for each image channel."""
+        return resolve(self.families[0]).channels
+
+    def network(self, sweep: Sweep, layout: Layout) -> autoencoders.Network:
+        """What is trained."""
+        image, sizes = self.train[1:], (self.model, self.latent_dim, self.channels)
+        return network_of(sweep, image, *sizes, layout.lowering)
+
+    def settings(self, sweep: Sweep) -> Settings:
+        """And how."""
+        interval = -(-self.train_steps // sweep.curve_points)
+        epochs = _EPOCHS * (self.train[0] // sweep.batch_size)
+        return dataclasses.replace(
+            settings_of(sweep, self.train_steps, self.noise),
+            stretch=min(interval, epochs),
+        )
+
+    def instruments(self, sweep: Sweep, layout: Layout, mesh: Mesh) -> Instruments:
+        """What measures the runs that it trained."""
+        network, channels = self.network(sweep, layout), self.channels
+        return _instruments(sweep, network, channels, self.noise, layout, mesh)
+
+    def variants(self, sweep: Sweep) -> list[int]:
+        """Runs of each family with one seed on one dataset."""
+        losses = [resolve(name).family for name in sweep.losses]
+        rates = len(sweep.learning_rates)
+        return [losses.count(family) * rates for family in self.families]
+
+    def segments(self, sweep: Sweep, slots: int) -> tuple[int, ...]:
+        """Slots of each family in a row of one seed, of at most so many slots.
+
+        Where not all variants of a seed fit a row, it takes several equal ones.
+        """
+        counts = self.variants(sweep)
+        for rows in range(1, max(counts) + 1):
+            cut = tuple(-(-count // rows) for count in counts)
+            if sum(cut) <= slots:
+                return cut
+        return (1,) * len(counts)
+
+    def replica(self, run: Run, start: np.ndarray) -> Replica:
+        """A run of it as a replica."""
+        loss, among = resolve(run.loss), [resolve(name) for name in self.families]
+        shares = not loss.scalars or len(among) > 1
+        variational = autoencoders.resolve(self.model).variational
+        chosen = OneOf.of(loss, among) if shares and not variational else loss
+        return Replica(run.seed, run.learning_rate, chosen, start, True)
+
+    def program(
+        self, sweep: Sweep, layout: Layout, mesh: Mesh, segments: tuple[int, ...]
+    ) -> Program:
+        """What trains it."""
+        network, settings = self.network(sweep, layout), self.settings(sweep)
+        return Program(network, settings, layout, mesh, segments)
+
+    def shapes(
+        self, layout: Layout, segments: tuple[int, ...]
+    ) -> tuple[Replica, Any, Blocks]:
+        """What its program's `compile` takes, without any data."""
+        loss = resolve(self.families[0])
+        start = loss.start(np.full(self.train[3], 0.5))
+        sizes = self.latent_dim, self.train_steps
+        run = Run("", self.model, loss.name, 1e-3, 0, *sizes, {})
+        batched = stack([self.replica(run, start)], layout, row=sum(segments))
+        train = jax.ShapeDtypeStruct(self.train, jnp.uint8)
+        held = np.broadcast_to(np.uint8(0), self.validation)
         blocks = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), blocks_of(held)
         )
-        return Program(network, settings, layout, mesh), (batched, train, blocks)
+        return batched, train, blocks
 
     def replica_bytes(self, sweep: Sweep, device: Any) -> int:
         """What one replica needs on such a device, in training or when it is scored.
 
-        As `peak_bytes` counts: read from the trace, nothing is compiled.
+        As `peak_bytes` counts: read from the trace, nothing is compiled. The mean over
+        one replica of each loss family.
         """
-        alone, mesh = Layout(1, 1, "vmap"), Mesh(np.array([device]), (REPLICA,))
-        program, (replica, train, blocks) = self.made(sweep, alone, mesh)
-        loss, image = resolve(self.loss), self.outline.image
-        network = self._network(sweep)
-        scorer = Scorer(network, [loss], alone, mesh)
-        block = jax.ShapeDtypeStruct((BLOCK, *image), jnp.uint8)
-        training = program.replica_bytes(replica, train, blocks)
+        losses = [resolve(family) for family in self.families]
+        segments = (1,) * len(losses)
+        layout = Layout(1, len(losses), "vmap")
+        mesh = Mesh(np.array([device]), (REPLICA,))
+        program = self.program(sweep, layout, mesh, segments)
+        scorer = Scorer(self.network(sweep, layout), losses, layout, mesh)
+        block = jax.ShapeDtypeStruct((BLOCK, *self.train[1:]), jnp.uint8)
+        training = program.replica_bytes(*self.shapes(layout, segments))
         return max(training, scorer.replica_bytes(block))
 
-    def _network(self, sweep: Sweep) -> autoencoders.Network:
-        channels = resolve(self.loss).channels
-        image, model = self.outline.image, self.names[1]
-        return network_of(sweep, image, model, self.latent_dim, channels)
 
-
-def programs(sweep: Sweep, outlines: Mapping[str, Outline]) -> Iterator[Planned]:
-    """Every distinct program of a sweep, once."""
-    done = set()
-    grid = itertools.product(
-        outlines, sweep.models, sweep.code_sizes, sweep.step_counts, sweep.losses
+@functools.lru_cache(maxsize=8)
+def _instruments(
+    sweep: Sweep,
+    network: autoencoders.Network,
+    channels: int,
+    noise: Noise | None,
+    layout: Layout,
+    mesh: Mesh,
+) -> Instruments:
+    """One set for all kinds that differ only in steps and in losses alike."""
+    losses = [resolve(name) for name in sweep.losses]
+    alike = [loss for loss in losses if loss.channels == channels]
+    return Instruments(
+        Scorer(network, alike, layout, mesh),
+        Diagnoser(network, settings_of(sweep, 1, noise), layout, mesh),
+        None if network.latent is None else VariationalScorer(network, layout, mesh),
     )
-    for name, model, latent_dim, train_steps, loss in grid:
-        outline, family = outlines[name], resolve(loss).family
-        shapes = tuple(map(outline.images, outline.counts))
-        kind = shapes, outline.noise, model, latent_dim, train_steps, family
-        if kind not in done:
-            done.add(kind)
-            names = name, model, family
-            yield Planned(names, latent_dim, train_steps, outline, loss)
+
+
+def kinds(
+    sweep: Sweep, outlines: Mapping[str, Outline], mapping: str, most: int | None = None
+) -> Iterator[tuple[ProgramKind, str, tuple[str, ...]]]:
+    """Every kind with a dataset and those losses of the sweep that it trains.
+
+    Losses share a program whose raw output has as many channels. Mapped one after the
+    other only the branch of one loss is taken, and trained scalars have a program of
+    their own; side by side each has its slots. A variational model feeds some losses
+    dequantised pixels, so that there each family has its own.
+
+    Args:
+      sweep: the grid.
+      outlines: of its datasets, by name.
+      mapping: of the layout.
+      most: families of a program; None for all that can share it.
+    """
+    grid = itertools.product(
+        outlines, sweep.models, sweep.code_sizes, sweep.step_counts
+    )
+    for name, model, latent_dim, train_steps in grid:
+        outline = outlines[name]
+        alike: dict[object, dict[str, list[str]]] = {}
+        for text in sweep.losses:
+            loss = resolve(text)
+            alone = autoencoders.resolve(model).variational or (
+                mapping == "map" and bool(loss.scalars)
+            )
+            key = loss.channels, loss.family if alone else ""
+            alike.setdefault(key, {}).setdefault(loss.family, []).append(text)
+        for families in alike.values():
+            whole = tuple(families)
+            size = most or len(whole)
+            for some in (whole[k : k + size] for k in range(0, len(whole), size)):
+                kind = ProgramKind(
+                    outline.images("train"),
+                    outline.images("validation"),
+                    outline.noise,
+                    model,
+                    latent_dim,
+                    train_steps,
+                    some,
+                )
+                texts = [text for family in some for text in families[family]]
+                yield kind, name, tuple(texts)

@@ -1,7 +1,7 @@
 """A dataset on the devices, and the scores of trained runs on it."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,6 @@ from lossjax.training.replicas import (
     Blocks,
     Layout,
     blocks_of,
-    if_active,
     put_everywhere,
     spread,
 )
@@ -25,6 +24,8 @@ from lossjax.training.scoring import Scorer
 
 _GALLERY = 8  # test images whose read-outs are kept with every run
 _CODE_IMAGES = 10_000  # most training images whose codes judge a code
+_DISTANCES = 2**30  # bytes that distances between codes may take of an accelerator
+_ABREAST = 256  # codes judged at once there, at most
 
 
 def gallery_of(count: int) -> np.ndarray:
@@ -45,7 +46,7 @@ class Scored:
 class Resident:
     """A dataset's splits on every device of a mesh, uint8."""
 
-    def __init__(self, source: Dataset, mesh: Mesh) -> None:
+    def __init__(self, source: Dataset, mesh: Mesh, mapping: str) -> None:
         images = np.asarray(source.train.images)
         self._mesh = mesh
         self.mean: np.ndarray = images.mean((0, 1, 2), dtype=np.float64) / 255
@@ -69,15 +70,21 @@ class Resident:
             if own.labels is not None
         }
         self._tested = len(source.test.images)
+        self._abreast = 1
         turn = Layout(mesh.size, mesh.size, "map")
-        self._judge = spread(if_active(self._read), mesh, turn, shared=0)
+        if mapping == "vmap":
+            judged = len(source.validation) + len(source.test)
+            pairs = 4 * judged * min(len(images), _CODE_IMAGES)
+            self._abreast = max(1, min(_ABREAST, _DISTANCES // pairs))
+            turn = Layout(mesh.size, mesh.size * self._abreast, "vmap")
+        self._judge = spread(self._read, mesh, turn, shared=0, idle=True)
 
     def scores(
         self,
         scorer: Scorer,
         weights: jax.Array,
         active: np.ndarray,
-        loss: Loss,
+        losses: Sequence[Loss],
         *,
         worst_by: str,
         tick: Callable[[int], None],
@@ -85,8 +92,8 @@ class Resident:
     ) -> Scored:
         """Every metric of every slot, on validation and test images.
 
-        `worst_by` names the metric by which test images are worst; `latent` measures
-        what a variational model has besides.
+        `losses` are those of the slots; `worst_by` names the metric by which test
+        images are worst; `latent` measures what a variational model has besides.
         """
         scores: dict[str, np.ndarray] = {}
         gallery = np.zeros(0, np.uint8)
@@ -98,7 +105,9 @@ class Resident:
             shown: list[np.ndarray] = []
             for place, images in enumerate(blocks.images):
                 weights_of = blocks.weights[place]
-                metrics, read_outs = scorer.scores(weights, active, loss, images, place)
+                metrics, read_outs = scorer.scores(
+                    weights, active, losses, images, place
+                )
                 parts.append({name: np.asarray(v) for name, v in metrics.items()})
                 if split == "test":
                     first = (len(parts) - 1) * len(images)
@@ -138,14 +147,15 @@ class Resident:
         """
         resting = np.zeros(len(weights), np.bool_)
         for split in ("val", "test"):
-            scorer.scores(weights, resting, loss, self._blocks[split].images[0])
+            images = self._blocks[split].images[0]
+            scorer.scores(weights, resting, [loss] * len(weights), images)
         if "train" in self._labels:
-            codes = {}
+            codes, places = {}, self._turn(len(weights), 0)
             for split, blocks in self._blocks.items():
                 code = scorer.codes(weights, resting, blocks.images[0])
-                shape = self._mesh.size, int(blocks.weights.sum()), code.shape[-1]
+                shape = len(places), int(blocks.weights.sum()), code.shape[-1]
                 codes[split] = np.zeros(shape, code.dtype)
-            self._judge(resting[: self._mesh.size], codes)
+            self._judge(resting[places], codes)
 
     def _read(self, codes: dict[str, jax.Array]) -> dict[str, jax.Array]:
         """Every code metric of one slot: each reader is fitted once for both splits."""
@@ -179,16 +189,25 @@ class Resident:
             for split in ("val", "test")
             for name in CODE_METRICS
         }
-        # One slot of each device at a time: a call stays short.
-        each = len(active) // self._mesh.size
-        for turn in range(each):
-            if not active[turn::each].any():
+        for turn in range(-(-len(active) // self._mesh.size // self._abreast)):
+            places = self._turn(len(active), turn)
+            if not active[places].any():
                 continue
-            mine = {split: own[turn::each] for split, own in codes.items()}
-            for name, values in self._judge(active[turn::each], mine).items():
-                scores[name][turn::each] = np.where(active[turn::each], values, np.nan)
+            mine = {split: own[places] for split, own in codes.items()}
+            for name, values in self._judge(active[places], mine).items():
+                scores[name][places] = np.where(active[places], values, np.nan)
             tick(0)
         return scores
+
+    def _turn(self, slots: int, turn: int) -> np.ndarray:
+        """The slots whose codes are judged in one call: a few of each device.
+
+        A call stays short, and distances between all images of few codes fit.
+        """
+        each = slots // self._mesh.size
+        first = np.arange(self._mesh.size)[:, None] * each
+        own = np.arange(turn * self._abreast, (turn + 1) * self._abreast)
+        return (first + np.minimum(own, each - 1)).ravel()
 
 
 def _whole(parts: list[np.ndarray], blocks: Blocks) -> np.ndarray:

@@ -60,7 +60,7 @@ class Archive:
         return f"{run['dataset']} / {self.model(setting)}"
 
     def table(self) -> pd.DataFrame:
-        """One line a run of the grid; `chosen` marks the one that a seed counts by.
+        """One line per run of the grid; `chosen` marks the one that a seed counts by.
 
         That is the surviving run of smallest own loss on validation images, of equal
         ones that of the smaller learning rate.
@@ -192,5 +192,7 @@ def _grid(sweep: Sweep, description: Mapping[str, Any]) -> Iterator[dict[str, An
             "loss": loss,
             "learning_rate": rate,
             "seed": seed,
-            "fixed": sweep.fixed() | {"fingerprint": fingerprint, "numerics": numerics},
+            "fixed": sweep.fixed()
+            | sweep.source_of(loss)
+            | {"fingerprint": fingerprint, "numerics": numerics},
         }

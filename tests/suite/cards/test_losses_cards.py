@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import matplotlib
+import pages
 import pytest
 
 from lossjax import LOSSES
@@ -43,6 +45,7 @@ def test_the_page_is_one_file_with_every_card(tmp_path: Path) -> None:
     assert "FAILS<" not in page.split("</nav>")[1]
     # Nothing is fetched: the only addresses are names of XML vocabularies.
     assert not re.findall(r'(?:src|href)="(?!#|data:)', page)
+    pages.obeys_nothing(page)
     ids = re.findall(r' id="([^"]+)"', page)
     assert len(ids) == len(set(ids))
 
@@ -87,3 +90,10 @@ def test_speed_names_what_it_timed() -> None:
     table = accuracy.speed_table(["mse"], rounds=2)
     assert list(table.columns[0].cells) == ["bce", "mse"]
     assert next(iter(table.columns[2].cells)) == "1.00"
+
+
+def test_the_users_style_does_not_decide() -> None:
+    expected = cards.curve(LOSSES["mse"])
+    users = {"lines.linewidth": 9, "font.size": 20, "axes.grid": True}
+    with matplotlib.rc_context(users):
+        assert cards.curve(LOSSES["mse"]) == expected

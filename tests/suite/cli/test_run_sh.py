@@ -148,7 +148,8 @@ def test_no_setting_and_no_foreign_module_leads_the_install_astray(
         lock(clone, "build", wheel(index, "backend", version, backend))
     lock(clone, "cpu", source(index, "probe", "backend"))
     (clone / "lossjax/suite/cli/__main__.py").write_text(
-        "import probe; print('built with', probe.built_with)"
+        "import os, probe; print('built with', probe.built_with)\n"
+        "print({'PYTHONHOME', 'PYTHONHASHSEED', 'PYTHONOPTIMIZE'} & {*os.environ})"
     )
     for module in ("venv", "pip", "ensurepip", "compileall", "probe", "sysconfig"):
         (here / f"{module}.py").write_text(f"open({str(elsewhere / 'ran')!r}, 'w')\n")
@@ -164,6 +165,10 @@ def test_no_setting_and_no_foreign_module_leads_the_install_astray(
         PYTHONPATH=str(here),
         PYTHONHOME="/no/such/home",
         PYTHONSAFEPATH=None,
+        PYTHONHASHSEED="no number",
+        PYTHONWARNINGS="error",
+        PYTHONOPTIMIZE="2",
+        PYTHONIOENCODING="no-codec",
         PIP_USER="1",
         PIP_DRY_RUN="1",
         PIP_NO_INDEX="1",
@@ -171,7 +176,7 @@ def test_no_setting_and_no_foreign_module_leads_the_install_astray(
         **astray,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "built with 1\n"
+    assert done.stdout == "built with 1\nset()\n"
     assert not list(elsewhere.iterdir())
 
 
@@ -380,6 +385,14 @@ def test_two_at_once_install_once(clone: Path) -> None:
     assert [process.returncode for process in both] == [0, 0]
     assert all("ran" in out for out, _ in results)
     assert sum("installing" in err for _, err in results) == 1
+
+
+def test_a_place_that_another_claims_this_moment_is_ours(tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    lock = f'mkdir -p "{venv}"; touch "{venv}/lossjax-locks"'
+    other = f'ls() {{ {lock}; command ls "$@"; }}'
+    claim = f'LOSSJAX_DEVICE=cpu; venv="{venv}"; claim_place && echo ours'
+    assert sourced(ROOT, f"{other}; {claim}") == "ours"
 
 
 @pytest.mark.parametrize(

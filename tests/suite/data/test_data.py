@@ -370,7 +370,7 @@ def test_images_are_read_only() -> None:
     [
         (np.zeros((2, 8, 8, 1), np.float32), None, TypeError),
         (np.zeros((2, 8, 8), np.uint8), None, ValueError),
-        (np.zeros((2, 8, 8, 2), np.uint8), None, ValueError),
+        (np.zeros((2, 8, 8, 0), np.uint8), None, ValueError),
         (np.zeros((2, 8, 8, 1), np.uint8), np.zeros(3, np.int32), ValueError),
         (np.zeros((2, 8, 8, 1), np.uint8), np.zeros(2, np.int64), ValueError),
     ],

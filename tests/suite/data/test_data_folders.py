@@ -199,3 +199,9 @@ def test_folders_of_the_environment_are_refused_alike(tmp_path, monkeypatch) -> 
         monkeypatch.setenv(variable, "~nouser/x")
         with pytest.raises(data.DataError, match=f"{variable}=~nouser/x: there is no"):
             act()
+
+
+def test_a_folder_without_its_prefix_is_told_the_prefix(tmp_path: Path) -> None:
+    with pytest.raises(data.DataError) as refusal:
+        data.canonical(str(tmp_path))
+    assert f"images:{tmp_path}"[:80] in str(refusal.value)

@@ -5,6 +5,7 @@ import struct
 import threading
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from lossjax.suite import data
+from lossjax.suite.data import pictures
 from lossjax.suite.data.levels import PictureError
 from lossjax.suite.data.pictures import Picture, quiet_decoders, read_picture
 from lossjax.suite.sweep import __main__ as sweep
@@ -261,3 +263,23 @@ def test_the_largest_pictures_take_little(tmp_path: Path, mode: str) -> None:
     with _watched() as watch:
         read(path, 3)
     assert watch["megabytes"] < 500 and time.process_time() - began < 5
+
+
+def test_threads_do_not_hold_many_large_pictures_at_once() -> None:
+    """What is decoded at a time fits the room, or is alone."""
+    room, held, most = pictures._Room(10), [], []
+    lock = threading.Lock()
+
+    def decode(pixels: int) -> None:
+        with room.of(pixels):
+            with lock:
+                held.append(pixels)
+                most.append(list(held))
+            time.sleep(0.01)
+            with lock:
+                held.remove(pixels)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(decode, [4, 4, 4, 25, 7, 25, 4, 4, 9] * 2))
+    assert all(sum(one) <= 10 or len(one) == 1 for one in most)
+    assert [25] in most and any(len(one) > 1 for one in most)

@@ -12,19 +12,20 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pages
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
 
 from lossjax import NUMERICS
-from lossjax.suite import data, protocol, shipped, statistics
+from lossjax.suite import data, loader, protocol, shipped, statistics
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep
 from lossjax.suite.reproduce import __main__ as reproduce
-from lossjax.suite.reproduce import finding, folder, loader, page, rows
+from lossjax.suite.reproduce import finding, folder, page, rows
 from lossjax.suite.reproduce.catalogue import STUDIES
-from lossjax.suite.reproduce.finding import Published, Tag, Verdict
+from lossjax.suite.reproduce.finding import Finding, Published, Tag, Verdict
 from lossjax.suite.reproduce.study import (
     Conclusion,
     Drawing,
@@ -62,8 +63,10 @@ def test_published_rows_give_what_is_published_and_a_reason_for_what_differs(
     assert agreement.values(again, said) is None
     assert [f.what for f in outcome.findings if f.decides]
     for found in outcome.findings:
-        if found.verdict in (Verdict.DIFFERS, Verdict.CANNOT):
+        if found.verdict in (Verdict.DIFFERS, Verdict.CANNOT, Verdict.INCONCLUSIVE):
             assert found.reason, found.what
+        if found.verdict == Verdict.REPRODUCED:
+            assert found.published is not None, found.what
 
 
 @every_study
@@ -129,6 +132,23 @@ def test_a_published_number_that_the_rows_do_not_give_is_named(
     assert (named in printed) == bool(code)
 
 
+def test_what_is_said_of_stored_rows_is_published_anew(
+    tmp_path: Path, monkeypatch
+) -> None:
+    name, place = "pixel_accuracy", tmp_path / "published"
+    shutil.copytree(folder.PUBLISHED / name, place / name)
+    right = json.loads((place / name / folder.SUMMARY).read_text())
+    wrong = right | {"findings": right["findings"][:1], "counts": {}}
+    (place / name / folder.SUMMARY).write_text(json.dumps(wrong))
+    (place / name / folder.MADE).unlink()  # rows are left alone: it stays away
+    monkeypatch.setattr(folder, "PUBLISHED", place)
+    out = f"--out={tmp_path / 'out'}"
+    assert reproduce.main([name, "--from-stored", "--publish", out]) == 0
+    again = json.loads((place / name / folder.SUMMARY).read_text())
+    assert agreement.values(again["findings"], right["findings"]) is None
+    assert not (place / name / folder.MADE).exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -140,7 +160,6 @@ def test_a_published_number_that_the_rows_do_not_give_is_named(
         (["cb_warp", "--full", "--publish"], "--full: stored and published"),
         (["cb_warp", "--full", "--quick"], "a study has one size at a time"),
         (["cb_warp", "aa", "--full"], "study aa has no larger size; valid: cb_warp"),
-        (["aa", "--publish", "--from-stored"], "published already"),
         (["aa", "claims"], "name claims alone"),
         (["aa", "--data=mnist"], "must be NAME=DATASET"),
         (["aa", "--data=mnist=idx:D"], "unknown name in --data 'mnist'"),
@@ -264,7 +283,7 @@ def test_a_fault_in_the_statistics_breaks_the_limit(monkeypatch) -> None:
     monkeypatch.setattr(statistics, "holm", np.asarray)
     outcome = aa.conclude(evidence(published_trials("aa"), JUDGE))
     broken = [f.what for f in outcome.findings if f.decides and not f.holds]
-    assert "factor 3: a given arm of 4 is left out of the best set" in broken
+    assert "factor 3: a given arm of 4 is not tied for best" in broken
     assert "trials that the count of the intervals judges otherwise than" in str(broken)
 
 
@@ -333,19 +352,66 @@ def test_the_small_version_is_stopped_goes_on_and_trains_nothing_twice(
 
 
 def test_a_published_number_is_set_beside_ours_and_judged() -> None:
-    published = Published(13.87, "Science 313, 2006, figure 2B", Tag.SEEN)
-    near = finding.compared("error", published, 13.874, (13.86, 13.88), digits=4)
-    assert near.verdict == Verdict.REPRODUCED
-    assert near.expected == "13.87 (accepted: 13.86 to 13.88)"
-    told = near.to_json()
-    assert told["difference"] == 0.004 and told["number"] == {"center": 13.874}
-    assert told["published"]["source"] == "Science 313, 2006, figure 2B"
+    source = "Science 313, 2006, figure 2B"
+    published = Published("13.87", source, Tag.SEEN)
+    near = finding.compared("An error, of 30", published, 13.874, digits=4)
+    assert near.verdict == Verdict.REPRODUCED and near.key == "an_error_of_30"
+    assert near.expected == "13.87 within 0.69: 5 % of the value"
+    stored = near.to_json()
+    assert stored["difference"] == 0.004 and stored["words"] == "reproduced"
+    assert stored["published"] | {"delta": 0.6935} == stored["published"]
     seeds = statistics.interval([8.0, 8.2, 8.4])
-    far = finding.compared("row", published, seeds, (-math.inf, 8), reason="why")
+    far = finding.compared("row", published, seeds, reason="why")
     assert far.verdict == Verdict.DIFFERS and far.reason == "why"
-    assert far.ours == "8.2 [7.7, 8.7]"
+    assert far.words == "differs by -5.67 (-41 %)" and far.ours == "8.2 [7.7, 8.7]"
     assert finding.cannot("FID", "59.9", "no network for it").verdict == Verdict.CANNOT
-    assert finding.told("epochs", 1234.0).ours == "1234"
+    epochs = finding.measured("epochs", 1234.0)
+    assert epochs.ours == "1234" and epochs.verdict is None
+    assert "verdict" not in epochs.to_json()
+    with pytest.raises(ValueError, match="always judged"):
+        Finding("error", "", "", True, published=published, decides=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "delta", "why"),
+    [
+        ("0.11", {"floor": 0.0583}, 0.005, "half its last digit"),
+        ("0.110", {"floor": 0.0583}, 0.002585, "5 % of what is above the floor"),
+        ("0.110", {"floor": 0.11}, 0.0005, "half its last digit"),
+        ("0.35", {"spread": 0.025}, 0.025, "its published spread"),
+        ("1470", {"floor": 1740.0}, 13.5, "5 % of the way to the ceiling"),
+        ("1470", {"tag": Tag.COMPUTED}, 0.5, "half its last digit"),
+    ],
+)
+def test_how_near_is_the_largest_of_digit_spread_and_share(
+    text: str, given: dict, delta: float, why: str
+) -> None:
+    made = Published(text, "source", **{"tag": Tag.SEEN} | given)
+    assert made.margin[0] == pytest.approx(delta)
+    assert made.margin[1].startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("limits", "tag", "verdict"),
+    [
+        ((0.96, 1.04), Tag.SEEN, "reproduced"),
+        ((0.96, 1.06), Tag.SEEN, "inconclusive"),
+        ((0.90, 1.10), Tag.VECTOR, "inconclusive"),
+        ((math.nan, math.nan), Tag.SEEN, "inconclusive"),
+        ((1.06, 1.10), Tag.SEEN, "differs"),
+        ((0.80, 0.94), Tag.VECTOR, "differs"),
+        ((1.0, 1.0), Tag.COMPUTED, "as expected"),
+        ((1.0, 1.0), Tag.RECALLED, "as expected"),
+        ((1.04, 1.04), Tag.COMPUTED, "differs"),
+    ],
+)
+def test_the_whole_interval_is_judged(
+    limits: tuple[float, float], tag: Tag, verdict: str
+) -> None:
+    low, high = limits
+    center = 1.0 if math.isnan(low) else (low + high) / 2
+    ours = statistics.Interval(center, low, high)
+    assert Published("1.00", "source", tag).judge(ours) == verdict
 
 
 def test_rows_keep_every_column_and_curve_of_every_model() -> None:
@@ -516,7 +582,9 @@ def test_rows_of_an_old_version_say_so(
     expected = numerics < NUMERICS
     assert reproduce.main([name, "--from-stored", f"--out={tmp_path / 'out'}"]) == 0
     assert (words in capsys.readouterr().out) == expected
-    text = page.page({name: STUDIES[name]}, tmp_path / "out").partition('id="overview"')
+    whole = page.page({name: STUDIES[name]}, tmp_path / "out")
+    pages.obeys_nothing(whole)
+    text = whole.partition('id="overview"')
     assert text[2].count(words) == (2 if expected else 0)
     assert reproduce.main(["--list"]) == 0
     assert (words in " ".join(capsys.readouterr().out.split())) == expected
@@ -576,7 +644,7 @@ def computed(task: Task) -> pd.DataFrame:
 
 def concluded(book: Record) -> Conclusion:
     (line,) = book.tables["count"].to_dict("records")
-    findings = [finding.told("images", line["images"])]
+    findings = [finding.measured("images", line["images"])]
     figures = [Drawing(Figure(), "empty"), Drawing(Figure(), "too", "second")]
     return Conclusion(findings, book.tables["count"], figures, {"at": line["at"]})
 

@@ -33,9 +33,7 @@ def test_quick_form_loses_nothing(tmp_path: Path) -> None:
     assert "0 not noticed, 0 results lost" in ended.stdout
     rows = json.loads(log.read_text())
     assert [row["fault"] for row in rows] == list(FAULTS)
-    injected = {row["fault"]: row["injected"] for row in rows}
-    assert injected.pop("fuzz") > 500
-    assert all(count == FAULTS[name].quick for name, count in injected.items())
+    assert all(row["injected"] == FAULTS[row["fault"]].quick for row in rows)
 
 
 def test_a_loss_and_a_fault_that_goes_unnoticed_are_counted() -> None:

@@ -16,12 +16,14 @@ import numpy as np
 import pytest
 
 from lossjax.suite.cli.errors import UserError
+from lossjax.suite.config import Sweep
 from lossjax.suite.reproduce import folder as studies
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.shipped import PUBLISHED, ROOT
-from lossjax.suite.store import checkpoint, results
+from lossjax.suite.store import checkpoint, places, results
 from lossjax.suite.store.results import Result, Run
 from lossjax.suite.store.untrusted import UntrustedError
+from lossjax.suite.sweep import output
 
 GOOD, BAD = (
     Run("digits", "conv_ae", "bce", 0.003, seed, 8, 500, {"width": [4, 8]})
@@ -215,6 +217,26 @@ def test_damaged_study_rows_are_one_line(tmp_path: Path, content: bytes) -> None
     (place / studies.ROWS).write_bytes(content)
     with pytest.raises(UserError, match="keras_blog is damaged"):
         studies.record_of(study, place)
+
+
+def test_a_path_that_is_no_unicode_is_refused_before_training() -> None:
+    """Such a name comes from the command line, and no file could hold it."""
+    name = b"images:/caf\xe9".decode(errors="surrogateescape")
+    for field, ask in (("--out", places.parse), ("config.datasets", _asked)):
+        with pytest.raises(
+            UserError, match=rf"{field}=.*\\udce9: holds a byte"
+        ) as error:
+            ask(name)
+        assert str(error.value).isprintable()
+
+
+def test_a_name_that_no_file_system_takes_is_refused() -> None:
+    with pytest.raises(UserError, match="File name too long"):
+        output.check(places.parse("x" * 300))
+
+
+def _asked(name: str) -> Sweep:
+    return Sweep(datasets=(name,))
 
 
 def test_what_is_wrong_is_an_untrusted_error() -> None:

@@ -17,9 +17,9 @@ from lossjax.suite.store import results as store
 from lossjax.suite.store.results import Result
 from lossjax.suite.store.test_images import Drawn
 from lossjax.suite.sweep.description import describe as described
-from lossjax.suite.sweep.executor import Executor, family_of
 from lossjax.suite.sweep.latent import _flat
 from lossjax.suite.sweep.validation import validate
+from lossjax.suite.sweep.worker import Worker
 from lossjax.suite.verify import archive, comparison
 from lossjax.training.replicas import plan_layout
 
@@ -44,11 +44,10 @@ def results() -> list[Result]:
     loaded = {"digits": data.load("digits", max_examples=120)}
     facts = described(SWEEP, loaded)["datasets"]
     layout = plan_layout("cpu", 2, SWEEP.at_once)
-    made = Executor(SWEEP, loaded, Path("unused"), print, layout)
+    made = Worker(SWEEP, loaded, Path("unused"), print, layout, "")
     found = []
     for arm in protocol.arms(SWEEP, protocol.fixed_values(SWEEP, facts, 1)):
         runs = [arm.run(1e-2, seed) for seed in SWEEP.seeds]
-        made.prepare(family_of(runs[0]))
         found += made.train(runs, lambda steps: None)
     return found
 

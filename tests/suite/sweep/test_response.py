@@ -10,8 +10,8 @@ from lossjax import resolve
 from lossjax.suite import data
 from lossjax.suite.cli.commandline import parse_sweep
 from lossjax.suite.store.results import Run
-from lossjax.suite.sweep import executor as execute
-from lossjax.training.program import Trainer
+from lossjax.suite.sweep.worker import Worker
+from lossjax.training.program import Program, Trainer
 from lossjax.training.replicas import plan_layout
 
 
@@ -35,22 +35,21 @@ def test_the_response_curve_is_one_compiled_program(
     values = sorted(resolve(name).hyper["g"] for name in sweep.losses)
     assert {-0.5, 0, 1, 2} <= set(values)
     compiled = []
-    compile_ = execute.Program.compile
+    compile_ = Program.compile
 
-    def count(self: execute.Program, *data: object) -> Trainer:
+    def count(self: Program, *data: object) -> Trainer:
         compiled.append(self)
         return compile_(self, *data)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(execute.Program, "compile", count)
+    monkeypatch.setattr(Program, "compile", count)
     digits = data.load("digits", max_examples=sweep.max_examples)
     layout = plan_layout("cpu", 2, sweep.at_once)
-    executor = execute.Executor(sweep, {"digits": digits}, tmp_path, print, layout)
+    worker = Worker(sweep, {"digits": digits}, tmp_path, print, layout, "")
     scores = set()
     for name in sweep.losses[::10]:
         run = Run("digits", "conv_ae", name, 0.01, 0, 8, 1, {})
-        executor.prepare(execute.family_of(run))
-        scores |= {r.validation_loss for r in executor.train([run], lambda _: None)}
-    families = {
-        execute.family_of(dataclasses.replace(run, loss=name)) for name in sweep.losses
+        scores |= {r.validation_loss for r in worker.train([run], lambda _: None)}
+    groups = {
+        worker.group_of(dataclasses.replace(run, loss=name)) for name in sweep.losses
     }
-    assert len(families) == len(compiled) == 1 and len(scores) == 3
+    assert len(groups) == len(compiled) == 1 and len(scores) == 3

@@ -1,6 +1,5 @@
 """Interrupted in the middle of a run: it goes on where it was, bit by bit."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,9 @@ from lossjax.suite.cli.errors import Interrupted
 from lossjax.suite.config import Sweep
 from lossjax.suite.store import checkpoint
 from lossjax.suite.store import results as store
-from lossjax.suite.sweep.executor import Executor, family_of
+from lossjax.suite.sweep.worker import Worker
 from lossjax.training.replicas import Layout, plan_layout
 
-SNR = "diag_gradient_snr"
 SWEEP = Sweep(
     losses=("bce",),
     learning_rates=(3e-3,),
@@ -36,11 +34,9 @@ def grid() -> tuple[dict[str, data.Dataset], list[store.Run]]:
     return {"digits": digits}, list(protocol.pending(protocol.blocks(SWEEP, fixed), {}))
 
 
-def executor(grid, out: Path, said: list[str], layout: Layout = PLANNED) -> Executor:
+def worker(grid, out: Path, said: list[str], layout: Layout = PLANNED) -> Worker:
     (out / "runs").mkdir(exist_ok=True)
-    made = Executor(SWEEP, grid[0], out, said.append, layout)
-    made.prepare(family_of(grid[1][0]))
-    return made
+    return Worker(SWEEP, grid[0], out, said.append, layout, "")
 
 
 def outcome(results: list[store.Result]) -> list[str]:
@@ -50,20 +46,15 @@ def outcome(results: list[store.Result]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def undisturbed(grid, tmp_path_factory) -> list[str]:
-    made = executor(grid, tmp_path_factory.mktemp("whole"), [])
+    made = worker(grid, tmp_path_factory.mktemp("whole"), [])
     return outcome(list(made.train(grid[1], lambda steps: None)))
 
 
 @pytest.mark.slow
 def test_smaller_programs_give_the_same_bits(grid, undisturbed, tmp_path: Path) -> None:
     """Where runs are mapped one after the other, however few a program takes."""
-    made = executor(grid, tmp_path, [], Layout(1, 1, "map"))
+    made = worker(grid, tmp_path, [], Layout(1, 1, "map"))
     found = [r for run in grid[1] for r in made.train([run], lambda steps: None)]
-    for text, result in zip(undisturbed, found, strict=True):
-        # The host sums it over all slots' gradients at once.
-        snr = json.loads(text)["metrics"].get(SNR)
-        assert result.metrics[SNR] == pytest.approx(snr, rel=1e-12)
-        result.metrics[SNR] = snr
     assert outcome(found) == undisturbed
 
 
@@ -83,11 +74,11 @@ class StopAt:
 def test_resumed_is_bitwise_the_undisturbed_run(
     grid, undisturbed, tmp_path: Path, step: int
 ) -> None:
-    first, said = executor(grid, tmp_path, []), []
+    first, said = worker(grid, tmp_path, []), []
     with pytest.raises(Interrupted):
         list(first.train(grid[1], StopAt(step, 2)))
-    again = executor(grid, tmp_path, said)
-    at = [again.step_of(run) for run in grid[1]]
+    again = worker(grid, tmp_path, said)
+    at = [again.saved.step_of(run) for run in grid[1]]
     assert at[0] == at[1] and step <= at[0] <= 9
     assert outcome(list(again.train(grid[1], lambda steps: None))) == undisturbed
     assert said == []
@@ -96,7 +87,7 @@ def test_resumed_is_bitwise_the_undisturbed_run(
 def test_a_damaged_state_is_named_and_begun_again(
     grid, undisturbed, tmp_path: Path
 ) -> None:
-    made = executor(grid, tmp_path, [])
+    made = worker(grid, tmp_path, [])
     with pytest.raises(Interrupted):
         list(made.train(grid[1], StopAt(4, 2)))
     generator = np.random.default_rng(0)
@@ -108,14 +99,14 @@ def test_a_damaged_state_is_named_and_begun_again(
         bad[place // 8] ^= 1 << (place % 8)
         path.write_bytes(bad)
         with pytest.raises(ValueError, match="state.npz"):
-            checkpoint.read(tmp_path, grid[1][0], made._saved.made_by)
+            checkpoint.read(tmp_path, grid[1][0], made.saved.made_by)
     for cut in np.linspace(0, len(whole) - 1, 20, dtype=int):
         path.write_bytes(whole[:cut])
         with pytest.raises(ValueError, match="state.npz"):
-            checkpoint.read(tmp_path, grid[1][0], made._saved.made_by)
+            checkpoint.read(tmp_path, grid[1][0], made.saved.made_by)
     said: list[str] = []
-    again = executor(grid, tmp_path, said)
-    assert [again.step_of(run) for run in grid[1]][0] == 0
+    again = worker(grid, tmp_path, said)
+    assert [again.saved.step_of(run) for run in grid[1]][0] == 0
     assert len(said) == 1 and "state.npz" in said[0] and "begun again" in said[0]
     assert outcome(list(again.train(grid[1][:1], lambda _: None))) == undisturbed[:1]
 
@@ -123,20 +114,20 @@ def test_a_damaged_state_is_named_and_begun_again(
 def test_a_state_made_by_other_software_is_not_gone_on_with(
     grid, tmp_path: Path
 ) -> None:
-    made = executor(grid, tmp_path, [])
+    made = worker(grid, tmp_path, [])
     with pytest.raises(Interrupted):
         list(made.train(grid[1], StopAt(4, 2)))
     run = grid[1][0]
-    assert checkpoint.read(tmp_path, run, made._saved.made_by) is not None
-    other = made._saved.made_by | {"numerics": 0}
+    assert checkpoint.read(tmp_path, run, made.saved.made_by) is not None
+    other = made.saved.made_by | {"numerics": 0}
     assert checkpoint.read(tmp_path, run, other) is None
 
 
 def test_a_state_of_another_run_is_refused(grid, tmp_path: Path) -> None:
-    made = executor(grid, tmp_path, [])
+    made = worker(grid, tmp_path, [])
     with pytest.raises(Interrupted):
         list(made.train(grid[1], StopAt(4, 2)))
     one, two = (tmp_path / "runs" / run.run_id / "state.npz" for run in grid[1])
     one.write_bytes(two.read_bytes())
     with pytest.raises(ValueError, match="is of run"):
-        checkpoint.read(tmp_path, grid[1][0], made._saved.made_by)
+        checkpoint.read(tmp_path, grid[1][0], made.saved.made_by)

@@ -211,10 +211,11 @@ def test_shards_in_any_order_equal_the_whole(done: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_says_how_to_go_on_and_loses_nothing(
     tmp_path: Path, done: Path, number: signal.Signals
 ) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # we may run under nohup
     process = subprocess.Popen(
         [
             sys.executable,
@@ -230,6 +231,7 @@ def test_interrupted_says_how_to_go_on_and_loses_nothing(
         cwd=ROOT,
         env=environment(),
     )
+    signal.signal(signal.SIGHUP, before)
     while not list(tmp_path.glob("runs/*/result.json")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
@@ -266,12 +268,13 @@ def test_a_run_that_fails_is_a_row_and_the_others_go_on(tmp_path: Path) -> None:
     """What cannot be computed, here for want of memory, fails its own runs only."""
     code = (
         "import sys\n"
-        "from lossjax.suite.sweep import __main__ as setup, executor\n"
-        "whole = executor.Executor.train\n"
+        "from lossjax.suite.sweep import __main__ as setup, worker\n"
+        "whole = worker.Worker.train\n"
         "def train(self, runs, tick):\n"
-        "    if runs[0].loss == 'mse': raise RuntimeError('RESOURCE_EXHAUSTED: 9 GB')\n"
+        "    if any(run.loss == 'mse' for run in runs):\n"
+        "        raise RuntimeError('RESOURCE_EXHAUSTED: 9 GB')\n"
         "    return whole(self, runs, tick)\n"
-        "executor.Executor.train = train\n"
+        "worker.Worker.train = train\n"
         "sys.exit(setup.main(sys.argv[1:]))\n"
     )
     ended = subprocess.run(
@@ -362,6 +365,68 @@ def test_out_of_other_things_is_refused_before_anything_is_trained(
             with pytest.raises(UserError, match=said):
                 program.main([*SMALL, f"--out={out}", *more])
         assert {f: f.stat().st_mtime_ns for f in out.rglob("*")} == before
+
+
+@pytest.mark.slow
+def test_the_users_shell_changes_no_number(tmp_path: Path, done: Path) -> None:
+    """What notebooks and colleagues export, and a reader, `head`, that leaves."""
+    shell = environment(
+        JAX_ENABLE_X64="1",
+        JAX_NUMPY_DTYPE_PROMOTION="strict",
+        JAX_NUMPY_RANK_PROMOTION="raise",
+        JAX_DEFAULT_MATMUL_PRECISION="bfloat16",
+        JAX_DEFAULT_PRNG_IMPL="rbg",
+        JAX_DEBUG_NANS="1",
+        JAX_DISABLE_JIT="1",
+        JAX_NUM_CPU_DEVICES="7",
+        MPLBACKEND="module://matplotlib_inline.backend_inline",
+        XLA_FLAGS="intra_op_parallelism_threads=1",
+    )
+    command = [sys.executable, "-m", "lossjax.suite.cli", "sweep", *SMALL]
+    refused = subprocess.run(
+        [*command, f"--out={tmp_path / 'none'}"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=shell,
+    )
+    assert refused.returncode == 2 and not (tmp_path / "none").exists()
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith("lossjax: XLA_FLAGS=intra_op_parallelism_threads=1: ")
+    shell["XLA_FLAGS"] = "--xla_cpu_enable_fast_math=false intra_op=1"
+    with subprocess.Popen(
+        [*command, f"--out={tmp_path / 'out'}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=shell,
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait() == 0, process.stderr.read()
+    assert tables(tmp_path / "out") == tables(done)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("asked", "place"),
+    [
+        ("--platform=gpu", {}),
+        ("--platform=tpu", {"JAX_PLATFORMS": "cpu"}),
+        ("JAX_PLATFORMS=cuda", {"JAX_PLATFORMS": "cuda"}),
+    ],
+)
+def test_an_accelerator_that_is_not_there_is_one_line(
+    tmp_path: Path, asked: str, place: dict[str, str]
+) -> None:
+    flags = [asked] if asked.startswith("--") else []
+    ended = sweep(*SMALL, *flags, f"--out={tmp_path / 'out'}", **place)
+    assert ended.returncode == 2 and ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"lossjax: {asked}: no such device: ")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

@@ -198,7 +198,7 @@ def _spectrum(evidence: Evidence, group: Group) -> Figure | None:
     axes.set_yscale("log")
     figures.plain_log(axes.yaxis, (1, 2, 5))
     axes.set_xticks(centres, [f"{k / 8:g}+" for k in range(len(names))])
-    axes.set_xlabel("cycles a pixel, from")
+    axes.set_xlabel("cycles per pixel, from")
     axes.set_ylabel("residual over target power")
     figures.legend(figure, group, marks)
     return figure

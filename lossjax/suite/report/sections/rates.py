@@ -17,10 +17,11 @@ from lossjax.suite.wording import count
 
 TEMPLATE = """
 <p>Every learning rate is trained with every seed at equal budget, and each seed chooses
-one by the loss's own value on validation images. Rings mark the rates that were chosen,
-the fainter the fewer seeds; a cross is a rate at which a run diverged or failed; a bar
-reaches from minimum to maximum over seeds. Small panels: each loss in its own unit,
-which cannot be compared across losses. Last panel: the primary metric, which can.</p>
+one by its own training loss on validation images. Rings mark the rates that were
+chosen, the fainter the fewer seeds; a cross is a rate at which a run diverged or
+failed; a bar reaches from minimum to maximum over seeds. Small panels: each loss in its
+own unit, which cannot be compared across losses. Last panel: the primary metric, which
+can.</p>
 {% for group in groups %}
 <h3>{{ group.name }}</h3>
 {% for line in group.edges %}<p class="note">{{ line }}</p>{% endfor %}
@@ -192,7 +193,7 @@ def _every(evidence: Evidence, group: Group) -> Markup:
     ]
     return markup.table(
         f"{group.name}: every learning rate, mean over seeds with its 95 % interval; "
-        "own loss: the loss's own value on validation images. A rate with a diverged "
+        "own loss: its own training loss on validation images. A rate with a diverged "
         "or failed run has no mean.",
         heads,
         table,

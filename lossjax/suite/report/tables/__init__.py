@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from lossjax.suite.report import verdict
-from lossjax.suite.report.album import slug
 from lossjax.suite.report.evidence import Evidence
+from lossjax.suite.report.inert import slug
 from lossjax.suite.report.tables import forms
 from lossjax.suite.report.tables.listings import LISTINGS, cells
 from lossjax.suite.report.tables.matrices import behind, comparison

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
+from lossjax.suite.report.inert import csv_cell, markdown_cell, one_line
 from lossjax.suite.store import results
 
 FORMS = {"md": "pipe", "tex": "latex_booktabs"}  # ending -> tabulate's name
@@ -37,7 +38,9 @@ def write_long(
 def write(stem: Path, shown: pd.DataFrame, exact: pd.DataFrame, note: str = "") -> None:
     """The same table three times; CSV holds full precision, the note is for readers."""
     for ending, form in FORMS.items():
-        text = tabulate(shown, "keys", form, showindex=False, disable_numparse=True)
+        inert = _INERT[ending]
+        cells = shown.map(inert).rename(columns=inert)
+        text = tabulate(cells, "keys", form, showindex=False, disable_numparse=True)
         if ending == "tex":
             # tabulate forgets the columns of a table without rows.
             columns = f"{{tabular}}{{{'l' * shown.shape[1]}}}"
@@ -47,4 +50,18 @@ def write(stem: Path, shown: pd.DataFrame, exact: pd.DataFrame, note: str = "") 
             text = re.sub("[±↓↑]", lambda found: SYMBOLS[found[0]], text)
         below = f"\n{NOTES[ending].format(note)}\n" if note else ""
         results.publish(Path(f"{stem}.{ending}"), text + "\n" + below)
+    exact = exact.map(csv_cell).rename(columns=csv_cell)
     results.publish(Path(f"{stem}.csv"), exact.to_csv(index=False, lineterminator="\n"))
+
+
+def _markdown(value: Any) -> Any:
+    bold = isinstance(value, str) and re.fullmatch(r"\*\*[^*|<`$\[]+\*\*", value)
+    return value if bold else markdown_cell(value)
+
+
+def _latex(value: Any) -> Any:
+    """tabulate escapes what TeX acts on, but for a line break."""
+    return one_line(value) if isinstance(value, str) else value
+
+
+_INERT = {"md": _markdown, "tex": _latex}

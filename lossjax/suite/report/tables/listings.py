@@ -14,6 +14,7 @@ from typing import Any
 from lossjax.suite.report import convergence, untuned, verdict
 from lossjax.suite.report.evidence import Evidence
 from lossjax.suite.report.imagewise import over_images, unsure
+from lossjax.suite.report.inert import csv_cell
 from lossjax.suite.report.tables.forms import number
 from lossjax.suite.statistics import NOTHING, Ranking, pareto
 from lossjax.suite.store.results import Result
@@ -67,7 +68,7 @@ def rows(evidence: Evidence) -> str:
     names += [f"diag_{name}" for name in evidence.diagnostics]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*RUN_COLUMNS, *names])
+    writer.writerow([*RUN_COLUMNS, *map(csv_cell, names)])
     for result, chosen in evidence.results():
         scores = (
             number(result.metrics.get(name, math.nan))
@@ -75,7 +76,7 @@ def rows(evidence: Evidence) -> str:
             else ""
             for name in names
         )
-        writer.writerow([*run_values(result, chosen), *scores])
+        writer.writerow([*map(csv_cell, run_values(result, chosen)), *scores])
     return buffer.getvalue()
 
 

@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lossjax.suite import data
+from lossjax import resolve
+from lossjax.suite import data, protocol
 from lossjax.suite.config import Sweep
 from lossjax.suite.store import results as store
-from lossjax.suite.sweep import layouts
-from lossjax.suite.sweep.programs import CODE, SLACK, Planned, programs
+from lossjax.suite.sweep import packing
+from lossjax.suite.sweep.programs import CODE, SLACK, ProgramKind, kinds
 from lossjax.training.memory import nbytes, peak_bytes
 from lossjax.training.replicas import Layout, Room, plan_layout
 
@@ -89,38 +90,37 @@ def test_branches_of_other_backends_do_not_count() -> None:
     assert peak_bytes(chosen, row, backend="tpu") < 1024
 
 
-def compiled_bytes(planned: Planned, replicas: int) -> int:
+def kinds_of(sweep: Sweep, outlines: dict[str, data.Outline]) -> list[ProgramKind]:
+    """Its kinds: a loss of other channels has its own."""
+    return [kind for kind, _, _ in kinds(sweep, outlines, "vmap")]
+
+
+def compiled_bytes(kind: ProgramKind, replicas: int) -> int:
     """What XLA says a program takes for its replicas, images left out."""
     layout = Layout(1, replicas, "vmap")
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("replica",))
-    program, arguments = planned.made(SWEEP, layout, mesh)
-    memory = program.compile(*arguments).compiled.memory_analysis()
-    return (
-        memory.argument_size_in_bytes
-        + memory.output_size_in_bytes
-        - memory.alias_size_in_bytes
-        + memory.temp_size_in_bytes
-        - nbytes(arguments[1:])
-    )
+    arguments = kind.shapes(layout, (1,))
+    made = kind.program(SWEEP, layout, mesh, (1,)).compile(*arguments)
+    return made.bytes - nbytes(arguments[1:])
 
 
 @pytest.mark.slow
 def test_the_trace_says_what_a_compiled_replica_needs(outlines) -> None:
     convolving = dataclasses.replace(SWEEP, models=("conv_ae",), losses=("bce",))
-    _, mlp = programs(SWEEP, outlines)
-    for planned in (mlp, *programs(convolving, outlines)):
-        two, four = (compiled_bytes(planned, count) for count in (2, 4))
-        traced = planned.replica_bytes(SWEEP, jax.devices()[0])
-        assert traced / 3 < (four - two) / 2 < SLACK * traced, planned.names
+    _, mlp = kinds_of(SWEEP, outlines)
+    for kind in (mlp, *kinds_of(convolving, outlines)):
+        two, four = (compiled_bytes(kind, count) for count in (2, 4))
+        traced = kind.replica_bytes(SWEEP, jax.devices()[0])
+        assert traced / 3 < (four - two) / 2 < SLACK * traced, kind
 
 
 def test_the_largest_program_of_a_sweep_decides(outlines) -> None:
     device = jax.devices()[0]
-    sizes = [one.replica_bytes(SWEEP, device) for one in programs(SWEEP, outlines)]
+    sizes = [one.replica_bytes(SWEEP, device) for one in kinds_of(SWEEP, outlines)]
     assert len(sizes) == 2 and max(sizes) > 5 * min(sizes)
     resident = (1197 + 300) * 64 + 3 * CODE
     memory = int((resident + 10 * SLACK * max(sizes)) / 0.8) + 1
-    found = layouts.plan(SWEEP, outlines, "tpu", [device], memory)
+    found = packing.plan(SWEEP, outlines, "tpu", [device], memory)
     assert found.room == Room(memory, resident, int(SLACK * max(sizes)))
     assert found.room.replicas == 10
     assert found.layout == Layout(1, 10, "vmap"), "64 in seven programs"
@@ -128,12 +128,12 @@ def test_the_largest_program_of_a_sweep_decides(outlines) -> None:
 
 
 def test_nothing_bounds_a_cpu(outlines) -> None:
-    found = layouts.plan(SWEEP, outlines, "cpu", jax.devices()[:2], MIB)
-    assert found == layouts.LayoutPlan(Layout(2, 64, "map"))
+    found = packing.plan(SWEEP, outlines, "cpu", jax.devices()[:2], MIB)
+    assert found == packing.LayoutPlan(Layout(2, 64, "map"))
     words = "up to 64 runs, 32 on each of 2 devices, one after the other"
     assert str(found) == f"a program trains {words}"
-    assert str(layouts.LayoutPlan(Layout(1, 1, "map"))) == "a program trains one run"
-    here, note = layouts.here(SWEEP, outlines)
+    assert str(packing.LayoutPlan(Layout(1, 1, "map"))) == "a program trains one run"
+    here, note = packing.here(SWEEP, outlines)
     assert note is None and here.room is None
 
 
@@ -142,7 +142,7 @@ def result(layout: object) -> store.Result:
     return store.Result(run, "ok", provenance={"layout": layout})
 
 
-PLANNED = layouts.LayoutPlan(Layout(8, 32, "vmap"), Room(100, 0, 10))
+PLANNED = packing.LayoutPlan(Layout(8, 32, "vmap"), Room(100, 0, 10))
 
 
 @pytest.mark.parametrize(
@@ -160,13 +160,62 @@ PLANNED = layouts.LayoutPlan(Layout(8, 32, "vmap"), Room(100, 0, 10))
     ids=["none", "words", "same", "fewer", "devices", "memory", "absent", "cpu"],
 )
 def test_more_runs_are_laid_out_like_the_stored_ones(stored, kept, words) -> None:
-    results = [result(vars(one) if isinstance(one, Layout) else one) for one in stored]
-    found, note = layouts.resumed(PLANNED, results, devices=8)
+    results = [result(one.record if isinstance(one, Layout) else one) for one in stored]
+    found, note = packing.resumed(PLANNED, results, devices=8)
     assert found == dataclasses.replace(PLANNED, layout=kept or PLANNED.layout)
     assert (note is None) if words is None else (words in note)
 
 
 def test_runs_one_after_the_other_need_no_other_layout() -> None:
-    planned = layouts.LayoutPlan(Layout(2, 20, "map"))
+    planned = packing.LayoutPlan(Layout(2, 20, "map"))
     stored = [result(vars(Layout(4, 64, "map")))]
-    assert layouts.resumed(planned, stored, devices=2) == (planned, None)
+    assert packing.resumed(planned, stored, devices=2) == (planned, None)
+
+
+MANY = Sweep(
+    losses=("bce", "huber(delta=0.1)", "huber(delta=0.2)", "gaussian_shared"),
+    learning_rates=(1e-3, 1e-2),
+    seeds=tuple(range(7)),
+)
+
+
+@pytest.mark.parametrize("each", [3, 4, 8, 16, 24, 112])
+def test_packs_hold_every_run_once_in_rows_of_one_seed(each: int, outlines) -> None:
+    """However few slots there are, whatever of the grid is stored already."""
+    layout = Layout(2, 2 * each, "vmap")
+    ((kind, _, texts),) = kinds(MANY, outlines, "vmap", layout.each)
+    assert kind.families == ("bce", "huber", "gaussian_shared")
+    slots = packing.slots_of(MANY, kind, layout)
+    assert slots.layout.replicas <= layout.replicas
+    ends = np.cumsum(slots.segments)
+    fixed = {"digits": {"fingerprint": "x"}}
+    grid = protocol.blocks(MANY, protocol.fixed_values(MANY, fixed, 1))
+    pending = [run for block in grid for run in block.runs][5:]
+    assert {run.loss for run in pending} == set(texts)
+    seen, packs = set(), 0
+    while pending:
+        packed = slots.pack(pending)
+        packs += 1
+        places = [place for _, place in packed]
+        assert len(set(places)) == len(places) and max(places) < slots.layout.replicas
+        of_row: dict[int, set[int]] = {}
+        for run, place in packed:
+            of_row.setdefault(place // slots.width, set()).add(run.seed)
+            family = kind.families[np.searchsorted(ends, place % slots.width, "right")]
+            assert resolve(run.loss).family == family
+        assert all(len(seeds) == 1 for seeds in of_row.values())
+        seen |= {run.run_id for run, _ in packed}
+        taken = {run.run_id for run, _ in packed}
+        pending = [run for run in pending if run.run_id not in taken]
+    assert len(seen) == 7 * 8 - 5 and packs in (slots.packs - 1, slots.packs)
+
+
+def test_losses_that_do_not_fit_one_row_have_several_programs(outlines) -> None:
+    found = [kind.families for kind, _, _ in kinds(MANY, outlines, "vmap", 2)]
+    assert found == [("bce", "huber"), ("gaussian_shared",)]
+
+
+def test_mapped_losses_with_trained_scalars_have_their_own_program(outlines) -> None:
+    """Their weights are more, and bits are those of a run alone."""
+    found = [kind.families for kind, _, _ in kinds(MANY, outlines, "map")]
+    assert found == [("bce", "huber"), ("gaussian_shared",)]

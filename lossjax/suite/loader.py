@@ -3,14 +3,16 @@
 None is imported by another's name, so that a file works from any folder.
 """
 
+import contextlib
 import functools
 import importlib.util
 import sys
 import traceback
 import types
+from collections.abc import Iterator
 from pathlib import Path
 
-from lossjax.suite.cli.errors import UserError, unknown
+from lossjax.suite.cli.errors import Interrupted, UserError, unknown
 
 
 def names(folder: Path) -> list[str]:
@@ -46,25 +48,32 @@ def load(file: Path) -> types.ModuleType:
     module = importlib.util.module_from_spec(spec)
     # As importlib's own recipe does: dataclasses look their module up there.
     sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # executed Python: anything may come
-        del sys.modules[name]
-        raise UserError(f"{_where(file, error)}: {_words(error)}") from error
+    with running(file):
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
     return module
 
 
-def _where(file: Path, error: Exception) -> str:
+@contextlib.contextmanager
+def running(file: Path) -> Iterator[None]:
+    """Executed Python may raise anything: here it is a UserError that says where."""
+    try:
+        yield
+    except (UserError, Interrupted):
+        raise
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
+        first = str(error).splitlines() or [""]
+        words = f"{type(error).__name__}: {first[0]}"
+        raise UserError(f"{_where(file, error)}: {words}") from error
+
+
+def _where(file: Path, error: BaseException) -> str:
     """The file, and the line of it that was run last."""
     if isinstance(error, SyntaxError):
         return f"{file}, line {error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == str(file)]
     return f"{file}, line {lines[-1]}" if lines else str(file)
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, UserError):
-        return str(error)
-    first = str(error).splitlines() or [""]
-    return f"{type(error).__name__}: {first[0]}"

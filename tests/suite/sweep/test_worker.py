@@ -1,4 +1,4 @@
-"""The executor: what is compiled, and for whom."""
+"""The worker: what is compiled, and for whom."""
 
 import dataclasses
 import threading
@@ -12,11 +12,12 @@ from jax import monitoring
 
 from lossjax import CODE_METRICS
 from lossjax.suite import data, protocol
+from lossjax.suite.cli.errors import Interrupted
 from lossjax.suite.config import Sweep
 from lossjax.suite.store import results as store
-from lossjax.suite.sweep.executor import Executor, family_of
+from lossjax.suite.sweep.worker import Worker
 from lossjax.training.program import Program, Trainer
-from lossjax.training.replicas import plan_layout
+from lossjax.training.replicas import Layout, plan_layout
 
 NAMES = tuple(f"linear_decoder(count=120, noise='gaussian', seed={i})" for i in (0, 1))
 MAIN, PROGRAM = threading.current_thread().name, "jit(sharded)"
@@ -63,10 +64,7 @@ def test_datasets_of_the_same_shapes_and_noise_share_a_program(
     monkeypatch.setattr(Program, "compile", counted)
     (tmp_path / "runs").mkdir()
     grid = runs_of(loaded)
-    families = [family_of(runs[0]) for runs in grid]
-    together = Executor(SWEEP, loaded, tmp_path, print, LAYOUT)
-    for family in families:
-        together.prepare(family)
+    together = Worker(SWEEP, loaded, tmp_path, print, LAYOUT, "")
     scores = []
     for runs in grid:
         results = list(together.train(runs, lambda steps: None))
@@ -74,22 +72,19 @@ def test_datasets_of_the_same_shapes_and_noise_share_a_program(
     assert len(compiled) == 2, "one for each law of noise"
     assert scores[0] != scores[1], "the program holds no images"
 
-    alone = Executor(SWEEP, loaded, tmp_path, print, LAYOUT)
-    alone.prepare(families[1])
+    alone = Worker(SWEEP, loaded, tmp_path, print, LAYOUT, "")
     results = list(alone.train(grid[1], lambda steps: None))
     assert [r.metrics["test_mse"] for r in results] == scores[1]
 
 
-def test_what_no_family_needs_is_forgotten(loaded, tmp_path: Path) -> None:
-    families = [family_of(runs[0]) for runs in runs_of(loaded)]
-    made = Executor(SWEEP, loaded, tmp_path, print, LAYOUT)
-    for family in families:
-        made.prepare(family)
-    made.keep(families[1:2])
-    assert set(made._resident) == {NAMES[1]} and len(made._programs) == 1
-    assert made.ready(families[0]) == made.ready(families[1])
-    with pytest.raises(KeyError):
-        made.ready(families[2])
+def test_what_no_group_needs_is_forgotten(loaded, tmp_path: Path) -> None:
+    made = Worker(SWEEP, loaded, tmp_path, print, LAYOUT, "")
+    groups = [made.group_of(runs[0]) for runs in runs_of(loaded)]
+    for group in groups:
+        made.prepare(group)
+    made.keep(groups[1:2])
+    assert set(made._resident) == {NAMES[1]}
+    assert set(made._programs) == {groups[0].kind} == {groups[1].kind}
 
 
 @pytest.fixture(scope="module")
@@ -118,12 +113,12 @@ def spoiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     facts = {name: {"fingerprint": "f"} for name in datasets}
     out = tmp_path_factory.mktemp("spoiled")
     (out / "runs").mkdir()
-    executor = Executor(sweep, datasets, out, print, LAYOUT)
+    worker = Worker(sweep, datasets, out, print, LAYOUT, "")
     found: dict[str, Any] = {"labels": digits.splits}
     for arm in protocol.arms(sweep, protocol.fixed_values(sweep, facts, 1)):
         run = arm.run(1e-2, 0)
-        executor.prepare(family_of(run))
-        (found[run.dataset],) = executor.train([run], lambda steps: None)
+        worker.prepare(worker.group_of(run))
+        (found[run.dataset],) = worker.train([run], lambda steps: None)
     return found
 
 
@@ -170,8 +165,8 @@ def test_nothing_is_compiled_where_runs_are_trained(tmp_path: Path) -> None:
     fixed = protocol.fixed_values(sweep, facts, 1)
     arm = next(protocol.arms(sweep, fixed))
     runs = [arm.run(sweep.learning_rates[0], seed) for seed in sweep.seeds]
-    executor = Executor(sweep, digits, tmp_path, print, LAYOUT)
-    executor.prepare(family_of(runs[0]))
+    worker = Worker(sweep, digits, tmp_path, print, LAYOUT, "")
+    worker.prepare(worker.group_of(runs[0]))
     compiled: dict[str, list[str]] = defaultdict(list)
 
     def listen(event: str, duration: float, **about: Any) -> None:
@@ -180,7 +175,7 @@ def test_nothing_is_compiled_where_runs_are_trained(tmp_path: Path) -> None:
 
     monitoring.register_event_duration_secs_listener(listen)
     try:
-        results = list(executor.train(runs, lambda steps: None))
+        results = list(worker.train(runs, lambda steps: None))
     finally:
         monitoring.unregister_event_duration_listener(listen)
     assert {result.status for result in results} == {"ok"}
@@ -188,3 +183,91 @@ def test_nothing_is_compiled_where_runs_are_trained(tmp_path: Path) -> None:
     # Not of interest: what jax compiles to move or cut an array, a millisecond each.
     mine = [name for name in compiled.pop(MAIN, ()) if name == PROGRAM]
     assert any(PROGRAM in names for names in compiled.values()) and not mine
+
+
+SIDES = dataclasses.replace(
+    SWEEP,
+    datasets=("digits",),
+    losses=("bce", "huber(delta=0.1)", "gaussian_shared", "mse_linear"),
+    learning_rates=(1e-3, 1e-2),
+    seeds=(0, 1, 2),
+    train_steps=23,
+    curve_points=2,
+    max_examples=150,
+)
+
+
+def grid_of(sweep: Sweep) -> tuple[dict[str, data.Dataset], list[store.Run]]:
+    digits = data.load("digits", max_examples=sweep.max_examples)
+    facts = {"digits": {"fingerprint": digits.fingerprint}}
+    blocks = protocol.blocks(sweep, protocol.fixed_values(sweep, facts, 1))
+    return {"digits": digits}, list(protocol.pending(blocks, {}))
+
+
+def trained(
+    worker: Worker, runs: list[store.Run], tick: Any = lambda steps: None
+) -> dict[str, store.Result]:
+    """All of the runs, pack by pack."""
+    results: dict[str, store.Result] = {}
+    while runs:
+        group = worker.group_of(runs[0])
+        pack = worker.pack([run for run in runs if worker.group_of(run) == group])
+        results |= {r.run.run_id: r for r in worker.train(pack, tick)}
+        runs = [run for run in runs if run.run_id not in results]
+    return results
+
+
+@pytest.mark.slow
+def test_side_by_side_is_one_after_the_other_up_to_rounding(tmp_path: Path) -> None:
+    """Losses with and without trained scalars, on two devices, in rows half full."""
+    digits, runs = grid_of(SIDES)
+    layouts = Layout(2, 64, "map"), Layout(2, 32, "vmap")
+    workers = [Worker(SIDES, digits, tmp_path, print, one, "") for one in layouts]
+    apart, beside = (trained(worker, runs) for worker in workers)
+    for run_id, expected in apart.items():
+        found = beside[run_id]
+        assert found.provenance["layout"] == layouts[1].record
+        assert found.provenance["segments"] == (2, 2, 2, 2)
+        assert found.validation_loss == pytest.approx(expected.validation_loss, 1e-3)
+        for name, value in expected.metrics.items():
+            close = pytest.approx(value, rel=0.02, abs=0.02, nan_ok=True)
+            assert found.metrics[name] == close, (found.run.loss, name)
+        for name, values in expected.curve.items():
+            assert found.curve[name] == pytest.approx(values, rel=1e-3, nan_ok=True)
+
+
+@pytest.mark.slow
+def test_side_by_side_goes_on_where_it_was(tmp_path: Path) -> None:
+    sweep = dataclasses.replace(SIDES, losses=("bce", "mse"), seeds=(0, 1))
+    digits, runs = grid_of(sweep)
+    (tmp_path / "runs").mkdir()
+    layout = Layout(2, 8, "vmap")
+    whole = trained(Worker(sweep, digits, tmp_path, print, layout, ""), runs)
+    first = Worker(sweep, digits, tmp_path, print, layout, "")
+
+    def stop(steps: int) -> None:
+        if steps:
+            raise Interrupted("test")
+
+    with pytest.raises(Interrupted):
+        trained(first, runs, stop)
+    again = Worker(sweep, digits, tmp_path, print, layout, "")
+    assert {again.saved.step_of(run) for run in runs} == {12}
+    for run_id, result in trained(again, runs).items():
+        assert result.metrics == pytest.approx(
+            whole[run_id].metrics, nan_ok=True, abs=0
+        )
+        assert result.curve == whole[run_id].curve
+
+
+def test_memory_that_runs_out_halves_the_program(tmp_path: Path) -> None:
+    digits, runs = grid_of(SIDES)
+    worker = Worker(SIDES, digits, tmp_path, print, Layout(1, 32, "vmap"), "")
+    before = worker.group_of(runs[0])
+    full = RuntimeError("RESOURCE_EXHAUSTED: 9 GB")
+    assert worker.relieved(full, runs) and worker.layout.replicas == 16
+    assert worker.group_of(runs[0]) == before, "only fewer rows"
+    assert len(worker.pack(runs)) == 16
+    for replicas in (8, 4, 2, 1):
+        assert worker.relieved(full, runs) and worker.layout.replicas == replicas
+    assert worker.group_of(runs[0]).kind.families == ("bce",)

@@ -1,0 +1,72 @@
+"""Anybody's text in a page, a table or a file name: shown as it is, obeyed by nothing.
+
+Names, messages and labels come from folders, own code and stored files. What a reader's
+program would act on (a browser, TeX, a spreadsheet, a Markdown viewer, a terminal that
+prints the file) is escaped where it is written, never where it is kept.
+"""
+
+import hashlib
+import re
+import unicodedata
+from typing import Any
+
+_LONGEST = 120  # letters of a slug; the ending and a temporary's name come to it
+# `mse[cut](delta=1)` would be a link.
+_MARKDOWN = re.compile(r"[\\`*$|~]|(?<=\])\(")
+_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_FORMULA = re.compile(r"[=+\-@\t\r]")
+
+
+def visible(text: str) -> str:
+    """The text with every control, direction mark, surrogate and the like spelled out.
+
+    Line breaks and spaces of every width are kept.
+    """
+    if text.isascii() and text.replace("\n", "").isprintable():
+        return text
+    return "".join(
+        ascii(c)[1:-1] if unicodedata.category(c) in _UNSEEN and c != "\n" else c
+        for c in text
+    )
+
+
+_UNSEEN = ("Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp")
+
+
+def one_line(text: str) -> str:
+    """As `visible`, on one line."""
+    return visible(" ".join(text.split()))
+
+
+def markdown_cell(value: Any) -> Any:
+    """A cell that no Markdown viewer takes for markup, mathematics, HTML or a link."""
+    if not isinstance(value, str):
+        return value
+    text = one_line(value).translate(_HTML)
+    return _MARKDOWN.sub(lambda found: "\\" + found[0], text)
+
+
+def csv_cell(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula: a quote before what begins one.
+
+    Numbers written as text stay what they are.
+    """
+    if not isinstance(value, str):
+        return value
+    value = visible(value)
+    if not _FORMULA.match(value):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
+
+
+def slug(name: str) -> str:
+    """A name as part of a file name on any system; a long one ends in its hash."""
+    plain = re.sub(r"[^A-Za-z0-9.=+-]+", "_", name).strip("_.") or "_"
+    if len(plain) <= _LONGEST:
+        return plain
+    digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()
+    return f"{plain[: _LONGEST - 9]}-{digest[:8]}"

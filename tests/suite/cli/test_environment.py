@@ -1,0 +1,92 @@
+"""What the user's shell has no say in."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lossjax.suite.shipped import ROOT
+
+SETTLED = "from lossjax.suite.cli.environment import settle\nsettle()\n"
+
+
+def run(code: str, folder: Path, *, behind: str = "", **more: str) -> str:
+    """What code prints, once the environment is settled, with `behind` behind it."""
+    done = subprocess.run(
+        ["bash", "-c", f'"$0" -c "$1" {behind}', sys.executable, SETTLED + code],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | more,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_settings_of_a_notebook_do_not_decide(tmp_path: Path) -> None:
+    (tmp_path / "matplotlibrc").write_bytes(b"font.size: 40 # \xff")
+    code = (
+        "import os, matplotlib; print(matplotlib.rcParams['font.size'], os.getcwd(), "
+        "*sorted(n for n in os.environ if n.startswith(('JAX_', 'NNX_', 'MPL'))))"
+    )
+    shown = run(
+        code,
+        tmp_path,
+        MPLBACKEND="module://matplotlib_inline.backend_inline",
+        MATPLOTLIBRC=str(tmp_path),
+        JAX_ENABLE_X64="maybe",
+        JAX_DISABLE_JIT="1",
+        NNX_GRAPH_MODE="false",
+        JAX_PLATFORMS="cpu",
+    )
+    assert shown == f"10.0 {tmp_path} JAX_PLATFORMS\n"
+
+
+@pytest.mark.parametrize(
+    "shell", [">&-", ">&- 2>&- <&-", "| head -1", "2>&1 | head -1", "2>&-"]
+)
+def test_whoever_stops_reading_stops_nothing(tmp_path: Path, shell: str) -> None:
+    code = """
+import sys, time, warnings
+for line in range(3):
+    print("line", line)
+    print("line", line, file=sys.stderr)
+    warnings.warn("line")
+    time.sleep(0.1)
+sys.stdout.flush()
+file = open("done", "w")
+assert file.fileno() > 2, "what C writes to a stream would go into the file"
+"""
+    run(code, tmp_path, behind=f"{shell}; exit ${{PIPESTATUS[0]}}")
+    assert (tmp_path / "done").exists()
+
+
+def test_a_full_disk_is_not_swallowed(tmp_path: Path) -> None:
+    code = """
+from lossjax.suite.cli.signals import run
+run(lambda _: print("x") or 0, [])
+"""
+    shown = run(code, tmp_path, behind="> /dev/full; test $? = 1")
+    assert shown == "lossjax: [Errno 28] No space left on device\n"
+
+
+def test_no_encoding_stops_a_program(tmp_path: Path) -> None:
+    shown = run("print('\u2588', chr(0xD800))", tmp_path, PYTHONIOENCODING="ascii")
+    assert shown == "\\u2588 \\ud800\n"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+def test_nobody_without_a_home_is_told() -> None:
+    code = "from lossjax.suite.cli.__main__ import main; import os, sys; "
+    code += "os.setuid(54321); sys.argv[1:] = ['losses']; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={k: v for k, v in os.environ.items() if k != "HOME"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    said = "lossjax: HOME is not set and this user has no home: export HOME=DIR\n"
+    assert (done.returncode, done.stderr) == (2, said)

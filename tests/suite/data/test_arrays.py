@@ -1,0 +1,226 @@
+"""`arrays:FILE`: every type and shape that is taken, and every one that is refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lossjax.suite import data
+from lossjax.suite.cli.errors import DataError
+from lossjax.suite.data import Dataset
+from lossjax.suite.report.markup import in_colour
+
+BYTES = np.random.default_rng(0).integers(0, 256, (30, 6, 5, 2), np.uint8)
+LABELS = np.arange(30) % 4
+
+
+def load(file: Path, array: Any, key: str = "", **options: Any) -> Dataset:
+    """The dataset of a file that holds the array, or the arrays by name."""
+    if isinstance(array, dict):
+        np.savez(file, **array)
+    else:
+        np.save(file, array)
+    return data.load(f"arrays:{file}{key}", **options)
+
+
+def whole(dataset: Dataset) -> np.ndarray:
+    """Every image of the three splits, in one order."""
+    images = np.concatenate([split.images for split in dataset.splits.values()])
+    return images[np.lexsort(images.reshape(len(images), -1).T)]
+
+
+def ordered(images: np.ndarray) -> np.ndarray:
+    return images[np.lexsort(images.reshape(len(images), -1).T)]
+
+
+@pytest.mark.parametrize(
+    ("array", "options"),
+    [
+        (BYTES, {}),
+        (BYTES.astype(np.int64), {"value_range": (0, 255)}),
+        (BYTES / np.float32(255), {}),
+        (2 * (BYTES / 255) - 1, {"value_range": (-1, 1)}),
+        (BYTES.astype(np.uint16) * 257, {"value_range": (0, 65535)}),
+        (BYTES.astype(">f8"), {"value_range": (0, 255)}),
+        (np.asfortranarray(BYTES), {}),
+    ],
+)
+def test_every_type_of_the_same_images(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    array: np.ndarray,
+    options: dict[str, Any],
+) -> None:
+    dataset = load(tmp_path / "own.npy", array, **options)
+    assert dataset.image_shape == (6, 5, 2)
+    assert {k: len(split) for k, split in dataset.splits.items()} == {
+        "train": 21,
+        "validation": 4,
+        "test": 5,
+    }
+    np.testing.assert_array_equal(whole(dataset), ordered(BYTES))
+    assert dataset.fingerprint == load(tmp_path / "bytes.npy", BYTES).fingerprint
+    assert not capsys.readouterr().err  # 256 levels: nothing was rounded
+
+
+def test_finer_levels_are_rounded_and_it_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    levels = np.arange(4096, dtype=np.uint16).reshape(64, 8, 8)
+    dataset = load(tmp_path / "own.npy", levels, value_range=(0, 4095))
+    found = np.concatenate([s.images.ravel() for s in dataset.splits.values()])
+    right = np.rint(np.arange(4096) * 255 / 4095)
+    np.testing.assert_array_equal(np.sort(found), right)
+    assert "rounded to 256 levels of 0 to 4095" in capsys.readouterr().err
+    assert "rounded to 256 levels" in dataset.description
+
+
+def test_images_without_channels_are_grey_and_bools_black_and_white(
+    tmp_path: Path,
+) -> None:
+    dataset = load(tmp_path / "own.npy", BYTES[..., 0] > 99)
+    assert dataset.image_shape == (6, 5, 1)
+    assert set(np.unique(dataset.train.images)) == {0, 255}
+
+
+def test_labels_stay_with_their_images(tmp_path: Path) -> None:
+    arrays = {"images": BYTES, "labels": LABELS}
+    dataset = load(tmp_path / "own.npz", arrays, max_examples=20)
+    known = {image.tobytes(): label for image, label in zip(BYTES, LABELS, strict=True)}
+    seen = 0
+    for split in dataset.splits.values():
+        assert split.labels is not None and split.labels.dtype == np.int32
+        for image, label in zip(split.images, split.labels, strict=True):
+            assert known[image.tobytes()] == label
+            seen += 1
+    assert seen == 20
+    other = load(tmp_path / "own.npz", {"x": BYTES, "images": BYTES[:15]}, ":x")
+    assert other.train.labels is None and len(whole(other)) == 30
+
+
+def test_bands_are_resized_one_by_one(tmp_path: Path) -> None:
+    grey = load(tmp_path / "grey.npy", BYTES[..., 1], image_size=8)
+    both = load(tmp_path / "both.npy", BYTES, image_size=8)
+    assert both.image_shape == (8, 8, 2)
+    np.testing.assert_array_equal(both.train.images[..., 1:], grey.train.images)
+    np.testing.assert_array_equal(
+        in_colour(np.arange(12)[None]), [[0, 6, 11]]
+    )  # what the report shows of twelve
+    with pytest.raises(DataError, match="channels=3: the images have 2"):
+        data.load(f"arrays:{tmp_path / 'both.npy'}", channels=3)
+
+
+def test_bytes_are_mapped_from_the_file_and_not_read(tmp_path: Path) -> None:
+    from lossjax.suite.data.arrays import arrays_file
+    from lossjax.suite.data.dataset import Options
+
+    np.save(tmp_path / "own.npy", BYTES)
+    split = arrays_file(str(tmp_path / "own.npy"), Options()).splits["train"]
+    base: Any = split.images
+    while base is not None and not isinstance(base, np.memmap):
+        base = base.base
+    assert base is not None
+
+
+def test_hdf5_by_its_path(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py", reason="h5py is not installed")
+    file = tmp_path / "own.h5"
+    with h5py.File(file, "w") as made:
+        made["scan/images"], made["scan/labels"] = BYTES, LABELS
+        made["other"] = BYTES[..., 0]
+    dataset = data.load(f"arrays:{file}:scan/images", max_examples=20)
+    assert dataset.image_shape == (6, 5, 2) and dataset.train.labels is not None
+    with pytest.raises(DataError, match="no array 'images'; did you mean scan/images"):
+        data.load(f"arrays:{file}")
+
+
+def _spoilt(value: float) -> np.ndarray:
+    images = BYTES / 255
+    images[3, 2, 1, 0] = value
+    return images
+
+
+@pytest.mark.parametrize(
+    ("array", "key", "options", "words"),
+    [
+        (BYTES / 10, "", {}, "values from 0 to 25.5 (float64); say which are black"),
+        (BYTES.astype(np.uint16), "", {}, "such as --config.value_range=0,255"),
+        (2 * (BYTES / 255) - 1, "", {}, "such as --config.value_range=-1,1"),
+        (
+            BYTES.astype(np.int16),
+            "",
+            {"value_range": (0, 200)},
+            "values from 0 to 255 lie outside config.value_range=0,200; nothing is",
+        ),
+        (BYTES, "", {"value_range": (0, 200)}, "values from 0 to 255 lie outside"),
+        (_spoilt(np.nan), "", {}, "1 of the first 1800 values are nan or infinite"),
+        (_spoilt(np.inf), "", {}, "are nan or infinite"),
+        (BYTES[:1], "", {}, "1 images; at least 12 are needed"),
+        (BYTES[0, 0], "", {}, "an array of shape (5, 2); images are n x height"),
+        (BYTES[:, :1], "", {}, "images of 1 x 5 pixels"),
+        (np.moveaxis(BYTES, -1, 1), "", {}, "has the channels first"),
+        (BYTES + 1j, "", {}, "complex128 are no images"),
+        (BYTES.astype("U3"), "", {}, "<U3 are no images"),
+        (np.full((20, 4, 4), 7, np.uint8), "", {}, "every pixel of the"),
+        (BYTES, ":images", {}, "a .npy file holds one array, without a key"),
+        ({"a": BYTES, "b": BYTES}, "", {}, "no array 'images'; valid: a, b"),
+        ({"imags": BYTES, "b": BYTES}, ":images", {}, "did you mean imags?"),
+        ({}, "", {}, "holds no array"),
+        (
+            {"images": BYTES, "mask": BYTES > 9},
+            "",
+            {},
+            "has a mask, and masks are not taken",
+        ),
+        (
+            {"images": BYTES, "labels": LABELS[:7]},
+            "",
+            {},
+            "labels of int64 (7,); valid is one whole number for each of 30 images",
+        ),
+        ({"images": BYTES, "labels": LABELS / 2}, "", {}, "labels of float64 (30,)"),
+        ({"images": BYTES, "labels": LABELS + 2**40}, "", {}, "valid fit 32 bits"),
+    ],
+)
+def test_refuses_in_one_line(
+    tmp_path: Path, array: Any, key: str, options: dict[str, Any], words: str
+) -> None:
+    file = tmp_path / ("own.npz" if isinstance(array, dict) else "own.npy")
+    with pytest.raises(DataError) as caught:
+        load(file, array, key, **options)
+    text = str(caught.value)
+    assert words in text and "\n" not in text
+    assert text.startswith("arrays:")
+
+
+def _object(file: Path) -> None:
+    np.save(file, np.array([{}] * 20), allow_pickle=True)
+
+
+def _cut(file: Path) -> None:
+    np.save(file, BYTES)
+    file.write_bytes(file.read_bytes()[:-9])
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "words"),
+    [
+        ("own.npy", _object, "no npy file that can be read"),
+        ("own.npy", _cut, "no npy file that can be read"),
+        ("own.npy", lambda f: f.write_bytes(b"\x93NUMPY"), "no npy file that can be"),
+        ("own.npz", lambda f: f.write_bytes(b"PK\3\4 no"), "no npz file that can be"),
+        ("own.npy", lambda f: f.mkdir(), "is not a regular file"),
+        ("own.npyy", lambda f: f.touch(), "valid is arrays:FILE.npy, FILE.npz or"),
+        ("owm.npy", lambda f: np.save(f.parent / "own.npy", BYTES), "did you mean own"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_line(
+    tmp_path: Path, name: str, make: Callable[[Path], Any], words: str
+) -> None:
+    make(tmp_path / name)
+    with pytest.raises(DataError) as caught:
+        data.check(f"arrays:{tmp_path / name}")
+        data.load(f"arrays:{tmp_path / name}")
+    assert words in str(caught.value) and "\n" not in str(caught.value)

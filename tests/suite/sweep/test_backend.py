@@ -1,0 +1,49 @@
+"""Accelerators that jax may not see, told from what only looks like one."""
+
+import types
+from pathlib import Path
+
+import pytest
+
+from lossjax import platform
+from lossjax.suite.sweep.backend import accelerators
+
+
+@pytest.mark.parametrize(
+    ("files", "kinds"),
+    [
+        ({}, []),
+        ({"dev/nvidia0": ""}, ["gpu"]),
+        ({"dev/nvidiactl": ""}, []),
+        ({"dev/dxg": "", "usr/lib/wsl/lib/libcuda.so.1": ""}, ["gpu"]),
+        ({"dev/dxg": ""}, []),
+        ({"dev/accel0": ""}, ["tpu"]),
+        ({"dev/vfio/0": ""}, []),
+        ({"dev/vfio/0": "", "sys/bus/pci/devices/a/vendor": "0x10de\n"}, []),
+        ({"dev/vfio/0": "", "sys/bus/pci/devices/a/vendor": "0x1ae0\n"}, ["tpu"]),
+        ({"dev/vfio/vfio": "", "sys/bus/pci/devices/a/vendor": "0x1ae0\n"}, []),
+    ],
+    ids=str,
+)
+def test_accelerators_are_known_by_what_only_they_have(
+    files: dict[str, str], kinds: list[str], tmp_path: Path
+) -> None:
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert accelerators(tmp_path) == kinds
+
+
+def test_provenance_names_what_computes_on_an_accelerator(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert set(platform.versions()) == {"jax", "jaxlib"}
+    names = "jax-cuda13-plugin", "nvidia-cudnn-cu13", "nvidia-nccl-cu13", "libtpu"
+    packages = [
+        types.SimpleNamespace(metadata={"Name": name}, version="1") for name in names
+    ]
+    monkeypatch.setattr(platform.metadata, "distributions", lambda: packages)
+    for backend, expected in (("gpu", set(names[:2])), ("tpu", {"libtpu"})):
+        monkeypatch.setattr(platform.jax, "default_backend", lambda b=backend: b)
+        assert set(platform.versions()) == {"jax", "jaxlib"} | expected
