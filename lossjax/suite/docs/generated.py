@@ -15,6 +15,7 @@ from lossjax.suite.cards import card
 from lossjax.suite.cli.errors import Exit, UserError
 from lossjax.suite.cli.signals import run
 from lossjax.suite.docs import command_line, lists, measurements, study_pages
+from lossjax.suite.docs.steps_table import steps_table
 from lossjax.suite.report.published import refreshed
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.shipped import PUBLISHED, clone
@@ -94,6 +95,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
         f"study {name}": functools.partial(measurements.study_table, STUDIES[name])
         for name in (*VALIDATION, "link_and_start", "vae_pytorch", "matched_scale")
     },
+    "steps": steps_table,
     "bench": measurements.bench,
     "ahead": measurements.ahead,
     "soak": measurements.soak,
