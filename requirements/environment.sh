@@ -7,13 +7,17 @@ fail() { # code, words: one line on stderr
     exit "$1"
 }
 
-# cpu, cuda or tpu: what the machine has. The folder of devices is an argument for tests.
+# cpu, cuda or tpu: what the machine has. The root is an argument for tests. A guest's
+# /dev/vfio may be any card, so that a TPU is known by its maker; in WSL2 there is no
+# /dev/nvidia*.
 detect_device() {
-    local devices=${1:-/dev}
-    if compgen -G "$devices/nvidia[0-9]*" >/dev/null; then
+    local root=${1:-}
+    if compgen -G "$root/dev/nvidia[0-9]*" >/dev/null ||
+        compgen -G "$root/usr/lib/wsl/lib/libcuda.so*" >/dev/null; then
         echo cuda
-    elif compgen -G "$devices/accel[0-9]*" >/dev/null ||
-        compgen -G "$devices/vfio/[0-9]*" >/dev/null; then
+    elif compgen -G "$root/dev/accel[0-9]*" >/dev/null ||
+        { compgen -G "$root/dev/vfio/[0-9]*" >/dev/null &&
+            grep -qsx 0x1ae0 "$root"/sys/bus/pci/devices/*/vendor; }; then
         echo tpu
     else
         echo cpu

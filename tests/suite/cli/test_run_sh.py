@@ -396,25 +396,6 @@ def test_a_place_that_another_claims_this_moment_is_ours(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("node", "device"),
-    [
-        ("", "cpu"),
-        ("nvidia0", "cuda"),
-        ("nvidiactl", "cpu"),
-        ("accel0", "tpu"),
-        ("vfio/0", "tpu"),
-        ("vfio/vfio", "cpu"),
-    ],
-)
-def test_the_lock_fits_the_machine(tmp_path: Path, node: str, device: str) -> None:
-    dev = tmp_path / "dev"
-    (dev / "vfio").mkdir(parents=True)
-    if node:
-        (dev / node).touch()
-    assert sourced(ROOT, f'detect_device "{dev}"') == device
-
-
-@pytest.mark.parametrize(
     ("body", "words"),
     [
         ("echo 3.10; exit 1", "is Python 3.10: valid are Python 3.11"),

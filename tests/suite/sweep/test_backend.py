@@ -1,11 +1,13 @@
 """Accelerators that jax may not see, told from what only looks like one."""
 
+import subprocess
 import types
 from pathlib import Path
 
 import pytest
 
 from lossjax import platform
+from lossjax.suite.shipped import ROOT
 from lossjax.suite.sweep.backend import accelerators
 
 
@@ -33,6 +35,14 @@ def test_accelerators_are_known_by_what_only_they_have(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     assert accelerators(tmp_path) == kinds
+    # What run.sh installs for.
+    script = (
+        f'root="{ROOT}"; source "$root/requirements/environment.sh"; detect_device $0'
+    )
+    found = subprocess.check_output(["bash", "-euc", script, tmp_path], text=True)
+    assert found.split() == [
+        {"gpu": "cuda"}.get(kind, kind) for kind in kinds or ["cpu"]
+    ]
 
 
 def test_provenance_names_what_computes_on_an_accelerator(
