@@ -4,6 +4,7 @@ import importlib
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from absl import flags
@@ -36,7 +37,10 @@ def commands(text: str) -> Iterator[list[str]]:
         line = found[1].partition("#")[0].partition("  ")[0]
         if "[" in line.replace("mse[straight_through]", "") or "FILE" in line:
             continue
-        words = [re.sub("[.,;:)]+$", "", word) for word in shlex.split(line)]
+        words = [re.sub("[.,;:]+$", "", word) for word in shlex.split(line)]
+        words = [
+            w.removesuffix(")") if w.count("(") < w.count(")") else w for w in words
+        ]
         yield [word for word in words if ONLY_SWEEP.match(word)]
 
 
@@ -44,7 +48,15 @@ EXAMPLES = sorted({(*c,) for text in TEXTS.values() for c in commands(text)})
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=" ".join)
-def test_no_example_is_unable_to_decide(example: tuple[str, ...]) -> None:
+def test_no_example_is_unable_to_decide(
+    example: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own = re.search(
+        "```python\n# (my_file.py)\n(.*?)```", TEXTS["docs/losses.md"], re.S
+    )
+    assert own is not None
+    Path(own[1]).write_text(own[2])
     _, sweep = parse_sweep(flags.FlagValues(), list(example), "usage")
     assert "too few seeds" not in seeds_note(sweep)
 
