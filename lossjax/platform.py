@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
 from importlib import metadata
 from typing import Any
 
@@ -128,7 +129,7 @@ def self_test() -> None:
       PlatformError: a result is off by more than the backend's rounding can explain.
     """
     tolerance = _TOLERANCE.get(jax.default_backend(), max(_TOLERANCE.values()))
-    for name, (compiled, reference) in _patterns().items():
+    for name, compiled, reference in _patterns():
         found = np.asarray(compiled, np.float64)
         error = np.max(np.abs(found - reference)) / np.max(np.abs(reference))
         if not error <= tolerance:  # also where the error is nan
@@ -140,8 +141,9 @@ def self_test() -> None:
             )
 
 
-def _patterns() -> dict[str, tuple[Any, np.ndarray]]:
-    """Name -> (what the compiled program gives, what float64 numpy gives)."""
+def _patterns() -> Iterator[tuple[str, Any, np.ndarray]]:
+    """Name, what the compiled program gives, what float64 numpy gives."""
+    yield "matrix product, product, sum", *canary.energies()
     generator = np.random.default_rng(0)
     image = generator.uniform(size=(8, 14, 14, 3)).astype(np.float32)
     kernel = generator.normal(size=(4, 4, 3, 5)).astype(np.float32)
@@ -174,22 +176,12 @@ def _patterns() -> dict[str, tuple[Any, np.ndarray]]:
     wide_raw = raw.astype(np.float64)
     p = 1 / (1 + np.exp(-wide_raw))
     pixels = raw[0].size
-    return {
-        "matrix product, product, sum": canary.energies(),
-        "convolution": (
-            out,
-            np.einsum("nhwcij,ijco->nhwo", windows, kernel.astype(np.float64)),
-        ),
-        "weight gradient": (
-            weights,
-            np.einsum("nhwcij->ijc", windows)[..., None] * np.ones(5),
-        ),
-        "gradient of bce": (compiled["bce"], (p - target) / pixels),
-        "gradient of mse": (
-            compiled["mse"],
-            2 * (p - target) * p * (1 - p) / pixels,
-        ),
-    }
+    kernels = np.einsum("nhwcij,ijco->nhwo", windows, kernel.astype(np.float64))
+    yield "convolution", out, kernels
+    sums = np.einsum("nhwcij->ijc", windows)[..., None] * np.ones(5)
+    yield "weight gradient", weights, sums
+    yield "gradient of bce", compiled["bce"], (p - target) / pixels
+    yield "gradient of mse", compiled["mse"], 2 * (p - target) * p * (1 - p) / pixels
 
 
 def describe() -> dict[str, object]:

@@ -69,7 +69,7 @@ def test_scores_are_of_noisy_input_against_the_clean_image() -> None:
     images_u8 = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 1), np.uint8)
     scorer = Scorer(net, [loss], layout, make_mesh(layout))
     for block in (0, 3):
-        scores, _ = scorer.scores(weights, np.array([True]), loss, images_u8, block)
+        scores, _ = scorer.scores(weights, np.array([True]), [loss], images_u8, block)
         images = as_intensity(images_u8)
         given = network_input(net, probe_key(block), images)
         image = loss.read_out(net.apply(params, given).raw)

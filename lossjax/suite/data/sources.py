@@ -4,6 +4,7 @@ import dataclasses
 import os
 import types
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from lossjax.suite.cli.errors import DataError
 from lossjax.suite.data.arrays import arrays_file, check_arrays_file
@@ -227,12 +228,21 @@ def find(name: str) -> tuple[Source, str]:
     if known_set(name) is not None:
         return _tfds(name), ""
     known = ", ".join(row.usage for row in DATASETS.values())
-    if os.path.isdir(folder_named := os.path.expanduser(name)):
+    if (folder_named := _folder_named(name)) is not None:
         raise DataError(
             f"unknown dataset {name[:80]!r}: a folder of pictures is written "
-            f"images:{folder_named[:80]}, one of IDX files idx:{folder_named[:80]}"
+            f"images:{folder_named}, one of IDX files idx:{folder_named}"
         )
     near = nearest(word if arguments else prefix + colon, [*DATASETS, *tfds_sets()])
     row = DATASETS.get(near) if near else None
     hint = f"; did you mean {row.usage if row else near}?" if near else ""
     raise DataError(f"unknown dataset {name[:80]!r}; valid: {known}{hint}")
+
+
+def _folder_named(name: str) -> Path | None:
+    """The folder at a name that does not say what lies there."""
+    try:
+        folder = expanded(name, "")
+    except DataError:
+        return None
+    return folder if os.path.isdir(folder) else None
