@@ -91,9 +91,7 @@ def _run(file: str, digest: str) -> dict[str, Any]:
     """What the file defines, with what lies beside it importable while it is run."""
     path = Path(file).expanduser().absolute()
     beside = {str(one.absolute()) for one in own_code.files_of(file)}
-    for key, module in list(sys.modules.items()):
-        if getattr(module, "__file__", None) in beside:
-            del sys.modules[key]  # as it was before an edit
+    before = {key: sys.modules.pop(key) for key in _modules(beside)}  # of an edit, say
     spec = importlib.util.spec_from_file_location(f"own_{digest[:16]}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -108,6 +106,9 @@ def _run(file: str, digest: str) -> dict[str, Any]:
     finally:
         sys.dont_write_bytecode = writes
         sys.path.remove(str(path.parent))
+        for key in _modules(beside):  # another folder may have one of that name
+            del sys.modules[key]
+        sys.modules.update(before)
     if made := [key for key, one in vars(module).items() if isinstance(one, jax.Array)]:
         # It would start jax before a program has chosen the device and its flags.
         raise ValueError(
@@ -115,6 +116,15 @@ def _run(file: str, digest: str) -> dict[str, Any]:
             "a function, or with numpy"
         )
     return vars(module)
+
+
+def _modules(files: set[str]) -> list[str]:
+    """The names of the loaded modules that lie in these files."""
+    return [
+        key
+        for key, module in list(sys.modules.items())
+        if getattr(module, "__file__", None) in files
+    ]
 
 
 def _parameters(function: _Function, family: str) -> list[Parameter]:

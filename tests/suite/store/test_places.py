@@ -257,7 +257,9 @@ def test_a_store_that_is_silent_is_waited_for_no_longer_than_the_limit() -> None
 def test_a_sweep_in_a_store_killed_and_resumed_equals_the_plain_one(
     server: dict[str, str], tmp_path: Path
 ) -> None:
-    command = ["-m", "lossjax.suite.cli", "sweep", *SMALL]
+    # Two programs: what the second trains is not stored with the runs of the first.
+    two = "--config.latent_dims=2,3"
+    command = ["-m", "lossjax.suite.cli", "sweep", *SMALL, two]
     plain = python(*command, f"--out={tmp_path / 'plain'}")
     assert plain.returncode == 0, plain.stderr
     remote = [*command, "--out=s3://bucket/sweep"]
