@@ -9,13 +9,14 @@ import jax.numpy as jnp
 import loss_contract as contract
 import numpy as np
 import pytest
-from test_losses_precision import CLOSED, LOGITS, TARGETS, shares_of_bound
+from test_losses_precision import LOGITS, TARGETS, shares_of_bound
 
 from lossjax import LOSSES, Loss
 from lossjax.certificates.certify import FAILS, certify
 from lossjax.losses.claims import LOCATION, MEAN
 from lossjax.losses.links import residual, sigmoid, with_derivative
 from lossjax.losses.loss import image_mean
+from lossjax.suite.cards.closed_forms import CLOSED
 
 
 def planted(family: str, kernel: Callable[..., jax.Array], **fields: Any) -> Loss:

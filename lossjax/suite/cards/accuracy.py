@@ -2,7 +2,7 @@
 
 Accuracy is the largest error of value and gradient over a grid of logits and targets in
 float32, in units of what rounding z and y can change: eps (|L| + |z L_z| + |y L_y|).
-The truth is 60 digits of mpmath. Libraries that are not installed are named as such.
+The truth is 150 digits of mpmath. Libraries that are not installed are named as such.
 """
 
 import importlib.metadata
@@ -13,11 +13,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import mpmath
+import mpmath as mp
 import numpy as np
 from rich.table import Table
 
 from lossjax import resolve
+from lossjax.suite.cards.closed_forms import CLOSED, exact_with_scales
 
 EPS = 2.0**-23
 _SIZES = 10.0 ** np.linspace(-4, 2, 13)
@@ -131,6 +132,11 @@ RIVALS: tuple[tuple[str, str, Callable[[], dict[str, Rival]]], ...] = (
     ("torch", "torch", _torch),
     ("tfp", "tensorflow_probability", _probability),
 )
+# Those that another library has too, and focal.
+_ROWS = (
+    *("bce", "excess_bce", "mse", "mae", "huber", "log_cosh", "charbonnier"),
+    *("poisson", "focal", "mse_linear", "continuous_bernoulli"),
+)
 
 
 def accuracy_table() -> Table:
@@ -157,7 +163,7 @@ def accuracy_table() -> Table:
         version = importlib.metadata.version(package.replace("_", "-"))
         shown = label if label == "textbook" else f"{label} {version}"
         table.add_column(shown, justify="right")
-    for name in _TRUTH:
+    for name in _ROWS:
         cells = [_cell(name, ours(name))]
         cells += [
             _cell(name, each[name]) if name in each else "" for each in columns.values()
@@ -174,7 +180,11 @@ def _cell(name: str, rival: Rival) -> str:
 def errors(name: str, rival: Rival) -> tuple[float, float]:
     """Largest error of value and gradient of `rival`, in units of rounding."""
     z, y = (x.ravel() for x in np.meshgrid(LOGITS, TARGETS))
-    truth = [_exact(name, float(a), float(b)) for a, b in zip(z, y, strict=True)]
+    with mp.workdps(150):
+        truth = [
+            exact_with_scales(CLOSED[name], float(a), float(b), round_one=True)
+            for a, b in zip(z, y, strict=True)
+        ]
     value, scale, slope, steep = np.array(truth).T
     found = rival(z, y)
     # Below the smallest normal number float32 has no relative precision.
@@ -182,77 +192,6 @@ def errors(name: str, rival: Rival) -> tuple[float, float]:
     off = (np.abs(np.float64(found[0]) - value) / (EPS * scale + tiny)).max()
     wrong = (np.abs(np.float64(found[1]) - slope) / (EPS * steep + tiny)).max()
     return float(off), float(wrong)
-
-
-def _xlogy(x: mpmath.mpf, y: mpmath.mpf) -> mpmath.mpf:
-    return x * mpmath.log(y) if x else mpmath.mpf(0)
-
-
-def _bce(z: mpmath.mpf, y: mpmath.mpf) -> mpmath.mpf:
-    p, q = _p(z), _p(-z)
-    return -_xlogy(y, p) - _xlogy(1 - y, q)
-
-
-def _p(z: mpmath.mpf) -> mpmath.mpf:
-    return 1 / (1 + mpmath.exp(-z))
-
-
-def _huber(r: mpmath.mpf) -> mpmath.mpf:
-    d = mpmath.mpf(float(np.float32(0.1)))
-    return r * r / 2 if abs(r) < d else d * (abs(r) - d / 2)
-
-
-def _hypotenuse(r: mpmath.mpf) -> mpmath.mpf:
-    e = mpmath.mpf(float(np.float32(1e-3)))
-    return mpmath.sqrt(r * r + e * e) - e
-
-
-def _continuous(z: mpmath.mpf, y: mpmath.mpf) -> mpmath.mpf:
-    if abs(z) < mpmath.mpf(10) ** -18:
-        return (mpmath.mpf(1) / 2 - y) * z + z * z / 24
-    return (mpmath.mpf(1) / 2 - y) * z + mpmath.log(mpmath.sinh(z / 2) / (z / 2))
-
-
-def _focal(z: mpmath.mpf, y: mpmath.mpf) -> mpmath.mpf:
-    p, q = _p(z), _p(-z)
-    return -y * q**2 * mpmath.log(p) - (1 - y) * p**2 * mpmath.log(q)
-
-
-_TRUTH: dict[str, Callable] = {
-    "bce": _bce,
-    "excess_bce": lambda z, y: _bce(z, y) + _xlogy(y, y) + _xlogy(1 - y, 1 - y),
-    "mse": lambda z, y: (_p(z) - y) ** 2,
-    "mae": lambda z, y: abs(_p(z) - y),
-    "huber": lambda z, y: _huber(_p(z) - y),
-    "log_cosh": lambda z, y: mpmath.log(mpmath.cosh(_p(z) - y)),
-    "charbonnier": lambda z, y: _hypotenuse(_p(z) - y),
-    "poisson": lambda z, y: _p(z) - _xlogy(y, _p(z)),
-    "focal": _focal,
-    "mse_linear": lambda z, y: (z - y) ** 2,
-    "continuous_bernoulli": _continuous,
-}
-
-
-def _exact(name: str, z: float, y: float) -> tuple[float, float, float, float]:
-    """Value, its scale, gradient, its scale; derivatives by tiny differences."""
-    with mpmath.workdps(150):
-        h = mpmath.mpf(10) ** -30
-        truth, zz, yy = _TRUTH[name], mpmath.mpf(z), mpmath.mpf(y)
-        middle, up, down = truth(zz, yy), truth(zz + h, yy), truth(zz - h, yy)
-        slope, bend = (up - down) / (2 * h), (up - 2 * middle + down) / h**2
-        scale, steep = abs(middle) + abs(zz * slope), abs(slope) + abs(zz * bend)
-        if y > 0:
-            # One-sided at y = 1, beyond which some losses have no value.
-            more, less = (yy + h if y < 1 else yy), yy - h
-            scale += abs(yy * (truth(zz, more) - truth(zz, less)) / (more - less))
-            mixed = (
-                truth(zz + h, more)
-                - truth(zz - h, more)
-                - truth(zz + h, less)
-                + truth(zz - h, less)
-            )
-            steep += abs(yy * mixed / (2 * h * (more - less)))
-        return tuple(float(x) for x in (middle, scale, slope, steep))  # type: ignore[return-value]
 
 
 def speed_table(names: Sequence[str], rounds: int = 30) -> Table:

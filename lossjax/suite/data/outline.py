@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from lossjax.suite.data.dataset import Dataset, Noise, Options, plan_splits
 from lossjax.suite.data.sources import find, load
@@ -37,26 +38,18 @@ class Outline:
         return self.counts[split], *self.image
 
 
-def outline(
-    name: str,
-    *,
-    image_size: int | None = None,
-    channels: int | None = None,
-    max_examples: int | None = None,
-    group_by: str | None = None,
-    value_range: tuple[float, float] | None = None,
-) -> Outline:
-    """The outline of `load`'s dataset; a set whose counts are listed is not read.
+def outline(name: str, **asked: Any) -> Outline:
+    """The outline of `load(name, **asked)`; a set whose counts are listed is not read.
 
     Raises:
       DataError: as `load`.
     """
-    options = Options(image_size, channels, max_examples, group_by, value_range)
+    options = Options(**asked)
     find(name)
     known, base = known_set(name), name.partition("/")[0]
     # Only the configuration that is listed has the counts that are listed.
     if known is not None and base in UPSTREAM and known == tfds_sets()[base]:
-        plan = plan_splits(UPSTREAM[base].counts, max_examples)
+        plan = plan_splits(UPSTREAM[base].counts, options.max_examples)
         counts = {split: len(index) for split, (_, index) in plan.items()}
         return Outline(counts, shape_of(name, known, options))
-    return Outline.of(load(name, **dataclasses.asdict(options)))
+    return Outline.of(load(name, **asked))

@@ -149,16 +149,21 @@ def prepared(folder: Path, generator: random.Random) -> Path:
         work.rename(whole)
     copy = mutations.copied(whole, folder / "tfds")
     (place,) = (copy / _PREPARED).iterdir()
-    files = sorted(place.iterdir())
+    _spoil(place, "dataset_info.json", generator)
+    if generator.random() < 0.1:
+        place.rename(place.with_name(generator.choice(("0.0.1", "x", "1.0.0~"))))
+    return copy
+
+
+def _spoil(folder: Path, first: str, generator: random.Random) -> None:
+    """Bends one or two files of a folder, every second time the one of that name."""
+    files = sorted(folder.iterdir())
     for _ in range(generator.choice((1, 1, 2))):
-        path = generator.choice((place / "dataset_info.json", generator.choice(files)))
+        path = generator.choice((folder / first, generator.choice(files)))
         if path.is_file() and not path.is_symlink():
             is_json = path.suffix == ".json"
             bend = mutations.bent_json if is_json else mutations.bent_bytes
             mutations.bend_file(path, generator, bend)
-    if generator.random() < 0.1:
-        place.rename(place.with_name(generator.choice(("0.0.1", "x", "1.0.0~"))))
-    return copy
 
 
 def read_prepared(place: Path) -> None:
@@ -177,13 +182,7 @@ def decoded(folder: Path, generator: random.Random) -> Path:
     cached("fuzz", {}, _content)
     copy = mutations.copied(whole, folder / "cache")
     (entry,) = (copy / "data").iterdir()
-    files = sorted(entry.iterdir())
-    for _ in range(generator.choice((1, 1, 2))):
-        path = generator.choice((entry / "meta.json", generator.choice(files)))
-        if path.is_file() and not path.is_symlink():
-            is_json = path.suffix == ".json"
-            bend = mutations.bent_json if is_json else mutations.bent_bytes
-            mutations.bend_file(path, generator, bend)
+    _spoil(entry, "meta.json", generator)
     return copy
 
 

@@ -74,16 +74,14 @@ def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
     return content
 
 
-def read_json(
-    path: Path, schema: Any = object, most: int = MOST_BYTES, deepest: int = DEEPEST
-) -> Any:
+def read_json(path: Path, schema: Any = object) -> Any:
     """The JSON value of a file, checked against a schema (see `conform`).
 
     Raises:
       FileNotFoundError: nothing is there.
       UntrustedError: anything else.
     """
-    return parse_json(read_bytes(path, most), path, schema, deepest)
+    return parse_json(read_bytes(path), path, schema)
 
 
 def parse_json(
@@ -254,13 +252,13 @@ def _array(content: bytes, name: object) -> np.ndarray:
     return flat.reshape(shape, order="F" if fortran else "C")
 
 
-def gunzip_bytes(content: bytes, name: object, most: int = MOST_BYTES) -> bytes:
-    """What gzipped bytes hold, at most `most` bytes of it; UntrustedError as above."""
+def gunzip_bytes(content: bytes, name: object) -> bytes:
+    """What gzipped bytes hold, at most MOST_BYTES of it; UntrustedError as above."""
     held = bytearray()
     for chunk in gunzip(io.BytesIO(content), name):
         held += chunk
-        if len(held) > most:
-            raise UntrustedError(name, f"inflates to over {most:,} bytes")
+        if len(held) > MOST_BYTES:
+            raise UntrustedError(name, f"inflates to over {MOST_BYTES:,} bytes")
     return bytes(held)
 
 

@@ -1,6 +1,5 @@
 """Results in an object store: a local S3 server stands for the real one."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -9,20 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typed_commands import SMALL, environment, python
 
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.shipped import ROOT
 from lossjax.suite.store import places
 
-SMALL = (
-    "--config.losses=bce,mse",
-    "--config.learning_rates=1e-3,1e-2,1e-1",
-    "--config.seeds=0,1,2",
-    "--config.train_steps=6",
-    "--config.curve_points=2",
-    "--config.width=4,4",
-    "--config.latent_dim=2",
-)
 # Runs in a process of its own: the tests themselves may not open a connection.
 CLIENT = """
 from lossjax.suite.store import places
@@ -126,22 +117,6 @@ places.put(place / "files.json", f'{{"made_by": "lossjax", "files": {names}}}'.e
 assert not send("index.html", "d.csv")
 assert places.read(out / "mine.csv") == b"mine"
 """
-
-
-def python(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=environment(**more),
-        timeout=300,
-    )
-
-
-def environment(**more: str) -> dict[str, str]:
-    base = {k: v for k, v in os.environ.items() if not k.startswith(("XLA_", "AWS_"))}
-    return base | {"PYTHONPATH": str(ROOT), "COLUMNS": "100", **more}
 
 
 @pytest.fixture(scope="module")

@@ -5,20 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typed_commands import SMALL
 
 from lossjax.suite.store import results as store
 from lossjax.suite.sweep import __main__ as sweep
 from lossjax.suite.verify import __main__ as verify
 
-SMALL = (
-    "--config.learning_rates=1e-2",
-    "--config.seeds=0,1",
-    "--config.train_steps=6",
-    "--config.curve_points=2",
-    "--config.width=4,4",
-    "--config.latent_dim=2",
-    "--config.batch_size=8",
-)
 HALF = "import jax.numpy as jnp\n\ndef half(raw, target, share=0.5):\n    return "
 
 
@@ -33,8 +25,11 @@ def test_arrays_and_losses_of_ones_own(tmp_path: Path) -> None:
         f"--out={out}",
         f"--config.datasets=arrays:{tmp_path / 'own.npz'}",
         "--config.value_range=0,4095",
-        f"--config.losses=mse,{mine}:half(share=1.0),{mine}:half",
         *SMALL,
+        f"--config.losses=mse,{mine}:half(share=1.0),{mine}:half",
+        "--config.learning_rates=1e-2",
+        "--config.seeds=0,1",
+        "--config.batch_size=8",
     ]
     assert sweep.main(asked) == 0
     assert verify.main([f"--out={out}"]) == 0

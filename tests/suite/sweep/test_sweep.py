@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import hashlib
 import json
-import os
 import re
 import shutil
 import signal
@@ -14,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from typed_commands import SMALL, environment, python
 
 from lossjax import NUMERICS
 from lossjax.suite.cli.errors import UserError
@@ -23,32 +23,9 @@ from lossjax.suite.store import results as store
 from lossjax.suite.sweep import __main__ as program
 from lossjax.suite.sweep import output
 
-SMALL = (
-    "--config.losses=bce,mse",
-    "--config.learning_rates=1e-3,1e-2,1e-1",
-    "--config.seeds=0,1,2",
-    "--config.train_steps=6",
-    "--config.curve_points=2",
-    "--config.width=4,4",
-    "--config.latent_dim=2",
-)
 
-
-def sweep(*arguments: str, **more: str) -> subprocess.CompletedProcess:
-    """Run the program; stdout and stderr as text."""
-    return subprocess.run(
-        [sys.executable, "-m", "lossjax.suite.cli", "sweep", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=environment(**more),
-        timeout=600,
-    )
-
-
-def environment(**more: str) -> dict[str, str]:
-    base = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
-    return base | {"PYTHONPATH": str(ROOT), "COLUMNS": "100", **more}
+def sweep(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return python("-m", "lossjax.suite.cli", "sweep", *arguments, **more)
 
 
 def tables(out: Path) -> dict[str, str]:
@@ -180,13 +157,7 @@ def test_a_store_of_the_protocol_before_is_refused_in_one_line(
     path = out / "sweep.json"
     path.write_text(path.read_text().replace('"schema": 2', '"schema": 1'))
     for verb in (("sweep", *SMALL), ("report",), ("verify",)):
-        ended = subprocess.run(
-            [sys.executable, "-m", "lossjax.suite.cli", *verb, f"--out={out}"],
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            env=environment(),
-        )
+        ended = python("-m", "lossjax.suite.cli", *verb, f"--out={out}")
         assert ended.returncode == 2, (verb, ended.stderr)
         assert len(ended.stderr.strip().splitlines()) == 1
         assert "schema 1, this version reads 2" in ended.stderr
@@ -277,14 +248,7 @@ def test_a_run_that_fails_is_a_row_and_the_others_go_on(tmp_path: Path) -> None:
         "worker.Worker.train = train\n"
         "sys.exit(setup.main(sys.argv[1:]))\n"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", code, *SMALL, f"--out={tmp_path}"],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=environment(),
-        timeout=600,
-    )
+    ended = python("-c", code, *SMALL, f"--out={tmp_path}")
     assert ended.returncode == 1, ended.stderr
     assert "failed: RuntimeError: RESOURCE_EXHAUSTED" in ended.stdout
     statuses = {(r.run.loss, r.status) for r in store.load(tmp_path).results.values()}
