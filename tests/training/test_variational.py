@@ -27,7 +27,7 @@ from lossjax.training.probes import progress_of
 from lossjax.training.program import Program
 from lossjax.training.replicas import Layout, Replica, blocks_of, make_mesh, stack
 from lossjax.training.settings import Settings
-from lossjax.training.variational import VariationalScorer, _scored
+from lossjax.training.variational import VariationalScorer, _terms
 from lossjax.training.weights import parameters_of
 
 IMAGE, UNITS = (4, 4, 1), 3
@@ -61,7 +61,7 @@ def parameters(net: Network, loss: Loss, scale: float = 1.0):
 
 def scored(net: Network, loss: Loss, samples: int = 0, scale: float = 1.0) -> Terms:
     """Terms with a leading axis of one slot, as numpy."""
-    made = jax.jit(functools.partial(_scored, net, loss))(
+    made = jax.jit(functools.partial(_terms, net, loss))(
         weights(net, loss, scale), images_u8(), jnp.int32(0), jnp.int32(samples)
     )
     return Terms(*(np.asarray(leaf)[None] for leaf in made))
@@ -353,7 +353,7 @@ def test_every_score_is_of_warped_images() -> None:
     zero = jnp.int32(0)
     for images, net in ((grey, own), (black_white, plain)):
         scores, _ = _score(net, (loss,), flat, zero, images, zero)
-        terms = _scored(net, loss, flat, images, zero, zero)
+        terms = _terms(net, loss, flat, images, zero, zero)
         found = {
             "code": _code(net, flat, images),
             "scores": jnp.stack(list(scores.values())),
