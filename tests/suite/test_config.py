@@ -13,6 +13,7 @@ from lossjax.suite import config
 from lossjax.suite.cli.commandline import expanded, parse_sweep
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import FIELDS, Sweep
+from lossjax.suite.rules import Rule
 from lossjax.suite.shipped import ROOT
 from lossjax.suite.sweep.validation import validate
 
@@ -282,7 +283,7 @@ def test_run_ids_depend_on_what_was_said_and_on_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("field", FIELDS.values(), ids=FIELDS)
-def test_every_field_refuses_what_its_rule_excludes(field: config.Rule) -> None:
+def test_every_field_refuses_what_its_rule_excludes(field: Rule) -> None:
     def given(value: object) -> dict[str, object]:
         return {field.name: (value,) if field.many else value}
 

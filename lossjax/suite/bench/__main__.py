@@ -13,7 +13,7 @@ from lossjax.suite.bench.works import WORKS
 from lossjax.suite.cli.commandline import define, parse
 from lossjax.suite.cli.errors import Exit, UserError, unknown
 from lossjax.suite.cli.terminal import Terminal
-from lossjax.suite.store import results
+from lossjax.suite.store import sealing
 
 USAGE = """
 ./run.sh bench [--quick] [--only=PART,...] [--out=FILE]
@@ -69,8 +69,8 @@ def main(arguments: list[str]) -> int:
         else:
             found[part] = nets.overheads(_LOSSES, rounds)
         if path:
-            results.publish(path, json.dumps(found, indent=1) + "\n")
-            results.publish(path.with_suffix(".md"), table.markdown(found))
+            sealing.publish(path, json.dumps(found, indent=1) + "\n")
+            sealing.publish(path.with_suffix(".md"), table.markdown(found))
     say("\n" + table.markdown(found))
     return Exit.DONE
 

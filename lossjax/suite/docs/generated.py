@@ -19,7 +19,7 @@ from lossjax.suite.docs.steps_table import steps_table
 from lossjax.suite.report.published import refreshed
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.shipped import PUBLISHED, clone
-from lossjax.suite.store import results
+from lossjax.suite.store import sealing
 
 _MARKED = re.compile(r"<!-- ([^>]+?) -->\n(?:.*?\n)??<!-- end -->", re.DOTALL)
 _OF_REPORTS = ("table", "dial")  # made by `report.published`
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
         raise UserError(f"stray argument {arguments[0]!r}: generated takes none")
     for path, text in stale(clone("docs")).items():
         path.parent.mkdir(exist_ok=True)
-        results.publish(path, text)
+        sealing.publish(path, text)
         print(f"written: {path.relative_to(clone('docs'))}")
     return Exit.DONE
 

@@ -9,7 +9,7 @@ from lossjax.suite.cli.errors import Exit, UserError, unknown
 from lossjax.suite.launch import accelerators, libtpu
 from lossjax.suite.launch.actions import child
 from lossjax.suite.launch.commands import EngineFailed
-from lossjax.suite.store import results
+from lossjax.suite.store import sealing
 from lossjax.suite.wording import count
 
 _GIB = 2**30
@@ -51,7 +51,7 @@ def report(
         head, *programs, _ = said
         head["versions"]["libtpu"] = libtpu.version(library)
         proofs.setdefault(config, {})[name] = head | {"programs": programs}
-        results.publish(to, json.dumps(proofs, indent=1, sort_keys=True) + "\n")
+        sealing.publish(to, json.dumps(proofs, indent=1, sort_keys=True) + "\n")
         print(f"added to {to}")
     return Exit.DONE
 

@@ -31,7 +31,7 @@ from lossjax.suite.report.evidence import Evidence, read
 from lossjax.suite.report.sections import SECTIONS
 from lossjax.suite.report.tables import listings
 from lossjax.suite.statistics import Interval, Standing
-from lossjax.suite.store import ownership, places, results
+from lossjax.suite.store import ownership, places, results, sealing
 from lossjax.suite.wording import count
 
 SCHEMA = 2  # of summary.json
@@ -139,18 +139,18 @@ def write(evidence: Evidence, directory: Path) -> dict[str, Any]:
     summary = content(evidence)
     album = Album(directory / "figures")
     tables.write(evidence, directory / "tables")
-    results.publish(directory / "rows.csv", listings.rows(evidence))
+    sealing.publish(directory / "rows.csv", listings.rows(evidence))
     text = json.dumps(summary, indent=1, ensure_ascii=False)
-    results.publish(directory / "summary.json", text + "\n")
+    sealing.publish(directory / "summary.json", text + "\n")
     with style.applied():
-        results.publish(directory / "index.html", _page(evidence, album))
+        sealing.publish(directory / "index.html", _page(evidence, album))
     ownership.record_report(directory)
     return summary
 
 
 def _build(out: Path, evidence: Evidence) -> tuple[Summary, bool]:
     """The report put in its place, and whether the one before it knew more runs."""
-    fresh = out / results.temporary_name("report")
+    fresh = out / sealing.temporary_name("report")
     try:
         summary = write(evidence, fresh)
         known = _runs(fresh)
@@ -186,7 +186,7 @@ def swap(fresh: Path, place: Path) -> set[tuple[str, ...]]:
     Raises:
       UserError: something there is not a report's.
     """
-    old = fresh.with_name(results.temporary_name(place.name))
+    old = fresh.with_name(sealing.temporary_name(place.name))
     replaced: set[tuple[str, ...]] = set()
     while fresh.exists():
         ownership.check_report(place)

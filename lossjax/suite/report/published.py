@@ -24,7 +24,7 @@ from lossjax.suite.cli.signals import run
 from lossjax.suite.report import reconstructions, verdict
 from lossjax.suite.report.evidence import read
 from lossjax.suite.shipped import PUBLISHED, clone
-from lossjax.suite.store import results
+from lossjax.suite.store import results, sealing
 from lossjax.suite.wording import count
 
 USAGE = """
@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
     for page in (root / "README.md", *root.glob("docs/*.md")):
         text = page.read_text(encoding="utf-8")
         if (fresh := refreshed(text, PUBLISHED)) != text:
-            results.publish(page, fresh)
+            sealing.publish(page, fresh)
     return Exit.DONE
 
 
@@ -74,7 +74,7 @@ def publish(out: Path, study: Path, figures: tuple[str, ...] = ()) -> None:
     study.mkdir(parents=True, exist_ok=True)
     for name in names:
         text = (out / "report" / name).read_text(encoding="utf-8")
-        results.publish(study / Path(name).name, text)
+        sealing.publish(study / Path(name).name, text)
     pictures: dict[str, np.ndarray] = {}
     for group, arm in evidence.arms():
         packed = evidence.description["datasets"][group.dataset].get("gallery")

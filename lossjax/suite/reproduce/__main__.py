@@ -23,7 +23,7 @@ from lossjax.suite.reproduce import folder, ledger, page
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.finding import Verdict
 from lossjax.suite.reproduce.study import Conclusion, Size, Study
-from lossjax.suite.store import ownership, results
+from lossjax.suite.store import ownership, sealing
 from lossjax.suite.verify import agreement
 
 LEDGER = "claims"
@@ -154,7 +154,7 @@ def _claims(out: Path, console: Console) -> int:
     entries = ledger.settled()
     ledger.show(entries, console)
     _made(out)
-    results.publish(out / "claims.md", ledger.markdown(entries))
+    sealing.publish(out / "claims.md", ledger.markdown(entries))
     _page(STUDIES, out, console)
     return Exit.DONE
 
@@ -170,7 +170,7 @@ def _check_own(out: Path, studies: Sequence[Study]) -> None:
 def _page(studies: Mapping[str, Study], out: Path, console: Console) -> None:
     """The page over all studies, beside their folders."""
     place = out / "index.html"
-    results.publish(place, page.page(studies, out))
+    sealing.publish(place, page.page(studies, out))
     console.print(f"page over all studies: {place}", soft_wrap=True)
 
 

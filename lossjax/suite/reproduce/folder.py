@@ -30,7 +30,7 @@ from lossjax.suite.reproduce.study import (
     Study,
 )
 from lossjax.suite.shipped import PUBLISHED
-from lossjax.suite.store import results, schemas
+from lossjax.suite.store import schemas, sealing
 from lossjax.suite.store.untrusted import gunzip_bytes, read_bytes, read_json
 
 SCHEMA = 3
@@ -112,7 +112,7 @@ def write_step(folder: Path, name: str, table: pd.DataFrame) -> None:
     """A step's table; twelve digits, the same table gives the same bytes."""
     text = table.to_csv(index=False, lineterminator="\n", float_format="%.12g")
     content = gzip.compress(text.encode(), 9, mtime=0)
-    results.publish(folder / f"{name}.csv.gz", content)
+    sealing.publish(folder / f"{name}.csv.gz", content)
 
 
 def read_step(folder: Path, name: str) -> pd.DataFrame:
@@ -134,7 +134,7 @@ def write(
         stem = figure_stem(study, drawing.name)
         for kind in ("svg", "png", "pdf"):
             picture = drawn(drawing, kind)
-            results.publish(out / "figures" / f"{stem}.{kind}", picture)
+            sealing.publish(out / "figures" / f"{stem}.{kind}", picture)
     summary = {
         "schema": SCHEMA,
         "study": study.name,
@@ -151,7 +151,7 @@ def write(
     text = json.dumps(
         summary, indent=1, ensure_ascii=False, allow_nan=False, default=_plain
     )
-    results.publish(out / SUMMARY, text + "\n")
+    sealing.publish(out / SUMMARY, text + "\n")
 
 
 def _plain(value: Any) -> Any:
@@ -212,4 +212,4 @@ def publish(study: Study, out: Path, *, with_rows: bool = True) -> None:
     figures = [f"figures/{figure['file']}" for figure in summary["figures"]]
     evidence = evidence_files(study, Size.USUAL) if with_rows else []
     for name in (*evidence, SUMMARY, *figures):
-        results.publish(place / Path(name).name, (out / name).read_bytes())
+        sealing.publish(place / Path(name).name, (out / name).read_bytes())

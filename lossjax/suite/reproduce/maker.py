@@ -22,7 +22,7 @@ from lossjax.suite.data import Dataset
 from lossjax.suite.report.inert import slug
 from lossjax.suite.reproduce import folder, rows
 from lossjax.suite.reproduce.study import Size, Study, Task
-from lossjax.suite.store import ownership, results
+from lossjax.suite.store import ownership, results, sealing
 from lossjax.suite.sweep import backend, grid, output
 from lossjax.suite.sweep.datasets import load
 from lossjax.suite.sweep.description import describe
@@ -122,8 +122,8 @@ class Maker:
         if made["judge"]:
             metric = f"test_{made['judge']['metric']}"
             columns = tuple(dict.fromkeys((metric, *study.columns)))
-            results.publish(place / folder.ROWS, rows.packed(found, columns))
-        results.publish(place / folder.MADE, json.dumps(made, indent=1) + "\n")
+            sealing.publish(place / folder.ROWS, rows.packed(found, columns))
+        sealing.publish(place / folder.MADE, json.dumps(made, indent=1) + "\n")
         return failed
 
     def _train(
@@ -164,7 +164,7 @@ class Maker:
                     place, name, step(Task(self._size == Size.QUICK, given))
                 )
                 known[name] = key
-                results.publish(path, json.dumps(known, indent=1) + "\n")
+                sealing.publish(path, json.dumps(known, indent=1) + "\n")
 
     def _given(self, study: Study) -> dict[str, Dataset]:
         """What the study needs, and what is there of what it wishes for."""
@@ -183,7 +183,7 @@ class Maker:
             self._size == Size.QUICK,
             NUMERICS,
         )
-        return results.digest(facts)
+        return sealing.digest(facts)
 
     def _load(self, name: str) -> Dataset:
         if name not in self._loaded:
@@ -235,7 +235,7 @@ class _Cost:
                 memory_mb = max(self._spent["memory_mb"], round(peak / 1024))
                 cpu_s = self._spent["cpu_s"] + time.process_time() - began
                 self._spent = {"cpu_s": cpu_s, "memory_mb": memory_mb}
-                results.publish(self._path, json.dumps(self._spent) + "\n")
+                sealing.publish(self._path, json.dumps(self._spent) + "\n")
 
     @property
     def minutes(self) -> float:

@@ -16,7 +16,7 @@ from lossjax.suite.cli.errors import Exit, UserError, unknown
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.soak.faults import FAULTS
 from lossjax.suite.soak.testbed import Tally, Testbed
-from lossjax.suite.store import results
+from lossjax.suite.store import sealing
 from lossjax.suite.wording import count
 
 USAGE = """
@@ -97,7 +97,7 @@ def _log(path: Path, rows: list[dict]) -> None:
     held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     named = {row["fault"]: row for row in (*held, *rows)}
     ordered = [named[name] for name in FAULTS if name in named]
-    results.publish(path, json.dumps(ordered, indent=1) + "\n")
+    sealing.publish(path, json.dumps(ordered, indent=1) + "\n")
 
 
 def _table(rows: list[dict]) -> Table:

@@ -25,7 +25,7 @@ from lossjax.suite.reproduce import folder as studies
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.shipped import PUBLISHED
 from lossjax.suite.soak import mutations
-from lossjax.suite.store import checkpoint, results
+from lossjax.suite.store import checkpoint, results, sealing
 from lossjax.suite.store.test_images import Drawn, Kept, Worst
 from lossjax.suite.verify import archive, soundness
 
@@ -106,7 +106,7 @@ def _bent(content: bytes, generator: random.Random) -> bytes:
             bomb = {"shape": [2**28], "data": base64.b64encode(_BOMB).decode()}
             bomb["shape"] = generator.choice(([2**28], [4, 8, 8, 1], [-1]))
             payload[generator.choice(("gallery", "drawn"))] = bomb
-        return results.sealed(payload).encode()
+        return sealing.sealed(payload).encode()
     except (ValueError, RecursionError, KeyError, TypeError):  # no JSON any more
         return mutations.bent_bytes(content, generator)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from lossjax.suite.store import places, results, schemas
+from lossjax.suite.store import places, results, schemas, sealing
 from lossjax.suite.store.untrusted import MOST_ARRAY, parse_json, read_npz
 
 FILE = "state.npz"
@@ -55,7 +55,7 @@ def save(out: Path, run: results.Run, checkpoint: Checkpoint) -> None:
     np.savez(buffer, facts=np.array(json.dumps(facts)), **leaves)  # type: ignore[arg-type]
     content = buffer.getvalue()
     seal = hashlib.sha256(content).hexdigest().encode()
-    results.publish(_path(out, run), seal + content)
+    sealing.publish(_path(out, run), seal + content)
 
 
 def read(out: Path, run: results.Run, made_by: Mapping[str, Any]) -> Checkpoint | None:

@@ -17,12 +17,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from lossjax.suite.cli.errors import UserError
-from lossjax.suite.store import checkpoint, places, results
+from lossjax.suite.store import checkpoint, places, results, sealing
 
 _REPORT = "report"
 _IN_SWEEP = ("sweep.json", _REPORT, places.PROBE)  # kinds of temporaries, by place
 _IN_RUN = ("result.json", checkpoint.FILE)
-_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{32}")  # as store.temporary_name gives it
+_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{32}")  # as sealing.temporary_name gives it
 _RUN = re.compile(r"[0-9a-f]{16}")
 _LIST = "files.json"
 _TICK_S = 0.02  # longer than a tick of the clock that stamps files
@@ -122,7 +122,7 @@ def _kind(name: str) -> str:
 def record_report(directory: Path) -> None:
     """List what a finished report consists of."""
     names = [p.relative_to(directory) for p in directory.rglob("*") if p.is_file()]
-    results.publish(directory / _LIST, _text({_LIST, *map(Path.as_posix, names)}))
+    sealing.publish(directory / _LIST, _text({_LIST, *map(Path.as_posix, names)}))
 
 
 def check_report(place: Path, flag: str = "--out") -> None:

@@ -8,12 +8,9 @@ jax, so a laptop rebuilds every table.
 import base64
 import dataclasses
 import functools
-import hashlib
-import json
 import math
 import os
 import re
-import uuid
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -23,6 +20,7 @@ import numpy as np
 
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.store import places, schemas
+from lossjax.suite.store.sealing import digest, publish, sealed, unseal
 from lossjax.suite.store.test_images import Drawn, Kept, Worst
 from lossjax.suite.store.untrusted import (
     MOST_BYTES,
@@ -30,11 +28,9 @@ from lossjax.suite.store.untrusted import (
     array_bytes,
     conform,
     inflate_array,
-    parse_json,
     printable,
 )
 
-SCHEMA = 2  # 1 had tuning and final runs
 # What a report is made from. The keys of a store are anybody's text: exactly these.
 EVIDENCE = re.compile(r"sweep\.json|runs/[0-9a-f]{16}/result\.json")
 STATUSES = ("ok", "diverged", "failed")
@@ -126,25 +122,6 @@ class Stored:
     damaged: Mapping[str, str]  # path relative to the directory -> what is wrong
 
 
-def canonical(value: Any) -> str:
-    """The one JSON text of a value: sorted keys, no spaces, NaN as null."""
-    return _compact(_finite(value))
-
-
-def _compact(finite: Any) -> str:
-    """The canonical text of a value that JSON can say; ValueError where it cannot."""
-    return json.dumps(finite, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def digest(value: Any) -> str:
-    """sha256, in hex, of the canonical JSON of a value."""
-    return _sha256(canonical(value))
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def pack(array: np.ndarray) -> dict[str, Any]:
     """A small array, uint8 or float32, as JSON."""
     kind = array.dtype.newbyteorder("<")
@@ -204,67 +181,6 @@ def _to_drawn(values: Mapping[str, Any]) -> Drawn:
     return Drawn(**arrays)
 
 
-def temporary_name(name: str) -> str:
-    """A name beside `name` that no other writer has, on this machine or another.
-
-    Processes in containers share process numbers, so those would not do.
-    """
-    return f".{name}.{uuid.uuid4().hex}"
-
-
-def publish(path: Path, content: str | bytes) -> None:
-    """Write a whole file or nothing: a temporary name, fsync, rename.
-
-    Its folder is made where only that is missing: a directory of results that vanished
-    under a sweep is an error, not a new one with holes.
-    """
-    if places.is_remote(path):
-        places.put(path, content.encode() if isinstance(content, str) else content)
-        return
-    path.parent.mkdir(exist_ok=True)
-    temporary = path.with_name(temporary_name(path.name))
-    data = content.encode() if isinstance(content, str) else content
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def sealed(payload: Any) -> str:
-    """The text of a file with that payload and its seal."""
-    payload = _finite(payload)
-    whole = {"schema": SCHEMA, "sha256": digest(payload), "payload": payload}
-    return json.dumps(whole, sort_keys=True, indent=1) + "\n"
-
-
-def _bare(text: bytes) -> bytes:
-    """JSON text without white space, which alone tells indented from compact."""
-    return text.translate(None, b" \t\n\r")
-
-
-def _unseal(path: Path, schema: Any, content: bytes | None = None) -> Any:
-    """The payload of a sealed file; ValueError says what is wrong with it."""
-    content = places.read(path) if content is None else content
-    sealed = parse_json(content, path.name)
-    if not isinstance(sealed, dict) or set(sealed) != {"schema", "sha256", "payload"}:
-        raise ValueError("not a file of this suite")
-    if sealed["schema"] != SCHEMA:
-        raise ValueError(f"schema {sealed['schema']!r}, this version reads {SCHEMA}")
-    # What was read is finite; to make it so again would double a report's reading.
-    sound = _sha256(_compact(sealed["payload"])) == sealed["sha256"]
-    # 1E-05 for 1e-05 is the same number and still not what was written.
-    if not sound or _bare(_compact(sealed).encode()) != _bare(content):
-        raise ValueError("its sha256 does not match its content")
-    # The seal shows damage; whoever can write a file can seal it.
-    conform(sealed["payload"], schema, path.name)
-    return sealed["payload"]
-
-
 def write_result(out: Path, result: Result) -> None:
     """Publish one run's result; the last writer of the same run wins, whole."""
     path = out / "runs" / result.run.run_id / "result.json"
@@ -282,7 +198,7 @@ def read_sweep(out: Path, schema: Any = schemas.SWEEP) -> dict[str, Any]:
     """sweep.json's content; FileNotFoundError or ValueError name the file."""
     path = out / "sweep.json"
     try:
-        description = _unseal(path, object)
+        description = unseal(path, object)
     except ValueError as error:
         raise ValueError(f"{path}: {_reason(error)}") from error
     try:
@@ -354,7 +270,7 @@ def find(out: Path, runs: Iterable[Run]) -> dict[str, Result]:
 def _read(path: Path, content: bytes | None = None) -> Result:
     """The result of a file; ValueError says what is wrong with it."""
     try:
-        result = Result.from_json(_unseal(path, schemas.RESULT, content))
+        result = Result.from_json(unseal(path, schemas.RESULT, content))
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a result of this version: {error}") from error
     _check(result)
@@ -393,18 +309,3 @@ def _check(result: Result) -> None:
             continue
         if array.dtype != kind or array.ndim != rank or not array.size:
             raise ValueError(f"an array of {array.dtype} {array.shape}")
-
-
-def _finite(value: Any) -> Any:
-    """JSON-ready copy: NaN and infinity become None, numpy numbers become Python's."""
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, np.ndarray):
-        return _finite(value.tolist())
-    if isinstance(value, np.generic):
-        return _finite(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -8,7 +8,7 @@ from pathlib import Path
 from lossjax.suite import shipped
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep
-from lossjax.suite.store import places, results
+from lossjax.suite.store import places, results, sealing
 
 _LONGEST = 80  # letters of a folder's name that say what was asked
 
@@ -25,7 +25,7 @@ def default(name: str, sweep: Sweep, arguments: Sequence[str]) -> Path:
     plain = shipped.LOCAL / name
     if not asked and _asks(plain) in (None, sweep.to_json()):
         return plain
-    return shipped.LOCAL / f"{readable}-{results.digest(sweep.to_json())[:8]}"
+    return shipped.LOCAL / f"{readable}-{sealing.digest(sweep.to_json())[:8]}"
 
 
 def _asks(out: Path) -> object:

@@ -17,7 +17,8 @@ import pandas as pd
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep
 from lossjax.suite.store import places, schemas
-from lossjax.suite.store.results import SCHEMA, result_files
+from lossjax.suite.store.results import result_files
+from lossjax.suite.store.sealing import SCHEMA
 from lossjax.suite.store.untrusted import conform, parse_json, read_bytes
 
 SETTING = ["dataset", "model", "latent_dim", "train_steps"]  # compared losses share it

@@ -20,7 +20,7 @@ from lossjax.suite.config import Sweep
 from lossjax.suite.reproduce import folder as studies
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.shipped import PUBLISHED, ROOT
-from lossjax.suite.store import checkpoint, places, results
+from lossjax.suite.store import checkpoint, places, results, sealing
 from lossjax.suite.store.results import Result, Run
 from lossjax.suite.store.untrusted import UntrustedError
 from lossjax.suite.sweep import output
@@ -57,7 +57,7 @@ def spoil(out: Path, text: str) -> str:
 
 
 def sealed(**changed: object) -> str:
-    return results.sealed(result(BAD).to_json() | changed)
+    return sealing.sealed(result(BAD).to_json() | changed)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_pipe_in_place_of_a_result_is_not_waited_for(out: Path) -> None:
 
 def test_a_sweep_description_of_wrong_types_is_one_line(out: Path) -> None:
     for payload in ([], {"config": 1}, {"config": {}, "losses": "bce"}):
-        (out / "sweep.json").write_text(results.sealed(payload))
+        (out / "sweep.json").write_text(sealing.sealed(payload))
         with pytest.raises(ValueError, match=r"^\S+sweep\.json is of another version"):
             results.read_sweep(out)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lossjax.suite.store import results
+from lossjax.suite.store import results, sealing
 from lossjax.suite.store.results import Result, Run
 from lossjax.suite.store.test_images import (
     GROUPS,
@@ -92,7 +92,7 @@ def test_a_result_of_before_reads(tmp_path: Path) -> None:
     path = tmp_path / "runs" / RUN.run_id / "result.json"
     sealed = json.loads(path.read_text())
     del sealed["payload"]["kept"]
-    sealed["sha256"] = results.digest(sealed["payload"])
+    sealed["sha256"] = sealing.digest(sealed["payload"])
     path.write_text(json.dumps(sealed))
     stored = results.load(tmp_path)
     assert stored.damaged == {} and stored.results[RUN.run_id].kept is None

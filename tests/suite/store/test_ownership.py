@@ -10,7 +10,7 @@ from lossjax.suite.cli.errors import UserError
 from lossjax.suite.launch import actions
 from lossjax.suite.reproduce import __main__ as reproduce
 from lossjax.suite.reproduce import ledger
-from lossjax.suite.store import checkpoint, ownership, results
+from lossjax.suite.store import checkpoint, ownership, results, sealing
 
 ID = "3940a00fb63bc680"
 HEX = 32 * "0"
@@ -41,12 +41,12 @@ def aged(*folders: Path) -> None:
 def test_what_killed_writers_left_is_removed_when_it_is_old(tmp_path: Path) -> None:
     run = tmp_path / "runs" / ID
     written(run, "result.json", "state.npz")
-    results.publish(tmp_path / "sweep.json", "{}")
+    sealing.publish(tmp_path / "sweep.json", "{}")
     whole = held(tmp_path)
     left = [
-        *(run / results.temporary_name(n) for n in ("result.json", checkpoint.FILE)),
-        tmp_path / results.temporary_name("sweep.json"),
-        tmp_path / results.temporary_name("report") / "index.html",
+        *(run / sealing.temporary_name(n) for n in ("result.json", checkpoint.FILE)),
+        tmp_path / sealing.temporary_name("sweep.json"),
+        tmp_path / sealing.temporary_name("report") / "index.html",
     ]
     left[-1].parent.mkdir()
     for path in left:

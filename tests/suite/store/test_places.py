@@ -45,6 +45,7 @@ import sys
 from pathlib import Path
 from lossjax.suite.store import places
 from lossjax.suite.store import results as store
+from lossjax.suite.store import sealing
 from lossjax.suite.launch import actions
 home = Path(sys.argv[1])
 out = places.parse("s3://bucket/odd")
@@ -54,7 +55,7 @@ stored = [
     "../sweep.json", "runs/../../sweep.json", "runs/..../result.json",
     "runs/backup/result.json", "deep/sweep.json", f"deep/{run}", f"{run}.old",
 ]
-described = store.sealed({"losses": []}).encode()
+described = sealing.sealed({"losses": []}).encode()
 for key in stored:
     out.fs.call_s3("put_object", Bucket="bucket", Key=f"odd/{key}", Body=described)
 assert actions.bring(out, home / "to") == 2

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lossjax.suite.store import results
+from lossjax.suite.store import results, sealing
 from lossjax.suite.store.results import Result, Run
 
 RUN = Run("digits", "conv_ae", "bce", 0.003, 1, 8, 500, {"width": [4, 8], "x": None})
@@ -144,4 +144,4 @@ def test_sweep_description_is_checked(tmp_path: Path) -> None:
 
 
 def test_no_two_writers_share_a_temporary_name() -> None:
-    assert len({results.temporary_name("result.json") for _ in range(1000)}) == 1000
+    assert len({sealing.temporary_name("result.json") for _ in range(1000)}) == 1000

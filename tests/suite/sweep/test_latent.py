@@ -13,7 +13,7 @@ from lossjax.suite import data, protocol
 from lossjax.suite.config import Sweep
 from lossjax.suite.report import build, verdict
 from lossjax.suite.report.evidence import read
-from lossjax.suite.store import results as store
+from lossjax.suite.store import sealing
 from lossjax.suite.store.results import Result
 from lossjax.suite.store.test_images import Drawn
 from lossjax.suite.sweep.description import describe as described
@@ -86,7 +86,7 @@ def test_the_first_seed_keeps_its_pictures_and_they_read_back(results) -> None:
     assert drawn.interpolations.shape == (3, 8, 8, 8, 1)
     assert drawn.places.shape == (20, 2) and len(drawn.labels) == 20
     assert np.unique(drawn.samples, axis=0).shape[0] > 8
-    again = Result.from_json(json.loads(store.canonical(first.to_json())))
+    again = Result.from_json(json.loads(sealing.canonical(first.to_json())))
     for name, array in vars(drawn).items():
         np.testing.assert_array_equal(getattr(again.drawn, name), array)
     other = results[2].drawn

@@ -8,7 +8,7 @@ import pytest
 from lossjax.suite import data, protocol
 from lossjax.suite.cli.errors import Interrupted
 from lossjax.suite.config import Sweep
-from lossjax.suite.store import checkpoint
+from lossjax.suite.store import checkpoint, sealing
 from lossjax.suite.store import results as store
 from lossjax.suite.sweep.worker import Worker
 from lossjax.training.replicas import Layout, plan_layout
@@ -41,7 +41,7 @@ def worker(grid, out: Path, said: list[str], layout: Layout = PLANNED) -> Worker
 
 def outcome(results: list[store.Result]) -> list[str]:
     """Everything but provenance, as canonical text."""
-    return [store.canonical(r.to_json() | {"provenance": {}}) for r in results]
+    return [sealing.canonical(r.to_json() | {"provenance": {}}) for r in results]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from lossjax.suite.report.inert import csv_cell, markdown_cell, one_line
-from lossjax.suite.store import results
+from lossjax.suite.store import sealing
 
 FORMS = {"md": "pipe", "tex": "latex_booktabs"}  # ending -> tabulate's name
 NOTES = {"md": "{}", "tex": r"\par\footnotesize {}"}
@@ -49,9 +49,9 @@ def write(stem: Path, shown: pd.DataFrame, exact: pd.DataFrame, note: str = "") 
             text = BOLD.sub(r"\\textbf{\1}", text)
             text = re.sub("[±↓↑]", lambda found: SYMBOLS[found[0]], text)
         below = f"\n{NOTES[ending].format(note)}\n" if note else ""
-        results.publish(Path(f"{stem}.{ending}"), text + "\n" + below)
+        sealing.publish(Path(f"{stem}.{ending}"), text + "\n" + below)
     exact = exact.map(csv_cell).rename(columns=csv_cell)
-    results.publish(Path(f"{stem}.csv"), exact.to_csv(index=False, lineterminator="\n"))
+    sealing.publish(Path(f"{stem}.csv"), exact.to_csv(index=False, lineterminator="\n"))
 
 
 def _markdown(value: Any) -> Any:
