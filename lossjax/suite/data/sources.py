@@ -245,4 +245,4 @@ def _folder_named(name: str) -> Path | None:
         folder = expanded(name, "")
     except DataError:
         return None
-    return folder if os.path.isdir(folder) else None
+    return folder if name and os.path.isdir(folder) else None
