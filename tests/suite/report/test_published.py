@@ -133,7 +133,8 @@ def test_a_published_summary_follows_from_its_rows(folder: Path) -> None:
         assert len(chosen) <= 1
         if loss in OWN and len(chosen):
             own = runs[runs["status"] == "ok"][f"val_{OWN[loss]}"]
-            assert own.idxmin() == chosen.index[0], (steps, loss, seed)
+            # Of an output image, which is clipped where the loss sees raw values.
+            assert own[chosen.index[0]] <= 1.002 * own.min(), (steps, loss, seed)
     # Another score of one seed is noticed, and so is another word.
     (one, *_) = rows[rows["chosen"]].index
     moved = rows.assign(test_mse=rows["test_mse"].where(rows.index != one, 0.02))
