@@ -1,7 +1,7 @@
 """Which reconstruction loss for small grey images, a quarter of whose pixels are black?
 
 Command: ./run.sh sweep
-Device and time: 2 CPU cores, about 2 minutes, compilation included.
+Device and time: 2 CPU cores, about 3 minutes, compilation included.
 Data: 1,797 real 8x8 scans of digits that come with scikit-learn; no download.
 """
 
