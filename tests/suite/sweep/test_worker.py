@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 from collections import defaultdict
+from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def test_what_no_group_needs_is_forgotten(loaded, tmp_path: Path) -> None:
     made = Worker(SWEEP, loaded, tmp_path, print, LAYOUT, "")
     groups = [made.group_of(runs[0]) for runs in runs_of(loaded)]
     for group in groups:
-        made.prepare(group)
+        wait(made.prepare(group))  # a rehearsal looks for its data, too
     made.keep(groups[1:2])
     assert set(made._resident) == {NAMES[1]}
     assert set(made._programs) == {groups[0].kind} == {groups[1].kind}
