@@ -16,7 +16,7 @@ trials.
 
 Conditions: enough steps. After 200 steps the optimum for constant variance lies below
 1: a smaller g trains faster, and has not yet been caught up with. The same grids of 200
-steps stand beside those of 400, so that the shift can be read.
+steps are shown with those of 400, so that the shift can be read.
 
 What differs: for variance s the optimum lies near 0.15, not at 0, and the interval says
 so. Theory's g* is that of a model without error of its own and of endless data. Tried

@@ -16,7 +16,7 @@ quadratic cost carries a (1 - a), which is 1/4 at most: at four times the rate b
 costs step alike where the output is undecided, and what is left is saturation.
 
 Deviations: none. The finals are quoted from memory to the two digits that the book
-prints, so they are set beside ours within half a digit.
+prints; the accepted range is half of the last digit.
 """
 
 import math

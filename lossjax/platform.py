@@ -76,6 +76,7 @@ def prepare(cpu_devices: int | None = None) -> None:
     os.environ["XLA_FLAGS"] = flags
 
 
+@functools.cache
 def _check_flags(text: str) -> None:
     """Start XLA in another process, with any flag that is not ours: it may abort."""
     own = [flag for flag in text.split() if not _OURS.fullmatch(flag)]

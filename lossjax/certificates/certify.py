@@ -35,6 +35,7 @@ from lossjax.losses.claims import (
 from lossjax.losses.loss import Loss
 
 HOLDS, FAILS, IDLE = "holds", "fails", "does not apply"
+ESTIMATE = "estimate from random targets"
 GREYS = np.array([0.02, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.98])
 EDGES = (0.0, 1 / 255, 0.5, 1.0)
 LOCATIONS = (LOCATION, REDESCENDING, MIDRANGE)
@@ -189,7 +190,7 @@ def _reached(
 
 def _elicits(loss: Loss, probe: Probe) -> Certificate:
     claim = loss.elicits
-    name = "estimate from random targets"
+    name = ESTIMATE
     if loss.channels > 2:
         return _idle(name, claim, "256 outputs fit the whole law")
     atoms, chance = laws()

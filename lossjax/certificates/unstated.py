@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lossjax.certificates.certify import (
+    ESTIMATE,
     FAILS,
     GREYS,
     HOLDS,
@@ -78,4 +79,4 @@ def _estimates(probe: Probe) -> Certificate:
     text = ", ".join(f"{far:.3f} from the {name}" for name, far in off.items())
     same = [f"the {name}" for name, far in off.items() if far < 1e-4]
     text = same[0] if same else f"up to {text}"
-    return Certificate("elicits from random targets", _NOTHING, IDLE, text)
+    return Certificate(ESTIMATE, _NOTHING, IDLE, text)

@@ -131,17 +131,7 @@ class Loss:
         """
         canary.warn_where_late()
         raw = as_floating(self.family, "raw", raw)
-        target = as_floating(self.family, "target", target)
-        if weights is not None:
-            weights = as_floating(self.family, "weights", weights)
-        self._check(raw, target, weights)
-        wide = working_dtype(raw, target)
-        blocks = self._blocks(raw, wide)
-        true = jax.lax.stop_gradient(target.astype(wide))
-        if weights is not None:
-            weights = weights.astype(wide)
-            blocks, true = _unseen(blocks, true, weights)
-        arguments = self._arguments(wide) | self._trained(scalars, wide)
+        blocks, true, weights, arguments = self._operands(raw, target, scalars, weights)
         if self.whole:
             value = self.kernel(blocks, true, weights=weights, **arguments)
         else:
@@ -158,12 +148,29 @@ class Loss:
         if self.whole:
             return self.fn(raw, target, scalars)
         raw = as_floating(self.family, "raw", raw)
+        blocks, true, _, arguments = self._operands(raw, target, scalars)
+        return self.kernel(blocks, true, **arguments)
+
+    def _operands(
+        self,
+        raw: jax.Array,
+        target: jax.Array,
+        scalars: Mapping[str, Any] | None,
+        weights: jax.Array | None = None,
+    ) -> tuple[jax.Array, jax.Array, jax.Array | None, dict[str, jax.Array]]:
+        """What the kernel takes, checked, in the type it computes in; and weights."""
         target = as_floating(self.family, "target", target)
-        self._check(raw, target, None)
+        if weights is not None:
+            weights = as_floating(self.family, "weights", weights)
+        self._check(raw, target, weights)
         wide = working_dtype(raw, target)
+        blocks = self._blocks(raw, wide)
         true = jax.lax.stop_gradient(target.astype(wide))
+        if weights is not None:
+            weights = weights.astype(wide)
+            blocks, true = _unseen(blocks, true, weights)
         arguments = self._arguments(wide) | self._trained(scalars, wide)
-        return self.kernel(self._blocks(raw, wide), true, **arguments)
+        return blocks, true, weights, arguments
 
     def read_out(self, raw: jax.Array) -> jax.Array:
         """Image in [0, 1], shape (batch, height, width, C) and dtype of raw."""

@@ -205,7 +205,9 @@ class Sweep:
         Without own code nothing is said of it, as before there was any.
         """
         values = {name: _plain(getattr(self, name)) for name in FIELDS}
-        return values if self.own_code else _without(values, "own_code")
+        if not self.own_code:
+            del values["own_code"]
+        return values
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Sweep":
@@ -261,10 +263,6 @@ def _check_together(sweep: Sweep) -> None:
         values = getattr(sweep, name)
         if twice := [v for v, count in Counter(values).items() if count > 1]:
             raise FIELDS[name].error(values, f"names {twice[0]!r} twice")
-
-
-def _without(values: dict[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if key != name}
 
 
 def _tuple(value: Any) -> Any:

@@ -63,7 +63,7 @@ class Rule:
         return (
             f"{kind} in ({low}, {high}]"
             if self.above
-            else (f"{kind} from {low} to {high}")
+            else f"{kind} from {low} to {high}"
         )
 
     @property
@@ -92,11 +92,10 @@ class Rule:
         kinds = (int, float) if self.kind is float else (self.kind,)
         good = isinstance(value, kinds) and not isinstance(value, bool)
         if good and self.kind is str:
+            check_unicode(f"config.{self.name}", value)
             good = bool(value)
         elif good:
             good = math.isfinite(value) and self._within(value)
-        if good and self.kind is str:
-            check_unicode(f"config.{self.name}", value)
         if not good or (self.choices and value not in self.choices):
             raise self.error(value, f"must be {self.valid}")
         return self.kind(value)

@@ -1,4 +1,4 @@
-"""The compiled trainer: one program trains many replicas of one loss family.
+"""The compiled trainer: one program trains many replicas, of all losses it can.
 
 A replica is one run: seed, learning rate and hyperparameters are traced, so a program
 belongs to shapes and loss families, and compiles once for a whole grid. Replicas are

@@ -121,11 +121,11 @@ def test_certificates_are_measured_and_the_rest_is_said(mine: Path) -> None:
     own = {c.name: c for c in certify(resolve("mine.py:square"))}
     assert own["gradient"].verdict == own["floor"].verdict == HOLDS
     assert own["minimum at a fixed target"].verdict == HOLDS
-    assert own["elicits from random targets"].found == "the mean"
+    assert own["estimate from random targets"].found == "the mean"
     assert own["not checked"].verdict == IDLE
     tilted = {c.name: c for c in certify(resolve("mine.py:tilted"))}
     assert tilted["floor"].verdict == IDLE and tilted["finite"].verdict == HOLDS
-    assert "from the median" in tilted["elicits from random targets"].found
+    assert "from the median" in tilted["estimate from random targets"].found
 
 
 @pytest.mark.slow

@@ -93,7 +93,7 @@ class _Trainer:
         memory = self._trainer.compiled.memory_analysis()
         self.facts = {
             "compile": seconds,
-            "layout": vars(layout),
+            "layout": layout.record,
             "temporary": memory.temp_size_in_bytes,
             "state": sum(leaf.nbytes for leaf in jax.tree.leaves(self._state)),
             "parameters": self._state.weights.shape[1],

@@ -1,10 +1,11 @@
 """`arrays:FILE[:KEY]`: images, and labels if there are any, of a NumPy or HDF5 file."""
 
+import contextlib
 import math
 import re
 import sys
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,70 +86,52 @@ def _parts(argument: str) -> tuple[Path, str, str]:
     return expanded(file, "arrays:"), kind.lower(), key or ""
 
 
-class _Npy:
+@contextlib.contextmanager
+def _npy(file: Path, name: str) -> Iterator[_Arrays]:
     """The one array of a .npy file, memory-mapped: pages are read where needed."""
-
-    def __init__(self, file: Path, name: str) -> None:
-        self._file = file
-
-    def __enter__(self) -> _Arrays:
-        return {"": np.load(self._file, mmap_mode="r", allow_pickle=False)}
-
-    def __exit__(self, *_: object) -> None:
-        pass
+    yield {"": np.load(file, mmap_mode="r", allow_pickle=False)}
 
 
-class _Npz:
+@contextlib.contextmanager
+def _npz(file: Path, name: str) -> Iterator[_Arrays]:
     """The arrays of a .npz file; none that would fill the memory is unpacked."""
-
-    def __init__(self, file: Path, name: str) -> None:
-        with zipfile.ZipFile(file) as members:
-            largest = max((one.file_size for one in members.infolist()), default=0)
-        refuse_above_memory(name, largest, (1,), trimmed=False)
-        self._opened = np.load(file, allow_pickle=False)
-
-    def __enter__(self) -> _Arrays:
-        arrays: _Arrays = self._opened
-        return arrays
-
-    def __exit__(self, *_: object) -> None:
-        self._opened.close()
+    with zipfile.ZipFile(file) as members:
+        largest = max((one.file_size for one in members.infolist()), default=0)
+    refuse_above_memory(name, largest, (1,), trimmed=False)
+    with np.load(file, allow_pickle=False) as arrays:
+        yield arrays
 
 
-class _Hdf5:
+@contextlib.contextmanager
+def _hdf5(file: Path, name: str) -> Iterator[_Arrays]:
     """The arrays of an HDF5 file by their path; only what is asked for is read."""
+    try:
+        import h5py
+    except ImportError:
+        raise DataError(
+            f"{name}: h5py, which reads HDF5, is not installed: {sys.executable} "
+            "-m pip install h5py"
+        ) from None
+    found: dict[str, Any] = {}
 
-    def __init__(self, file: Path, name: str) -> None:
-        try:
-            import h5py
-        except ImportError:
-            raise DataError(
-                f"{name}: h5py, which reads HDF5, is not installed: {sys.executable} "
-                "-m pip install h5py"
-            ) from None
-        self._opened, self._kind = h5py.File(file, "r"), h5py.Dataset
+    def note(path: str, one: Any) -> None:
+        # What lies in another file is none of this one's.
+        inside = isinstance(one, h5py.Dataset) and not one.is_virtual
+        if inside and not one.external:
+            found[path] = one
 
-    def __enter__(self) -> _Arrays:
-        found: dict[str, Any] = {}
-
-        def note(path: str, one: Any) -> None:
-            # What lies in another file is none of this one's.
-            inside = isinstance(one, self._kind) and not one.is_virtual
-            if inside and not one.external:
-                found[path] = one
-
-        self._opened.visititems(note)
-        return found
-
-    def __exit__(self, *_: object) -> None:
-        self._opened.close()
+    with h5py.File(file, "r") as opened:
+        opened.visititems(note)
+        yield found
 
 
-_OPENERS: Mapping[str, Callable[[Path, str], Any]] = {
-    "npy": _Npy,
-    "npz": _Npz,
-    "h5": _Hdf5,
-    "hdf5": _Hdf5,
+_OPENERS: Mapping[
+    str, Callable[[Path, str], contextlib.AbstractContextManager[_Arrays]]
+] = {
+    "npy": _npy,
+    "npz": _npz,
+    "h5": _hdf5,
+    "hdf5": _hdf5,
 }
 
 

@@ -10,6 +10,8 @@ import re
 import unicodedata
 from typing import Any
 
+from lossjax.suite.store.untrusted import printable
+
 _LONGEST = 120  # letters of a slug; the ending and a temporary's name come to it
 # `mse[cut](delta=1)` would be a link.
 _MARKDOWN = re.compile(r"[\\`*$|~]|(?<=\])\(")
@@ -24,25 +26,18 @@ def visible(text: str) -> str:
     """
     if text.isascii() and text.replace("\n", "").isprintable():
         return text
-    return "".join(
-        ascii(c)[1:-1] if unicodedata.category(c) in _UNSEEN and c != "\n" else c
-        for c in text
-    )
+    return "".join(c if _seen(c) else ascii(c)[1:-1] for c in text)
 
 
-_UNSEEN = ("Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp")
-
-
-def one_line(text: str) -> str:
-    """As `visible`, on one line."""
-    return visible(" ".join(text.split()))
+def _seen(c: str) -> bool:
+    return c.isprintable() or c == "\n" or unicodedata.category(c) == "Zs"
 
 
 def markdown_cell(value: Any) -> Any:
     """A cell that no Markdown viewer takes for markup, mathematics, HTML or a link."""
     if not isinstance(value, str):
         return value
-    text = one_line(value).translate(_HTML)
+    text = printable(value).translate(_HTML)
     return _MARKDOWN.sub(lambda found: "\\" + found[0], text)
 
 

@@ -188,7 +188,7 @@ def compared(
     reason: str = "",
     key: str = "",
 ) -> Finding:
-    """A finding that sets a number of ours beside a published one.
+    """A finding that compares a reproduced number with the published one.
 
     A number without an interval is exact; `digits` is how many significant ones are
     shown, `reason` why it differs or what to know.

@@ -114,11 +114,7 @@ class Worker:
         taken: dict[str, float] = {}
         for lowering in autoencoders.LOWERINGS:
             layout = dataclasses.replace(self.layout, lowering=lowering)
-            slots = slots_of(self._sweep, kind, layout)
-            program = kind.program(
-                self._sweep, slots.layout, self._mesh, slots.segments
-            )
-            batched, _, _ = kind.shapes(slots.layout, slots.segments)
+            _, program, batched = self._made_for(kind, layout)
             shared = data.train, data.validation
             trainer = program.compile(batched, *shared)
             state = trainer.init(batched)
@@ -133,6 +129,15 @@ class Worker:
         self._made["seconds_a_step"] = taken
         self._lay_out(dataclasses.replace(self.layout, lowering=best))
 
+    def _made_for(
+        self, kind: ProgramKind, layout: Layout
+    ) -> tuple[Slots, Program, Replica]:
+        """A kind's slots, its program, and replicas to compile that for."""
+        slots = slots_of(self._sweep, kind, layout)
+        made = slots.layout, self._mesh, slots.segments
+        batched, _, _ = kind.shapes(slots.layout, slots.segments)
+        return slots, kind.program(self._sweep, *made), batched
+
     def group_of(self, run: Run) -> RunGroup:
         """What a run is trained with."""
         sizes = run.latent_dim, run.train_steps
@@ -146,12 +151,9 @@ class Worker:
         """
         data, kind = self._data(group.dataset), group.kind
         if kind not in self._programs:
-            slots = slots_of(self._sweep, kind, self.layout)
-            made = slots.layout, self._mesh, slots.segments
-            program = kind.program(self._sweep, *made)
+            slots, program, batched = self._made_for(kind, self.layout)
             # Made here: two threads would make them twice.
             kind.instruments(self._sweep, slots.layout, self._mesh)
-            batched, _, _ = kind.shapes(slots.layout, slots.segments)
             compiling = self._compilers.submit(
                 program.compile, batched, data.train, data.validation
             )

@@ -6,6 +6,7 @@ import re
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from typed_commands import python
 
 from lossjax import CODE_METRICS, METRICS
 from lossjax.suite.cards.yardsticks import __main__ as metrics
@@ -65,3 +66,17 @@ def test_refuses_in_one_line() -> None:
         metrics.main(["ssmi"])
     with pytest.raises(UserError, match="stray argument 'mse'"):
         metrics.main(["ssim", "mse"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", ["losses", "metrics"])
+@pytest.mark.parametrize(
+    ("variable", "value"), [("XLA_FLAGS", "--xla_nope=1"), ("JAX_PLATFORMS", "cuda")]
+)
+def test_where_nothing_can_be_computed_is_one_line(
+    verb: str, variable: str, value: str
+) -> None:
+    ended = python("-m", "lossjax.suite.cli", verb, "mse", **{variable: value})
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(f"lossjax: {variable}={value}: ")
+    assert len(ended.stderr.splitlines()) == 1

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from rich.table import Table
 
-from lossjax import CODE_METRICS, LATENT_METRICS, METRICS, platform
+from lossjax import CODE_METRICS, LATENT_METRICS, METRICS
 from lossjax.metrics.images import CodeMetric, Metric
 from lossjax.metrics.latent_variables import LatentMetric
 from lossjax.suite.cards import card
@@ -20,6 +20,7 @@ from lossjax.suite.cli.commandline import define, parse
 from lossjax.suite.cli.errors import Exit, unknown
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.shipped import COMMAND
+from lossjax.suite.sweep import backend
 
 USAGE = """
 ./run.sh metrics [NAME]
@@ -42,7 +43,7 @@ def main(arguments: list[str]) -> int:
     names = parse(define(), arguments, USAGE, operands=1)
     if names and names[0] not in EVERY:
         raise unknown("metric", names[0], EVERY)
-    platform.prepare()
+    backend.devices()
     if names:
         print("\n".join(card.sheet(names[0], facts(EVERY[names[0]]))))
         return Exit.DONE

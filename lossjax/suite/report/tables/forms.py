@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from lossjax.suite.report.inert import csv_cell, markdown_cell, one_line
+from lossjax.suite.report.inert import csv_cell, markdown_cell
 from lossjax.suite.store import sealing
+from lossjax.suite.store.untrusted import printable
 
 FORMS = {"md": "pipe", "tex": "latex_booktabs"}  # ending -> tabulate's name
 NOTES = {"md": "{}", "tex": r"\par\footnotesize {}"}
@@ -61,7 +62,7 @@ def _markdown(value: Any) -> Any:
 
 def _latex(value: Any) -> Any:
     """tabulate escapes what TeX acts on, but for a line break."""
-    return one_line(value) if isinstance(value, str) else value
+    return printable(value) if isinstance(value, str) else value
 
 
 _INERT = {"md": _markdown, "tex": _latex}
