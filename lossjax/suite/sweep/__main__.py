@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from pathlib import Path
 
 from lossjax.suite import shipped
 from lossjax.suite.cli.commandline import define, parse_sweep
@@ -76,7 +77,7 @@ def main(arguments: list[str]) -> int:
                 console,
                 retrain=values.retrain,
             )
-        summary = report.build(out) if reports else None
+        summary = _report(out) if reports else None
     except Interrupted as error:
         again = shlex.join(["./run.sh", "sweep", *arguments])
         raise Interrupted(
@@ -89,6 +90,22 @@ def main(arguments: list[str]) -> int:
         text = f"shard {values.shard} is done; {fetch} merges the shards and reports"
         console.print(text, soft_wrap=True)
     return Exit.FAILED if failed else Exit.DONE
+
+
+def _report(out: Path) -> report.Summary:
+    """The report on what was just trained.
+
+    Raises:
+      UserError: its folder is not ours alone.
+      OSError: it cannot be written, or what was stored has gone meanwhile.
+    """
+    try:
+        return report.build(out)
+    except UserError:
+        # Nobody named a wrong directory: a moment ago the runs were stored in it.
+        if places.is_remote(out) or (out / "sweep.json").exists():
+            raise
+    raise OSError(f"--out={out}: has vanished since its runs were stored")
 
 
 def _shard(text: str | None) -> tuple[int, int]:

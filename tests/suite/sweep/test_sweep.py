@@ -255,6 +255,29 @@ def test_a_run_that_fails_is_a_row_and_the_others_go_on(tmp_path: Path) -> None:
     assert statuses == {("bce", "ok"), ("mse", "failed")}
 
 
+def test_a_directory_that_vanishes_before_the_report_is_no_wrong_input(
+    done: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(done, out)
+    code = (
+        "import sys\n"
+        "from lossjax.suite.cli.__main__ import main\n"
+        "from lossjax.suite.sweep import grid\n"
+        "def train(*grid, **how):\n"
+        "    grid[3].rename(grid[3].with_name('away'))\n"
+        "    return 0\n"
+        "grid.train = train\n"
+        "main()\n"
+    )
+    ended = python("-c", code, "sweep", *SMALL, f"--out={out}")
+    assert ended.returncode == 1, ended.stderr
+    assert ended.stderr == (
+        f"lossjax: --out={out}: has vanished since its runs were stored\n"
+    )
+    assert not out.exists()
+
+
 BAD = {
     "--config.losses=bce,hubber": ["unknown loss 'hubber'", "huber"],
     "--config.losses=huber(delta=-1)": ["huber", "delta=-1", "between"],
