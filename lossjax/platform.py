@@ -14,6 +14,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from typing import Any
 
@@ -130,7 +131,10 @@ def self_test() -> None:
       PlatformError: a result is off by more than the backend's rounding can explain.
     """
     tolerance = _TOLERANCE.get(jax.default_backend(), max(_TOLERANCE.values()))
-    for name, compiled, reference in _patterns():
+    with ThreadPoolExecutor() as pool:  # a GPU's compiler takes seconds for each
+        made = pool.map(lambda pattern: tuple(pattern()), _PATTERNS)
+        patterns = [row for rows in made for row in rows]
+    for name, compiled, reference in patterns:
         found = np.asarray(compiled, np.float64)
         error = np.max(np.abs(found - reference)) / np.max(np.abs(reference))
         if not error <= tolerance:  # also where the error is nan
@@ -142,14 +146,18 @@ def self_test() -> None:
             )
 
 
-def _patterns() -> Iterator[tuple[str, Any, np.ndarray]]:
-    """Name, what the compiled program gives, what float64 numpy gives."""
+# Name, what the compiled program gives, what float64 numpy gives.
+_Pattern = Iterator[tuple[str, Any, np.ndarray]]
+
+
+def _energies() -> _Pattern:
     yield "matrix product, product, sum", *canary.energies()
+
+
+def _convolutions() -> _Pattern:
     generator = np.random.default_rng(0)
     image = generator.uniform(size=(8, 14, 14, 3)).astype(np.float32)
     kernel = generator.normal(size=(4, 4, 3, 5)).astype(np.float32)
-    raw = generator.normal(size=(32, 28, 28, 1)).astype(np.float32) * 4
-    target = generator.uniform(size=raw.shape).astype(np.float32)
 
     @jax.jit
     def convolution(x: jax.Array, k: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -159,6 +167,23 @@ def _patterns() -> Iterator[tuple[str, Any, np.ndarray]]:
         out, pullback = jax.vjp(output, k)
         return out, pullback(jnp.ones_like(out))[0]
 
+    out, weights = convolution(image, kernel)
+    windows = np.lib.stride_tricks.sliding_window_view(
+        np.pad(image.astype(np.float64), ((0, 0), (1, 1), (1, 1), (0, 0))),
+        (4, 4),
+        axis=(1, 2),
+    )[:, ::2, ::2]
+    kernels = np.einsum("nhwcij,ijco->nhwo", windows, kernel.astype(np.float64))
+    yield "convolution", out, kernels
+    sums = np.einsum("nhwcij->ijc", windows)[..., None] * np.ones(5)
+    yield "weight gradient", weights, sums
+
+
+def _gradients() -> _Pattern:
+    generator = np.random.default_rng(1)
+    raw = generator.normal(size=(32, 28, 28, 1)).astype(np.float32) * 4
+    target = generator.uniform(size=raw.shape).astype(np.float32)
+
     @jax.jit
     def gradients(raw: jax.Array, target: jax.Array) -> dict[str, jax.Array]:
         names = ("bce", "mse")
@@ -167,22 +192,15 @@ def _patterns() -> Iterator[tuple[str, Any, np.ndarray]]:
             for name in names
         }
 
-    out, weights = convolution(image, kernel)
-    windows = np.lib.stride_tricks.sliding_window_view(
-        np.pad(image.astype(np.float64), ((0, 0), (1, 1), (1, 1), (0, 0))),
-        (4, 4),
-        axis=(1, 2),
-    )[:, ::2, ::2]
     compiled = gradients(raw, target)
     wide_raw = raw.astype(np.float64)
     p = 1 / (1 + np.exp(-wide_raw))
     pixels = raw[0].size
-    kernels = np.einsum("nhwcij,ijco->nhwo", windows, kernel.astype(np.float64))
-    yield "convolution", out, kernels
-    sums = np.einsum("nhwcij->ijc", windows)[..., None] * np.ones(5)
-    yield "weight gradient", weights, sums
     yield "gradient of bce", compiled["bce"], (p - target) / pixels
     yield "gradient of mse", compiled["mse"], 2 * (p - target) * p * (1 - p) / pixels
+
+
+_PATTERNS = (_energies, _convolutions, _gradients)
 
 
 def describe() -> dict[str, object]:

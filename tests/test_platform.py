@@ -133,7 +133,7 @@ def test_a_wrong_convolution_is_caught(monkeypatch) -> None:
 
 def test_a_nan_is_caught(monkeypatch) -> None:
     nan = ("nan", np.array([np.nan]), np.array([1.0]))
-    monkeypatch.setattr(platform, "_patterns", lambda: [nan])
+    monkeypatch.setattr(platform, "_PATTERNS", [lambda: [nan]])
     with pytest.raises(platform.PlatformError, match="'nan'"):
         platform.self_test()
 

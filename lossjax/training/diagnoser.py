@@ -3,6 +3,7 @@
 import functools
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -38,7 +39,6 @@ from lossjax.training.settings import Settings
 from lossjax.training.step import noise_key
 from lossjax.training.weights import parameters_of, scalars_of, size_of
 
-_SLOTS = 64  # whose gradients are measured at once
 _SHARES = ("stalled_share", "stuck_share", "saturated_share")
 
 
@@ -59,6 +59,7 @@ class Diagnoser:
         look = functools.partial(_look, network, settings)
         options = platform.compiler_options(mesh.devices.flat[0], seldom=True)
         self._look = spread(look, mesh, layout, shared=4, idle=True, options=options)
+        self._wide = layout.mapping == "vmap"
 
     def rehearse(
         self,
@@ -123,7 +124,8 @@ class Diagnoser:
         count = min(BATCHES, len(train_u8) // self._batch)
         order = np.random.default_rng(0).permutation(len(train_u8)).astype(np.int32)
         share = np.ones(self._batch, np.float32)
-        gradients = []
+        gradients: list[np.ndarray] = []
+        moments: _Moments | None = None
         for places in order[: count * self._batch].reshape(count, -1):
             _, _, gradient = self._look(
                 active,
@@ -134,16 +136,53 @@ class Diagnoser:
                 places,
                 np.bool_(True),
             )
-            gradients.append(np.asarray(gradient))
+            if self._wide:
+                moments = _added(moments or _no_moments(gradient), gradient)
+            else:
+                gradients.append(np.asarray(gradient))
             tick(0)
+        if moments is not None:
+            return np.asarray(_ratio(moments), np.float64)
         if not count:
             return np.full(1, math.nan)
-        # A few slots at a time: in float64 those of thousands would fill the memory.
-        parts = [
-            signal_to_noise(np.stack([one[k : k + _SLOTS] for one in gradients]))
-            for k in range(0, len(active), _SLOTS)
-        ]
-        return np.concatenate(parts)
+        return signal_to_noise(np.stack(gradients))
+
+
+class _Moments(NamedTuple):
+    """Of batches' gradients, on the device: those of thousands of slots stay there.
+
+    Attributes:
+      batches: float32, how many.
+      mean: (slots, weights).
+      squares: (slots,), sum of squared distances from the mean.
+    """
+
+    batches: jax.Array
+    mean: jax.Array
+    squares: jax.Array
+
+
+def _no_moments(gradient: jax.Array) -> _Moments:
+    zeros = jnp.zeros_like(gradient)
+    return _Moments(jnp.float32(0), zeros, zeros[:, 0])
+
+
+@functools.partial(jax.jit, donate_argnums=0)
+def _added(moments: _Moments, gradient: jax.Array) -> _Moments:
+    """With one batch more, by Welford's recurrence."""
+    batches = moments.batches + 1
+    distance = gradient - moments.mean
+    mean = moments.mean + distance / batches
+    squares = jnp.sum(distance * (gradient - mean), axis=1)
+    return _Moments(batches, mean, moments.squares + squares)
+
+
+@jax.jit
+def _ratio(moments: _Moments) -> jax.Array:
+    """As `signal_to_noise`, in float32; nan for one batch."""
+    noise = moments.squares / (moments.batches - 1)
+    signal = jnp.sum(moments.mean**2, axis=1) - noise / moments.batches
+    return jnp.sqrt(jnp.maximum(signal, 0) / noise)
 
 
 def _look(

@@ -4,7 +4,9 @@ import functools
 import math
 import os
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,9 @@ from lossjax.suite.sweep.programs import AHEAD
 from lossjax.suite.sweep.source import source_hash
 from lossjax.suite.sweep.worker import RunGroup, Worker
 from lossjax.suite.wording import count
+
+_WRITERS = 8  # results on their way to the disk at once: each mostly waits for it
+_UNSTORED = 10_000  # results that wait for that, at most
 
 
 def blocks_of(
@@ -105,7 +110,7 @@ def train(
     say("; ".join(filter(None, (str(layout), note))), style="dim")
     worker = Worker(sweep, datasets, out, say, layout.layout, current)
     failed = 0
-    with _progress(console) as progress:
+    with _progress(console) as progress, _Storing(out) as storing:
         steps = sum(run.train_steps for run in protocol.pending(blocks, results))
         task = progress.add_task("compiling", total=steps)
 
@@ -116,9 +121,11 @@ def train(
         while queue := _queue(worker, blocks, results):
             group, own = next(iter(queue.items()))
             if worker.undecided:
-                choice = worker.choose(group)
-                interrupts.wait([choice])
-                choice.result()
+                choice, *rest = worker.choose(group)
+                interrupts.wait([choice, *rest])
+                error = choice.exception()
+                if error and not worker.relieved(error, own[0].runs[:1]):
+                    raise error
                 continue
             for ahead in list(queue)[: 1 + AHEAD]:
                 worker.prepare(ahead)
@@ -143,8 +150,7 @@ def train(
                         say(f"{len(pack)} runs of {name} go on at step {step}")
                         progress.advance(task, step * len(pack))
                     for result in _attempt(worker, pack, tick):
-                        store.write_result(out, result)
-                        checkpoint.discard(out, result.run)
+                        storing.add(result)
                         results[result.run.run_id] = result
                         trained += 1
                         failures += [result] if result.status == "failed" else []
@@ -162,6 +168,37 @@ def train(
                 say(line)
             say(f"  {trained} runs in {time.monotonic() - began:.1f} s", style="dim")
     return failed
+
+
+class _Storing:
+    """Stores results in the background: the devices train the next runs meanwhile.
+
+    Leaving the context waits for all; a result that cannot be stored raises OSError.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._pool = ThreadPoolExecutor(_WRITERS, thread_name_prefix="store")
+        self._begun: deque[Future[None]] = deque()
+
+    def __enter__(self) -> "_Storing":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+        self._settle(0)
+
+    def add(self, result: store.Result) -> None:
+        self._begun.append(self._pool.submit(self._store, result))
+        self._settle(_UNSTORED)
+
+    def _settle(self, left: int) -> None:
+        while len(self._begun) > left:
+            self._begun.popleft().result()
+
+    def _store(self, result: store.Result) -> None:
+        store.write_result(self._out, result)
+        checkpoint.discard(self._out, result.run)
 
 
 def _queue(

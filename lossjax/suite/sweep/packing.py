@@ -20,6 +20,10 @@ from lossjax.suite.sweep.programs import AHEAD, CODE, SLACK, ProgramKind, kinds
 from lossjax.training.replicas import MEMORY_SHARE, Layout, Room, plan_layout, slot
 
 _MIB, _GIB = 2**20, 2**30
+# Replicas from which on a GPU's own convolutions, grouped then, are not even tried: of
+# 500 on an H100 they took 11 to 14 times as long as products over taps, and half a
+# minute to compile (results/published/bench/gpu.json).
+_GROUPED = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +77,10 @@ def plan(
         room = Room(memory, resident, int(SLACK * each))
     most = max(len(texts) for _, _, texts in kinds(sweep, outlines, mapping))
     runs = most * sweep.at_once
-    return LayoutPlan(plan_layout(backend, len(devices), runs, room), room)
+    layout = plan_layout(backend, len(devices), runs, room)
+    if backend == "gpu" and layout.each >= _GROUPED:
+        layout = dataclasses.replace(layout, lowering="taps")
+    return LayoutPlan(layout, room)
 
 
 def memory_of(device: Any) -> int | None:

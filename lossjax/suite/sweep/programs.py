@@ -139,7 +139,9 @@ class ProgramKind:
         )
 
     def instruments(self, sweep: Sweep, layout: Layout, mesh: Mesh) -> Instruments:
-        """What measures the runs that it trained."""
+        """What measures the runs that it trained, in whatever lowering."""
+        gpu = mesh.devices.flat[0].platform == "gpu"
+        layout = dataclasses.replace(layout, lowering="taps" if gpu else "")
         network, channels = self.network(sweep, layout), self.channels
         return _instruments(sweep, network, channels, self.noise, layout, mesh)
 

@@ -140,8 +140,8 @@ class Resident:
             drawn = latent.draw(gallery_of(self._tested), self._labels.get("test"))
         return Scored(scores, gallery, kept, drawn)
 
-    def rehearse(self, scorer: Scorer, weights: jax.Array, loss: Loss) -> None:
-        """Compile what `scores` needs ahead of its first call.
+    def rehearse_scores(self, scorer: Scorer, weights: jax.Array, loss: Loss) -> None:
+        """Compile what scores images ahead of the first call of `scores`.
 
         `weights` are those of slots that rest: nothing else is computed.
         """
@@ -149,13 +149,18 @@ class Resident:
         for split in ("val", "test"):
             images = self._blocks[split].images[0]
             scorer.scores(weights, resting, [loss] * len(weights), images)
-        if "train" in self._labels:
-            codes, places = {}, self._turn(len(weights), 0)
-            for split, blocks in self._blocks.items():
-                code = scorer.codes(weights, resting, blocks.images[0])
-                shape = len(places), int(blocks.weights.sum()), code.shape[-1]
-                codes[split] = np.zeros(shape, code.dtype)
-            self._judge(resting[places], codes)
+
+    def rehearse_codes(self, scorer: Scorer, weights: jax.Array) -> None:
+        """Compile what judges codes, likewise."""
+        if "train" not in self._labels:
+            return
+        resting = np.zeros(len(weights), np.bool_)
+        codes, places = {}, self._turn(len(weights), 0)
+        for split, blocks in self._blocks.items():
+            code = scorer.codes(weights, resting, blocks.images[0])
+            shape = len(places), int(blocks.weights.sum()), code.shape[-1]
+            codes[split] = np.zeros(shape, code.dtype)
+        self._judge(resting[places], codes)
 
     def _read(self, codes: dict[str, jax.Array]) -> dict[str, jax.Array]:
         """Every code metric of one slot: each reader is fitted once for both splits."""

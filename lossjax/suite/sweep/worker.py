@@ -5,8 +5,9 @@ asks it for one pack of runs at a time.
 """
 
 import dataclasses
+import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +34,9 @@ from lossjax.suite.sweep.resident import Resident
 from lossjax.training.program import Program, Trainer
 from lossjax.training.replicas import Layout, Replica, make_mesh, stack
 
+_COMPILERS = 8  # programs under compilation at once, at most: one may take 3 GB
+_TRIALS = 5  # calls of which the fastest counts
+
 
 class RunGroup(NamedTuple):
     """What is trained together: runs of one kind of program on one dataset."""
@@ -45,7 +49,7 @@ class Prepared(NamedTuple):
     """A kind's program under compilation, and what comes before and after training."""
 
     trainer: Future[Trainer]
-    rehearsal: Future[None]
+    rehearsals: tuple[Future[None], ...]
     pace: list[int]  # steps of a call, those of all runs together
 
 
@@ -66,7 +70,9 @@ class Worker:
         self._mesh = make_mesh(layout)
         self._resident: dict[str, Resident] = {}
         self._programs: dict[ProgramKind, Prepared] = {}
-        self._compilers = ThreadPoolExecutor(2, thread_name_prefix="compile")
+        cores = len(os.sched_getaffinity(0))
+        compilers = min(max(2, cores), _COMPILERS)
+        self._compilers = ThreadPoolExecutor(compilers, thread_name_prefix="compile")
         self._made = platform.describe() | {"numerics": NUMERICS, "source": source}
         self._families: int | None = None
         self._lay_out(layout)
@@ -102,32 +108,59 @@ class Worker:
         gpu = self._mesh.devices.flat[0].platform == "gpu"
         return gpu and self.layout.mapping == "vmap" and not self.layout.lowering
 
-    def choose(self, group: RunGroup) -> Future[None]:
+    def choose(self, group: RunGroup) -> Sequence[Future[Any]]:
         """Lay out with the faster lowering of convolutions: each trains for a moment.
 
         Native ones of many replicas are grouped, which some libraries are slow at.
-        """
-        return self._compilers.submit(self._choose, group)
+        Meanwhile what measures is compiled, which is the same for both.
 
-    def _choose(self, group: RunGroup) -> None:
-        data, kind = self._data(group.dataset), group.kind
+        Returns:
+          What is done as soon as the group can be trained.
+        """
+        slots, program, batched = self._made_for(group.kind, self.layout)
+        rehearsals = self._rehearsals(group, slots, program, batched)
+        compiling = {
+            lowering: self._compilers.submit(self._lowered, group, lowering)
+            for lowering in autoencoders.LOWERINGS
+        }
+        choice = self._compilers.submit(self._choose, group, compiling, rehearsals)
+        return choice, *rehearsals
+
+    def _lowered(self, group: RunGroup, lowering: str) -> tuple[Trainer, Replica]:
+        """A group's trainer in that lowering, and replicas to try it on."""
+        data, layout = self._data(group.dataset), self.layout
+        layout = dataclasses.replace(layout, lowering=lowering)
+        _, program, batched = self._made_for(group.kind, layout)
+        return program.compile(batched, data.train, data.validation), batched
+
+    def _choose(
+        self,
+        group: RunGroup,
+        compiling: Mapping[str, Future[tuple[Trainer, Replica]]],
+        rehearsals: tuple[Future[None], ...],
+    ) -> None:
+        data = self._data(group.dataset)
+        failures = [future.exception() for future in compiling.values()]
+        trainers = {k: v.result() for k, v in compiling.items() if not v.exception()}
+        if not trainers:
+            raise next(filter(None, failures))
         taken: dict[str, float] = {}
-        for lowering in autoencoders.LOWERINGS:
-            layout = dataclasses.replace(self.layout, lowering=lowering)
-            _, program, batched = self._made_for(kind, layout)
-            shared = data.train, data.validation
-            trainer = program.compile(batched, *shared)
-            state = trainer.init(batched)
-            for _ in range(2):  # the first call loads the program
+        for lowering, (trainer, batched) in trainers.items():
+            state, trips, times = trainer.init(batched), trainer.program.trips, []
+            for _ in range(1 + _TRIALS):  # the first call loads the program
                 began = time.monotonic()
                 state, progress = trainer.advance(
-                    batched, state, *shared, 0, program.trips, 0
+                    batched, state, data.train, data.validation, 0, trips, 0
                 )
                 jax.block_until_ready((state, progress))
-                taken[lowering] = (time.monotonic() - began) / program.trips
+                times.append((time.monotonic() - began) / trips)
+            taken[lowering] = min(times)
         best = min(taken, key=lambda lowering: taken[lowering])
         self._made["seconds_a_step"] = taken
         self._lay_out(dataclasses.replace(self.layout, lowering=best))
+        chosen: Future[Trainer] = Future()
+        chosen.set_result(trainers[best][0])
+        self._programs[group.kind] = Prepared(chosen, rehearsals, [1])
 
     def _made_for(
         self, kind: ProgramKind, layout: Layout
@@ -152,16 +185,13 @@ class Worker:
         data, kind = self._data(group.dataset), group.kind
         if kind not in self._programs:
             slots, program, batched = self._made_for(kind, self.layout)
-            # Made here: two threads would make them twice.
-            kind.instruments(self._sweep, slots.layout, self._mesh)
             compiling = self._compilers.submit(
                 program.compile, batched, data.train, data.validation
             )
-            rehearsal = self._compilers.submit(
-                self._rehearse, group, slots, program, batched
-            )
-            self._programs[kind] = Prepared(compiling, rehearsal, [1])
-        return self._programs[kind][:2]
+            rehearsals = self._rehearsals(group, slots, program, batched)
+            self._programs[kind] = Prepared(compiling, rehearsals, [1])
+        trainer, rehearsals, _ = self._programs[kind]
+        return trainer, *rehearsals
 
     def keep(self, groups: Iterable[RunGroup]) -> None:
         """Forget the programs and the data that none of these groups needs."""
@@ -183,7 +213,7 @@ class Worker:
             run for run, step in zip(packed, steps, strict=True) if step == steps[0]
         ]
 
-    def relieved(self, error: Exception, runs: Sequence[Run]) -> bool:
+    def relieved(self, error: BaseException, runs: Sequence[Run]) -> bool:
         """Whether these runs, which failed together, may be tried in smaller programs.
 
         Where memory ran out side by side, half as many replicas go into a program;
@@ -216,7 +246,8 @@ class Worker:
         self.prepare(group)
         prepared = self._programs[kind]
         trainer = prepared.trainer.result()
-        prepared.rehearsal.result()
+        for rehearsal in prepared.rehearsals:
+            rehearsal.result()
         slots = slots_of(sweep, kind, self.layout)
         tools = kind.instruments(sweep, slots.layout, self._mesh)
         packed = slots.pack(runs)
@@ -320,18 +351,30 @@ class Worker:
             self._resident[name] = Resident(self._datasets[name], self._mesh, mapping)
         return self._resident[name]
 
-    def _rehearse(
+    def _rehearsals(
         self, group: RunGroup, slots: Slots, program: Program, batched: Replica
-    ) -> None:
-        """Compile what comes before and after training; every slot rests."""
+    ) -> tuple[Future[None], ...]:
+        """Start compiling what comes before and after training; every slot rests."""
         resting = batched._replace(active=np.zeros_like(batched.active))
+        # Made here: two threads would make them twice.
         tools = group.kind.instruments(self._sweep, slots.layout, self._mesh)
-        weights = program.init(resting).weights
+        data, dataset = self._data(group.dataset), self._datasets[group.dataset]
         loss = resolve(group.kind.families[0])
-        self._data(group.dataset).rehearse(tools.scorer, weights, loss)
-        dataset = self._datasets[group.dataset]
-        parts = dataset.train.images, dataset.validation.images
-        tools.diagnoser.rehearse(resting, weights, *map(np.asarray, parts))
+        begun = self._compilers.submit(program.init, resting)
+
+        def scores() -> None:
+            data.rehearse_scores(tools.scorer, begun.result().weights, loss)
+
+        def codes() -> None:
+            data.rehearse_codes(tools.scorer, begun.result().weights)
+
+        def diagnostics() -> None:
+            weights = begun.result().weights
+            parts = dataset.train.images, dataset.validation.images
+            tools.diagnoser.rehearse(resting, weights, *map(np.asarray, parts))
+
+        jobs = scores, codes, diagnostics
+        return tuple(self._compilers.submit(job) for job in jobs)
 
 
 def start_of(loss: Loss, mean: np.ndarray, logit: float | None) -> np.ndarray:

@@ -127,6 +127,17 @@ def test_the_largest_program_of_a_sweep_decides(outlines) -> None:
     assert "GiB hold 10, at most" in str(found)
 
 
+@pytest.mark.parametrize(("seeds", "lowering"), [(31, ""), (32, "taps")])
+def test_a_gpu_tries_its_own_convolutions_where_few_are_grouped(
+    seeds: int, lowering: str, outlines
+) -> None:
+    few = dataclasses.replace(
+        SWEEP, losses=("bce", "mse"), learning_rates=(1e-3,), seeds=tuple(range(seeds))
+    )
+    found = packing.plan(few, outlines, "gpu", jax.devices()[:1], None).layout
+    assert found == Layout(1, 2 * seeds, "vmap", lowering)
+
+
 def test_nothing_bounds_a_cpu(outlines) -> None:
     found = packing.plan(SWEEP, outlines, "cpu", jax.devices()[:2], MIB)
     assert found == packing.LayoutPlan(Layout(2, 64, "map"))

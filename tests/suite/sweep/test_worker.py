@@ -1,5 +1,6 @@
 """The worker: what is compiled, and for whom."""
 
+import ast
 import dataclasses
 import threading
 from collections import defaultdict
@@ -12,6 +13,7 @@ import pytest
 from jax import monitoring
 
 from lossjax import CODE_METRICS
+from lossjax.models.autoencoders import LOWERINGS
 from lossjax.suite import data, protocol
 from lossjax.suite.cli.errors import Interrupted
 from lossjax.suite.config import Sweep
@@ -259,6 +261,23 @@ def test_side_by_side_goes_on_where_it_was(tmp_path: Path) -> None:
             whole[run_id].metrics, nan_ok=True, abs=0
         )
         assert result.curve == whole[run_id].curve
+
+
+def test_both_lowerings_are_tried_and_the_faster_one_trains(tmp_path: Path) -> None:
+    """What was compiled for the trial trains, and what measures was not made twice."""
+    sweep = dataclasses.replace(SWEEP, datasets=("digits",), max_examples=60)
+    digits, runs = grid_of(sweep)
+    (tmp_path / "runs").mkdir()
+    worker = Worker(sweep, digits, tmp_path, print, Layout(1, 2, "vmap"), "")
+    wait(futures := worker.choose(worker.group_of(runs[0])))
+    assert not any(future.exception() for future in futures)
+    made = worker.prepare(worker.group_of(runs[0]))
+    assert made[0].done() and list(made[1:]) == list(futures[1:])
+    results = trained(worker, runs)
+    tried = {r.provenance["layout"]["lowering"] for r in results.values()}
+    (seconds,) = {str(r.provenance["seconds_a_step"]) for r in results.values()}
+    assert set(results[runs[0].run_id].provenance["seconds_a_step"]) == set(LOWERINGS)
+    assert tried == {min(LOWERINGS, key=ast.literal_eval(seconds).get)}
 
 
 def test_memory_that_runs_out_halves_the_program(tmp_path: Path) -> None:
