@@ -14,6 +14,7 @@ from lossjax.suite.cli.commandline import define, parse
 from lossjax.suite.cli.errors import Exit, UserError, unknown
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.store import sealing
+from lossjax.suite.sweep.backend import accelerators
 
 USAGE = """
 ./run.sh bench [--quick] [--only=PART,...] [--out=FILE]
@@ -23,9 +24,10 @@ prints the median (minimum to maximum); above 1 means that this suite is faster.
 installed" is PyTorch as people write it, "its best" the fastest of all its forms
 (channels_last, torch.compile, vmap, pinned processes, a tuned malloc). Use a quiet
 machine. FILE is JSON; the same as Markdown lies beside it. About 10 minutes on 2 cores,
-6 with --quick.
+6 with --quick. On a GPU or TPU the part "width" times one run among 1 to 4,000.
 """
-PARTS = (*WORKS, "sweep", "replicas", "bfloat16", "losses")
+_SIDE_BY_SIDE = "width"  # what only an accelerator does
+PARTS = (*WORKS, "sweep", "replicas", "bfloat16", "losses", _SIDE_BY_SIDE)
 _LOSSES = ("bce", "mae", "huber", "power", "continuous_bernoulli", "ssim")
 
 
@@ -39,6 +41,13 @@ def main(arguments: list[str]) -> int:
     for name in values.only:
         if name not in PARTS:
             raise unknown("part in --only", name, PARTS)
+    parts = values.only or PARTS
+    if not accelerators():
+        if _SIDE_BY_SIDE in values.only:
+            raise UserError(
+                f"--only={_SIDE_BY_SIDE}: needs a GPU or TPU; this machine has none"
+            )
+        parts = [part for part in parts if part != _SIDE_BY_SIDE]
     path = Path(values.out) if values.out else None
     if path and not path.absolute().parent.is_dir():
         raise UserError(f"--out={path}: its folder does not exist")
@@ -50,7 +59,7 @@ def main(arguments: list[str]) -> int:
     rounds = 3 if values.quick else 5
     found: dict[str, Any] = {"hardware": hardware(), "quick": values.quick, "nets": {}}
     say(found["hardware"]["processor"])
-    for part in values.only or PARTS:
+    for part in parts:
         say(f"{part} ...")
         if part in WORKS:
             found["nets"][part] = {
@@ -62,6 +71,8 @@ def main(arguments: list[str]) -> int:
             found[part] = whole.sweeps(1 if values.quick else 2, less)
         elif part == "replicas":
             found[part] = nets.replicas(rounds)
+        elif part == _SIDE_BY_SIDE:
+            _, found[part] = timed(part, [])
         elif part == "bfloat16":
             seeds, steps = (6, 60) if values.quick else (10, 200)
             effect = whole.effect_of_bfloat16(seeds, steps)

@@ -92,11 +92,28 @@ def _losses(part: Mapping[str, Any]) -> str:
     return f"Time of a 28x28 step relative to mse: {', '.join(items)}."
 
 
+def _width(part: Mapping[str, Any]) -> str:
+    lines = [
+        {
+            "runs side by side": f"{row['runs']:,}",
+            "a step of all, ms": f"{row['step_ms']['median']:.2f}",
+            "a step of one run, us": f"{row['run_step_us']:.1f}",
+            "images/s": f"{row['images_per_second']:,.0f}",
+            "TFLOP/s": f"{row['teraflops']:.2f}",
+            "MiB": f"{row['bytes'] / 2**20:,.0f}",
+        }
+        for row in part["rows"]
+    ]
+    table = pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)
+    return f"Ten losses of the digits on {part['device_kind']}:\n\n{table}"
+
+
 _PARTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "sweep": _sweep,
     "replicas": _replicas,
     "bfloat16": _precision,
     "losses": _losses,
+    "width": _width,
 }
 
 

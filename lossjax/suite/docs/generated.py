@@ -97,6 +97,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     },
     "steps": steps_table,
     "bench": measurements.bench,
+    "gpu": measurements.gpu,
     "ahead": measurements.ahead,
     "soak": measurements.soak,
 }

@@ -50,6 +50,48 @@ def bench() -> str:
     )
 
 
+def gpu() -> str:
+    """What was seen on real cards, and what follows for 100,000 runs."""
+    path = PUBLISHED / "bench" / "gpu.json"
+    found = json.loads(path.read_text(encoding="utf-8"))
+    sweeps, agreement = found["sweeps"], found["agreement"]
+    names = {
+        "start": "start and self-test",
+        "compile": "compilation waited for",
+        "train": "training",
+        "score": "scoring",
+        "diagnose": "diagnostics",
+        "store": "storing waited for",
+        "report": "report",
+        "whole": "process start to end",
+    }
+    lines = [
+        [name, *("cut off" if row[key] is None else row[key] for row in sweeps)]
+        for key, name in names.items()
+    ]
+    head = ("seconds", *(f"{row['card']}, {row['cache']} cache" for row in sweeps))
+    last = sweeps[-1]
+    steps = [row["step_ms"] for row in sweeps if row["step_ms"]]
+    ratios = [step["native"] / step["taps"] for step in steps]
+    each = last["train"] / last["runs"] / last["steps"]
+    code = ", then ".join(dict.fromkeys(row["code"] for row in sweeps))
+    return (
+        f"The digits sweep of {last['runs']} runs of {last['steps']:,} steps, on cards "
+        f"with {found['cores']} cores beside them; Python {found['python']}, jax "
+        f"{found['jax']}, CUDA {found['cuda']}; commit {code}.\n\n"
+        f"{tabulate(lines, head, tablefmt='pipe', floatfmt='.2f')}\n\n"
+        f"Every loss, its gradient and its read-out, and every image metric "
+        f"({agreement['arrays']} arrays) against float64 on a CPU, on an "
+        f"{agreement['card']}: at most {agreement['worst']:.1g} of the largest value "
+        f"apart. XLA's own convolutions took {min(ratios):.0f} to {max(ratios):.0f} "
+        f"times as long a step as products over taps and are no longer tried at this "
+        f"width. A step of one run takes {1e6 * each:.1f} us, so that 100,000 runs of "
+        f"{last['steps']:,} steps would train in {1e5 * each * last['steps'] / 60:.1f} "
+        f"minutes and of 400 steps in {4e7 * each / 60:.1f}: extrapolated from "
+        f"{last['runs']}, not measured."
+    )
+
+
 def ahead() -> str:
     """What TPU compilers said of the shipped configs: the largest of their programs."""
     proofs = json.loads(PROOFS.read_text(encoding="utf-8"))

@@ -11,7 +11,7 @@ import pytest
 
 from lossjax.models import autoencoders
 from lossjax.suite.bench import __main__ as program
-from lossjax.suite.bench import pairs, table, whole
+from lossjax.suite.bench import pairs, table, whole, width
 from lossjax.suite.bench.works import WORKS
 from lossjax.suite.shipped import ROOT
 
@@ -40,7 +40,8 @@ def test_a_work_counts_the_network_that_is_trained(name: str) -> None:
 
 def test_the_page_has_every_part_that_was_measured() -> None:
     found = json.loads(PUBLISHED.read_text(encoding="utf-8"))
-    assert set(found["nets"]) | set(found) >= set(program.PARTS)
+    of_cpus = {part for part in program.PARTS if part != "width"}
+    assert set(found["nets"]) | set(found) >= of_cpus
     page = table.markdown(found)
     for name in WORKS:
         assert f"| {name}, batch {WORKS[name].batch}" in page
@@ -62,6 +63,18 @@ def test_scores_are_of_chosen_runs_in_the_order_of_seeds(tmp_path) -> None:
     }
 
 
+@pytest.mark.slow
+def test_width_is_of_the_programs_of_a_sweep() -> None:
+    one, more = width.measure([1, 24], "taps", 5, 2)
+    assert one["runs"] == 1 and more["runs"] == 20, "ten losses at two rates"
+    for row in (one, more):
+        assert row["layout"]["mapping"] == "vmap" and row["bytes"] > 0
+        assert 0 < row["step_ms"]["low"] <= row["step_ms"]["high"]
+    found = {"rows": [one, more], "device_kind": "a card"}
+    page = table.markdown({"nets": {}, "width": found})
+    assert page.startswith("Ten losses of the digits on a card") and "| 20 " in page
+
+
 def test_both_sides_are_the_same_network() -> None:
     pytest.importorskip("torch", reason="the bench lock is not installed")
     assert program.same("32 digits")["parameters"] == WORKS["32 digits"].parameters
@@ -72,6 +85,7 @@ def test_both_sides_are_the_same_network() -> None:
     [
         (["--only=sweeps"], "did you mean 'sweep'"),
         (["--out=nowhere/bench.json"], "its folder does not exist"),
+        (["--only=width"], "needs a GPU or TPU; this machine has none"),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], words: str) -> None:
