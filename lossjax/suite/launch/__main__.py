@@ -14,6 +14,7 @@ from lossjax.suite.launch.request import Request, config_arguments
 from lossjax.suite.launch.request import check as check_request
 from lossjax.suite.shipped import clone
 from lossjax.suite.store import places
+from lossjax.suite.wording import count
 
 USAGE = """
 ./run.sh launch [--config=FILE] --accelerator=NAME --out=gs://... [--dry_run]
@@ -122,8 +123,11 @@ def _fetch(out: str | None, to: str | None) -> int:
             raise UserError("--to is missing; --to=DIR names where the runs go")
         places.check(source, writing=False)
         target = Path(to)
-        count = actions.bring(source, target)
-        print(f"fetched {count} files into {target}")
+        came = actions.bring(source, target)
+        for path, wrong in came.damaged.items():
+            print(f"damaged, not used: {path}: {wrong}")
+        said = f"{count(came.runs, 'run')} in {count(came.packs, 'new pack')}"
+        print(f"fetched {said} into {target}; {came.before} packs were there")
     else:
         target = source
     command = [sys.executable, "-m", "lossjax.suite.cli", "report", f"--out={target}"]

@@ -23,7 +23,7 @@ from lossjax.suite import data, protocol
 from lossjax.suite.cli.errors import Interrupted, UserError
 from lossjax.suite.cli.signals import Interrupts
 from lossjax.suite.config import Sweep
-from lossjax.suite.store import checkpoint, places
+from lossjax.suite.store import destination
 from lossjax.suite.store import results as store
 from lossjax.suite.sweep import packing
 from lossjax.suite.sweep.programs import AHEAD
@@ -38,18 +38,6 @@ def blocks_of(
     """This shard's part of the grid."""
     fixed = protocol.fixed_values(sweep, datasets, NUMERICS)
     return protocol.shard(protocol.blocks(sweep, fixed), *shard)
-
-
-def good_results(blocks: Sequence[protocol.Block], out: Path) -> store.Stored:
-    """What is stored and good, and what is damaged; a failed run is tried again.
-
-    From an object store only these blocks' runs: a shard need not fetch the others'.
-    """
-    if not places.is_remote(out):
-        stored = store.load(out)
-        good = {k: r for k, r in stored.results.items() if r.status != "failed"}
-        return store.Stored(good, stored.damaged)
-    return store.Stored(store.find(out, protocol.pending(blocks, {})), {})
 
 
 def other_code(stored: Iterable[store.Result], current: str) -> set[str]:
@@ -76,9 +64,11 @@ def train(
     """
     say = functools.partial(console.print, soft_wrap=True)
     blocks = blocks_of(sweep, description["datasets"], shard)
-    stored = good_results(blocks, out)
+    place = destination.of(out, protocol.pending(blocks, {}))
+    stored = place.stored()
     for path, wrong in stored.damaged.items():
         say(f"damaged, not used: {path}: {wrong}")
+    place.forget(stored.damaged)
     results = dict(stored.results)
     mine = {run.run_id for block in blocks for run in block.runs}
     current = source_hash()
@@ -133,7 +123,7 @@ def train(
                 interrupts.check()
                 pack = worker.pack(pending)
                 # What another process of the same grid has stored meanwhile.
-                elsewhere = store.find(out, pack)
+                elsewhere = place.news(pack)
                 if retrain:
                     for run_id in other_code(elsewhere.values(), current):
                         del elsewhere[run_id]
@@ -142,13 +132,15 @@ def train(
                     if step := worker.saved.step_of(pack[0]):
                         say(f"{len(pack)} runs of {name} go on at step {step}")
                         progress.advance(task, step * len(pack))
-                    for result in _attempt(worker, pack, tick):
-                        store.write_result(out, result)
-                        checkpoint.discard(out, result.run)
-                        results[result.run.run_id] = result
-                        trained += 1
-                        failures += [result] if result.status == "failed" else []
-                    if any(run.run_id not in results for run in pack):
+                    with place.writer() as write:
+                        for result in _attempt(worker, pack, tick):
+                            write(result)
+                            results[result.run.run_id] = result
+                            trained += 1
+                            failures += [result] if result.status == "failed" else []
+                    finished = [run for run in pack if run.run_id in results]
+                    worker.saved.states.discard(finished)
+                    if len(finished) < len(pack):
                         break  # they need other programs
                 pending = [run for run in pending if run.run_id not in results]
             for message in sorted({result.message for result in failures}):

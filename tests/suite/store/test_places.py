@@ -17,9 +17,8 @@ from lossjax.suite.store import places
 # Runs in a process of its own: the tests themselves may not open a connection.
 CLIENT = """
 from lossjax.suite.store import places
-from lossjax.suite.store import results as store
 out = places.parse("s3://bucket/direct")
-a, b = (out / "runs" / (16 * name) / "result.json" for name in "ab")
+a, b = (out / "packs" / name for name in "ab")
 places.put(a, b"one")
 places.put(a, b"two")
 assert places.read(a) == b"two"
@@ -29,38 +28,54 @@ except FileNotFoundError:
     pass
 else:
     raise AssertionError("read what is not there")
-assert places.read_all([a, b]) == {a: b"two"}
-assert places.names(out) == {"runs"} and places.names(out / "none") == set()
-with places.nearby(out, store.EVIDENCE) as near:
-    assert (near / "runs" / (16 * "a") / "result.json").read_bytes() == b"two"
+assert places.names(out) == {"packs"} and places.names(out / "none") == set()
+places.put(b, b"")
+assert places.keys(out) == ["packs/a", "packs/b"] and places.keys(out / "none") == []
+assert places.keys(out / "packs", "b") == ["b"]
 places.remove(a)
 places.remove(a)
-assert places.read_all([a, b]) == {}
+places.remove(b)
 places.check(out, writing=True)
 assert list(out.fs.find("bucket/direct")) == [], "the probe was left behind"
 """
-# Keys that only a store can have; a path would take them for other places.
+# Keys that only a store can have, and packs that hold what a path would take for other
+# places; nothing of it is brought.
 ODD = """
+import io
 import sys
+import zipfile
 from pathlib import Path
 from lossjax.suite.store import places
-from lossjax.suite.store import results as store
 from lossjax.suite.store import sealing
 from lossjax.suite.launch import actions
 home = Path(sys.argv[1])
 out = places.parse("s3://bucket/odd")
+def pack(member):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(member, b"{}")
+    return buffer.getvalue()
 run = f"runs/{16 * 'a'}/result.json"
-stored = [
-    "sweep.json", run, f"/{home}/sweep.json", f"{home}/{run}", "/sweep.json",
-    "../sweep.json", "runs/../../sweep.json", "runs/..../result.json",
-    "runs/backup/result.json", "deep/sweep.json", f"deep/{run}", f"{run}.old",
-]
+name = "01234567-0-9-0123456789ab-{:08d}.zip"
+for key in (
+    f"/{home}/sweep.json", "/sweep.json", "../sweep.json", "deep/sweep.json",
+    f"packs/../{name}", f"packs/deep/{name}", f"packs/{name}.old", "packs/backup.zip",
+    run, f"states/{name}",
+):
+    out.fs.call_s3("put_object", Bucket="bucket", Key=f"odd/{key}", Body=pack(run))
 described = sealing.sealed({"losses": []}).encode()
-for key in stored:
-    out.fs.call_s3("put_object", Bucket="bucket", Key=f"odd/{key}", Body=described)
-assert actions.bring(out, home / "to") == 2
+places.put(out / "sweep.json", described)
+members = [run, f"/{home}/{run}", f"../{run}", "runs/../../sweep.json", f"{run}.old"]
+for number, member in enumerate(members):
+    places.put(out / "packs" / name.format(number), pack(member))
+whole = pack(run)
+for number, content in enumerate((whole[:-9], whole[9:], b"", b"no zip"), 5):
+    places.put(out / "packs" / name.format(number), content)
+came = actions.bring(out, home / "to")
+assert (came.runs, came.packs, came.before) == (1, 1, 0)
+assert sorted(came.damaged) == [f"packs/{name.format(n)}" for n in range(1, 9)]
 found = {str(p.relative_to(home)) for p in home.rglob("*") if p.is_file()}
-assert found == {"to/sweep.json", f"to/{run}"}, found
+assert found == {"to/sweep.json", "to/fetched.json", f"to/{run}"}, found
 """
 # What stands at a prefix before a sweep, and the words with which it is refused.
 FOREIGN = """
@@ -78,7 +93,7 @@ def refused(check, *arguments):
 out, place = (places.parse(f"s3://bucket/foreign{end}") for end in ("", "/report"))
 ownership.check(out)
 places.put(out / ".writable.0123456789abcdef0123456789abcdef", b"")
-places.put(out / "runs" / (16 * "a") / "result.json", b"")
+places.put(out / "packs" / "01234567-0-9-0123456789ab-01234567.zip", b"")
 ownership.check(out)
 places.put(out / "mine.csv", b"mine")
 assert "holds mine.csv and no sweep.json" in refused(ownership.check, out)
@@ -121,11 +136,22 @@ assert places.read(out / "mine.csv") == b"mine"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[dict[str, str]]:
-    """What a client's environment holds to reach a server with one bucket."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What a client's environment holds to reach a server with one bucket.
+
+    The server writes a line for each request to the file that REQUESTS names.
+    """
+    log = tmp_path_factory.mktemp("server") / "requests"
     code = (
-        "from moto.server import ThreadedMotoServer as S\n"
+        "from moto.server import ThreadedMotoServer as S, DomainDispatcherApplication\n"
         "import boto3, sys\n"
+        "answer = DomainDispatcherApplication.__call__\n"
+        f"log = open({str(log)!r}, 'a', buffering=1)\n"
+        "def noted(self, environ, start):\n"
+        "    keys = 'REQUEST_METHOD', 'PATH_INFO', 'QUERY_STRING'\n"
+        "    print(*(environ[key] for key in keys), file=log)\n"
+        "    return answer(self, environ, start)\n"
+        "DomainDispatcherApplication.__call__ = noted\n"
         "s = S(ip_address='127.0.0.1', port=0, verbose=False)\n"
         "s.start()\n"
         "host, port = s.get_host_and_port()\n"
@@ -138,6 +164,7 @@ def server() -> Iterator[dict[str, str]]:
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": "us-east-1",
+        "REQUESTS": str(log),
     }
     process = subprocess.Popen(
         [sys.executable, "-c", code],
@@ -250,8 +277,8 @@ def test_a_sweep_in_a_store_killed_and_resumed_equals_the_plain_one(
         "import time\n"
         "from lossjax.suite.store import places\n"
         "out = places.parse('s3://bucket/sweep')\n"
-        "found = lambda: [k for k in out.fs.find(out.path) if 'result.json' in k]\n"
-        "while len(found()) < 3: time.sleep(0.01); out.fs.invalidate_cache()\n"
+        "found = lambda: [k for k in out.fs.find(out.path) if '/packs/' in k]\n"
+        "while not found(): time.sleep(0.01); out.fs.invalidate_cache()\n"
     )
     watched = python("-c", watch, **server)
     assert watched.returncode == 0, watched.stderr
