@@ -154,7 +154,7 @@ class FolderStates:
 
 
 class PackedStates:
-    """Packs; they are listed once, and only the last one that was read is held."""
+    """Packs, of which the newest counts; only the last one that was read is held."""
 
     def __init__(self, out: Path) -> None:
         self._packs = packs.Packs(out, packs.STATES)
@@ -175,7 +175,7 @@ class PackedStates:
     def read(self, run: results.Run, made_by: Mapping[str, Any]) -> Checkpoint | None:
         if self._listed is None:
             self._listed = self._packs.names()
-        for name in {*self._listed, *self._packs.known}:
+        for name in reversed({**dict.fromkeys(self._listed), **self._packs.known}):
             if packs.may_hold(name, run) and run.run_id in self._runs(name):
                 content, path = self._open(name)[run.run_id], _path(Path(name), run)
                 return _usable(path, content, run, made_by)
