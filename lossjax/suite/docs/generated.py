@@ -98,6 +98,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "steps": steps_table,
     "bench": measurements.bench,
     "ahead": measurements.ahead,
+    "scale": measurements.scale,
     "soak": measurements.soak,
 }
 

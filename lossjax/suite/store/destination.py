@@ -1,6 +1,7 @@
 """Where a sweep stores its results: a directory, or a prefix of an object store."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +12,9 @@ from lossjax.suite.store.results import Result, Run, Stored
 from lossjax.suite.store.sealing import sealed
 from lossjax.suite.store.untrusted import UntrustedError
 
+# How long what others store meanwhile is not asked for: each time costs a request for a
+# thousand packs, and shards have no runs in common.
+_ASK_SECONDS = 60.0
 Write = Callable[[Result], None]
 
 
@@ -63,11 +67,14 @@ class PackedDestination:
     def __init__(self, out: Path, runs: Iterable[Run]) -> None:
         self._packs = Packs(out, RESULTS)
         self._runs = {run.run_id: run for run in runs}
+        self._asked = -_ASK_SECONDS
 
     def stored(self) -> Stored:
         return self._read(self._runs.values())
 
     def news(self, runs: Iterable[Run]) -> dict[str, Result]:
+        if time.monotonic() - self._asked < _ASK_SECONDS:
+            return {}
         return dict(self._read(runs).results)
 
     def forget(self, damaged: Iterable[str]) -> None:
@@ -76,6 +83,7 @@ class PackedDestination:
 
     def _read(self, runs: Iterable[Run]) -> Stored:
         """What is new in packs that may be of these runs, of any runs of ours."""
+        self._asked = time.monotonic()
         found: dict[str, Result] = {}
         damaged: dict[str, str] = {}
         for name, held in self._packs.new(runs):

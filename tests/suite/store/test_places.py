@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from object_store import served
 from typed_commands import SMALL, environment, python
 
 from lossjax.suite.cli.errors import UserError
@@ -83,6 +84,7 @@ SHARED = """
 from lossjax.suite.store import destination, places
 from lossjax.suite.store.results import Result, Run
 out = places.parse("s3://bucket/shared")
+destination._ASK_SECONDS = 0.0
 runs = [Run("digits", "ae", "bce", 0.1, seed, 4, 9, {}) for seed in range(6)]
 other = Run("digits", "ae", "mse", 0.1, 2, 4, 9, {})
 reads, read = [], places.read
@@ -211,47 +213,9 @@ assert places.read(out / "mine.csv") == b"mine"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """What a client's environment holds to reach a server with one bucket.
-
-    The server writes a line for each request to the file that REQUESTS names.
-    """
-    log = tmp_path_factory.mktemp("server") / "requests"
-    code = (
-        "from moto.server import ThreadedMotoServer as S, DomainDispatcherApplication\n"
-        "import boto3, sys\n"
-        "answer = DomainDispatcherApplication.__call__\n"
-        f"log = open({str(log)!r}, 'a', buffering=1)\n"
-        "def noted(self, environ, start):\n"
-        "    keys = 'REQUEST_METHOD', 'PATH_INFO', 'QUERY_STRING'\n"
-        "    print(*(environ[key] for key in keys), file=log)\n"
-        "    return answer(self, environ, start)\n"
-        "DomainDispatcherApplication.__call__ = noted\n"
-        "s = S(ip_address='127.0.0.1', port=0, verbose=False)\n"
-        "s.start()\n"
-        "host, port = s.get_host_and_port()\n"
-        "url = f'http://{host}:{port}'\n"
-        "boto3.client('s3', endpoint_url=url).create_bucket(Bucket='bucket')\n"
-        "print(url, flush=True)\n"
-        "sys.stdin.read()\n"
-    )
-    keys = {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "REQUESTS": str(log),
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment(**keys),
-    )
-    assert process.stdout is not None
-    url = process.stdout.readline().strip()
-    assert url.startswith("http://127.0.0.1"), url
-    yield keys | {"AWS_ENDPOINT_URL": url}
-    process.communicate("", timeout=30)
+    """What a client's environment holds to reach a server with one bucket."""
+    with served(tmp_path_factory.mktemp("server") / "requests") as variables:
+        yield variables
 
 
 def test_a_directory_is_a_plain_path(tmp_path: Path) -> None:
@@ -403,6 +367,8 @@ def test_few_requests_a_run_and_only_what_is_new_is_fetched(
 
     few, _ = sweep(32)
     more, said = sweep(160)
+    assert sum("PUT" in line and "zip" in line for line in more) == 2, "packs of 64"
+    assert sum("packs" in line and "list" in line for line in more) == 1
     assert "32 runs are stored and kept" in said
     assert len(more) - len(few) < 0.1 * (160 - 32), more
     assert len(packs(more)) == 1, "its own are not read"
