@@ -26,7 +26,10 @@ from lossjax.suite.store import destination, packs, places, results, sealing
 SEEDS = 512
 WIDTHS = 64, 1024  # runs of a pack: those of a program on two cores, and a modest GPU
 CLI = [sys.executable, "-m", "lossjax.suite.cli"]
-TRAIN = ("--config.seeds=0,1", "--config.learning_rates=1e-3,1e-2")
+TRAIN = (
+    *("--config.seeds=0,1", "--config.learning_rates=1e-3,1e-2"),
+    "--config.train_steps=20",
+)
 
 
 def main() -> None:
