@@ -26,14 +26,15 @@ SkyPilot managed jobs (sky, the default), one VM (gcloud), a Slurm array (slurm)
 Ray cluster that is already there (ray). The command is idempotent: launched again it
 resumes, and nothing is trained twice.
 
-  ./run.sh launch --check --accelerator=tpu-v6e-8   compile for that TPU
+  ./run.sh launch --check --accelerator=tpu-v6e-8   compile for it, or for h100
   ./run.sh launch --accelerator=tpu-v6e-8 --shards=4 --out=gs://B/P --dry_run
   ./run.sh launch status --name=digits              what the engine says of it
   ./run.sh launch fetch --out=gs://B/P --to=DIR     bring the runs here, report
   ./run.sh launch clean --name=digits               delete what has its label
 
---check has compiled for v5e, v5p, v6e and tpu7x: a program takes seconds for small
-images and data sets, minutes for large ones. --to=FILE keeps what the compiler said. No
+--check has compiled for v5e, v5p, v6e and tpu7x, h100, h200 and b200, of which none was
+there: a program takes seconds for small images and data sets, minutes for large ones.
+--to=FILE keeps what the compiler said. No
 account, TPU or Slurm cluster was available: --dry_run marks what was never tried with
 `unverified:`.
 
@@ -109,7 +110,7 @@ def _flags() -> flags.FlagValues:
         hours=(6, "longest time of a job or VM"),
         spot=(False, "machines that may be preempted"),
         dry_run=(False, "print all, do nothing"),
-        check=(False, "compile for the TPU only"),
+        check=(False, "compile for the TPU or GPU only"),
     )
 
 
