@@ -7,14 +7,16 @@ fail() { # code, words: one line on stderr
     exit "$1"
 }
 
-# cpu, cuda or tpu: what the machine has. The root is an argument for tests. A guest's
+DEVICES="cpu cuda cuda13 tpu"
+
+# One of DEVICES: what the machine has. The root is an argument for tests. A guest's
 # /dev/vfio may be any card, so that a TPU is known by its maker; in WSL2 there is no
 # /dev/nvidia*.
 detect_device() {
     local root=${1:-}
     if compgen -G "$root/dev/nvidia[0-9]*" >/dev/null ||
         compgen -G "$root/usr/lib/wsl/lib/libcuda.so*" >/dev/null; then
-        echo cuda
+        detect_cuda "$root"
     elif compgen -G "$root/dev/accel[0-9]*" >/dev/null ||
         { compgen -G "$root/dev/vfio/[0-9]*" >/dev/null &&
             grep -qsx 0x1ae0 "$root"/sys/bus/pci/devices/*/vendor; }; then
@@ -24,11 +26,31 @@ detect_device() {
     fi
 }
 
+# CUDA 13 needs a driver of 580 or later and no GPU older than Turing, whose PCI numbers
+# begin at 0x1e00. Where that cannot be read, CUDA 12 it is, which goes with any driver.
+detect_cuda() {
+    local root=$1 card driver
+    driver=$(cat "$root/proc/driver/nvidia/version" 2>/dev/null) || driver=
+    if [[ $driver =~ \ ([0-9]{3,})\.[0-9.]+\  ]] && ((BASH_REMATCH[1] >= 580)); then
+        for card in "$root"/sys/bus/pci/devices/*; do
+            # Displays and computing alone: a card has a number for its sound, too.
+            [[ $(cat "$card/vendor" "$card/class" 2>/dev/null) == 0x10de$'\n'0x03* ]] ||
+                continue
+            driver=new
+            (($(<"$card/device") >= 0x1e00)) || break
+            driver=13
+        done
+        [[ $driver != 13 ]] || { echo cuda13 && return; }
+    fi
+    echo cuda
+}
+
 choose_device() {
-    case ${LOSSJAX_DEVICE:=$(detect_device)} in
-        cpu | cuda | tpu) ;;
-        *) fail 2 "LOSSJAX_DEVICE=$LOSSJAX_DEVICE: valid are cpu, cuda, tpu" ;;
-    esac
+    local device
+    for device in $DEVICES; do
+        [[ ${LOSSJAX_DEVICE:=$(detect_device)} != "$device" ]] || return 0
+    done
+    fail 2 "LOSSJAX_DEVICE=$LOSSJAX_DEVICE: valid are ${DEVICES// /, }"
 }
 
 choose_extras() { # locks that the verb wants
@@ -122,7 +144,7 @@ claim_place() {
     if [[ -n $(ls -A "$venv" 2>/dev/null) && ! -f $venv/lossjax-locks ]]; then
         fail 2 "$venv exists and was not made by run.sh: move it away, or name another place with LOSSJAX_VENV=PATH"
     fi
-    for device in cpu cuda tpu; do
+    for device in $DEVICES; do
         if [[ $device != "$LOSSJAX_DEVICE" ]] && starts &&
             grep -q "^$device " "$venv/lossjax-locks"; then
             fail 2 "$venv is an environment for $device and stays one: name another place for $LOSSJAX_DEVICE with LOSSJAX_VENV=PATH"

@@ -20,6 +20,7 @@ compile cpu "${core[@]}" "$@"
 # The others may add packages but never move one that a CPU run is published with.
 core+=(--constraints requirements/cpu.lock)
 compile cuda "${core[@]}" --extra cuda "$@"
+compile cuda13 "${core[@]}" --extra cuda13 "$@"
 compile tpu "${core[@]}" --extra tpu "$@"
 compile store "${core[@]}" --extra store "$@"
 compile cluster "${core[@]}" --extra cluster --extra store "$@"

@@ -99,6 +99,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "bench": measurements.bench,
     "gpu": measurements.gpu,
     "ahead": measurements.ahead,
+    "scale": measurements.scale,
     "soak": measurements.soak,
 }
 

@@ -92,6 +92,43 @@ def gpu() -> str:
     )
 
 
+def scale() -> str:
+    """What a sweep of 10^6 digits runs costs beside training, by what was measured."""
+    found = json.loads((PUBLISHED / "bench" / "store.json").read_text(encoding="utf-8"))
+    runs, widths = found["runs"], found["packs"]
+    times, shards = 1e6 / runs, 32
+
+    def row(what: str, step: str, of: str, part: int = 1) -> Iterable[tuple[str, ...]]:
+        for width, one in widths.items():
+            seconds, requests = one[step]["seconds"], one[step]["requests"]
+            yield (
+                f"{what}, packs of {int(width):,}",
+                f"{seconds:.3g} s, {requests:,} requests",
+                f"{requests / runs:.2g}",
+                f"{seconds * times / part / 60:.2g} minutes {of}",
+            )
+
+    size = widths[max(widths, key=int)]["bytes"]
+    report = found["report"]
+    lines = [
+        *row("storing", "store", f"in each of {shards} shards", shards),
+        *row("resuming", "resume", f"in each of {shards} shards", shards),
+        *row("`launch fetch`", "fetch", "in all"),
+        *row("the same again", "fetch again", "in all"),
+        ("what is stored", f"{size / 1e6:.3g} MB", "", f"{size * times / 1e9:.2g} GB"),
+        (
+            "the report",
+            f"{report['cpu seconds']:.0f} CPU s, {report['bytes'] / 1e6:.0f} MB",
+            "",
+            f"{report['cpu seconds'] * times / 60:.0f} CPU minutes, "
+            f"{report['bytes'] * times / 1e9:.0f} GB",
+        ),
+    ]
+    head = ("what", f"for {runs:,} runs", "requests per run", "for 10^6 runs")
+    table = tabulate(lines, head, tablefmt="pipe", disable_numparse=True)
+    return f"Measured on {found['machine']}, shared with the server.\n\n{table}"
+
+
 def ahead() -> str:
     """What TPU compilers said of the shipped configs: the largest of their programs."""
     proofs = json.loads(PROOFS.read_text(encoding="utf-8"))

@@ -14,6 +14,7 @@ from lossjax.suite.launch.request import Request, config_arguments
 from lossjax.suite.launch.request import check as check_request
 from lossjax.suite.shipped import clone
 from lossjax.suite.store import places
+from lossjax.suite.wording import count
 
 USAGE = """
 ./run.sh launch [--config=FILE] --accelerator=NAME --out=gs://... [--dry_run]
@@ -25,14 +26,15 @@ SkyPilot managed jobs (sky, the default), one VM (gcloud), a Slurm array (slurm)
 Ray cluster that is already there (ray). The command is idempotent: launched again it
 resumes, and nothing is trained twice.
 
-  ./run.sh launch --check --accelerator=tpu-v6e-8   compile for that TPU
+  ./run.sh launch --check --accelerator=tpu-v6e-8   compile for it, or for h100
   ./run.sh launch --accelerator=tpu-v6e-8 --shards=4 --out=gs://B/P --dry_run
   ./run.sh launch status --name=digits              what the engine says of it
   ./run.sh launch fetch --out=gs://B/P --to=DIR     bring the runs here, report
   ./run.sh launch clean --name=digits               delete what has its label
 
---check has compiled for v5e, v5p, v6e and tpu7x: a program takes seconds for small
-images and data sets, minutes for large ones. --to=FILE keeps what the compiler said. No
+--check has compiled for v5e, v5p, v6e and tpu7x, h100, h200 and b200, of which none was
+there: a program takes seconds for small images and data sets, minutes for large ones.
+--to=FILE keeps what the compiler said. No
 account, TPU or Slurm cluster was available: --dry_run marks what was never tried with
 `unverified:`.
 
@@ -108,7 +110,7 @@ def _flags() -> flags.FlagValues:
         hours=(6, "longest time of a job or VM"),
         spot=(False, "machines that may be preempted"),
         dry_run=(False, "print all, do nothing"),
-        check=(False, "compile for the TPU only"),
+        check=(False, "compile for the TPU or GPU only"),
     )
 
 
@@ -122,8 +124,11 @@ def _fetch(out: str | None, to: str | None) -> int:
             raise UserError("--to is missing; --to=DIR names where the runs go")
         places.check(source, writing=False)
         target = Path(to)
-        count = actions.bring(source, target)
-        print(f"fetched {count} files into {target}")
+        came = actions.bring(source, target)
+        for path, wrong in came.damaged.items():
+            print(f"damaged, not used: {path}: {wrong}")
+        said = f"{count(came.runs, 'run')} in {count(came.packs, 'new pack')}"
+        print(f"fetched {said} into {target}; {came.before} packs were there")
     else:
         target = source
     command = [sys.executable, "-m", "lossjax.suite.cli", "report", f"--out={target}"]

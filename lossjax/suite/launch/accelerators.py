@@ -8,6 +8,7 @@ from lossjax.suite.cli.errors import UserError, unknown
 PRICES = "SkyPilot's catalog v8 (commit 006059e), US regions; spot moves by the hour"
 
 SPECIFICATIONS = "Google's pages on v5e, v5p, v6e and TPU7x"
+TARGETS = "OpenXLA's target configurations"
 RUNTIMES = "Google's page on TPU software versions"
 IMAGES = "SkyPilot's source (sky/clouds/gcp.py)"
 IMAGE_PROJECT = "ubuntu-os-accelerator-images"
@@ -29,6 +30,7 @@ class Generation:
     traffic: float
 
 
+_PASSES = 6  # of bfloat16, for full float32
 _IMAGE = "ubuntu-accel-2204-amd64-tpu-v5e-v5p-v6e"
 GENERATIONS = {
     "v5e": Generation("v2-alpha-tpuv5-lite", "", 197e12, 819e9),
@@ -64,6 +66,12 @@ class Tpu:
         return tuple(name for name in (self.sky, self.machine, self.tpu_vm) if name)
 
     @property
+    def peak(self) -> tuple[float, float, str]:
+        """Float32 operations and bytes a second of a chip, and who says so."""
+        chip = self.generation
+        return chip.flops / _PASSES, chip.traffic, SPECIFICATIONS
+
+    @property
     def generation(self) -> Generation:
         return GENERATIONS[self.topology.partition(":")[0]]
 
@@ -89,6 +97,89 @@ TPUS = (
     Tpu("tpu-v5p-8", "ct5p-hightpu-4t", "v5p-8", "v5p:2x2x1", 4, 95, 4.2, (0.83, 1.68)),
     Tpu("", "tpu7x-standard-4t", "", "tpu7x:2x2x1", 4, 96, None, None),
 )
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU that programs are compiled for without one, as TARGETS describe it.
+
+    Attributes:
+      name: that `--check` takes, and `device`: what the driver calls it.
+      capability: major number of what its code is compiled for.
+      cores: multiprocessors of 128 float32 units, and `ghz`: their clock.
+      memory, traffic, cache: bytes, bytes a second, bytes of the second level.
+    """
+
+    name: str
+    device: str
+    capability: int
+    cores: int
+    ghz: float
+    memory: int
+    traffic: float
+    cache: int
+
+    chips = 1
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    @property
+    def topology(self) -> str:
+        return self.device
+
+    @property
+    def gib(self) -> int:
+        return self.memory // 2**30
+
+    @property
+    def peak(self) -> tuple[float, float, str]:
+        """As that of a TPU."""
+        return self.cores * 128 * 2 * self.ghz * 1e9, self.traffic, TARGETS
+
+    @property
+    def target(self) -> str:
+        """What XLA reads as its `gpu_target_config`."""
+        limits = {
+            "threads_per_block_limit": 1024,
+            "threads_per_warp": 32,
+            "shared_memory_per_block": 49152,
+            "shared_memory_per_core": 233472,
+            "threads_per_core_limit": 2048,
+            "core_count": self.cores,
+            "fpus_per_core": 128,
+            "block_dim_limit_x": 2**31 - 1,
+            "block_dim_limit_y": 65535,
+            "block_dim_limit_z": 65535,
+            "memory_bandwidth": int(self.traffic),
+            "l2_cache_size": self.cache,
+            "clock_rate_ghz": self.ghz,
+            "device_memory_size": self.memory,
+            "shared_memory_per_block_optin": 232448,
+            "cuda_compute_capability": f"{{ major: {self.capability} }}",
+            "registers_per_core_limit": 65536,
+            "registers_per_block_limit": 65536,
+            "driver_version": '"13.0.0"',
+            "runtime_version": '"12.9.0"',
+            "compile_time_toolkit_version": '"12.9.0"',
+            "dnn_version": '"9.28.0"',
+        }
+        lines = "".join(f"  {name}: {value}\n" for name, value in limits.items())
+        return (
+            f"gpu_device_info {{\n{lines}}}\n"
+            'platform_name: "CUDA"\n'
+            "dnn_version_info { major: 9 minor: 28 patch: 0 }\n"
+            f'device_description_str: "{self.device}"\n'
+        )
+
+
+_HOPPER = 9, 132, 1.98
+CHECKED = (
+    Gpu("h100", "NVIDIA H100 80GB HBM3", *_HOPPER, 84942979072, 3352.32e9, 52428800),
+    Gpu("h200", "NVIDIA H200 141GB HBM3e", *_HOPPER, 151397597184, 4.8e12, 52428800),
+    Gpu("b200", "NVIDIA B200", 10, 148, 1.965, 191514411008, 7672.32e9, 132644864),
+)
 # GPUs in SkyPilot's catalog; each takes a count, A100:8.
 GPUS = ("A10", "A10G", "A100", "A100-80GB", "H100", "H200", "L4", "L40S", "T4", "V100")
 # As ray.util.accelerators of Ray 2.60 has them; a TPU's count is of chips on one host.
@@ -102,6 +193,12 @@ RAY = (
 def tpu(name: str) -> Tpu | None:
     """The TPU of any engine's name."""
     return next((row for row in TPUS if name in row.names), None)
+
+
+def gpu(name: str) -> Gpu | None:
+    """The GPU that `--check` compiles for by that name, H100:8 for one of them."""
+    plain = name.partition(":")[0].lower()
+    return next((row for row in CHECKED if row.name == plain), None)
 
 
 def check(engine: str, name: str) -> None:

@@ -16,7 +16,7 @@ from lossjax.suite.launch.commands import EngineFailed
 from lossjax.suite.launch.engines import ENGINES
 from lossjax.suite.launch.request import Request, check_label
 from lossjax.suite.shipped import LOCAL, ROOT
-from lossjax.suite.store import ownership, places, results
+from lossjax.suite.store import ownership, packs, places
 
 
 def dry_run(request: Request) -> int:
@@ -119,14 +119,14 @@ def clean(request: Request, *, dry: bool) -> int:
     return Exit.DONE
 
 
-def bring(source: Path, target: Path) -> int:
-    """Runs and sweep.json of a store, into a directory; how many files."""
+def bring(source: Path, target: Path) -> packs.Fetched:
+    """Bring what is new of a store into a directory."""
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--to={target}: cannot be made: {error.strerror}") from None
     ownership.check(target, "--to")
-    return places.fetch(source, target, results.EVIDENCE)
+    return packs.fetch(source, target)
 
 
 def child(

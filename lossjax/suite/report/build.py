@@ -31,7 +31,7 @@ from lossjax.suite.report.evidence import Evidence, read
 from lossjax.suite.report.sections import SECTIONS
 from lossjax.suite.report.tables import listings
 from lossjax.suite.statistics import Interval, Standing
-from lossjax.suite.store import ownership, places, results, sealing
+from lossjax.suite.store import ownership, packs, places, sealing
 from lossjax.suite.wording import count
 
 SCHEMA = 2  # of summary.json
@@ -59,7 +59,7 @@ def build(out: Path) -> Summary:
       OSError: the report cannot be written.
     """
     if places.is_remote(out):
-        with places.nearby(out, results.EVIDENCE) as near:
+        with packs.nearby(out) as near:
             summary = build(near)
             ownership.send_report(near / "report", out / "report")
         return dataclasses.replace(summary, out=out)

@@ -160,7 +160,7 @@ def flipped_state(bench: Testbed, times: int) -> Tally:
         whole = victim.read_bytes()
         victim.write_bytes(harms[index % 5 == 4](whole))
         try:
-            checkpoint.opened(victim)
+            checkpoint.parse(victim.read_bytes(), victim)
             named = False
         except ValueError as error:
             named = str(victim) in str(error)

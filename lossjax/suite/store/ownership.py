@@ -17,13 +17,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from lossjax.suite.cli.errors import UserError
-from lossjax.suite.store import checkpoint, places, results, sealing
+from lossjax.suite.store import checkpoint, packs, places, results, sealing
 
 _REPORT = "report"
-_IN_SWEEP = ("sweep.json", _REPORT, places.PROBE)  # kinds of temporaries, by place
-_IN_RUN = ("result.json", checkpoint.FILE)
+_IN_SWEEP = (
+    "sweep.json",
+    packs.FETCHED,
+    _REPORT,
+    places.PROBE,
+)  # kinds of temporaries, by place
+_IN_RUN = (results.FILE, checkpoint.FILE)
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{32}")  # as sealing.temporary_name gives it
 _RUN = re.compile(r"[0-9a-f]{16}")
+_PACKED = dict.fromkeys((packs.RESULTS, packs.STATES), packs.NAME)
 _LIST = "files.json"
 _TICK_S = 0.02  # longer than a tick of the clock that stamps files
 # What every page of the suite holds.
@@ -54,10 +60,11 @@ def check(out: Path, flag: str = "--out") -> None:
 
 def _may_be_ours(out: Path, name: str) -> bool:
     """Whether a sweep that was killed before it wrote sweep.json may have left it."""
-    if name == "runs":
-        linked = not places.is_remote(out) and (out / name).is_symlink()
-        return not linked and all(map(_RUN.fullmatch, places.names(out / name)))
-    return name == _REPORT or _kind(name) in _IN_SWEEP
+    remote = places.is_remote(out)
+    if inside := (_PACKED if remote else {"runs": _RUN}).get(name):
+        linked = not remote and (out / name).is_symlink()
+        return not linked and all(map(inside.fullmatch, places.names(out / name)))
+    return name in (_REPORT, packs.FETCHED) or _kind(name) in _IN_SWEEP
 
 
 def check_file(path: Path, sign: str) -> None:

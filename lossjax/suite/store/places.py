@@ -9,11 +9,8 @@ import contextlib
 import importlib.util
 import logging
 import os
-import re
-import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,8 +20,6 @@ from lossjax.suite.store.untrusted import MOST_BYTES, read_bytes
 # Which package speaks to which store.
 CLIENTS: Mapping[str, str] = {"gs": "gcsfs", "s3": "s3fs"}
 PROBE = "writable"  # kind of the object by which permissions are tried
-_BATCH = 1000  # objects in memory at a time
-_AT_ONCE = 32  # requests on their way
 _PATIENCE = 15.0  # seconds for the first answer; clients try far longer by themselves
 
 
@@ -159,24 +154,6 @@ def remove(path: Path) -> None:
         _fs(path).rm_file(_key(path))
 
 
-def read_all(paths: Iterable[Path]) -> dict[Path, bytes]:
-    """The contents of those objects that are there, many at a time.
-
-    One request an object: the client's own bulk read asks twice.
-    """
-
-    def content(path: Path) -> bytes | None:
-        try:
-            return read(path)
-        except FileNotFoundError:
-            return None
-
-    paths = list(paths)
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="read") as pool:
-        contents = list(pool.map(content, paths))
-    return {p: c for p, c in zip(paths, contents, strict=True) if c is not None}
-
-
 def names(path: Path) -> set[str]:
     """What a directory or prefix holds, one level deep; nothing where there is none."""
     try:
@@ -191,29 +168,12 @@ def names(path: Path) -> set[str]:
     return {name.strip("/") for name in inside} - {""}
 
 
-def keys(remote: Path) -> list[str]:
-    """Every object under a prefix, by the rest of its key."""
+def keys(remote: Path, beginning: str = "") -> list[str]:
+    """Every object under a prefix, by the rest of its key, which begins so."""
     prefix = _key(remote).rstrip("/") + "/"
     with _named(remote):
-        found = _fs(remote).find(_key(remote))
+        found = _fs(remote).find(_key(remote), prefix=beginning)
     return [key.removeprefix(prefix) for key in found if key.startswith(prefix)]
-
-
-def fetch(remote: Path, directory: Path, wanted: re.Pattern[str]) -> int:
-    """Bring the objects whose key, below the prefix, is wanted into a directory.
-
-    Returns:
-      How many there were.
-    """
-    found = [key for key in keys(remote) if wanted.fullmatch(key)]
-    prefix = _key(remote).rstrip("/") + "/"
-    for start in range(0, len(found), _BATCH):
-        paths = [remote / key for key in found[start:][:_BATCH]]
-        for path, content in read_all(paths).items():
-            target = directory / _key(path).removeprefix(prefix)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
-    return len(found)
 
 
 def send(directory: Path, remote: Path, files: Iterable[str]) -> None:
@@ -221,20 +181,6 @@ def send(directory: Path, remote: Path, files: Iterable[str]) -> None:
     contents = {f"{_key(remote)}/{f}": (directory / f).read_bytes() for f in files}
     with _named(remote):
         _fs(remote).pipe(contents)
-
-
-@contextlib.contextmanager
-def nearby(path: Path, wanted: re.Pattern[str]) -> Iterator[Path]:
-    """A local directory with what is wanted of the path, for as long as it takes.
-
-    A directory stands for itself, with all it holds.
-    """
-    if not is_remote(path):
-        yield path
-        return
-    with tempfile.TemporaryDirectory(prefix="lossjax.") as folder:
-        fetch(path, Path(folder), wanted)
-        yield Path(folder)
 
 
 @contextlib.contextmanager

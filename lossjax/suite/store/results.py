@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import math
 import os
-import re
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -31,8 +30,7 @@ from lossjax.suite.store.untrusted import (
     printable,
 )
 
-# What a report is made from. The keys of a store are anybody's text: exactly these.
-EVIDENCE = re.compile(r"sweep\.json|runs/[0-9a-f]{16}/result\.json")
+FILE = "result.json"
 STATUSES = ("ok", "diverged", "failed")
 _PACKED = ("|u1", "<f4")
 
@@ -183,7 +181,7 @@ def _to_drawn(values: Mapping[str, Any]) -> Drawn:
 
 def write_result(out: Path, result: Result) -> None:
     """Publish one run's result; the last writer of the same run wins, whole."""
-    path = out / "runs" / result.run.run_id / "result.json"
+    path = out / "runs" / result.run.run_id / FILE
     publish(path, sealed(result.to_json()))
 
 
@@ -212,14 +210,11 @@ def read_sweep(out: Path, schema: Any = schemas.SWEEP) -> dict[str, Any]:
 
 def load(out: Path) -> Stored:
     """Every stored run, in run_id order; what cannot be trusted is listed, not used."""
-    if places.is_remote(out):
-        with places.nearby(out, EVIDENCE) as near:
-            return load(near)
     results: dict[str, Result] = {}
     damaged: dict[str, str] = {}
     for path in result_files(out):
         try:
-            result = _read(path)
+            result = parse(path)
         except FileNotFoundError:
             continue
         except (OSError, ValueError) as error:
@@ -249,17 +244,16 @@ def result_files(out: Path) -> list[Path]:
         raise UserError(
             f"{out / 'runs'}: cannot be listed ({error.strerror})"
         ) from None
-    return [out / "runs" / name / "result.json" for name in names]
+    return [out / "runs" / name / FILE for name in names]
 
 
 def find(out: Path, runs: Iterable[Run]) -> dict[str, Result]:
     """The stored results of runs that did not fail, where they are to be trusted."""
-    paths = [out / "runs" / run.run_id / "result.json" for run in runs]
+    paths = [out / "runs" / run.run_id / FILE for run in runs]
     found: dict[str, Result] = {}
-    contents = places.read_all(paths) if places.is_remote(out) else dict.fromkeys(paths)
-    for path, content in contents.items():
+    for path in paths:
         try:
-            result = _read(path, content)
+            result = parse(path)
         except (OSError, ValueError):
             continue
         if result.status != "failed":
@@ -267,7 +261,7 @@ def find(out: Path, runs: Iterable[Run]) -> dict[str, Result]:
     return found
 
 
-def _read(path: Path, content: bytes | None = None) -> Result:
+def parse(path: Path, content: bytes | None = None) -> Result:
     """The result of a file; ValueError says what is wrong with it."""
     try:
         result = Result.from_json(unseal(path, schemas.RESULT, content))

@@ -70,7 +70,8 @@ def publish(path: Path, content: str | bytes) -> None:
 def sealed(payload: Any) -> str:
     """The text of a file with that payload and its seal."""
     payload = _finite(payload)
-    whole = {"schema": SCHEMA, "sha256": digest(payload), "payload": payload}
+    seal = _sha256(_compact(payload))
+    whole = {"schema": SCHEMA, "sha256": seal, "payload": payload}
     return json.dumps(whole, sort_keys=True, indent=1) + "\n"
 
 

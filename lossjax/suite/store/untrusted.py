@@ -235,6 +235,24 @@ def read_npz(content: bytes, name: object) -> dict[str, np.ndarray]:
         raise UntrustedError(name, f"damaged ({error})") from None
 
 
+def read_zip(content: bytes, name: object, most: int = MOST_BYTES) -> dict[str, bytes]:
+    """The members of a zip file, of at most `most` bytes together.
+
+    Raises:
+      UntrustedError: damaged, encrypted, or more than that.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = archive.infolist()
+            if sum(one.file_size for one in members) > most:
+                raise UntrustedError(name, f"holds over {most:,} bytes")
+            return {one.filename: archive.read(one) for one in members}
+    except UntrustedError:
+        raise
+    except Exception as error:  # what zipfile meets in damaged bytes
+        raise UntrustedError(name, f"damaged ({error})") from None
+
+
 def _array(content: bytes, name: object) -> np.ndarray:
     file = io.BytesIO(content)
     version = np.lib.format.read_magic(file)

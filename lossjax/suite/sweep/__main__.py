@@ -1,6 +1,5 @@
 """The verb `sweep`: trains the grid of a config, stores rows, writes the report."""
 
-import re
 import shlex
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from lossjax.suite.report import build as report
 from lossjax.suite.report.console import render
 from lossjax.suite.store import ownership, places
 from lossjax.suite.store import results as store
-from lossjax.suite.sweep import backend, datasets, grid, output, validation
+from lossjax.suite.sweep import backend, datasets, grid, output, shards, validation
 from lossjax.suite.sweep.description import describe
 from lossjax.suite.sweep.image_sizes import check_sizes
 from lossjax.suite.sweep.preview import preview, seeds_note
@@ -35,7 +34,11 @@ Run it again and nothing is trained twice; stop it at any time, run it again to 
 def main(arguments: list[str]) -> int:
     values = define(
         out=(None, "directory, gs:// or s3:// prefix of results (results/local/NAME)"),
-        shard=(None, "i/n: train part i of n of the grid, from 0"),
+        shard=(
+            None,
+            "i/n: train part i of n of the grid, from 0; auto: as Slurm, Kubernetes or "
+            "a TPU slice numbers its tasks",
+        ),
         platform=(None, "cpu, gpu (or cuda) or tpu: compute there"),
         dry_run=(False, "print the runs, train nothing"),
         retrain=(False, "train anew what other computing code has stored"),
@@ -47,8 +50,11 @@ def main(arguments: list[str]) -> int:
     out = places.parse(values.out or str(output.default(name, sweep, arguments)))
     output.check(out, writing=not values.dry_run)
     ownership.check(out)
-    shard = _shard(values.shard)
+    shard = shards.part(values.shard)
+    part = "{}/{}".format(*shard)
     console = Terminal()
+    if shard[1] > 1 and values.shard != part:
+        console.print(f"part {part} of the grid", soft_wrap=True)
     loaded = datasets.load(sweep)
     if values.dry_run:
         preview(sweep, loaded, out, shard, console)
@@ -87,7 +93,7 @@ def main(arguments: list[str]) -> int:
         render(summary, console)
     else:
         fetch = shlex.join([shipped.COMMAND, "launch", "fetch", f"--out={out}"])
-        text = f"shard {values.shard} is done; {fetch} merges the shards and reports"
+        text = f"shard {part} is done; {fetch} merges the shards and reports"
         console.print(text, soft_wrap=True)
     return Exit.FAILED if failed else Exit.DONE
 
@@ -106,13 +112,3 @@ def _report(out: Path) -> report.Summary:
         if places.is_remote(out) or (out / "sweep.json").exists():
             raise
     raise OSError(f"--out={out}: has vanished since its runs were stored")
-
-
-def _shard(text: str | None) -> tuple[int, int]:
-    """(index, count) of `--shard=i/n`; (0, 1) where none is named."""
-    if text is None:
-        return 0, 1
-    match = re.fullmatch(r"(\d+)/(\d+)", text)
-    if not match or not int(match[1]) < int(match[2]):
-        raise UserError(f"--shard={text}: must be i/n with 0 <= i < n, for example 0/3")
-    return int(match[1]), int(match[2])

@@ -8,7 +8,6 @@ soon as it is compiled, and one of totals. The environment must name libtpu
 
 import dataclasses
 import json
-import re
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ from lossjax.suite.cli.errors import Exit, UserError
 from lossjax.suite.cli.signals import run
 from lossjax.suite.sweep import backend, packing
 from lossjax.suite.sweep.datasets import outlines
+from lossjax.suite.sweep.module_text import ModuleText
 from lossjax.suite.sweep.programs import ProgramKind, kinds
 from lossjax.suite.sweep.validation import validate
 from lossjax.training.memory import compiled_bytes
@@ -33,13 +33,6 @@ from lossjax.training.replicas import MEMORY_SHARE, make_mesh
 
 _TARGET = ".txtpb"  # a file that describes a GPU to its compiler
 _AT_ONCE = 2  # compilations: one keeps about a core busy and takes up to 3 GB
-# Operations that start nothing on a device.
-_FREE = ("parameter", "get-tuple-element", "tuple", "bitcast", "constant")
-_OPERATION = re.compile(r" ([a-z][a-z0-9\-]*)\(")
-_TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
-_COLLECTIVE = re.compile(
-    r"\b(all-reduce|all-gather|all-to-all|reduce-scatter|collective-\w+)"
-)
 
 
 def main(arguments: list[str]) -> int:
@@ -130,33 +123,15 @@ def _compiled(made: Program, arguments: Any) -> dict[str, Any]:
     except MemoryError as error:
         raise UserError(f"--check: too big for this machine already: {error}") from None
     cost = compiled.cost_analysis() or {}  # some compilers do not say
+    text = ModuleText(compiled.as_text())
     return {
         "memory": compiled_bytes(compiled),
-        "flops": cost.get("flops", 0.0),
-        "bytes": cost.get("bytes accessed", 0.0),
-        "collectives": sorted(set(_COLLECTIVE.findall(text := compiled.as_text()))),
-        "step": step_of(text),
-        "trips": sorted(map(int, _TRIPS.findall(text))),
+        "flops": cost.get("flops") or text.step_flops,
+        "bytes": cost.get("bytes accessed") or text.step_bytes,
+        "collectives": text.collectives,
+        "step": text.step,
+        "trips": text.trips,
     }
-
-
-def step_of(text: str) -> dict[str, int]:
-    """What a step starts on the device, by kind: the body of the longest inner loop.
-
-    Args:
-      text: of a compiled module.
-    """
-    bodies = {name: dict[str, int]() for name in re.findall(r"body=%?([\w.\-]+)", text)}
-    name = ""
-    for line in text.splitlines():
-        if head := re.match(r"%?([\w.\-]+) \(.*\) -> .* \{", line):
-            name = head[1]
-        elif name in bodies and (operation := _OPERATION.search(line)):
-            target = re.search(r'custom_call_target="([^"]+)"', line)
-            kind = target[1] if target else operation[1]
-            bodies[name][kind] = bodies[name].get(kind, 0) + 1
-    longest = max(bodies.values(), key=lambda kinds: sum(kinds.values()), default={})
-    return {kind: n for kind, n in sorted(longest.items()) if kind not in _FREE}
 
 
 def _say(facts: dict[str, Any]) -> None:

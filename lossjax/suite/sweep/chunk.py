@@ -1,5 +1,6 @@
 """A chunk of runs under training: stepped, looked at, saved, resumed."""
 
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ Tick = Callable[[int], None]  # told how many steps of runs were done; may raise
 
 _CALL_SECONDS = 1.0  # how long one call to the devices may take; Ctrl-C waits for it
 _SAVE_SECONDS = 30.0  # how much of a long run a crash may cost
+_SAVE_SHARE = 20  # and that many times what saving took: at most a twentieth is lost
 _CURVES = ("step", "train_loss", "validation_loss", "validation_mse")
 
 
@@ -37,13 +39,18 @@ class Saved:
     made_by: Mapping[str, Any]
     say: Callable[[str], None]
 
+    @functools.cached_property
+    def states(self) -> checkpoint.States:
+        """What holds them."""
+        return checkpoint.states_of(self.out)
+
     def of(self, run: Run) -> checkpoint.Checkpoint | None:
         """The state of a run that can be gone on with, if there is one."""
         try:
-            return checkpoint.read(self.out, run, self.made_by)
+            return self.states.read(run, self.made_by)
         except ValueError as error:
             self.say(f"damaged, begun again: {error}")
-            checkpoint.discard(self.out, run)
+            self.states.discard([run])
             return None
 
     def step_of(self, run: Run) -> int:
@@ -85,7 +92,7 @@ class Chunk:
     ) -> None:
         """Go on to the last of `looks`, the steps at which runs are looked at."""
         everything = len(validation.images)
-        saved = time.monotonic()
+        saved, wait = time.monotonic(), _SAVE_SECONDS
         scored = False
         replicas = put(self.replicas, self._mesh)
         while not scored:
@@ -111,9 +118,10 @@ class Chunk:
             took = time.monotonic() - called
             self._set_pace(done, took)
             tick(done * len(self.runs))
-            if time.monotonic() - saved > _SAVE_SECONDS:
+            if (began := time.monotonic()) - saved > wait:
                 self.save()
                 saved = time.monotonic()
+                wait = max(_SAVE_SECONDS, _SAVE_SHARE * (saved - began))
         self.validation_loss = np.asarray(progress.validation_loss)
 
     @property
@@ -124,11 +132,18 @@ class Chunk:
     def save(self) -> None:
         """Save every run's state, to be gone on with by whoever comes next."""
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(self.state)]
-        for run, place, curve in zip(self.runs, self.slots, self.curves, strict=True):
-            mine = tuple(leaf[place] for leaf in leaves)
-            made_by = self._saved.made_by
-            point = checkpoint.Checkpoint(self.step, mine, curve, made_by)
-            checkpoint.save(self._saved.out, run, point)
+        made_by, step = self._saved.made_by, self.step
+        self._saved.states.save(
+            (
+                run,
+                checkpoint.Checkpoint(
+                    step, tuple(leaf[place] for leaf in leaves), curve, made_by
+                ),
+            )
+            for run, place, curve in zip(
+                self.runs, self.slots, self.curves, strict=True
+            )
+        )
 
     def _set_pace(self, steps: int, took: float) -> None:
         """A call of some steps and seconds says how many steps the next one takes."""

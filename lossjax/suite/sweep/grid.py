@@ -4,7 +4,6 @@ import functools
 import math
 import os
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -25,16 +24,13 @@ from lossjax.suite import data, protocol
 from lossjax.suite.cli.errors import Interrupted, UserError
 from lossjax.suite.cli.signals import Interrupts
 from lossjax.suite.config import Sweep
-from lossjax.suite.store import checkpoint, places
+from lossjax.suite.store import checkpoint, destination
 from lossjax.suite.store import results as store
 from lossjax.suite.sweep import packing
 from lossjax.suite.sweep.programs import AHEAD
 from lossjax.suite.sweep.source import source_hash
 from lossjax.suite.sweep.worker import RunGroup, Worker
 from lossjax.suite.wording import count
-
-_WRITERS = 8  # results on their way to the disk at once: each mostly waits for it
-_UNSTORED = 10_000  # results that wait for that, at most
 
 
 def blocks_of(
@@ -43,18 +39,6 @@ def blocks_of(
     """This shard's part of the grid."""
     fixed = protocol.fixed_values(sweep, datasets, NUMERICS)
     return protocol.shard(protocol.blocks(sweep, fixed), *shard)
-
-
-def good_results(blocks: Sequence[protocol.Block], out: Path) -> store.Stored:
-    """What is stored and good, and what is damaged; a failed run is tried again.
-
-    From an object store only these blocks' runs: a shard need not fetch the others'.
-    """
-    if not places.is_remote(out):
-        stored = store.load(out)
-        good = {k: r for k, r in stored.results.items() if r.status != "failed"}
-        return store.Stored(good, stored.damaged)
-    return store.Stored(store.find(out, protocol.pending(blocks, {})), {})
 
 
 def other_code(stored: Iterable[store.Result], current: str) -> set[str]:
@@ -81,9 +65,11 @@ def train(
     """
     say = functools.partial(console.print, soft_wrap=True)
     blocks = blocks_of(sweep, description["datasets"], shard)
-    stored = good_results(blocks, out)
+    place = destination.of(out, protocol.pending(blocks, {}))
+    stored = place.stored()
     for path, wrong in stored.damaged.items():
         say(f"damaged, not used: {path}: {wrong}")
+    place.forget(stored.damaged)
     results = dict(stored.results)
     mine = {run.run_id for block in blocks for run in block.runs}
     current = source_hash()
@@ -110,7 +96,7 @@ def train(
     say("; ".join(filter(None, (str(layout), note))), style="dim")
     worker = Worker(sweep, datasets, out, say, layout.layout, current)
     failed = 0
-    with _progress(console) as progress, _Storing(out) as storing:
+    with _progress(console) as progress, _Storing(place) as storing:
         steps = sum(run.train_steps for run in protocol.pending(blocks, results))
         task = progress.add_task("compiling", total=steps)
 
@@ -140,7 +126,7 @@ def train(
                 interrupts.check()
                 pack = worker.pack(pending)
                 # What another process of the same grid has stored meanwhile.
-                elsewhere = store.find(out, pack)
+                elsewhere = place.news(pack)
                 if retrain:
                     for run_id in other_code(elsewhere.values(), current):
                         del elsewhere[run_id]
@@ -149,12 +135,16 @@ def train(
                     if step := worker.saved.step_of(pack[0]):
                         say(f"{len(pack)} runs of {name} go on at step {step}")
                         progress.advance(task, step * len(pack))
-                    for result in _attempt(worker, pack, tick):
-                        storing.add(result)
-                        results[result.run.run_id] = result
-                        trained += 1
-                        failures += [result] if result.status == "failed" else []
-                    if any(run.run_id not in results for run in pack):
+                    made: list[store.Result] = []
+                    try:
+                        for result in _attempt(worker, pack, tick):
+                            made.append(result)
+                            results[result.run.run_id] = result
+                            failures += [result] if result.status == "failed" else []
+                    finally:  # what was finished before an interruption, too
+                        storing.add(made, worker.saved.states)
+                    trained += len(made)
+                    if len(made) < len(pack):
                         break  # they need other programs
                 pending = [run for run in pending if run.run_id not in results]
             for message in sorted({result.message for result in failures}):
@@ -171,34 +161,40 @@ def train(
 
 
 class _Storing:
-    """Stores results in the background: the devices train the next runs meanwhile.
+    """Stores what a pack gave in the background: the next one trains meanwhile.
 
-    Leaving the context waits for all; a result that cannot be stored raises OSError.
+    Leaving the context waits for it; a result that cannot be stored raises OSError.
     """
 
-    def __init__(self, out: Path) -> None:
-        self._out = out
-        self._pool = ThreadPoolExecutor(_WRITERS, thread_name_prefix="store")
-        self._begun: deque[Future[None]] = deque()
+    def __init__(self, place: destination.Destination) -> None:
+        self._place = place
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._begun: Future[None] | None = None
 
     def __enter__(self) -> "_Storing":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown()
-        self._settle(0)
+        self._settle()
 
-    def add(self, result: store.Result) -> None:
-        self._begun.append(self._pool.submit(self._store, result))
-        self._settle(_UNSTORED)
+    def add(self, made: Sequence[store.Result], states: checkpoint.States) -> None:
+        """Begin to store results; their states are needed no more then."""
+        self._settle()
+        self._begun = self._pool.submit(self._store, made, states)
+        if not self._place.in_background:
+            self._settle()
 
-    def _settle(self, left: int) -> None:
-        while len(self._begun) > left:
-            self._begun.popleft().result()
+    def _settle(self) -> None:
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            begun.result()
 
-    def _store(self, result: store.Result) -> None:
-        store.write_result(self._out, result)
-        checkpoint.discard(self._out, result.run)
+    def _store(self, made: Sequence[store.Result], states: checkpoint.States) -> None:
+        with self._place.writer() as write:
+            for result in made:
+                write(result)
+        states.discard([result.run for result in made])
 
 
 def _queue(

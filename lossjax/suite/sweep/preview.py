@@ -6,9 +6,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lossjax.suite import statistics
+from lossjax.suite import protocol, statistics
 from lossjax.suite.config import Sweep
 from lossjax.suite.data import Dataset
+from lossjax.suite.store import destination
 from lossjax.suite.sweep import grid
 from lossjax.suite.sweep.description import facts_of
 from lossjax.suite.wording import count
@@ -40,7 +41,7 @@ def preview(
     """Print how many runs each arm has, how many are to be trained, and how long."""
     facts = {name: facts_of(dataset) for name, dataset in datasets.items()}
     blocks = grid.blocks_of(sweep, facts, shard)
-    results = grid.good_results(blocks, out).results
+    results = destination.of(out, protocol.pending(blocks, {})).stored().results
     runs, pending = Counter[str](), Counter[str]()
     for block in blocks:
         name = block.arm.label(sweep)

@@ -30,7 +30,7 @@ def clone(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "run.sh", root)
     for name in ("environment.sh", "check.py"):
         shutil.copy(ROOT / "requirements" / name, root / "requirements")
-    for lock in ("build", "cpu", "cuda", "tpu", "dev", "store"):
+    for lock in ("build", "cpu", "cuda", "cuda13", "tpu", "dev", "store"):
         (root / f"requirements/{lock}.lock").write_text(f"# {lock}\n")
     (root / "lossjax/suite/cli/__main__.py").write_text(
         "import os, sys; print('ran', os.getcwd(), sys.version_info[:2], sys.argv[1:])"
@@ -308,7 +308,7 @@ def test_an_environment_for_another_device_is_never_touched(
     assert (venv / "bin/python").exists()
     assert (venv / "lossjax-locks").read_text() == "cuda 0\n"
     wrong = run(clone, "losses", LOSSJAX_DEVICE="gpu")
-    assert wrong.returncode == 2 and "valid are cpu, cuda, tpu" in wrong.stderr
+    assert wrong.returncode == 2 and "valid are cpu, cuda, cuda13, tpu" in wrong.stderr
 
 
 @pytest.mark.slow
@@ -441,7 +441,8 @@ def test_a_python_without_venv_gets_the_apt_command(
 
 def test_locks_are_hashed_and_name_no_place() -> None:
     versions = {}
-    for name in ("build", "cpu", "cuda", "tpu", "dev", "store", "cluster", "launch"):
+    devices = "cpu", "cuda", "cuda13", "tpu"
+    for name in ("build", *devices, "dev", "store", "cluster", "launch"):
         text = (ROOT / f"requirements/{name}.lock").read_text()
         lines = [line for line in text.splitlines() if not line.startswith(" ")]
         pins = [line for line in lines if not line.startswith("#")]
@@ -449,5 +450,5 @@ def test_locks_are_hashed_and_name_no_place() -> None:
         for word in ("://", "file:", "--index", "--find-links", " @ "):
             assert word not in text
         versions[name] = {pin.rstrip("\\ ") for pin in pins}
-    for name in ("cuda", "tpu", "dev", "store", "cluster"):
+    for name in (*devices, "dev", "store", "cluster"):
         assert versions["cpu"] <= versions[name]

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from lossjax.suite.cli.errors import UserError
-from lossjax.suite.launch import accelerators, actions, commands, libtpu
+from lossjax.suite.launch import accelerators, actions, commands, compilers
 from lossjax.suite.launch import check as check_of_tpu
 from lossjax.suite.launch.__main__ import main
 from lossjax.suite.launch.commands import EngineFailed
@@ -154,7 +154,7 @@ BAD = {
     ("--config.los=bce",): ["config field 'los'"],
     ("stauts",): ["did you mean 'status'"],
     ("--accelerato=x",): ["--accelerator"],
-    ("--check", "--accelerator=A100"): ["TPU in --accelerator", "tpu-v6e-8"],
+    ("--check", "--accelerator=A100"): ["--accelerator of --check", "h100"],
 }
 
 
@@ -371,7 +371,9 @@ SAID = [
     },
     {
         "program": ["digits", "conv_ae", "bce"],
+        "slots": 63,
         "memory": 2**30,
+        "step": {"fusion": 50, "custom-call": 9},
         "flops": 1e9,
         "bytes": 1e6,
         "collectives": [],
@@ -385,12 +387,18 @@ assert SMALL is not None
 
 def test_check_says_what_fits_and_where_its_figures_come_from() -> None:
     first, plan, program, estimate = check_of_tpu.lines("tpu-v6e-1", SMALL, SAID)
-    assert first == "tpu-v6e-1: 1 devices of 32 GiB (v6e:1x1), 1 program to compile"
+    assert first == "tpu-v6e-1: 1 device of 32 GiB (v6e:1x1), 1 program to compile"
     assert plan == SAID[0]["plan"]
-    assert program.startswith("1/1 digits / conv_ae / bce: 1024.0 MiB a device, 3.12%")
+    assert program.startswith("1/1 digits / conv_ae / bce: 63 runs a device; 1024.0 ")
+    assert "MiB, 3.12% of its memory; 1 Gflop" in program
     assert "1 Gflop and 1 MB a step; no collective; compiled in 12 s" in program
     assert estimate.startswith("estimate, nothing measured: ")
     assert "Google's pages" in estimate
+    h100 = accelerators.gpu("H100:8")
+    assert h100 is not None and h100.gib == 79
+    *_, program, estimate = check_of_tpu.lines("h100", h100, copy.deepcopy(SAID))
+    assert "1.27% of its memory; 59 launches, 1 Gflop" in program
+    assert "OpenXLA's" in estimate
 
 
 @pytest.mark.parametrize(
@@ -407,7 +415,7 @@ def test_check_refuses_what_does_not_fit(
 ) -> None:
     said = [SAID[0], SAID[1] | change, SAID[2]]
     monkeypatch.setattr(check_of_tpu, "child", lambda *a, **k: said)
-    monkeypatch.setattr(check_of_tpu.libtpu, "library", lambda: Path("libtpu.so"))
+    monkeypatch.setattr(compilers.Compiler, "folder", lambda self: tmp_path)
     proofs = tmp_path / "proofs.json"
     with pytest.raises(error) as failure:
         main(["--check", "--accelerator=tpu-v6e-1", f"--to={proofs}"])
@@ -418,7 +426,8 @@ def test_check_refuses_what_does_not_fit(
 
 def test_check_keeps_what_the_compiler_said(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr(check_of_tpu, "child", lambda *a, **k: copy.deepcopy(SAID))
-    monkeypatch.setattr(check_of_tpu.libtpu, "library", lambda: Path("x/y/libtpu.so"))
+    (tmp_path / "libtpu-0.0.42.dist-info").mkdir()
+    monkeypatch.setattr(compilers.Compiler, "folder", lambda self: tmp_path)
     proofs = tmp_path / "proofs.json"
     for name in ("tpu-v6e-1", "tpu-v6e-4"):
         assert main(["--check", f"--accelerator={name}", f"--to={proofs}"]) == 0
@@ -426,6 +435,7 @@ def test_check_keeps_what_the_compiler_said(monkeypatch, tmp_path: Path) -> None
     assert set(kept) == {"tpu-v6e-1", "tpu-v6e-4"}
     assert kept["tpu-v6e-1"]["programs"] == SAID[1:2]
     assert kept["tpu-v6e-1"]["limit"] == SAID[0]["limit"]
+    assert kept["tpu-v6e-1"]["versions"] == {"jax": "0.10.2", "libtpu": "0.0.42"}
     with pytest.raises(UserError, match="must be a local file"):
         main(["--check", "--accelerator=tpu-v6e-1", f"--to={tmp_path}"])
     proofs.write_text("nonsense")
@@ -475,9 +485,33 @@ def test_every_tpu_has_what_its_path_needs() -> None:
         assert row.generation.runtime or not row.tpu_vm, row
 
 
-def test_libtpu_comes_from_the_lock() -> None:
-    pins = libtpu.pinned((ROOT / "requirements/tpu.lock").read_text())
-    assert pins.count("libtpu==") == 2 and pins.count("--hash=sha256:") > 4
-    assert all(
-        line.startswith(("libtpu==", "    --hash")) for line in pins.splitlines()
-    )
+@pytest.mark.parametrize("compiler", [compilers.LIBTPU, compilers.CUDA])
+def test_a_compiler_comes_from_its_lock(compiler: compilers.Compiler) -> None:
+    text = (ROOT / f"requirements/{compiler.lock}.lock").read_text()
+    pins = compiler.pinned(text).splitlines()
+    heads = [line for line in pins if not line.startswith("    --hash=sha256:")]
+    assert {line.partition("==")[0] for line in heads} == set(compiler.packages)
+    assert len(pins) >= 2 * len(heads)
+
+
+def test_a_compiler_is_installed_once_into_a_folder_of_its_own(
+    monkeypatch, tmp_path: Path, capsys
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(compilers, "_folder_with", lambda module: None)
+    asked: list[str] = []
+
+    def install(self: compilers.Compiler, lock: str, folder: Path) -> None:
+        asked.append(lock)
+        file = folder / "made" / self.file
+        file.parent.mkdir(parents=True)
+        file.touch()
+
+    monkeypatch.setattr(compilers.Compiler, "_install", install)
+    folder = compilers.CUDA.folder()
+    assert compilers.CUDA.folder() == folder and folder.parent == tmp_path / "lossjax"
+    assert len(asked) == 1 and "nvidia-cuda-nvcc-cu12==" in asked[0]
+    assert "installing cuda-compiler" in capsys.readouterr().err
+    folder.chmod(0o777)
+    with pytest.raises(UserError, match="cuda-compiler is not loaded: "):
+        compilers.CUDA.folder()

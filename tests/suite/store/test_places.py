@@ -1,5 +1,6 @@
 """Results in an object store: a local S3 server stands for the real one."""
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -8,18 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from object_store import served
 from typed_commands import SMALL, environment, python
 
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.shipped import ROOT
-from lossjax.suite.store import places
+from lossjax.suite.store import places, results
 
 # Runs in a process of its own: the tests themselves may not open a connection.
 CLIENT = """
 from lossjax.suite.store import places
-from lossjax.suite.store import results as store
 out = places.parse("s3://bucket/direct")
-a, b = (out / "runs" / (16 * name) / "result.json" for name in "ab")
+a, b = (out / "packs" / name for name in "ab")
 places.put(a, b"one")
 places.put(a, b"two")
 assert places.read(a) == b"two"
@@ -29,38 +30,128 @@ except FileNotFoundError:
     pass
 else:
     raise AssertionError("read what is not there")
-assert places.read_all([a, b]) == {a: b"two"}
-assert places.names(out) == {"runs"} and places.names(out / "none") == set()
-with places.nearby(out, store.EVIDENCE) as near:
-    assert (near / "runs" / (16 * "a") / "result.json").read_bytes() == b"two"
+assert places.names(out) == {"packs"} and places.names(out / "none") == set()
+places.put(b, b"")
+assert places.keys(out) == ["packs/a", "packs/b"] and places.keys(out / "none") == []
+assert places.keys(out / "packs", "b") == ["b"]
 places.remove(a)
 places.remove(a)
-assert places.read_all([a, b]) == {}
+places.remove(b)
 places.check(out, writing=True)
 assert list(out.fs.find("bucket/direct")) == [], "the probe was left behind"
 """
-# Keys that only a store can have; a path would take them for other places.
+# Keys that only a store can have, and packs that hold what a path would take for other
+# places; nothing of it is brought.
 ODD = """
+import io
 import sys
+import zipfile
 from pathlib import Path
 from lossjax.suite.store import places
-from lossjax.suite.store import results as store
 from lossjax.suite.store import sealing
 from lossjax.suite.launch import actions
 home = Path(sys.argv[1])
 out = places.parse("s3://bucket/odd")
+def pack(member):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(member, b"{}")
+    return buffer.getvalue()
 run = f"runs/{16 * 'a'}/result.json"
-stored = [
-    "sweep.json", run, f"/{home}/sweep.json", f"{home}/{run}", "/sweep.json",
-    "../sweep.json", "runs/../../sweep.json", "runs/..../result.json",
-    "runs/backup/result.json", "deep/sweep.json", f"deep/{run}", f"{run}.old",
-]
+name = "01234567-0-9-0123456789ab-{:08d}.zip"
+for key in (
+    f"/{home}/sweep.json", "/sweep.json", "../sweep.json", "deep/sweep.json",
+    f"packs/../{name}", f"packs/deep/{name}", f"packs/{name}.old", "packs/backup.zip",
+    run, f"states/{name}",
+):
+    out.fs.call_s3("put_object", Bucket="bucket", Key=f"odd/{key}", Body=pack(run))
 described = sealing.sealed({"losses": []}).encode()
-for key in stored:
-    out.fs.call_s3("put_object", Bucket="bucket", Key=f"odd/{key}", Body=described)
-assert actions.bring(out, home / "to") == 2
+places.put(out / "sweep.json", described)
+members = [run, f"/{home}/{run}", f"../{run}", "runs/../../sweep.json", f"{run}.old"]
+for number, member in enumerate(members):
+    places.put(out / "packs" / name.format(number), pack(member))
+whole = pack(run)
+for number, content in enumerate((whole[:-9], whole[9:], b"", b"no zip"), 5):
+    places.put(out / "packs" / name.format(number), content)
+came = actions.bring(out, home / "to")
+assert (came.runs, came.packs, came.before) == (1, 1, 0)
+assert sorted(came.damaged) == [f"packs/{name.format(n)}" for n in range(1, 9)]
 found = {str(p.relative_to(home)) for p in home.rglob("*") if p.is_file()}
-assert found == {"to/sweep.json", f"to/{run}"}, found
+assert found == {"to/sweep.json", "to/fetched.json", f"to/{run}"}, found
+"""
+# Two processes that train one grid: what the other has stored is read once.
+SHARED = """
+from lossjax.suite.store import destination, places
+from lossjax.suite.store.results import Result, Run
+out = places.parse("s3://bucket/shared")
+destination._ASK_SECONDS = 0.0
+runs = [Run("digits", "ae", "bce", 0.1, seed, 4, 9, {}) for seed in range(6)]
+other = Run("digits", "ae", "mse", 0.1, 2, 4, 9, {})
+reads, read = [], places.read
+places.read = lambda path, *most: reads.append(path) or read(path, *most)
+def write(place, *results):
+    with place.writer() as write:
+        for run, status in results:
+            write(Result(run, status))
+def ids(*some):
+    return {run.run_id for run in some}
+here, there = (destination.of(out, runs) for _ in "ab")
+assert not here.stored().results and not reads
+write(here, (runs[0], "ok"))
+write(there, (runs[1], "ok"), (runs[2], "failed"), (other, "ok"))
+assert set(here.news(runs[:1])) == set() and not reads, "seeds say that it is not there"
+assert set(here.news(runs[:2])) == ids(runs[1]) and len(reads) == 1
+assert not here.news(runs) and len(reads) == 1, "known ones are not read again"
+write(there, (runs[0], "failed"), (runs[1], "diverged"))
+found = destination.of(out, runs).stored().results
+assert {k: r.status for k, r in found.items()} == {runs[1].run_id: "diverged"}
+try:
+    with here.writer() as write:
+        write(Result(runs[5], "ok"))
+        raise KeyboardInterrupt
+except KeyboardInterrupt:
+    pass
+assert set(there.news(runs[5:])) == ids(runs[5]), "finished before an interruption"
+"""
+# States of interrupted runs: packed, for one request a program.
+SAVED = """
+import numpy as np
+from lossjax.suite.store import checkpoint, places
+from lossjax.suite.store.results import Run
+out = places.parse("s3://bucket/saved")
+runs = [Run("digits", "conv_ae", "bce", 0.1, seed, 4, 9, {}) for seed in range(6)]
+def state(step):
+    return checkpoint.Checkpoint(step, (np.arange(3.0) + step,), {"step": []}, {"a": 1})
+def steps(states, made_by={"a": 1}):
+    found = [states.read(run, made_by) for run in runs]
+    return [one and one.step for one in found]
+states = checkpoint.states_of(out)
+assert steps(states) == [None] * 6
+states.save((run, state(4)) for run in runs[:4])
+states.save((run, state(7)) for run in runs[:2])
+states.save((run, state(8)) for run in runs[:2])
+assert len(places.keys(out)) == 2, "the state before goes"
+assert steps(states) == [8, 8, 4, 4, None, None]
+again = checkpoint.states_of(out)
+reads, read = [], places.read
+places.read = lambda path, *most: reads.append(path) or read(path, *most)
+assert steps(again) == [8, 8, 4, 4, None, None] and len(reads) == 2, reads
+assert steps(again, {"a": 2}) == [None] * 6
+again.discard(runs[:3])
+assert steps(again) == [None, None, None, 4, None, None]
+(name,) = places.keys(out / "states")
+whole = read(out / "states" / name)
+for spoiled in (whole[:-5], whole.replace(b"leaf0", b"leaf1", 1), b"", whole[1:]):
+    places.put(out / "states" / name, spoiled)
+    bad = checkpoint.states_of(out)
+    try:
+        bad.read(runs[3], {"a": 1})
+    except ValueError as error:
+        assert str(error).startswith(f"states/{name}: damaged"), error
+    else:
+        raise AssertionError("a damaged state was read")
+    assert steps(bad) == [None] * 6 and places.keys(out) == [], "named once, removed"
+again.discard(runs)
 """
 # What stands at a prefix before a sweep, and the words with which it is refused.
 FOREIGN = """
@@ -78,7 +169,7 @@ def refused(check, *arguments):
 out, place = (places.parse(f"s3://bucket/foreign{end}") for end in ("", "/report"))
 ownership.check(out)
 places.put(out / ".writable.0123456789abcdef0123456789abcdef", b"")
-places.put(out / "runs" / (16 * "a") / "result.json", b"")
+places.put(out / "packs" / "01234567-0-9-0123456789ab-01234567.zip", b"")
 ownership.check(out)
 places.put(out / "mine.csv", b"mine")
 assert "holds mine.csv and no sweep.json" in refused(ownership.check, out)
@@ -121,36 +212,10 @@ assert places.read(out / "mine.csv") == b"mine"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[dict[str, str]]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """What a client's environment holds to reach a server with one bucket."""
-    code = (
-        "from moto.server import ThreadedMotoServer as S\n"
-        "import boto3, sys\n"
-        "s = S(ip_address='127.0.0.1', port=0, verbose=False)\n"
-        "s.start()\n"
-        "host, port = s.get_host_and_port()\n"
-        "url = f'http://{host}:{port}'\n"
-        "boto3.client('s3', endpoint_url=url).create_bucket(Bucket='bucket')\n"
-        "print(url, flush=True)\n"
-        "sys.stdin.read()\n"
-    )
-    keys = {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment(**keys),
-    )
-    assert process.stdout is not None
-    url = process.stdout.readline().strip()
-    assert url.startswith("http://127.0.0.1"), url
-    yield keys | {"AWS_ENDPOINT_URL": url}
-    process.communicate("", timeout=30)
+    with served(tmp_path_factory.mktemp("server") / "requests") as variables:
+        yield variables
 
 
 def test_a_directory_is_a_plain_path(tmp_path: Path) -> None:
@@ -184,10 +249,11 @@ def test_report_and_verify_say_how_to_read_a_store() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("code", [CLIENT, ODD, FOREIGN], ids=("client", "odd", "own"))
+@pytest.mark.parametrize("code", ["CLIENT", "ODD", "SHARED", "SAVED", "FOREIGN"])
 def test_what_the_client_does(
     server: dict[str, str], tmp_path: Path, code: str
 ) -> None:
+    code = globals()[code]
     ended = python("-c", code, str(tmp_path), **server)
     assert ended.returncode == 0, ended.stderr
 
@@ -250,8 +316,8 @@ def test_a_sweep_in_a_store_killed_and_resumed_equals_the_plain_one(
         "import time\n"
         "from lossjax.suite.store import places\n"
         "out = places.parse('s3://bucket/sweep')\n"
-        "found = lambda: [k for k in out.fs.find(out.path) if 'result.json' in k]\n"
-        "while len(found()) < 3: time.sleep(0.01); out.fs.invalidate_cache()\n"
+        "found = lambda: [k for k in out.fs.find(out.path) if '/packs/' in k]\n"
+        "while not found(): time.sleep(0.01); out.fs.invalidate_cache()\n"
     )
     watched = python("-c", watch, **server)
     assert watched.returncode == 0, watched.stderr
@@ -274,3 +340,66 @@ def test_a_sweep_in_a_store_killed_and_resumed_equals_the_plain_one(
     for table in tables:
         made = tmp_path / "far/report/tables" / table.name
         assert made.read_bytes() == table.read_bytes(), table.name
+
+
+@pytest.mark.slow
+def test_few_requests_a_run_and_only_what_is_new_is_fetched(
+    server: dict[str, str], tmp_path: Path
+) -> None:
+    """Packs of 64 runs on two cores; on an accelerator they are up to 4,096."""
+    log, out = Path(server["REQUESTS"]), "--out=s3://bucket/counted"
+
+    def asked(*arguments: str) -> tuple[list[str], str]:
+        """The requests of a command, and what it said."""
+        log.write_text("")
+        ended = python("-m", "lossjax.suite.cli", *arguments, out, **server)
+        assert ended.returncode == 0, ended.stderr
+        return log.read_text().splitlines(), ended.stdout
+
+    def sweep(seeds: int) -> tuple[list[str], str]:
+        named = f"--config.seeds={','.join(map(str, range(seeds)))}"
+        rates = "--config.learning_rates=1e-2,"
+        # A shard writes no report.
+        return asked("sweep", *SMALL, rates, named, "--shard=0/2")
+
+    def packs(requests: list[str]) -> list[str]:
+        return [line for line in requests if "GET" in line and ".zip" in line]
+
+    few, _ = sweep(32)
+    more, said = sweep(160)
+    assert sum("PUT" in line and "zip" in line for line in more) == 2, "packs of 64"
+    assert sum("packs" in line and "list" in line for line in more) == 1
+    assert "32 runs are stored and kept" in said
+    assert len(more) - len(few) < 0.1 * (160 - 32), more
+    assert len(packs(more)) == 1, "its own are not read"
+
+    fetch = "launch", "fetch", f"--to={tmp_path}"
+    requests, said = asked(*fetch)
+    assert "160 runs in 3 new packs" in said and len(packs(requests)) == 3
+    requests, said = asked(*fetch)
+    assert "0 runs in 0 new packs" in said and packs(requests) == []
+    assert "3 packs were there" in said
+
+    # Damage of one object costs its pack, which is named; its runs are trained again.
+    spoil = (
+        "from lossjax.suite.store import places\n"
+        "out = places.parse('s3://bucket/counted/packs')\n"
+        "name = sorted(places.keys(out), key=lambda name: name.split('-')[3])[-1]\n"
+        "whole = bytearray(places.read(out / name))\n"
+        "whole[len(whole) // 2] ^= 1\n"
+        "places.put(out / name, bytes(whole))\n"
+        "print(name)\n"
+    )
+    name = python("-c", spoil, **server).stdout.strip()
+    fresh = "launch", "fetch", f"--to={tmp_path / 'fresh'}"
+    assert f"damaged, not used: packs/{name}: damaged (Bad" in asked(*fresh)[1]
+    requests, said = sweep(160)
+    assert f"damaged, not used: packs/{name}: damaged (Bad" in said
+    assert "96 runs are stored and kept" in said
+    # Only what is new, but for a run that somebody took away.
+    found = results.load(tmp_path).results
+    gone = next(tmp_path / "runs" / k for k, r in found.items() if r.run.seed == 0)
+    shutil.rmtree(gone)
+    requests, said = asked(*fetch)
+    assert len(packs(requests)) == 2 and gone.is_dir()
+    assert "damaged" not in said

@@ -57,3 +57,48 @@ def test_provenance_names_what_computes_on_an_accelerator(
     for backend, expected in (("gpu", set(names[:2])), ("tpu", {"libtpu"})):
         monkeypatch.setattr(platform.jax, "default_backend", lambda b=backend: b)
         assert set(platform.versions()) == {"jax", "jaxlib"} | expected
+
+
+NEW = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release\n"
+OLD = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.124.06  Wed Feb 26\n"
+
+
+@pytest.mark.parametrize(
+    ("driver", "cards", "device"),
+    [
+        (NEW, {"h100": "0x2330"}, "cuda13"),
+        (NEW, {"t4": "0x1eb8", "h100": "0x2330"}, "cuda13"),
+        (OLD, {"h100": "0x2330"}, "cuda"),
+        (NEW, {"v100": "0x1db6"}, "cuda"),
+        (NEW, {"a": "0x2330", "v100": "0x1db6"}, "cuda"),
+        (NEW, {"v100": "0x1db6", "z": "0x2330"}, "cuda"),
+        (NEW, {}, "cuda"),
+        ("", {"h100": "0x2330"}, "cuda"),
+        ("no version\n", {"h100": "0x2330"}, "cuda"),
+    ],
+)
+def test_cuda_13_for_a_new_driver_and_no_old_card(
+    driver: str, cards: dict[str, str], device: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "sys/bus/pci/devices"
+    sound = {"vendor": "0x10de", "class": "0x040300", "device": "0x0fbb"}
+    shown = {"vendor": "0x10de", "class": "0x030200"}
+    parts = {"sound": sound, **{k: shown | {"device": v} for k, v in cards.items()}}
+    files = {
+        folder / name / key: value
+        for name, part in parts.items()
+        for key, value in part.items()
+    }
+    files |= {tmp_path / "dev/nvidia0": ""}
+    if driver:
+        files |= {tmp_path / "proc/driver/nvidia/version": driver}
+    for file, text in files.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text + "\n")
+    code = f'set -eu; root="{ROOT}"; source "$root/requirements/environment.sh"'
+    said = subprocess.run(
+        ["bash", "-c", f'{code}; detect_device "$0"', str(tmp_path)],
+        capture_output=True,
+        text=True,
+    )
+    assert said.stdout.split() == [device], said.stderr

@@ -5,45 +5,54 @@ from pathlib import Path
 
 import pytest
 
+from lossjax.suite.store import checkpoint, destination
 from lossjax.suite.store import results as store
 from lossjax.suite.sweep import grid
 
 RUNS = [store.Run("digits", "mlp_ae", "bce", 1e-3, n, 2, 5, {}) for n in range(40)]
+MADE = [store.Result(run, "failed", message="a test") for run in RUNS]
 
 
-def test_all_are_stored_once_the_context_is_left(tmp_path: Path) -> None:
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
     (tmp_path / "runs").mkdir()
-    with pytest.raises(KeyError), grid._Storing(tmp_path) as storing:
-        for run in RUNS:
-            storing.add(store.Result(run, "failed", message="a test"))
+    return tmp_path
+
+
+def storing(out: Path) -> grid._Storing:
+    return grid._Storing(destination.of(out, RUNS))
+
+
+def test_all_are_stored_once_the_context_is_left(out: Path) -> None:
+    states = checkpoint.states_of(out)
+    states.save([(RUNS[0], checkpoint.Checkpoint(1, (), {}, {}))])
+    with pytest.raises(KeyError), storing(out) as background:
+        background.add(MADE, states)
         raise KeyError("what ends a sweep")
-    assert set(store.load(tmp_path).results) == {run.run_id for run in RUNS}
+    assert set(store.load(out).results) == {run.run_id for run in RUNS}
+    assert states.read(RUNS[0], {}) is None
 
 
-def test_one_that_cannot_be_stored_costs_no_other(tmp_path: Path) -> None:
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / RUNS[0].run_id).write_text("in the way")
-    with pytest.raises(FileExistsError), grid._Storing(tmp_path) as storing:
-        for run in RUNS:
-            storing.add(store.Result(run, "failed", message="a test"))
-    assert len(list(tmp_path.glob("runs/*/result.json"))) == len(RUNS) - 1
+def test_one_that_cannot_be_stored_costs_no_other(out: Path) -> None:
+    (out / "runs" / RUNS[0].run_id).write_text("in the way")
+    with pytest.raises(FileExistsError), storing(out) as background:
+        background.add(MADE, checkpoint.states_of(out))
+    assert len(list(out.glob("runs/*/result.json"))) == len(RUNS) - 1
 
 
-def test_few_wait_for_the_disk(tmp_path: Path, monkeypatch) -> None:
-    """Their memory is bounded: what comes too fast waits."""
-    monkeypatch.setattr(grid, "_UNSTORED", 3)
-    may_go, waiting = threading.Event(), []
+def test_at_most_one_pack_waits(out: Path, monkeypatch) -> None:
+    may_go, added = threading.Event(), []
     monkeypatch.setattr(store, "write_result", lambda *_: may_go.wait(20))
-    with grid._Storing(tmp_path) as storing:
+    with storing(out) as background:
 
         def add() -> None:
-            for run in RUNS[:4]:
-                storing.add(store.Result(run, "failed"))
-                waiting.append(run)
+            for result in MADE[:2]:
+                background.add([result], checkpoint.states_of(out))
+                added.append(result)
 
         thread = threading.Thread(target=add)
         thread.start()
         thread.join(0.3)
-        assert thread.is_alive() and len(waiting) == 3
+        assert thread.is_alive() and len(added) == 1
         may_go.set()
         thread.join()

@@ -1,73 +1,56 @@
 """What an H100 would be told to do, by its compiler; there need not be one.
 
-The compiler comes with jax's CUDA plugin: installed, or with jax-cuda12-plugin,
-jax-cuda12-pjrt and nvidia-cuda-nvcc-cu12 in the folder that LOSSJAX_CUDA_PLUGIN names
-(`pip install --no-deps --target=FOLDER ...`).
+The compiler comes with jax's CUDA plugin, which `launch --check` installs where it is
+not. Tests use no network: they are skipped until it was.
 """
 
 import importlib.util
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-from lossjax.suite.shipped import ROOT
-
-PLUGIN = os.environ.get("LOSSJAX_CUDA_PLUGIN", "")
-FOLDERS = [PLUGIN] if PLUGIN else [path for path in sys.path if path]
-COMPILERS = [
-    folder
-    for folder in FOLDERS
-    if (Path(folder) / "jax_plugins" / "xla_cuda12").is_dir()
-    and (Path(folder) / "nvidia" / "cuda_nvcc").is_dir()
-]
-needs_compiler = pytest.mark.skipif(
-    not COMPILERS or importlib.util.find_spec("jax") is None,
-    reason="jax's CUDA plugin is not installed; LOSSJAX_CUDA_PLUGIN names a folder",
-)
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.launch import accelerators, check, compilers
 
 
-def compiled(*arguments: str) -> list[dict]:
-    """What `ahead_of_time` says of a sweep's programs, between its head and total."""
-    tools = Path(COMPILERS[0]) / "nvidia" / "cuda_nvcc"
-    target = Path(__file__).with_name("h100.txtpb")
-    module = "lossjax.suite.sweep.ahead_of_time"
-    ended = subprocess.run(
-        [sys.executable, "-m", module, str(target), "80", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=900,
-        env=os.environ
-        | {
-            "PYTHONPATH": os.pathsep.join((str(ROOT), COMPILERS[0])),
-            "PATH": os.pathsep.join((str(tools / "bin"), os.environ["PATH"])),
-            "XLA_FLAGS": f"--xla_gpu_cuda_data_dir={tools}",
-            "JAX_PLATFORMS": "cpu",
-            "JAX_SKIP_CUDA_CONSTRAINTS_CHECK": "1",
-        },
-    )
-    assert ended.returncode == 0, ended.stderr[-2000:]
-    head, *programs, _ = map(json.loads, ended.stdout.splitlines())
-    assert head["programs"] == len(programs) and head["layout"]["mapping"] == "vmap"
-    return programs
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skips where the compiler would have to be installed first."""
+
+    def refused(*arguments: object) -> None:
+        raise UserError("would be installed")
+
+    monkeypatch.setattr(compilers.Compiler, "_install", refused)
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("jax is not installed")
+    try:
+        compilers.CUDA.folder()
+    except UserError:
+        pytest.skip("./run.sh launch --check --accelerator=h100 installs the compiler")
 
 
-@needs_compiler
 @pytest.mark.slow
-def test_ten_losses_of_digits_are_one_program_of_few_launches() -> None:
+def test_ten_losses_of_digits_are_one_program_of_few_launches(installed: None) -> None:
     """Two rows of ten losses: as many operations as for any number of rows."""
-    (program,) = compiled(
+    aim = accelerators.gpu(name := "h100")
+    assert aim is not None
+    arguments = [
         "--config=configs/digits.py",
         "--config.seeds=0,1",
         "--config.learning_rates=1e-3,",
-    )
+    ]
+    said: list[dict] = []
+    lines = list(check.lines(name, aim, check.compiled(aim, arguments, said)))
+    head, program, total = said
+    assert head["programs"] == 1 and head["layout"]["mapping"] == "vmap"
+    assert "jax-cuda12-plugin" in head["versions"]
+    assert total["runs"] == 20
     step = program["step"]
-    assert sum(step.values()) <= 80, step
+    assert 20 < sum(step.values()) <= 80, step
+    assert f"{sum(step.values())} launches" in lines[2]
     assert not {"sort", "copy", "conditional", "while"} & set(step), step
     assert not [kind for kind in step if "cudnn" in kind], step
     assert any(trips > 8 for trips in program["trips"]), "no loop of known length"
     assert program["collectives"] == []
+    # Of a run: 28.6 million operations by the network's sizes, and some megabytes.
+    assert 25e6 < program["flops"] / program["slots"] < 35e6
+    assert 3e6 < program["bytes"] / program["slots"] < 10e6

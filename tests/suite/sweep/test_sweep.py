@@ -172,12 +172,35 @@ def test_dry_run_trains_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_shards_in_any_order_equal_the_whole(done: Path, tmp_path: Path) -> None:
-    ended = sweep(*SMALL, "--shard=1/2", f"--out={tmp_path}")
-    assert ended.returncode == 0
-    assert "bce" in ended.stdout and "missing" in ended.stdout
-    ended = sweep(*SMALL, "--shard=0/2", f"--out={tmp_path}")
-    assert ended.returncode == 0
+def test_tasks_one_of_them_killed_equal_the_whole(done: Path, tmp_path: Path) -> None:
+    """Four processes of one command, as srun starts them; the grid has six blocks."""
+    command = ["-m", "lossjax.suite.cli", "sweep", *SMALL, "--shard=auto"]
+    command += [f"--out={tmp_path}"]
+    tasks = [
+        {"SLURM_PROCID": str(index), "SLURM_STEP_NUM_TASKS": "4"} for index in range(4)
+    ]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, *command],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=environment(**task),
+        )
+        for task in tasks
+    ]
+    heard = processes[2].stdout
+    assert heard is not None and any("a program trains" in line for line in heard)
+    processes[2].kill()
+    for index, process in enumerate(processes):
+        said, _ = process.communicate(timeout=300)
+        assert process.returncode == (-signal.SIGKILL if index == 2 else 0), said
+        if index != 2:
+            assert f"part {index}/4 of the grid" in said
+            assert "missing" in said, "no verdict on a part"
+    assert len(store.load(tmp_path).results) == 15, "but for its block"
+    ended = python(*command, **tasks[2])
+    assert ended.returncode == 0, ended.stderr
     assert tables(tmp_path) == tables(done)
 
 
