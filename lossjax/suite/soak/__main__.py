@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -14,6 +16,7 @@ from rich.table import Table
 from lossjax.suite.cli.commandline import define, parse
 from lossjax.suite.cli.errors import Exit, UserError, unknown
 from lossjax.suite.cli.terminal import Terminal
+from lossjax.suite.shipped import IS_CLONE, ROOT
 from lossjax.suite.soak.faults import FAULTS
 from lossjax.suite.soak.testbed import Tally, Testbed
 from lossjax.suite.store import sealing
@@ -47,6 +50,7 @@ def main(arguments: list[str]) -> int:
         raise UserError(f"--log={values.log}: its folder does not exist")
     console = Terminal()
     rows: list[dict[str, Any]] = []
+    made_by = commit()  # of what was imported, however long all of it takes
     with tempfile.TemporaryDirectory(prefix="lossjax-soak-") as folder:
         # A cache of its own: a soak must not damage the user's.
         environment = os.environ | {"XDG_CACHE_HOME": folder}
@@ -57,7 +61,8 @@ def main(arguments: list[str]) -> int:
         # Seconds are of a fault alone on the machine, but for the quick form.
         at_once = os.cpu_count() if values.quick else 1
         for name, tally, seconds in _injected(testbed, names, at_once or 1):
-            rows.append({"fault": name, "what": FAULTS[name].what, **vars(tally)})
+            what = {"fault": name, "what": FAULTS[name].what, "commit": made_by}
+            rows.append(what | vars(tally))
             if values.log:
                 _log(Path(values.log), rows)
             console.print(f"{name}: {seconds:.0f} s", style="dim")
@@ -90,6 +95,15 @@ def _injected(
         yield from pool.map(inject, names)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def commit() -> str:
+    """Which programs these are; ends in + where the clone differs from its commit."""
+    git = shutil.which("git")
+    if git is None or not IS_CLONE:
+        return ""
+    asked = (git, "-C", str(ROOT), "describe", "--always", "--exclude=*", "--dirty=+")
+    return subprocess.run(asked, capture_output=True, text=True).stdout.strip()
 
 
 def _log(path: Path, rows: list[dict]) -> None:
