@@ -50,23 +50,21 @@ KINDS: Mapping[str, Kind] = types.MappingProxyType(
         "config": Kind("configs and flags", fuzz_asked.asked, fuzz_asked.read_asked),
         "names": Kind("dataset names", fuzz_data.name, fuzz_data.read_name),
         "idx": Kind("IDX folders", fuzz_data.idx, fuzz_data.read_folder),
-        # A folder is decoded in about 20 ms.
         "pictures": Kind(
-            "folders of pictures", fuzz_data.pictures, fuzz_data.read_folder, 5_000
+            "folders of pictures", fuzz_data.pictures, fuzz_data.read_folder
         ),
-        # The reader of tensorflow-datasets takes about 50 ms.
         "prepared": Kind(
-            "prepared sets", fuzz_data.prepared, fuzz_data.read_prepared, 4_000, 200
+            "prepared sets", fuzz_data.prepared, fuzz_data.read_prepared, quick=200
         ),
         "decoded": Kind(
-            "decoded-image caches", fuzz_data.decoded, fuzz_data.read_decoded, 5_000
+            "decoded-image caches", fuzz_data.decoded, fuzz_data.read_decoded
         ),
-        # One in ten is reported whole, which takes a second.
+        # Fewer: one in ten is reported whole, which takes a second.
         "results": Kind(
             "stored runs", fuzz_store.result_files, fuzz_store.read_store, 5_000, 200
         ),
         "sweeps": Kind(
-            "sweep.json", fuzz_store.descriptions, fuzz_store.read_store, 5_000, 200
+            "sweep.json", fuzz_store.descriptions, fuzz_store.read_store, quick=200
         ),
         "states": Kind("saved states", fuzz_store.states, fuzz_store.read_state),
         "rows": Kind(
@@ -112,6 +110,10 @@ def fuzz(kind: str, count: int, seed: int = 0) -> Counts:
         with _Workers(kind, seed, Path(folder)) as workers:
             for index in range(count):
                 answer = workers.answer(index)
+                if answer.seconds > SLOW_S and answer.word != "traceback":
+                    # Once more: the machine may have had other things to do.
+                    again = workers.answer(index)
+                    answer = min(answer, again, key=lambda one: one.seconds)
                 setattr(counts, answer.word, getattr(counts, answer.word) + 1)
                 slow, big = answer.seconds > SLOW_S, answer.megabytes > BIG_MB
                 counts.slow += slow
