@@ -34,8 +34,10 @@ def soak() -> str:
         )
         for row in rows
     ]
-    head = ("fault", "injected", "detected", "lost", "seconds to recover", "measured")
-    head += ("commit",)
+    head = (
+        *("fault", "injected", "detected", "lost", "seconds to recover"),
+        *("measured", "commit"),
+    )
     return tabulate(table, head, tablefmt="pipe", floatfmt=".1f")
 
 

@@ -43,6 +43,8 @@ _COLLECTIVE = re.compile(
 
 
 def main(arguments: list[str]) -> int:
+    if len(arguments) < 2 or not arguments[1].isdecimal():
+        raise UserError("ahead_of_time: expected TOPOLOGY GIB [--config...]")
     topology, gib, *rest = arguments
     _, sweep = parse_sweep(flags.FlagValues(), rest, "")
     sweep = validate(sweep)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,32 @@ def test_settings_of_a_notebook_do_not_decide(tmp_path: Path) -> None:
         JAX_PLATFORMS="cpu",
     )
     assert shown == f"10.0 {tmp_path} JAX_PLATFORMS\n"
+
+
+@pytest.mark.slow
+def test_every_program_beside_the_verbs_starts_as_they_do() -> None:
+    """A notebook's backend and a bad setting of jax are nothing to it."""
+    poison = {"MPLBACKEND": "nope", "JAX_ENABLE_X64": "maybe", "PYTHONPATH": str(ROOT)}
+    started = {}
+    for path in sorted((ROOT / "lossjax" / "suite").rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        text = path.read_text()
+        # What runs on a Ray cluster has another Python, and a verb its own tests.
+        if '__name__ == "__main__"' in text and "import ray" not in text:
+            if path.name != "__main__.py" and (
+                "import torch" not in text or find_spec("torch")
+            ):
+                started[name] = subprocess.Popen(
+                    [sys.executable, "-m", name, "--nope"],
+                    env=os.environ | poison,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+    assert "lossjax.suite.docs.generated" in started and len(started) > 4
+    for name, process in started.items():
+        said = process.communicate()[1].splitlines()
+        assert process.returncode in (1, 2) and len(said) == 1, (name, said)
+        assert said[0].startswith("lossjax: "), said
 
 
 @pytest.mark.parametrize(
