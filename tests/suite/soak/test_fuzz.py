@@ -2,6 +2,8 @@
 
 import os
 import random
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 
 from lossjax.suite.cli.errors import DataError
 from lossjax.suite.soak import fuzz as fuzz_module
-from lossjax.suite.soak.fuzz import KINDS, Kind, fuzz
+from lossjax.suite.soak.fuzz import KINDS, Kind, _Clock, fuzz
 
 FEW = {
     "losses": 100,
@@ -82,3 +84,23 @@ def test_every_way_to_fail_is_counted(monkeypatch) -> None:
     notes = "\n".join(counts.notes)
     for words in ("KeyError", "the process died (3)", "acts 0/4: 0.5 s", "hangs"):
         assert words in notes
+
+
+def test_a_busy_machine_is_no_slow_answer() -> None:
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    spin = [sys.executable, "-c", "while True: pass"]
+    others = [subprocess.Popen(spin) for _ in range(3)]
+    try:
+        clock, began = _Clock(os.getpid()), time.monotonic()
+        while time.monotonic() < began + 0.8:
+            pass
+        assert clock.seconds < 0.6
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+        os.sched_setaffinity(0, cores)
+    clock = _Clock(os.getpid())
+    time.sleep(0.1)
+    assert clock.seconds >= 0.09
