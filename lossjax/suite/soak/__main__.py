@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from lossjax.suite.store import sealing
 from lossjax.suite.wording import count
 
 USAGE = """
-./run.sh soak [--quick] [--only=FAULT,...] [--log=FILE]
+./run.sh soak [--quick] [--only=FAULT,...] [--times=N] [--log=FILE]
 
 Runs small sweeps of the 8x8 digits, breaks them in every way it knows, runs them again
 and compares the tables with those of an undisturbed sweep, byte for byte. A fault is
@@ -38,6 +38,7 @@ def main(arguments: list[str]) -> int:
     values = define(
         quick=(False, "fewer injections"),
         only=([], "these faults only"),
+        times=(0, "so many of each fault; 0 stands for its usual number"),
         log=(None, "also write the counts, JSON; rows of other faults in it stay"),
     )
     parse(values, arguments, USAGE)
@@ -46,6 +47,8 @@ def main(arguments: list[str]) -> int:
     for name in wanted:
         if name not in FAULTS and not any(n.startswith(f"{name}:") for n in FAULTS):
             raise unknown("fault in --only", name, FAULTS)
+    if values.times < 0:
+        raise UserError(f"--times={values.times}: valid are 0 and more")
     if values.log and not Path(values.log).absolute().parent.is_dir():
         raise UserError(f"--log={values.log}: its folder does not exist")
     console = Terminal()
@@ -60,7 +63,8 @@ def main(arguments: list[str]) -> int:
             testbed.undisturbed()
         # Seconds are of a fault alone on the machine, but for the quick form.
         at_once = os.cpu_count() if values.quick else 1
-        for name, tally, seconds in _injected(testbed, names, at_once or 1):
+        times = {name: values.times or _usual(name, values.quick) for name in names}
+        for name, tally, seconds in _injected(testbed, times, at_once or 1):
             what = {"fault": name, "what": FAULTS[name].what, "commit": made_by}
             rows.append(what | vars(tally))
             if values.log:
@@ -79,20 +83,23 @@ def main(arguments: list[str]) -> int:
     return Exit.FAILED if lost or injected > detected else Exit.DONE
 
 
+def _usual(name: str, quick: bool) -> int:
+    return FAULTS[name].quick if quick else FAULTS[name].times
+
+
 def _injected(
-    testbed: Testbed, names: Sequence[str], at_once: int
+    testbed: Testbed, times: Mapping[str, int], at_once: int
 ) -> Iterator[tuple[str, Tally, float]]:
     """What came of each fault, in order, and how long it took."""
 
     def inject(name: str) -> tuple[str, Tally, float]:
-        fault, began = FAULTS[name], time.monotonic()
-        times = fault.quick if testbed.quick else fault.times
-        tally = fault.inject(testbed.part(name), times) if times else Tally()
+        began, part = time.monotonic(), testbed.part(name)
+        tally = FAULTS[name].inject(part, times[name]) if times[name] else Tally()
         return name, tally, time.monotonic() - began
 
     pool = ThreadPoolExecutor(at_once)
     try:
-        yield from pool.map(inject, names)
+        yield from pool.map(inject, times)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 

@@ -52,6 +52,16 @@ def test_unknown_fault_is_one_line() -> None:
     assert "kiled" in ended.stderr and "killed" in ended.stderr
 
 
+def test_log_counts_what_was_asked_and_keeps_other_rows(tmp_path: Path) -> None:
+    log = tmp_path / "soak.json"
+    log.write_text(json.dumps([{"fault": "killed"}, {"fault": "fuzz:names"}]))
+    ended = soak("--only=fuzz:names", "--times=7", f"--log={log}")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    first, second = json.loads(log.read_text())
+    assert first == {"fault": "killed"} and second["injected"] == 7
+    assert second["commit"] == program.commit()
+
+
 def test_log_says_which_programs_were_tried(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(program, "ROOT", tmp_path)
     assert program.commit() == ""  # no repository
