@@ -276,11 +276,25 @@ def test_installs_once_and_keeps_the_users_folder(clone: Path, tmp_path: Path) -
     assert (
         f"ran {here} {sys.version_info[:2]} ['losses', 'a b', '--c=*']" in first.stdout
     )
-    assert "installing the cpu packages" in first.stderr
+    # pip's own hundreds of lines are not for somebody who came to see losses.
+    said = [line.split()[1] for line in first.stderr.splitlines()]
+    assert said == ["installing", "compiling", "importing"], first.stderr
     start = time.perf_counter()
     again = run(clone, "losses", cwd=here)
     assert again.returncode == 0 and again.stderr == ""
     assert time.perf_counter() - start < 2
+
+
+def test_progress_of_an_install_is_few_lines() -> None:
+    kinds = (
+        "Collecting one-a==1 (x)",
+        "Processing /a/two-1-py3.whl",
+        "Ignoring three: x",
+    )
+    kinds += ("Requirement already satisfied: four==1 in x", "  Downloading x (2 MB)")
+    said = "\n".join(kinds * 12) + "\nInstalling collected packages: one, two"
+    shown = sourced(ROOT, 'echo "$SAID" | follow_pip bench', SAID=said).splitlines()
+    assert shown == [f"run.sh: {n} of 10 packages: four" for n in (20, 40)]
 
 
 @pytest.mark.slow
@@ -356,6 +370,7 @@ def test_a_failed_install_says_so_and_is_not_recorded(clone: Path) -> None:
         done = run(clone, "losses")
         assert done.returncode == 1
         assert "the install stopped" in done.stderr.splitlines()[-1]
+        assert "ERROR: " in done.stderr  # pip's own words
 
 
 def test_a_foreign_folder_is_left_alone(clone: Path, tmp_path: Path) -> None:
