@@ -1,6 +1,7 @@
 """What the user's shell has no say in."""
 
 import os
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lossjax.suite.shipped import ROOT
+from lossjax.suite.soak.testbed import without_override
 
 SETTLED = "from lossjax.suite.cli.environment import settle\nsettle()\n"
 
@@ -102,6 +104,46 @@ run(lambda _: print("x") or 0, [])
 def test_no_encoding_stops_a_program(tmp_path: Path) -> None:
     shown = run("print('\u2588', chr(0xD800))", tmp_path, PYTHONIOENCODING="ascii")
     assert shown == "\\u2588 \\ud800\n"
+
+
+@pytest.mark.slow
+def test_a_clone_that_cannot_be_written_to(tmp_path: Path) -> None:
+    clone, out = tmp_path / "clone", tmp_path / "out"
+    for name in ("lossjax", "configs", "experiments", "tests"):
+        unwanted = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, clone / name, ignore=unwanted)
+    shutil.copy(ROOT / "run.sh", clone)
+    (clone / "results").mkdir()
+    small = ["--config.losses=bce", "--config.learning_rates=0.01"]
+    small += ["--config.seeds=0", "--config.train_steps=2", "--config.curve_points=2"]
+    calls = {
+        "losses": (["losses"], 0, ""),
+        "list": (["reproduce", "--list"], 0, ""),
+        "preview": (["sweep", "--dry_run", f"--out={out}"], 0, ""),
+        "sweep": (["sweep", *small, f"--out={out}"], 0, ""),
+        "default": (["sweep", *small], 2, "is not writable; name another directory"),
+        "test": (None, 2, "not writable"),
+    }
+    for folder in (clone, *clone.rglob("*/")):
+        folder.chmod(0o555)
+    started = {}
+    for key, (words, _, _) in calls.items():
+        program = ["lossjax.suite.cli", *words] if words else ["tests"]
+        started[key] = subprocess.Popen(
+            [sys.executable, "-m", *program],
+            cwd=clone,
+            env=os.environ | {"PYTHONPATH": str(clone), "HOME": str(tmp_path)},
+            preexec_fn=without_override,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    for key, process in started.items():
+        said, (_, code, words) = process.communicate()[1], calls[key]
+        assert process.returncode == code and words in said, (key, said)
+        assert len(said.splitlines()) == bool(words), (key, said)
+    assert (out / "report" / "rows.csv").is_file()
+    assert not list(clone.rglob("__pycache__"))
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
