@@ -81,7 +81,10 @@ print(getattr(sys, "_base_executable", None) or sys.executable)' 2>/dev/null) ||
 
 lock_stamp() { # lock: $stamp becomes its name and sha256, as the environment records it
     local sum
-    sum=$(sha256sum <"$root/requirements/$1.lock")
+    sum=$(sha256sum <"$root/requirements/$1.lock" 2>/dev/null || true)
+    # Without this a good environment would look like one of other locks, and be emptied.
+    [[ $sum =~ ^[0-9a-f]{64} ]] || fail 2 \
+        "cannot tell the sha256 of requirements/$1.lock: sha256sum is needed on PATH"
     stamp="$1 ${sum%% *}"
 }
 

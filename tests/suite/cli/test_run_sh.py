@@ -325,6 +325,23 @@ def test_an_environment_for_another_device_is_never_touched(
     assert wrong.returncode == 2 and "valid are cpu, cuda, tpu" in wrong.stderr
 
 
+@pytest.mark.parametrize("body", ["exit 127", "exit 0", "echo EVIL"])
+def test_nothing_is_emptied_where_sums_cannot_be_told(
+    clone: Path, tmp_path: Path, body: str
+) -> None:
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    fake_python(venv / "bin", "python", "exit 0")
+    (venv / "lossjax-locks").write_text("cpu 0\n")
+    fake_python(tmp_path, "sha256sum", body)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    refused = run(clone, "losses", PATH=path, LOSSJAX_VENV=str(venv))
+    assert refused.returncode == 2 and len(refused.stderr.splitlines()) == 1
+    assert "sha256sum is needed on PATH" in refused.stderr
+    assert (venv / "lossjax-locks").read_text() == "cpu 0\n"
+    assert (venv / "bin/python").exists()
+
+
 @pytest.mark.slow
 def test_every_device_has_an_environment_of_its_own(clone: Path) -> None:
     for device in ("cpu", "tpu"):
