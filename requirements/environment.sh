@@ -103,7 +103,10 @@ print(getattr(sys, "_base_executable", None) or sys.executable)' 2>/dev/null) ||
 
 lock_stamp() { # lock: $stamp becomes its name and sha256, as the environment records it
     local sum
-    sum=$(sha256sum <"$root/requirements/$1.lock")
+    sum=$(sha256sum <"$root/requirements/$1.lock" 2>/dev/null || true)
+    # Without this a good environment would look like one of other locks, and be emptied.
+    [[ $sum =~ ^[0-9a-f]{64} ]] || fail 2 \
+        "cannot tell the sha256 of requirements/$1.lock: sha256sum is needed on PATH"
     stamp="$1 ${sum%% *}"
 }
 
@@ -161,7 +164,7 @@ create_environment() {
         "cannot empty $venv (in use, or files of another user): name a place of your own with LOSSJAX_VENV=PATH"
     "$python" -I -m venv "$venv" >&2 || fail 1 "cannot create $venv"
     # What pip builds from source (a lock may hold such a package) is built with this.
-    pip_install --require-hashes -r "$root/requirements/build.lock"
+    pip_install build --require-hashes
 }
 
 # Python hears only of what changes neither its modules nor what they do; run.sh sets its
@@ -192,18 +195,51 @@ clean_pip_variables() {
     export PIP_USER=0 PIP_DRY_RUN=0 PIP_NO_DEPS=0 PIP_IGNORE_INSTALLED=0
 }
 
-pip_install() { # what: into the environment, wherever a pip.conf would put it
+# Of what pip says, how far it is: in one line of a terminal, or once for 20 packages.
+follow_pip() { # lock
+    local all count=0 word package rest
+    all=$(grep -c '^[[:alnum:]._-]*==' "$root/requirements/$1.lock" || true)
+    while read -r word package rest; do
+        case $word in
+            Collecting | Ignoring) ;;
+            Processing) package=${package##*/} package=${package%%-*} ;; # a file
+            Requirement) package=${rest#* } ;; # already satisfied: NAME
+            Installing) rest="run.sh: unpacking" ;;
+            *) continue ;;
+        esac
+        if [[ $word != Installing ]]; then
+            count=$((count + 1))
+            rest="run.sh: $count of $all packages: ${package%%[=:]*}"
+        fi
+        if [[ -t 2 ]]; then
+            printf '%-78.78s\r' "$rest" >&2
+        elif [[ $word != Installing && $((count % 20)) == 0 ]]; then
+            echo "$rest" >&2
+        fi
+    done
+    [[ ! -t 2 ]] || printf '%78s\r' "" >&2
+}
+
+pip_install() { # lock, options: into the environment, wherever a pip.conf would put it
+    local name=$1
+    shift
     "$venv/bin/python" -I -m pip --python= install --no-user --target= --root=/ \
         --prefix="$venv" --no-binary=:none: --only-binary=:none: \
         --no-build-isolation --use-pep517 --no-compile --no-input \
-        --disable-pip-version-check "$@" >&2 || fail 1 \
-        "the install stopped (see above): it needs a package index (PyPI) and about 2 GB of disk; start again to resume it"
+        --disable-pip-version-check --progress-bar=off \
+        -r "$root/requirements/$name.lock" "$@" 2>"$venv/pip-errors" |
+        follow_pip "$name" || {
+        cat "$venv/pip-errors" >&2
+        fail 1 \
+            "the install stopped (see above): it needs a package index (PyPI) and about 2 GB of disk; start again to resume it"
+    }
+    rm -f "$venv/pip-errors"
 }
 
 install_lock() { # lock
     local hashes=--require-hashes modules line stamp
     [[ $1 != bench ]] || hashes= # PyTorch is another build on every index
-    pip_install $hashes -r "$root/requirements/$1.lock"
+    pip_install "$1" $hashes
     # Compiled here, on all cores, so that the first start is as fast as the others.
     echo "run.sh: compiling bytecode" >&2
     "$venv/bin/python" -I -m compileall -qq -j 0 -x '/tests?/' "$venv"/lib >&2 || true

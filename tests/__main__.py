@@ -22,6 +22,9 @@ def main() -> None:
     from lossjax.suite.cli.environment import settle
 
     settle()
+    if not os.access(ROOT, os.W_OK):
+        print(f"test: the checks keep caches in {ROOT}: not writable", file=sys.stderr)
+        sys.exit(2)
     os.chdir(ROOT)
     tools = Path(sys.executable).parent
     for check in CHECKS:

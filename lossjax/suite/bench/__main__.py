@@ -1,5 +1,6 @@
 """The verb `bench`: measures speed against a PyTorch twin, in pairs."""
 
+import importlib.util
 import json
 import os
 import platform
@@ -11,7 +12,7 @@ from lossjax.suite.bench import nets, table, whole
 from lossjax.suite.bench.pairs import timed
 from lossjax.suite.bench.works import WORKS
 from lossjax.suite.cli.commandline import define, parse
-from lossjax.suite.cli.errors import Exit, UserError, unknown
+from lossjax.suite.cli.errors import Exit, SelfTestFailed, UserError, unknown
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.store import sealing
 from lossjax.suite.sweep.backend import accelerators
@@ -51,6 +52,9 @@ def main(arguments: list[str]) -> int:
     path = Path(values.out) if values.out else None
     if path and not path.absolute().parent.is_dir():
         raise UserError(f"--out={path}: its folder does not exist")
+    parts = values.only or PARTS
+    if {*WORKS, "sweep"} & {*parts} and importlib.util.find_spec("torch") is None:
+        raise UserError("bench needs PyTorch: pip install 'lossjax[bench]'")
     console = Terminal()
 
     def say(text: str) -> None:
@@ -90,12 +94,12 @@ def same(work: str) -> dict[str, Any]:
     """The loss after one step from the same weights, on both sides.
 
     Raises:
-      RuntimeError: they differ by more than 1e-4 of it, or one failed.
+      SelfTestFailed: they differ by more than 1e-4 of it.
     """
     _, facts = timed("same", [work])
     for ours, twin in zip(facts["ours"], facts["twin"], strict=True):
         if not abs(ours - twin) <= 1e-4 * abs(ours):
-            raise RuntimeError(f"bench: {work}: not the same network: {facts}")
+            raise SelfTestFailed(f"bench: {work}: not the same network: {facts}")
     return facts
 
 

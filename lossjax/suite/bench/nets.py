@@ -90,7 +90,7 @@ def _twins(found: Mapping, quick: bool, say: Say) -> dict[str, Side]:
             continue
         try:
             side = Side("twin", calls, environment)
-        except RuntimeError as error:
+        except ChildProcessError as error:
             say(f"  {form}: {error}")
             continue
         open_[form] = side

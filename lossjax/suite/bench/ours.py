@@ -15,18 +15,22 @@ import time
 from typing import Any
 
 from lossjax import platform
-from lossjax.suite.bench.works import WORKS
+from lossjax.suite.bench.works import asked
+from lossjax.suite.cli.errors import Exit
+from lossjax.suite.cli.signals import run
+from lossjax.suite.sweep import backend
 
 MATRIX = 2048  # side of the matrices whose product is the machine's rate
 
 
-def main(name: str, *options: str) -> None:
+def main(arguments: list[str]) -> int:
+    name, *options = arguments or [""]
     losses = [option for option in options if "=" not in option] or ["bce"]
     given = dict(option.split("=") for option in options if "=" in option)
-    work = WORKS[name]
+    work = asked(name)
     replicas = int(given.get("replicas", work.replicas))
     cores = len(os.sched_getaffinity(0))
-    platform.prepare(min(cores, replicas))
+    backend.devices(min(cores, replicas))
     trainer = _Trainer(
         dataclasses.replace(work, replicas=replicas),
         given.get("precision", "float32"),
@@ -35,13 +39,14 @@ def main(name: str, *options: str) -> None:
     _say(trainer.facts)
     rates = {"gemm": _gemm, "products": trainer.products}
     for line in sys.stdin:
-        if measure := rates.get(asked := line.strip()):
-            _say({asked: measure()})
+        if measure := rates.get(rate := line.strip()):
+            _say({rate: measure()})
             continue
         *loss, steps = line.split()
         seconds = trainer.go(int(steps), loss[0] if loss else losses[0])
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         _say({"seconds": seconds, "peak": peak})
+    return Exit.DONE
 
 
 class _Trainer:
@@ -153,4 +158,4 @@ def _say(facts: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run(main, sys.argv[1:])

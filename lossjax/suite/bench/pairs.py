@@ -1,16 +1,25 @@
 """Two sides of a comparison, measured alternating in one run."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
+from lossjax.suite.cli.errors import Exit, Interrupted, SelfTestFailed, UserError
 from lossjax.suite.shipped import ROOT
+
+_ERRORS = {
+    Exit.USAGE: UserError,
+    Exit.SELF_TEST: SelfTestFailed,
+    Exit.INTERRUPTED: Interrupted,
+}
 
 # What makes PyTorch's allocator keep its pages: 1.2 to 1.7 times faster here.
 TUNED = {
@@ -21,16 +30,22 @@ TUNED = {
 
 
 class Side:
-    """One or more processes that take steps together when they are told to."""
+    """One or more processes that take steps together when they are told to.
+
+    Raises, when made or asked, the error that one of them ended with.
+    """
 
     def __init__(
         self, module: str, calls: Sequence[Sequence[str]], environment: Mapping = {}
     ) -> None:
+        self._name = module
+        self._said: IO[str] = tempfile.TemporaryFile("w+")  # by all of them
         self._workers = [
             subprocess.Popen(
                 _command(module, call),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                stderr=self._said,
                 text=True,
                 cwd=ROOT,
                 env=_environment(environment),
@@ -48,8 +63,9 @@ class Side:
         """The answer of the first process to a request to all of them."""
         for worker in self._workers:
             assert worker.stdin is not None
-            worker.stdin.write(request + "\n")
-            worker.stdin.flush()
+            with contextlib.suppress(BrokenPipeError):  # its answer says why
+                worker.stdin.write(request + "\n")
+                worker.stdin.flush()
         answers = self._answers()
         if "seconds" in answers[0]:
             answers[0]["seconds"] = max(answer["seconds"] for answer in answers)
@@ -63,9 +79,11 @@ class Side:
     def close(self) -> None:
         for worker in self._workers:
             assert worker.stdin is not None and worker.stdout is not None
-            worker.stdin.close()
+            with contextlib.suppress(BrokenPipeError):
+                worker.stdin.close()
             worker.wait()
             worker.stdout.close()
+        self._said.close()
 
     def __enter__(self) -> "Side":
         return self
@@ -78,8 +96,10 @@ class Side:
         for worker in self._workers:
             assert worker.stdout is not None
             lines.append(worker.stdout.readline())
-        if not all(lines):
-            raise RuntimeError(f"a side of the pair ended: {self._workers[0].args!r}")
+            if not lines[-1]:
+                code = worker.wait()
+                self._said.seek(0)
+                raise _error(self._name, code, self._said.read())
         return [json.loads(line) for line in lines]
 
 
@@ -89,7 +109,8 @@ def timed(
     """Seconds of a whole process of the bench, and the JSON line it ends with.
 
     Raises:
-      RuntimeError: it failed; with the end of what it said.
+      UserError, SelfTestFailed, Interrupted: as it did; its own line.
+      ChildProcessError: it failed otherwise; with the last line of what it said.
     """
     began = time.monotonic()
     done = subprocess.run(
@@ -100,8 +121,15 @@ def timed(
         env=_environment(environment),
     )
     if done.returncode:
-        raise RuntimeError(f"{module} failed: {done.stderr.strip()[-500:]}")
+        raise _error(module, done.returncode, done.stderr)
     return time.monotonic() - began, json.loads(done.stdout.splitlines()[-1])
+
+
+def _error(module: str, code: int, said: str) -> Exception:
+    line = (said.strip().splitlines() or [""])[-1].removeprefix("lossjax: ")
+    if code in _ERRORS:
+        return _ERRORS[Exit(code)](line)
+    return ChildProcessError(f"bench.{module} ended with {code}: {line[:500]}")
 
 
 def _command(module: str, arguments: Sequence[str]) -> list[str]:

@@ -11,21 +11,24 @@ from typing import Any
 
 import numpy as np
 
-from lossjax import platform
 from lossjax.suite.bench.twin import Twin
-from lossjax.suite.bench.works import WORKS, Work
+from lossjax.suite.bench.works import Work, asked
+from lossjax.suite.cli.errors import Exit
+from lossjax.suite.cli.signals import run
+from lossjax.suite.sweep import backend
 
 RATE = 1.0
 
 
-def main(name: str) -> None:
-    platform.prepare(1)
-    work = WORKS[name]
+def main(arguments: list[str]) -> int:
+    work = asked(" ".join(arguments))
+    backend.devices(1)
     generator = np.random.default_rng(1)
     images = generator.uniform(size=(work.batch, *work.image)).astype(np.float32)
     ours, twin = _losses(work, images)
     facts = {"ours": ours, "twin": twin, "parameters": work.parameters}
     print(json.dumps(facts))
+    return Exit.DONE
 
 
 def _losses(work: Work, images: np.ndarray) -> tuple[list[float], list[float]]:
@@ -99,4 +102,4 @@ def _translated(work: Work, weights: Any) -> dict[str, np.ndarray]:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run(main, sys.argv[1:])

@@ -17,7 +17,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from lossjax.suite.bench.works import WORKS, Work
+from lossjax.suite.bench.works import Work, asked
+from lossjax.suite.cli.errors import Exit
+from lossjax.suite.cli.signals import run
 
 
 class Twin(nn.Module):
@@ -45,13 +47,14 @@ class Twin(nn.Module):
         return self.head(hidden)
 
 
-def main(name: str, *options: str) -> None:
+def main(arguments: list[str]) -> int:
+    name, *options = arguments or [""]
     given = dict(option.split("=") for option in options)
     if "core" in given:
         os.sched_setaffinity(0, {int(given["core"])})
     if "threads" in given:
         torch.set_num_threads(int(given["threads"]))
-    work = WORKS[name]
+    work = asked(name)
     replicas = int(given.get("replicas", work.replicas))
     torch.manual_seed(0)
     make = _side_by_side if "vmap" in given else _in_turn
@@ -71,6 +74,7 @@ def main(name: str, *options: str) -> None:
         seconds = time.monotonic() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         print(json.dumps({"seconds": seconds, "peak": peak}), flush=True)
+    return Exit.DONE
 
 
 def _batches(work: Work, given: dict[str, str]) -> Callable[[], torch.Tensor]:
@@ -135,4 +139,4 @@ def _side_by_side(
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run(main, sys.argv[1:])

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from lossjax.suite.bench.pairs import spread, timed
+from lossjax.suite.cli.signals import run
 
 _STAGES = {
     "/jax/core/compile/jaxpr_trace_duration": "compile",
@@ -133,4 +134,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run(main, sys.argv[1:])

@@ -17,6 +17,8 @@ from torch.nn import functional
 
 from lossjax.suite.bench.twin import Twin
 from lossjax.suite.bench.works import WORKS
+from lossjax.suite.cli.errors import Exit
+from lossjax.suite.cli.signals import run
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -63,9 +65,10 @@ def losses() -> dict[str, Loss]:
     }
 
 
-def main(rows: str, threads: str = "") -> None:
+def main(arguments: list[str]) -> int:
+    rows, *threads = arguments
     if threads:
-        torch.set_num_threads(int(threads))
+        torch.set_num_threads(int(threads[0]))
     work = WORKS["32 digits"]
     digits = torch.tensor(load_digits().images / 16, dtype=torch.float32)[:, None]
     train, validation, test = digits[:1197], digits[1197:1497], digits[1497:]
@@ -73,10 +76,10 @@ def main(rows: str, threads: str = "") -> None:
     with Path(rows).open(encoding="utf-8", newline="") as file:
         runs = list(csv.DictReader(file))
     scores = []
-    for run in runs:
-        torch.manual_seed(int(run["seed"]))
-        net, loss = Twin(work), table[run["loss"]]
-        rate, steps = float(run["learning_rate"]), int(run["train_steps"])
+    for row in runs:
+        torch.manual_seed(int(row["seed"]))
+        net, loss = Twin(work), table[row["loss"]]
+        rate, steps = float(row["learning_rate"]), int(row["train_steps"])
         optimiser = torch.optim.Adam(net.parameters(), rate)
         fall = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
         for step in range(steps):
@@ -90,14 +93,15 @@ def main(rows: str, threads: str = "") -> None:
         with torch.no_grad():
             for split in (validation, test):
                 image = net(split)
-                if run["loss"] != "mse_linear":
+                if row["loss"] != "mse_linear":
                     image = torch.sigmoid(image)
                 error = ((image.clamp(0, 1) - split) ** 2).mean((1, 2, 3))
                 psnr = -10 * torch.log10(error.clamp(min=1e-10))
                 mae = (image - split).abs().mean()
                 scores.append([error.mean().item(), psnr.mean().item(), mae.item()])
     print(json.dumps({"runs": len(runs), "last": scores[-1]}))
+    return Exit.DONE
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run(main, sys.argv[1:])

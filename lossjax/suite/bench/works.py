@@ -4,6 +4,8 @@ import dataclasses
 import types
 from collections.abc import Mapping
 
+from lossjax.suite.cli.errors import unknown
+
 
 @dataclasses.dataclass(frozen=True)
 class Product:
@@ -85,3 +87,10 @@ WORKS: Mapping[str, Work] = types.MappingProxyType(
         "32 digits": Work((8, 8, 1), (16, 32), 8, 64, 32, 1_197),
     }
 )
+
+
+def asked(name: str) -> Work:
+    """The work of that name; UserError where there is none."""
+    if name not in WORKS:
+        raise unknown("work", name, WORKS)
+    return WORKS[name]

@@ -12,6 +12,7 @@ from typing import Any
 # Settings of JAX and Flax change numbers. Only where to compute is the user's to say.
 _SETTINGS = ("JAX_", "FLAX_", "NNX_")
 OBEYED = ("JAX_PLATFORMS", "JAX_PLATFORM_NAME")
+_SHOWN = "JAX_TRACEBACK_FILTERING"  # changes what is said of an error, and no number
 _GONE = (errno.EPIPE, errno.EIO, errno.EBADF)
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -20,7 +21,7 @@ def settle() -> None:
     """Call first of all, before jax or matplotlib is imported."""
     _settle_streams()
     for name in list(os.environ):
-        if name.startswith(_SETTINGS) and name not in OBEYED:
+        if name.startswith(_SETTINGS) and name not in (*OBEYED, _SHOWN):
             del os.environ[name]
     # A notebook exports a backend that only its own environment has.
     os.environ.pop("MPLBACKEND", None)

@@ -1,6 +1,7 @@
 """One picture file of a user's, whatever its format, as a uint8 square."""
 
 import contextlib
+import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ LARGEST_PIXELS = 64_000_000
 # Of formats whose decoders keep several copies, or parse every number as text.
 _LARGEST_OF = {"WEBP": 24_000_000, "ppm_plain": 1_000_000}
 _LARGE = 8_000_000  # pixels; larger ones are made smaller strip by strip
+# Of a compressed TIFF: the picture, one strip or tile inflated, and the file, mapped.
+_MOST_BYTES = 420_000_000
+_ROWS_PER_STRIP, _TILE_SIDES, _BITS, _PLANAR = 278, (322, 323), 258, 284
 _ORIENTATION = 0x0112
 _BEGINNINGS = {
     b"\x89PNG": "PNG", b"\xff\xd8": "JPEG", b"II*\0": "TIFF", b"MM\0*": "TIFF",
@@ -51,7 +55,7 @@ def read_picture(
             open_regular(path) as file,
             Image.open(file, formats=FORMATS) as picture,
         ):
-            _refuse_large(picture)
+            _refuse_large(picture, os.fstat(file.fileno()).st_size)
             # JPEG only: decodes at a fraction, never below twice the wanted size.
             picture.draft(picture.mode, (2 * image_size, 2 * image_size))
             with _ROOM.of(picture.width * picture.height):
@@ -115,7 +119,7 @@ class _Room:
 _ROOM = _Room(2 * _LARGE)
 
 
-def _refuse_large(picture: Image.Image) -> None:
+def _refuse_large(picture: Image.Image, file_bytes: int) -> None:
     width, height = picture.size
     for kind in (picture.format, _decoder(picture)):
         most = _LARGEST_OF.get(kind or "", LARGEST_PIXELS)
@@ -124,6 +128,27 @@ def _refuse_large(picture: Image.Image) -> None:
             raise PictureError(
                 f"{width} x {height} is over {most // 10**6} million pixels{of}"
             )
+    if _decoder(picture) == "libtiff":
+        needed = file_bytes + _inflated_bytes(picture)
+        if needed > _MOST_BYTES:
+            raise PictureError(
+                f"{width} x {height} takes {needed // 10**6} MB to read, over "
+                f"{_MOST_BYTES // 10**6}; save it without compression or as PNG"
+            )
+
+
+def _inflated_bytes(picture: Image.Image) -> int:
+    """What a compressed TIFF becomes, and one of its strips or tiles beside it."""
+    tags, (width, height) = picture.tag_v2, picture.size  # type: ignore[attr-defined]
+    across, down = (tags.get(tag) for tag in _TILE_SIDES)
+    if not across or not down:
+        across, down = width, min(height, tags.get(_ROWS_PER_STRIP) or height)
+    bits = tags.get(_BITS) or (1,)
+    planes = len(bits) if tags.get(_PLANAR) == 2 else 1
+    # Pillow keeps one band in its own type, several in four bytes a pixel.
+    band = np.asarray(Image.new(picture.mode, (1, 1))).itemsize
+    pixel = band if len(picture.getbands()) == 1 else 4
+    return width * height * pixel + across * down * sum(bits) // planes // 8
 
 
 def _decoder(picture: Image.Image) -> str:
@@ -181,7 +206,7 @@ def _shrunk(picture: Image.Image, image_size: int, levels: Levels) -> Image.Imag
     left, top = ((length - side) // 2 for length in picture.size)
     times = 4 if (4 * image_size) ** 2 <= _LARGE else 2
     factor = max(1, side // (times * image_size))
-    rows = factor * max(1, 512 // factor)
+    rows = factor * max(1, 64 // factor)
     strips = []
     for start in range(top, top + side, rows):
         strip = picture.crop((left, start, left + side, min(start + rows, top + side)))

@@ -20,6 +20,7 @@ from lossjax.suite.report.published import refreshed
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.shipped import PUBLISHED, clone
 from lossjax.suite.store import sealing
+from lossjax.suite.sweep import backend
 
 _MARKED = re.compile(r"<!-- ([^>]+?) -->\n(?:.*?\n)??<!-- end -->", re.DOTALL)
 _OF_REPORTS = ("table", "dial")  # made by `report.published`
@@ -39,6 +40,7 @@ def main(arguments: list[str]) -> int:
 
 def stale(root: Path) -> dict[Path, str]:
     """Every file whose generated parts are not as they should be now, with its text."""
+    backend.devices()  # losses are evaluated for their cards
     return {
         path: text
         for path, text in documents(root).items()

@@ -30,10 +30,14 @@ def soak() -> str:
             row["lost"],
             f"{row['seconds']:.1f}",
             row["measured"],
+            row.get("commit", ""),
         )
         for row in rows
     ]
-    head = ("fault", "injected", "detected", "lost", "seconds to recover", "measured")
+    head = (
+        *("fault", "injected", "detected", "lost", "seconds to recover"),
+        *("measured", "commit"),
+    )
     return tabulate(table, head, tablefmt="pipe", floatfmt=".1f")
 
 

@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
+import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,13 +16,14 @@ from rich.table import Table
 from lossjax.suite.cli.commandline import define, parse
 from lossjax.suite.cli.errors import Exit, UserError, unknown
 from lossjax.suite.cli.terminal import Terminal
+from lossjax.suite.shipped import IS_CLONE, ROOT
 from lossjax.suite.soak.faults import FAULTS
 from lossjax.suite.soak.testbed import Tally, Testbed
 from lossjax.suite.store import sealing
 from lossjax.suite.wording import count
 
 USAGE = """
-./run.sh soak [--quick] [--only=FAULT,...] [--log=FILE]
+./run.sh soak [--quick] [--only=FAULT,...] [--times=N] [--log=FILE]
 
 Runs small sweeps of the 8x8 digits, breaks them in every way it knows, runs them again
 and compares the tables with those of an undisturbed sweep, byte for byte. A fault is
@@ -35,6 +38,7 @@ def main(arguments: list[str]) -> int:
     values = define(
         quick=(False, "fewer injections"),
         only=([], "these faults only"),
+        times=(0, "so many of each fault; 0 stands for its usual number"),
         log=(None, "also write the counts, JSON; rows of other faults in it stay"),
     )
     parse(values, arguments, USAGE)
@@ -43,10 +47,13 @@ def main(arguments: list[str]) -> int:
     for name in wanted:
         if name not in FAULTS and not any(n.startswith(f"{name}:") for n in FAULTS):
             raise unknown("fault in --only", name, FAULTS)
+    if values.times < 0:
+        raise UserError(f"--times={values.times}: valid are 0 and more")
     if values.log and not Path(values.log).absolute().parent.is_dir():
         raise UserError(f"--log={values.log}: its folder does not exist")
     console = Terminal()
     rows: list[dict[str, Any]] = []
+    made_by = commit()  # of what was imported, however long all of it takes
     with tempfile.TemporaryDirectory(prefix="lossjax-soak-") as folder:
         # A cache of its own: a soak must not damage the user's.
         environment = os.environ | {"XDG_CACHE_HOME": folder}
@@ -56,8 +63,10 @@ def main(arguments: list[str]) -> int:
             testbed.undisturbed()
         # Seconds are of a fault alone on the machine, but for the quick form.
         at_once = os.cpu_count() if values.quick else 1
-        for name, tally, seconds in _injected(testbed, names, at_once or 1):
-            rows.append({"fault": name, "what": FAULTS[name].what, **vars(tally)})
+        times = {name: values.times or _usual(name, values.quick) for name in names}
+        for name, tally, seconds in _injected(testbed, times, at_once or 1):
+            what = {"fault": name, "what": FAULTS[name].what, "commit": made_by}
+            rows.append(what | vars(tally))
             if values.log:
                 _log(Path(values.log), rows)
             console.print(f"{name}: {seconds:.0f} s", style="dim")
@@ -74,22 +83,34 @@ def main(arguments: list[str]) -> int:
     return Exit.FAILED if lost or injected > detected else Exit.DONE
 
 
+def _usual(name: str, quick: bool) -> int:
+    return FAULTS[name].quick if quick else FAULTS[name].times
+
+
 def _injected(
-    testbed: Testbed, names: Sequence[str], at_once: int
+    testbed: Testbed, times: Mapping[str, int], at_once: int
 ) -> Iterator[tuple[str, Tally, float]]:
     """What came of each fault, in order, and how long it took."""
 
     def inject(name: str) -> tuple[str, Tally, float]:
-        fault, began = FAULTS[name], time.monotonic()
-        times = fault.quick if testbed.quick else fault.times
-        tally = fault.inject(testbed.part(name), times) if times else Tally()
+        began, part = time.monotonic(), testbed.part(name)
+        tally = FAULTS[name].inject(part, times[name]) if times[name] else Tally()
         return name, tally, time.monotonic() - began
 
     pool = ThreadPoolExecutor(at_once)
     try:
-        yield from pool.map(inject, names)
+        yield from pool.map(inject, times)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def commit() -> str:
+    """Which programs these are; ends in + where the clone differs from its commit."""
+    git = shutil.which("git")
+    if git is None or not IS_CLONE:
+        return ""
+    asked = (git, "-C", str(ROOT), "describe", "--always", "--exclude=*", "--dirty=+")
+    return subprocess.run(asked, capture_output=True, text=True).stdout.strip()
 
 
 def _log(path: Path, rows: list[dict]) -> None:

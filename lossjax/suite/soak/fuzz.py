@@ -50,23 +50,21 @@ KINDS: Mapping[str, Kind] = types.MappingProxyType(
         "config": Kind("configs and flags", fuzz_asked.asked, fuzz_asked.read_asked),
         "names": Kind("dataset names", fuzz_data.name, fuzz_data.read_name),
         "idx": Kind("IDX folders", fuzz_data.idx, fuzz_data.read_folder),
-        # A folder is decoded in about 20 ms.
         "pictures": Kind(
-            "folders of pictures", fuzz_data.pictures, fuzz_data.read_folder, 5_000
+            "folders of pictures", fuzz_data.pictures, fuzz_data.read_folder
         ),
-        # The reader of tensorflow-datasets takes about 50 ms.
         "prepared": Kind(
-            "prepared sets", fuzz_data.prepared, fuzz_data.read_prepared, 4_000, 200
+            "prepared sets", fuzz_data.prepared, fuzz_data.read_prepared, quick=200
         ),
         "decoded": Kind(
-            "decoded-image caches", fuzz_data.decoded, fuzz_data.read_decoded, 5_000
+            "decoded-image caches", fuzz_data.decoded, fuzz_data.read_decoded
         ),
-        # One in ten is reported whole, which takes a second.
+        # Fewer: one in ten is reported whole, which takes a second.
         "results": Kind(
             "stored runs", fuzz_store.result_files, fuzz_store.read_store, 5_000, 200
         ),
         "sweeps": Kind(
-            "sweep.json", fuzz_store.descriptions, fuzz_store.read_store, 5_000, 200
+            "sweep.json", fuzz_store.descriptions, fuzz_store.read_store, quick=200
         ),
         "states": Kind("saved states", fuzz_store.states, fuzz_store.read_state),
         "rows": Kind(
@@ -112,6 +110,10 @@ def fuzz(kind: str, count: int, seed: int = 0) -> Counts:
         with _Workers(kind, seed, Path(folder)) as workers:
             for index in range(count):
                 answer = workers.answer(index)
+                if answer.seconds > SLOW_S and answer.word != "traceback":
+                    # Once more: its threads may have waited for a core.
+                    again = workers.answer(index)
+                    answer = min(answer, again, key=lambda one: one.seconds)
                 setattr(counts, answer.word, getattr(counts, answer.word) + 1)
                 slow, big = answer.seconds > SLOW_S, answer.megabytes > BIG_MB
                 counts.slow += slow
@@ -171,17 +173,18 @@ class _Workers:
     def answer(self, index: int) -> _Answer:
         if self._process is None:
             self._begin()
-        began = time.monotonic()
+        clock = _Clock(self._process.pid)
         self._pipe.send(index)
         try:
-            if self._pipe.poll(_HANG_S):
-                return self._pipe.recv()
+            while clock.seconds < _HANG_S:
+                if self._pipe.poll(min(1, _HANG_S)):
+                    return self._pipe.recv()
             note = "hangs"
         except (EOFError, ConnectionError):
             self._process.join()
             note = f"the process died ({self._process.exitcode})"
         self._end()
-        return _Answer("traceback", time.monotonic() - began, 0.0, note)
+        return _Answer("traceback", clock.seconds, 0.0, note)
 
 
 def _work(
@@ -236,12 +239,30 @@ def _watched() -> Iterator[dict[str, float]]:
     watch: dict[str, float] = {}
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    before, began = _peak(), time.monotonic()
+    before, clock = _peak(), _Clock(os.getpid())
     try:
         yield watch
     finally:
-        watch["seconds"] = time.monotonic() - began
+        watch["seconds"] = clock.seconds
         watch["megabytes"] = _peak() - before
+
+
+class _Clock:
+    """Seconds since it was made, but for those in which a process waited for a core."""
+
+    def __init__(self, process: int) -> None:
+        self._process, self._waited = process, 0.0
+        self._began = self._now()
+
+    @property
+    def seconds(self) -> float:
+        return self._now() - self._began
+
+    def _now(self) -> float:
+        with contextlib.suppress(OSError, IndexError):  # not every system says
+            line = Path(f"/proc/{self._process}/schedstat").read_text()
+            self._waited = int(line.split()[1]) / 1e9
+        return time.monotonic() - self._waited
 
 
 def _peak() -> float:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lossjax.suite.cli.errors import Exit
+from lossjax.suite.cli.errors import Exit, UserError
 from lossjax.suite.shipped import ROOT
 from lossjax.suite.soak.victim import read as log_of
 from lossjax.suite.store import results
@@ -89,7 +89,9 @@ class Testbed:
             process = self.start(out, victim=(str(log), "never", "0"))
             _, stderr = process.communicate()
             if process.returncode:
-                raise RuntimeError(f"the undisturbed sweep failed: {stderr}")
+                kinds = {Exit.USAGE: UserError}  # of the shell, say XLA_FLAGS
+                failed = kinds.get(process.returncode, ChildProcessError)
+                raise failed(f"the undisturbed sweep failed: {last_line(stderr)}")
             self.seconds = time.monotonic() - began
         self.renames = sum("renamed" in line for line in log_of(log))
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from lossjax.suite.cli.errors import UserError
 from lossjax.suite.cli.signals import run
 from lossjax.suite.store import results
 from lossjax.suite.sweep import __main__ as sweep
@@ -24,6 +25,8 @@ MOMENTS = ("torn", "written", "renamed")
 
 
 def main(arguments: list[str]) -> int:
+    if len(arguments) < 3 or not arguments[2].isdecimal():
+        raise UserError("victim: expected LOG MOMENT COUNT SWEEP-ARGUMENT ...")
     log, moment, count, *rest = arguments
     _watch(Path(log))
     if moment != "never":

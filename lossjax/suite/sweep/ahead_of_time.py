@@ -36,6 +36,8 @@ _AT_ONCE = 2  # compilations: one keeps about a core busy and takes up to 3 GB
 
 
 def main(arguments: list[str]) -> int:
+    if len(arguments) < 2 or not arguments[1].isdecimal():
+        raise UserError("ahead_of_time: expected TOPOLOGY GIB [--config...]")
     topology, gib, *rest = arguments
     _, sweep = parse_sweep(flags.FlagValues(), rest, "")
     sweep = validate(sweep)

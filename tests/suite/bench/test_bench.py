@@ -13,6 +13,7 @@ from lossjax.models import autoencoders
 from lossjax.suite.bench import __main__ as program
 from lossjax.suite.bench import pairs, table, whole, width
 from lossjax.suite.bench.works import WORKS
+from lossjax.suite.cli.errors import UserError
 from lossjax.suite.shipped import ROOT
 
 PUBLISHED = ROOT / "results" / "published" / "bench" / "bench.json"
@@ -78,6 +79,20 @@ def test_width_is_of_the_programs_of_a_sweep() -> None:
 def test_both_sides_are_the_same_network() -> None:
     pytest.importorskip("torch", reason="the bench lock is not installed")
     assert program.same("32 digits")["parameters"] == WORKS["32 digits"].parameters
+
+
+@pytest.mark.parametrize("take", [pairs.Side, pairs.timed])
+def test_error_of_a_side_is_its_one_line(take) -> None:
+    """Before, the end of a side was a traceback of the bench."""
+    with pytest.raises(UserError, match="^JAX_PLATFORMS=tpu: no such device: [^\n]*$"):
+        call = ["32 digits"]
+        calls = [call] if take is pairs.Side else call
+        take("ours", calls, {"JAX_PLATFORMS": "tpu"})
+
+
+def test_side_that_crashes_is_one_line() -> None:
+    with pytest.raises(ChildProcessError, match="ours ended with 1: ValueError: inv"):
+        pairs.Side("ours", [["32 digits", "replicas=x"]])
 
 
 @pytest.mark.parametrize(

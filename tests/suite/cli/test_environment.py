@@ -1,13 +1,16 @@
 """What the user's shell has no say in."""
 
 import os
+import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from lossjax.suite.shipped import ROOT
+from lossjax.suite.soak.testbed import without_override
 
 SETTLED = "from lossjax.suite.cli.environment import settle\nsettle()\n"
 
@@ -44,6 +47,32 @@ def test_settings_of_a_notebook_do_not_decide(tmp_path: Path) -> None:
     assert shown == f"10.0 {tmp_path} JAX_PLATFORMS\n"
 
 
+@pytest.mark.slow
+def test_every_program_beside_the_verbs_starts_as_they_do() -> None:
+    """A notebook's backend and a bad setting of jax are nothing to it."""
+    poison = {"MPLBACKEND": "nope", "JAX_ENABLE_X64": "maybe", "PYTHONPATH": str(ROOT)}
+    started = {}
+    for path in sorted((ROOT / "lossjax" / "suite").rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        text = path.read_text()
+        # What runs on a Ray cluster has another Python, and a verb its own tests.
+        if '__name__ == "__main__"' in text and "import ray" not in text:
+            if path.name != "__main__.py" and (
+                "import torch" not in text or find_spec("torch")
+            ):
+                started[name] = subprocess.Popen(
+                    [sys.executable, "-m", name, "--nope"],
+                    env=os.environ | poison,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+    assert "lossjax.suite.docs.generated" in started and len(started) > 4
+    for name, process in started.items():
+        said = process.communicate()[1].splitlines()
+        assert process.returncode in (1, 2) and len(said) == 1, (name, said)
+        assert said[0].startswith("lossjax: "), said
+
+
 @pytest.mark.parametrize(
     "shell", [">&-", ">&- 2>&- <&-", "| head -1", "2>&1 | head -1", "2>&-"]
 )
@@ -75,6 +104,46 @@ run(lambda _: print("x") or 0, [])
 def test_no_encoding_stops_a_program(tmp_path: Path) -> None:
     shown = run("print('\u2588', chr(0xD800))", tmp_path, PYTHONIOENCODING="ascii")
     assert shown == "\\u2588 \\ud800\n"
+
+
+@pytest.mark.slow
+def test_a_clone_that_cannot_be_written_to(tmp_path: Path) -> None:
+    clone, out = tmp_path / "clone", tmp_path / "out"
+    for name in ("lossjax", "configs", "experiments", "tests"):
+        unwanted = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, clone / name, ignore=unwanted)
+    shutil.copy(ROOT / "run.sh", clone)
+    (clone / "results").mkdir()
+    small = ["--config.losses=bce", "--config.learning_rates=0.01"]
+    small += ["--config.seeds=0", "--config.train_steps=2", "--config.curve_points=2"]
+    calls = {
+        "losses": (["losses"], 0, ""),
+        "list": (["reproduce", "--list"], 0, ""),
+        "preview": (["sweep", "--dry_run", f"--out={out}"], 0, ""),
+        "sweep": (["sweep", *small, f"--out={out}"], 0, ""),
+        "default": (["sweep", *small], 2, "is not writable; name another directory"),
+        "test": (None, 2, "not writable"),
+    }
+    for folder in (clone, *clone.rglob("*/")):
+        folder.chmod(0o555)
+    started = {}
+    for key, (words, _, _) in calls.items():
+        program = ["lossjax.suite.cli", *words] if words else ["tests"]
+        started[key] = subprocess.Popen(
+            [sys.executable, "-m", *program],
+            cwd=clone,
+            env=os.environ | {"PYTHONPATH": str(clone), "HOME": str(tmp_path)},
+            preexec_fn=without_override,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    for key, process in started.items():
+        said, (_, code, words) = process.communicate()[1], calls[key]
+        assert process.returncode == code and words in said, (key, said)
+        assert len(said.splitlines()) == bool(words), (key, said)
+    assert (out / "report" / "rows.csv").is_file()
+    assert not list(clone.rglob("__pycache__"))
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")

@@ -276,11 +276,25 @@ def test_installs_once_and_keeps_the_users_folder(clone: Path, tmp_path: Path) -
     assert (
         f"ran {here} {sys.version_info[:2]} ['losses', 'a b', '--c=*']" in first.stdout
     )
-    assert "installing the cpu packages" in first.stderr
+    # pip's own hundreds of lines are not for somebody who came to see losses.
+    said = [line.split()[1] for line in first.stderr.splitlines()]
+    assert said == ["installing", "compiling", "importing"], first.stderr
     start = time.perf_counter()
     again = run(clone, "losses", cwd=here)
     assert again.returncode == 0 and again.stderr == ""
     assert time.perf_counter() - start < 2
+
+
+def test_progress_of_an_install_is_few_lines() -> None:
+    kinds = (
+        "Collecting one-a==1 (x)",
+        "Processing /a/two-1-py3.whl",
+        "Ignoring three: x",
+    )
+    kinds += ("Requirement already satisfied: four==1 in x", "  Downloading x (2 MB)")
+    said = "\n".join(kinds * 12) + "\nInstalling collected packages: one, two"
+    shown = sourced(ROOT, 'echo "$SAID" | follow_pip bench', SAID=said).splitlines()
+    assert shown == [f"run.sh: {n} of 10 packages: four" for n in (20, 40)]
 
 
 @pytest.mark.slow
@@ -309,6 +323,23 @@ def test_an_environment_for_another_device_is_never_touched(
     assert (venv / "lossjax-locks").read_text() == "cuda 0\n"
     wrong = run(clone, "losses", LOSSJAX_DEVICE="gpu")
     assert wrong.returncode == 2 and "valid are cpu, cuda, cuda13, tpu" in wrong.stderr
+
+
+@pytest.mark.parametrize("body", ["exit 127", "exit 0", "echo EVIL"])
+def test_nothing_is_emptied_where_sums_cannot_be_told(
+    clone: Path, tmp_path: Path, body: str
+) -> None:
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    fake_python(venv / "bin", "python", "exit 0")
+    (venv / "lossjax-locks").write_text("cpu 0\n")
+    fake_python(tmp_path, "sha256sum", body)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    refused = run(clone, "losses", PATH=path, LOSSJAX_VENV=str(venv))
+    assert refused.returncode == 2 and len(refused.stderr.splitlines()) == 1
+    assert "sha256sum is needed on PATH" in refused.stderr
+    assert (venv / "lossjax-locks").read_text() == "cpu 0\n"
+    assert (venv / "bin/python").exists()
 
 
 @pytest.mark.slow
@@ -356,6 +387,7 @@ def test_a_failed_install_says_so_and_is_not_recorded(clone: Path) -> None:
         done = run(clone, "losses")
         assert done.returncode == 1
         assert "the install stopped" in done.stderr.splitlines()[-1]
+        assert "ERROR: " in done.stderr  # pip's own words
 
 
 def test_a_foreign_folder_is_left_alone(clone: Path, tmp_path: Path) -> None:

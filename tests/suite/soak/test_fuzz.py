@@ -2,6 +2,8 @@
 
 import os
 import random
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 
 from lossjax.suite.cli.errors import DataError
 from lossjax.suite.soak import fuzz as fuzz_module
-from lossjax.suite.soak.fuzz import KINDS, Kind, fuzz
+from lossjax.suite.soak.fuzz import KINDS, Kind, _Clock, fuzz
 
 FEW = {
     "losses": 100,
@@ -34,6 +36,9 @@ def test_some_inputs_of_every_kind_are_answered(kind: str) -> None:
     assert counts.accepted and (counts.refused or kind in MENDED)
 
 
+busy: list[bool] = []
+
+
 def act(made: int) -> None:
     """One behaviour for each number."""
     if made == 1:
@@ -52,6 +57,9 @@ def act(made: int) -> None:
         raise error
     if made == 7:
         time.sleep(60)
+    if made == 8 and not busy:  # with other things, the first time only
+        busy.append(True)
+        time.sleep(0.5)
 
 
 def numbered(folder: Path, generator: random.Random) -> int:
@@ -70,9 +78,29 @@ def test_every_way_to_fail_is_counted(monkeypatch) -> None:
     monkeypatch.setattr(
         fuzz_module.multiprocessing, "get_context", lambda method: forked
     )
-    counts = fuzz("acts", 8)
-    assert (counts.accepted, counts.refused) == (3, 1)  # 0, 4 and 5; 1
+    counts = fuzz("acts", 9)
+    assert (counts.accepted, counts.refused) == (4, 1)  # 0, 4, 5 and 8; 1
     assert counts.traceback == 4 and counts.slow == 2 and counts.big == 1
     notes = "\n".join(counts.notes)
     for words in ("KeyError", "the process died (3)", "acts 0/4: 0.5 s", "hangs"):
         assert words in notes
+
+
+def test_a_busy_machine_is_no_slow_answer() -> None:
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    spin = [sys.executable, "-c", "while True: pass"]
+    others = [subprocess.Popen(spin) for _ in range(3)]
+    try:
+        clock, began = _Clock(os.getpid()), time.monotonic()
+        while time.monotonic() < began + 0.8:
+            pass
+        assert clock.seconds < 0.6
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+        os.sched_setaffinity(0, cores)
+    clock = _Clock(os.getpid())
+    time.sleep(0.1)
+    assert clock.seconds >= 0.09

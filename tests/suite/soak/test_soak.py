@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lossjax.suite.shipped import ROOT
+from lossjax.suite.soak import __main__ as program
 from lossjax.suite.soak.faults import FAULTS
 from lossjax.suite.soak.testbed import Tally
 
@@ -49,3 +50,25 @@ def test_unknown_fault_is_one_line() -> None:
     ended = soak("--only=kiled")
     assert ended.returncode == 2
     assert "kiled" in ended.stderr and "killed" in ended.stderr
+
+
+def test_log_counts_what_was_asked_and_keeps_other_rows(tmp_path: Path) -> None:
+    log = tmp_path / "soak.json"
+    log.write_text(json.dumps([{"fault": "killed"}, {"fault": "fuzz:names"}]))
+    ended = soak("--only=fuzz:names", "--times=7", f"--log={log}")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    first, second = json.loads(log.read_text())
+    assert first == {"fault": "killed"} and second["injected"] == 7
+    assert second["commit"] == program.commit()
+
+
+def test_log_says_which_programs_were_tried(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(program, "ROOT", tmp_path)
+    assert program.commit() == ""  # no repository
+    who = ("-c", "user.name=x", "-c", "user.email=x@x")
+    (tmp_path / "file").write_text("1")
+    for words in (("init", "-q"), ("add", "."), (*who, "commit", "-qm", "one")):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    whole = program.commit()
+    (tmp_path / "file").write_text("2")
+    assert len(whole) >= 7 and program.commit() == f"{whole}+"
