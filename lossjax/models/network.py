@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 
 from lossjax.models.corruption import Corruption
-from lossjax.models.pixels import Pixels
+from lossjax.models.pixels import BYTES, Pixels
 
 
 class Output(NamedTuple):
@@ -102,4 +102,4 @@ class Network:
     latent_dim: int
     corrupt: Corruption | None = None
     latent: Latent | None = None
-    pixels: Pixels = Pixels()
+    pixels: Pixels = BYTES

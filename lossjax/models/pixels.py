@@ -52,3 +52,6 @@ class Pixels:
         """Pixels times channels that count, of each image; one number where all do."""
         counted = self.counted(images)
         return images[0].size if counted is None else counted.sum((1, 2, 3))
+
+
+BYTES = Pixels()  # what every set of plain pictures has

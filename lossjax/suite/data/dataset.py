@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from lossjax.models.pixels import Pixels
+from lossjax.models.pixels import BYTES, Pixels
 from lossjax.suite.cli.errors import DataError
 
 SPLITS = ("train", "validation", "test")  # in the order of the fingerprint
@@ -64,15 +64,15 @@ class Noise:
 class Content:
     """What a source yields: train, validation and test, and what was planted.
 
-    `pixels` is what the images' pixels are; `span` the values of the file that are black
-    and white where that is not 0 to 255.
+    `pixels` is what the images' pixels are; `span` the values of the file that are
+    black and white where that is not 0 to 255.
     """
 
     splits: Mapping[str, Split]
     description: str = ""
     truth: Mapping[str, object] = dataclasses.field(default_factory=dict)
     noise: Noise | None = None
-    pixels: Pixels = Pixels()
+    pixels: Pixels = BYTES
     span: tuple[float, float] | None = None
 
 
@@ -122,7 +122,7 @@ class Dataset:
     description: str
     truth: Mapping[str, object] = dataclasses.field(default_factory=dict)
     noise: Noise | None = None
-    pixels: Pixels = Pixels()
+    pixels: Pixels = BYTES
     span: tuple[float, float] | None = None
 
     @property
@@ -160,8 +160,13 @@ def make_dataset(name: str, content: Content) -> Dataset:
         low, high = np.nanmin(split.images), np.nanmax(split.images)
         if low == high:
             raise DataError(
-                f"{name}: every pixel of the {key} split is {low:g}; blank images cannot "
-                "tell losses apart"
+                f"{name}: every pixel of the {key} split is {low:g}; blank images "
+                "cannot tell losses apart"
+            )
+        unseen = content.pixels.masked and np.isnan(split.images).all((0, 1, 2)).any()
+        if unseen and key == "train":
+            raise DataError(
+                f"{name}: a channel of the train split has no unmasked pixel"
             )
         if split.images.flags.writeable:
             split.images.flags.writeable = False
@@ -302,7 +307,7 @@ def _fingerprint(content: Content) -> str:
         if split.labels is not None:
             digest.update(b"labels ")
             digest.update(np.ascontiguousarray(split.labels, "<i4").data)
-    if content.pixels != Pixels():
+    if content.pixels != BYTES:
         digest.update(f"{content.pixels} ".encode())
     if content.noise is not None:
         digest.update(f"noise {dataclasses.astuple(content.noise)}".encode())

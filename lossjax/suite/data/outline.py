@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from lossjax.models.pixels import Pixels
+from lossjax.models.pixels import BYTES, Pixels
 from lossjax.suite.data.dataset import Dataset, Noise, Options, plan_splits
 from lossjax.suite.data.sources import find, load
 from lossjax.suite.data.tfds import known_set, shape_of
@@ -24,7 +24,7 @@ class Outline:
     counts: Mapping[str, int]
     image: tuple[int, int, int]
     noise: Noise | None = None
-    pixels: Pixels = Pixels()
+    pixels: Pixels = BYTES
 
     @classmethod
     def of(cls, dataset: Dataset) -> "Outline":

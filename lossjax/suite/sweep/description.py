@@ -6,8 +6,8 @@ import numpy as np
 
 from lossjax import NUMERICS, LatentMetric, platform, resolve
 from lossjax.metrics.diagnostics import DIAGNOSTICS
+from lossjax.models.pixels import BYTES
 from lossjax.suite.config import Sweep
-from lossjax.models.pixels import Pixels
 from lossjax.suite.data import Dataset
 from lossjax.suite.data.dataset import shown
 from lossjax.suite.store import results
@@ -74,18 +74,22 @@ def facts_of(dataset: Dataset) -> dict[str, Any]:
 def pixel_facts(dataset: Dataset) -> dict[str, Any]:
     """What a reader must know of pixels that are not plain bytes; else nothing."""
     pixels = dataset.pixels
-    if pixels == Pixels():
+    if pixels == BYTES:
         return {}
-    splits = dataset.splits.items()
+    black, white = dataset.span or (0, 255)
     return {
         "levels": pixels.levels,
-        "span": list(dataset.span or (0, 255)),
+        "black": black,
+        "white": white,
         "masked": pixels.masked,
         "counted": {
             key: int(split.images.size)
             if not pixels.masked
             else int(np.count_nonzero(~np.isnan(split.images)))
-            for key, split in splits
+            for key, split in dataset.splits.items()
         },
-        "balance": [list(channel) for channel in pixels.balance],
+        "balance": [
+            dict(zip(("mean", "dark", "bright"), own, strict=True))
+            for own in pixels.balance
+        ],
     }

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from lossjax import resolve
 from lossjax.losses.one_of import OneOf
 from lossjax.models import autoencoders
-from lossjax.models.pixels import Pixels
+from lossjax.models.pixels import BYTES, Pixels
 from lossjax.suite.config import Sweep
 from lossjax.suite.data import Outline
 from lossjax.suite.data.dataset import Noise
@@ -51,7 +51,7 @@ def network_of(
     latent_dim: int,
     channels: int,
     lowering: str = "",
-    pixels: Pixels = Pixels(),
+    pixels: Pixels = BYTES,
 ) -> autoencoders.Network:
     """The network of a model for images of that shape.
 

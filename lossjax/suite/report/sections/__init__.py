@@ -15,6 +15,7 @@ from lossjax.suite.report.sections import (
     learning,
     measures,
     networks,
+    pixels,
     problems,
     provenance,
     rankings,
@@ -52,5 +53,6 @@ SECTIONS = (
     Section(
         "problems", "Missing, failed and diverged runs", problems.build, commands=False
     ),
+    Section("pixels", "Pixels", pixels.build, commands=False),
     Section("provenance", "Provenance", provenance.build, commands=False),
 )
