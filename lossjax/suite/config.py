@@ -118,6 +118,13 @@ class Sweep:
         empty=True,
         identity=False,
     )
+    pixel_weights: str | None = _field(
+        None,
+        "inverse_frequency: pixels above the training mean and the others weigh the "
+        "same in total, in the loss alone; None: every pixel weighs the same",
+        choices=("inverse_frequency",),
+        identity=False,
+    )
     optimiser: str = _field("adam", "adam, or sgd with momentum 0.9", identity=False)
     head_scale: float = _field(
         1.0,

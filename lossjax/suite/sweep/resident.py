@@ -220,7 +220,7 @@ def _mean(images: np.ndarray) -> np.ndarray:
     """Mean intensity (channels,) of the pixels that count."""
     if images.dtype == np.uint8:
         return images.mean((0, 1, 2), dtype=np.float64) / 255
-    return np.nanmean(images, (0, 1, 2), dtype=np.float64)
+    return np.asarray(np.nanmean(images, (0, 1, 2), dtype=np.float64))
 
 
 def _spread(images_u8: np.ndarray, mean: np.ndarray) -> float:
