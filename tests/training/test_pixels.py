@@ -62,6 +62,7 @@ def test_floats_train_to_the_bit_as_the_same_bytes() -> None:
     assert loss == same
 
 
+@pytest.mark.slow
 def test_side_by_side_masked_pixels_count_as_one_after_another() -> None:
     pixels = dataclasses.replace(MASKED, balance=BALANCE)
     one, loss = train(HOLED, pixels, ONE, resolve("mse"))
