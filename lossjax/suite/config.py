@@ -103,6 +103,14 @@ class Sweep:
         low=12,
         identity=False,
     )
+    crops: int | None = _field(
+        None,
+        "squares of image_size that each picture of images:DIR gives, at most, in one "
+        "split; None: all of a picture made to that size",
+        low=1,
+        high=10**6,
+        identity=False,
+    )
     group_by: str | None = _field(
         None,
         "keeps the pictures of one folder in one split; None: they are dealt out",

@@ -85,6 +85,7 @@ class Options:
     max_examples: int | None = None
     group_by: str | None = None
     value_range: tuple[float, float] | None = None
+    crops: int | None = None
 
     def __post_init__(self) -> None:
         if self.channels not in (None, 1, 3):
@@ -95,6 +96,8 @@ class Options:
             raise DataError(f"max_examples={self.max_examples!r}: valid is 12 or more")
         if self.group_by not in (None, "parent"):
             raise DataError(f"group_by={self.group_by!r}: valid is 'parent'")
+        if self.crops is not None and self.crops < 1:
+            raise DataError(f"crops={self.crops!r}: valid is 1 or more")
         if self.value_range is not None:
             low, high = self.value_range
             if not -math.inf < low < high < math.inf:

@@ -50,9 +50,10 @@ def intensities(
     low, high = min(a for a, _ in spans), max(b for _, b in spans)
     black, white = _range(kind, low, high, name, asked)
     if mask is None and kind.kind == "b":
-        levels = np.multiply(images[...] if whole else images[kept], np.uint8(255))
-        return Intensities(levels.reshape(-1, *shape), BYTES, None)
-    pixels = Pixels(_levels(kind, black, white), "float32", mask is not None)
+        taken = np.multiply(images[...] if whole else images[kept], np.uint8(255))
+        return Intensities(taken.reshape(-1, *shape), BYTES, None)
+    levels = levels_between(black, white) if kind.kind in "bui" else 0
+    pixels = Pixels(levels, "float32", mask is not None)
     if mask is None and whole and kind == np.float32 and (black, white) == (0, 1):
         # Not a copy: a mapped file stays one.
         return Intensities(np.asarray(images[...]).reshape(-1, *shape), pixels, (0, 1))
@@ -73,10 +74,10 @@ def _along(mask: np.ndarray, rank: int) -> np.ndarray:
     return mask.reshape(*mask.shape, *(1,) * (rank - mask.ndim))
 
 
-def _levels(kind: np.dtype[Any], black: float, white: float) -> int:
-    """How many values such numbers can have; 0: as many as a float."""
+def levels_between(black: float, white: float) -> int:
+    """How many whole numbers there are; 0: more than a float32 tells apart, or none."""
     count = white - black + 1
-    whole = kind.kind in "bui" and black == int(black) and count == int(count)
+    whole = black == int(black) and count == int(count)
     return int(count) if whole and count <= _TOLD_APART else 0
 
 

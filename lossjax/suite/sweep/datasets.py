@@ -53,7 +53,7 @@ def _each(
     """
     fields = {
         name: getattr(sweep, name)
-        for name in ("image_size", "channels", "max_examples", "group_by")
+        for name in ("image_size", "channels", "max_examples", "group_by", "crops")
     }
     fields["value_range"] = sweep.value_range or None
     found = {name: find(name, **fields) for name in sweep.datasets}
