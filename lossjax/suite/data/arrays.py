@@ -152,8 +152,6 @@ def _content(arrays: _Arrays, key: str, name: str, options: Options) -> Content:
         kept = seen[hold_out(len(seen), options.max_examples)[0]]
     if len(kept) < FEWEST:
         raise DataError(f"{name}: {len(kept)} images; at least {FEWEST} are needed")
-    one = 1 if mask is None and images.dtype.itemsize == 1 else 4  # bytes of a value
-    refuse_above_memory(name, len(kept), (*images.shape[1:], one))
     found = intensities(images, mask, kept, name, options.value_range)
     words = [f"{len(images)} images, {images.dtype}"]
     if unseen := len(images) - len(seen):

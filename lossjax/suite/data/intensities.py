@@ -7,6 +7,7 @@ import numpy as np
 
 from lossjax.models.pixels import BYTES, Pixels
 from lossjax.suite.cli.errors import DataError
+from lossjax.suite.data.dataset import refuse_above_memory
 
 _AT_ONCE = 2**24  # values, while they are 64-bit floats
 _TOLD_APART = 2**24  # levels, by a float32
@@ -42,14 +43,16 @@ def intensities(
     shape = (*images.shape[1:], *(1,) * (4 - len(images.shape)))
     whole = len(kept) == len(images)
     if mask is None and kind == np.uint8 and asked in (None, (0, 255)):
+        refuse_above_memory(name, len(kept), shape)
         taken = np.asarray(images[...] if whole else images[kept])
         return Intensities(taken.reshape(-1, *shape), BYTES, None)
+    refuse_above_memory(name, len(kept), (*shape, np.dtype(np.float32).itemsize))
     step = max(1, _AT_ONCE // math.prod(shape))
     chunks = [slice(k, k + step) for k in range(0, len(images), step)]
     spans = [_span(images[k], None if mask is None else mask[k], name) for k in chunks]
     low, high = min(a for a, _ in spans), max(b for _, b in spans)
     black, white = _range(kind, low, high, name, asked)
-    if mask is None and kind.kind == "b":
+    if mask is None and kind.kind == "b" and (black, white) == (0, 1):
         taken = np.multiply(images[...] if whole else images[kept], np.uint8(255))
         return Intensities(taken.reshape(-1, *shape), BYTES, None)
     levels = levels_between(black, white) if kind.kind in "bui" else 0

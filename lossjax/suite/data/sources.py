@@ -133,7 +133,7 @@ DATASETS: Mapping[str, Source] = types.MappingProxyType(
             images_folder,
             "your own pictures (png, jpeg, webp, gif, bmp, tiff, pnm) by sub-folder",
             shape="32x32x3, or image_size and channels",
-            sizes="2/3, 1/6, 1/6 by content, or train, val, test folders",
+            sizes="2/3, 1/6, 1/6 by content, or train, val, test folders; crops",
             check=check_images_folder,
             state=lambda: "your folder",
             folder="DIR",
@@ -142,7 +142,7 @@ DATASETS: Mapping[str, Source] = types.MappingProxyType(
         "arrays:": Source(
             "arrays:",
             arrays_file,
-            "your own array (npy, npz, h5), n x h x w [x channels], and labels",
+            "your own array (npy, npz, h5), n x h x w [x channels], labels, mask",
             shape="any, any number of channels",
             sizes="2/3, 1/6, 1/6, or 5,000 each held out",
             check=check_arrays_file,

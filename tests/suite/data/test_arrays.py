@@ -12,7 +12,7 @@ from lossjax.models.pixels import Pixels
 from lossjax.suite import data
 from lossjax.suite.cli.errors import DataError
 from lossjax.suite.data import Dataset
-from lossjax.suite.data.dataset import Content, make_dataset, shown
+from lossjax.suite.data.dataset import Content, check_memory, make_dataset, shown
 from lossjax.suite.data.pixel_weights import inverse_frequency
 from lossjax.suite.report.markup import in_colour
 
@@ -70,6 +70,14 @@ def test_other_than_bytes_stay_what_they_are(
     assert (shown(dataset.test.images) == shown(bytes_of.test.images)).all() or (
         levels == 258
     )
+
+
+def test_floats_take_four_times_the_memory(tmp_path: Path) -> None:
+    dataset = load(tmp_path / "own.npy", (BYTES / 255).astype(np.float32))
+    check_memory(dataset, 4 * BYTES.size)
+    with pytest.raises(DataError, match="max_examples=29 is the most that fits"):
+        check_memory(dataset, 4 * BYTES.size - 1)
+    assert data.Outline.of(dataset).resident == 4 * 25 * 6 * 5 * 2
 
 
 def test_bytes_stay_bytes_in_whatever_order(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ from lossjax.suite.report.evidence import Evidence
 from lossjax.suite.report.sections import (
     behind,
     budgets,
+    counted_pixels,
     gallery,
     latent_map,
     learning,
     measures,
     networks,
-    pixels,
     problems,
     provenance,
     rankings,
@@ -53,6 +53,6 @@ SECTIONS = (
     Section(
         "problems", "Missing, failed and diverged runs", problems.build, commands=False
     ),
-    Section("pixels", "Pixels", pixels.build, commands=False),
+    Section("pixels", "Pixels", counted_pixels.build, commands=False),
     Section("provenance", "Provenance", provenance.build, commands=False),
 )
