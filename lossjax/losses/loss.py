@@ -139,17 +139,23 @@ class Loss:
         return value.astype(raw.dtype)
 
     def terms(
-        self, raw: jax.Array, target: jax.Array, scalars: Mapping[str, Any]
+        self,
+        raw: jax.Array,
+        target: jax.Array,
+        scalars: Mapping[str, Any],
+        *,
+        weights: jax.Array | None = None,
     ) -> jax.Array:
         """What `fn` is the mean of: one value a pixel, or an image's where `whole`.
 
         So that losses side by side are summed together. Takes what `fn` does.
         """
         if self.whole:
-            return self.fn(raw, target, scalars)
+            return self.fn(raw, target, scalars, weights=weights)
         raw = as_floating(self.family, "raw", raw)
-        blocks, true, _, arguments = self._operands(raw, target, scalars)
-        return self.kernel(blocks, true, **arguments)
+        blocks, true, weights, arguments = self._operands(raw, target, scalars, weights)
+        values = self.kernel(blocks, true, **arguments)
+        return values if weights is None else weighted(values, weights)
 
     def _operands(
         self,
@@ -336,7 +342,18 @@ def image_mean(values: jax.Array, weights: jax.Array | None) -> jax.Array:
     if weights is None:
         return jnp.mean(values, axis=axes)
     share = weights.astype(values.dtype)
-    # where, not 0 * value: a masked value may be inf.
-    counted = jnp.where(share > 0, values, 0) * share
     total = jnp.sum(share, axis=axes)
-    return jnp.sum(counted, axis=axes) / jnp.where(total > 0, total, 1)
+    counted = jnp.sum(_counted(values, share), axis=axes)
+    return counted / jnp.where(total > 0, total, 1)
+
+
+def weighted(values: jax.Array, weights: jax.Array) -> jax.Array:
+    """Values whose plain mean over an image is their weighted one."""
+    share = weights.astype(values.dtype)
+    mean = jnp.mean(share, axis=tuple(range(1, share.ndim)), keepdims=True)
+    return _counted(values, share) / jnp.where(mean > 0, mean, 1)
+
+
+def _counted(values: jax.Array, share: jax.Array) -> jax.Array:
+    # where, not 0 * value: a masked value may be inf.
+    return jnp.where(share > 0, values, 0) * share

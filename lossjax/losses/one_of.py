@@ -68,14 +68,21 @@ class OneOf:
             found[f"{place:03}"] = value
         return found
 
-    def fn(self, raw: jax.Array, target: jax.Array, scalars: Any = None) -> jax.Array:
+    def fn(
+        self,
+        raw: jax.Array,
+        target: jax.Array,
+        scalars: Any = None,
+        *,
+        weights: jax.Array | None = None,
+    ) -> jax.Array:
         """As Loss.fn: (batch,), in the unit of the loss that is chosen."""
         given = self.scalars if scalars is None else scalars
         values = [given[name] for name in sorted(given)]
 
         def branch(one: Loss) -> Any:
             own = dict(zip(sorted(one.scalars), values, strict=False))
-            return lambda r, t: one.fn(r, t, own)
+            return lambda r, t: one.fn(r, t, own, weights=weights)
 
         branches = [branch(one) for one in self.losses]
         return jax.lax.switch(jnp.asarray(self.which), branches, raw, target)

@@ -62,18 +62,21 @@ class Facts:
       law: Loss.law.
       stretch: Loss.stretch.
       beta: weight of KL in training.
-      dimension: pixels times channels of an image.
+      dimension: pixels times channels that count of an image, (images,) where they
+        differ.
       noise: (slots,) root mean squared difference of read-outs and dequantised
         *validation* images, codes drawn: the one scale of a calibrated Gaussian.
       warped: pixels are no grey levels: the model warps them.
+      levels: of how many a pixel has one; 0: it is any number, and takes no bits.
     """
 
     law: str
     stretch: float
     beta: float
-    dimension: int
+    dimension: int | np.ndarray
     noise: np.ndarray
     warped: bool = False
+    levels: int = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,24 +141,24 @@ def implied_sigma(terms: Terms, facts: Facts) -> np.ndarray:
 
 def bits_per_dim(terms: Terms, facts: Facts) -> np.ndarray:
     """Bits that a pixel of 256 grey levels takes under the loss's own likelihood."""
-    if facts.warped:
+    if facts.warped or not facts.levels:
         return np.full_like(_wide(terms.value), np.nan)
     if facts.law == "levels":
         nats = _wide(terms.value) + _wide(terms.divergence)
         return nats / facts.dimension / math.log(2)
     nats = (_wide(terms.density) + _wide(terms.divergence)) / facts.dimension
-    bits = (nats - math.log(facts.stretch)) / math.log(2) + 8
+    bits = (nats - math.log(facts.stretch)) / math.log(2) + math.log2(facts.levels)
     return bits if facts.law == "density" else np.full_like(bits, np.nan)
 
 
 def bits_gaussian(terms: Terms, facts: Facts) -> np.ndarray:
     """The same under a Gaussian around the read-out, its one scale set afterwards."""
-    if facts.warped:
+    if facts.warped or not facts.levels:
         return np.full_like(_wide(terms.error), np.nan)
     variance = facts.noise[:, None] ** 2
     nats = _wide(terms.error) / (2 * variance) + np.log(2 * np.pi * variance) / 2
     nats = nats + _wide(terms.divergence) / facts.dimension
-    return nats / math.log(2) + 8
+    return nats / math.log(2) + math.log2(facts.levels)
 
 
 def _wide(values: np.ndarray) -> np.ndarray:

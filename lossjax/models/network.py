@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 
 from lossjax.models.corruption import Corruption
+from lossjax.models.pixels import BYTES, Pixels
 
 
 class Output(NamedTuple):
@@ -90,6 +91,7 @@ class Network:
       latent_dim: size of the code.
       corrupt: (key, images) -> what is encoded in training and when scored.
       latent: of a variational model how its code is paid for.
+      pixels: of the images, what they are and which of them count.
     """
 
     init: Callable[[jax.Array, jax.Array], Any]
@@ -100,3 +102,4 @@ class Network:
     latent_dim: int
     corrupt: Corruption | None = None
     latent: Latent | None = None
+    pixels: Pixels = BYTES

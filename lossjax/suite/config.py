@@ -103,6 +103,14 @@ class Sweep:
         low=12,
         identity=False,
     )
+    crops: int | None = _field(
+        None,
+        "squares of image_size that each picture of images:DIR gives, at most, in one "
+        "split; None: all of a picture made to that size",
+        low=1,
+        high=10**6,
+        identity=False,
+    )
     group_by: str | None = _field(
         None,
         "keeps the pictures of one folder in one split; None: they are dealt out",
@@ -116,6 +124,13 @@ class Sweep:
         low=-1e9,
         high=1e9,
         empty=True,
+        identity=False,
+    )
+    pixel_weights: str | None = _field(
+        None,
+        "inverse_frequency: pixels above the training mean and the others weigh the "
+        "same in total, in the loss alone; None: every pixel weighs the same",
+        choices=("inverse_frequency",),
         identity=False,
     )
     optimiser: str = _field("adam", "adam, or sgd with momentum 0.9", identity=False)

@@ -14,7 +14,8 @@ class Batch(NamedTuple):
 
     Attributes:
       step: int32, its number, 0 first.
-      images: float32 (batch, height, width, channels) in [0, 1].
+      images: float32 (batch, height, width, channels) in [0, 1]; nan where a pixel does
+        not count.
       places: int32 (batch,), the images' indices in the training split.
     """
 
@@ -28,7 +29,7 @@ class Batches:
     """The training split, cut into batches after a permutation for each epoch.
 
     Attributes:
-      train_u8: uint8 (n, height, width, channels).
+      train_u8: (n, height, width, channels), as `Pixels.kept` says.
       size: images of a batch; those left over at the end of an epoch wait for the next.
       key: draws the permutations.
     """

@@ -56,6 +56,7 @@ class Diagnoser:
         self, network: Network, settings: Settings, layout: Layout, mesh: Mesh
     ) -> None:
         self._batch, self._mesh = settings.batch_size, mesh
+        self._pixels = network.pixels
         look = functools.partial(_look, network, settings)
         options = platform.compiler_options(mesh.devices.flat[0], seldom=True)
         self._look = spread(look, mesh, layout, shared=4, idle=True, options=options)
@@ -88,8 +89,8 @@ class Diagnoser:
         Args:
           replicas: the runs, batched; all of one loss family.
           weights: State.weights of `Program`.
-          train_u8: uint8 (n, height, width, channels), of which a few are used.
-          validation_u8: uint8, the same form.
+          train_u8: (n, height, width, channels), of which a few are used.
+          validation_u8: the same form, as `Pixels.kept` says.
           tick: called with 0 between calls to the devices; may raise.
         """
         active = np.asarray(replicas.active)
@@ -106,7 +107,9 @@ class Diagnoser:
                 sums[name] = sums.get(name, 0) + np.asarray(values, np.float64)
             codes.append(np.asarray(code)[:, share > 0])
             tick(0)
-        pixels = len(validation_u8[:IMAGES]) * math.prod(validation_u8.shape[1:])
+        looked_at = validation_u8[:IMAGES]
+        sizes = self._pixels.size(looked_at)
+        pixels = int(np.broadcast_to(sizes, len(looked_at)).sum(dtype=np.float64))
         measured = {name: sums[name] / pixels for name in _SHARES}
         measured |= spectrum(sums["residual"], sums["target"])
         measured["dead_units"] = dead_units(np.concatenate(codes, 1))
@@ -201,7 +204,8 @@ def _look(
     """
     loss = replica.loss
     own = weights[: size_of(network)]
-    images = network_target(network, as_intensity(images_u8))
+    pixels = as_intensity(images_u8)
+    images = network_target(network, pixels)
     given = network_input(network, probe_key(0), images)
     targets = images
     if settings.targets is not None:
@@ -212,13 +216,18 @@ def _look(
         out = network.apply(parameters_of(network, flat), given)
         return out.raw, out.code
 
+    own_weights = network.pixels.weights(pixels)
+
     def total(raw: jax.Array) -> jax.Array:
         scalars = scalars_of(network, loss, weights)
-        return jnp.sum(loss.fn(raw, targets, scalars))
+        return jnp.sum(loss.fn(raw, targets, scalars, weights=own_weights))
 
     raw, back, code = jax.vjp(read, own, has_aux=True)
     slopes = jax.grad(total)(raw)
-    looked = functools.partial(_pixels, loss, raw, slopes, images, share)
+    counted = network.pixels.counted(pixels)
+    looked = functools.partial(
+        _pixels, loss, raw, slopes, images, share, own_weights, counted
+    )
 
     found, gradient = jax.lax.cond(
         training,
@@ -234,12 +243,16 @@ def _pixels(
     slopes: jax.Array,
     images: jax.Array,
     share: jax.Array,
+    weights: jax.Array | None,
+    counted: jax.Array | None,
 ) -> dict[str, jax.Array]:
     """Counts of pixels and powers of bands, summed over the images of a batch.
 
     Args:
       slopes: dL/draw of each image's own loss.
       share: float32 (batch,), 1 for an image and 0 for filling.
+      weights: of the pixels in the loss; None where all weigh alike.
+      counted: 1 for a pixel that counts and 0 for another; None where all do.
     """
     bends = jax.grad(lambda raw: jnp.sum(loss.read_out(raw)))(raw)
     image = loss.read_out(raw)
@@ -249,19 +262,27 @@ def _pixels(
         return jnp.max(jnp.abs(gradient.reshape(blocked)), axis=-2)
 
     # The mean over an image's pixels divided each pixel's own gradient.
-    stalled = steepest(slopes) * (image[0].size) < STALLED
-    wrong = jnp.abs(image - images) > WRONG
+    scale: jax.Array | int = image[0].size
+    residual = image - images
+    if weights is not None:
+        total = jnp.sum(weights, axis=(1, 2, 3), keepdims=True)
+        scale = total / jnp.where(weights > 0, weights, 1)
+    stalled = steepest(slopes) * scale < STALLED
+    wrong = jnp.abs(residual) > WRONG
     flags = {
         "stalled_share": stalled,
         "stuck_share": stalled & wrong,
         "saturated_share": steepest(bends) < SATURATED,
     }
+    if counted is not None:
+        flags = {name: flag & (counted > 0) for name, flag in flags.items()}
+        residual, images = (jnp.where(counted > 0, x, 0) for x in (residual, images))
     counts = {
         name: share @ jnp.sum(flag, axis=(1, 2, 3), dtype=jnp.float32)
         for name, flag in flags.items()
     }
     powers = functools.partial(_powers, share)
-    return counts | {"residual": powers(image - images), "target": powers(images)}
+    return counts | {"residual": powers(residual), "target": powers(images)}
 
 
 def _powers(share: jax.Array, values: jax.Array) -> jax.Array:

@@ -40,9 +40,14 @@ def sample(key: jax.Array, code: jax.Array) -> jax.Array:
     return mean + jnp.exp(log_variance / 2) * noise
 
 
-def dequantise(key: jax.Array, images: jax.Array) -> jax.Array:
-    """(255 y + u) / 256 with u uniform on [0, 1): no pixel is a point mass."""
-    return (255 * images + jax.random.uniform(key, images.shape)) / 256
+def dequantise(key: jax.Array, images: jax.Array, levels: int = 256) -> jax.Array:
+    """(255 y + u) / 256 with u uniform on [0, 1): no pixel is a point mass.
+
+    Of so many levels; without any (0) the images stay as they are.
+    """
+    if not levels:
+        return images
+    return ((levels - 1) * images + jax.random.uniform(key, images.shape)) / levels
 
 
 def network_target(network: Network, images: jax.Array) -> jax.Array:
@@ -69,7 +74,7 @@ def needs_dequantisation(network: Network, loss: Loss | OneOf) -> bool:
     model that draws its code has no other bound on it than the data's.
     """
     latent = network.latent
-    if latent is None:
+    if latent is None or not network.pixels.levels:
         return False
     assert isinstance(loss, Loss), "losses of a variational model share no program"
     return latent.dequantise or is_unbounded(loss.family)
@@ -93,15 +98,17 @@ def objective(
       loss: of its raw output.
       parameters: of the network.
       scalars: trained scalars of the loss.
-      images: float (batch, height, width, channels) in [0, 1].
+      images: float (batch, height, width, channels) in [0, 1], nan where a pixel does
+        not count.
       key: fixes corruption, draws of the code and dequantisation; not used by a plain
         autoencoder.
       targets: images -> targets where they are not the images themselves.
       weights: (batch,), 0 for images that do not count towards free bits.
     """
     given, aim = prepared(network, loss, images, key, targets)
-    raw, price = forward(network, parameters, given, key, weights)
-    value = loss.fn(raw, aim, scalars)
+    size = network.pixels.size(images)
+    raw, price = forward(network, parameters, given, size, key, weights)
+    value = loss.fn(raw, aim, scalars, weights=network.pixels.weights(images))
     return value if price is None else value + price
 
 
@@ -118,7 +125,7 @@ def prepared(
     """
     level_key = jax.random.split(key, 3)[2]
     if needs_dequantisation(network, loss):
-        images = dequantise(level_key, images)
+        images = dequantise(level_key, images, network.pixels.levels)
     images = network_target(network, images)
     aim = images if targets is None else targets(images)
     return network_input(network, key, images), aim
@@ -128,21 +135,26 @@ def forward(
     network: Network,
     parameters: Any,
     given: jax.Array,
+    size: Any,
     key: jax.Array,
     weights: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array | None]:
-    """Raw output, and the price (batch,) of a variational model's codes."""
+    """Raw output, and the price (batch,) of a variational model's codes.
+
+    `size` is how many pixels of an image the price is shared by; see `Pixels.size`.
+    """
     if network.latent is None:
         return network.apply(parameters, given).raw, None
     code_key = jax.random.split(key, 3)[1]
     code = network.encode(parameters, given)
     raw = network.decode(parameters, sample(code_key, code))
-    share = network.latent.beta / given[0].size
+    share = network.latent.beta / size
     return raw, share * _price(network, code, weights)
 
 
 def network_input(network: Network, key: jax.Array, images: jax.Array) -> jax.Array:
     """What the network is given: the images, or what its noise makes of them."""
+    images = network.pixels.filled(images)
     if network.corrupt is None:
         return images
     return network.corrupt(jax.random.split(key, 3)[0], images)

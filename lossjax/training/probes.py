@@ -53,13 +53,15 @@ def progress_of(
         key = probe_key(index)
         target = network_target(network, images)
         raw = network.apply(parameters, network_input(network, key, target)).raw
+        pixels = network.pixels
         if network.latent is None:
-            value = loss.fn(raw, images, scalars)
+            value = loss.fn(raw, images, scalars, weights=pixels.weights(images))
         else:
             value = objective(
                 network, loss, parameters, scalars, images, key, weights=share
             )
-        error = METRICS["mse"].fn(loss.read_out(raw), target)
+        counted = pixels.counted(images)
+        error = METRICS["mse"].fn(loss.read_out(raw), target, weights=counted)
         scores = jnp.stack([share @ value, share @ error, jnp.sum(share)])
         probed = jnp.where(index < probe, scores, 0)
         return sums + jnp.concatenate([probed, scores])

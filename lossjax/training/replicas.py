@@ -44,7 +44,7 @@ class Blocks(NamedTuple):
     """A split cut into equal blocks, the last one filled up.
 
     Attributes:
-      images: uint8 (blocks, block, height, width, channels).
+      images: (blocks, block, height, width, channels), as `Pixels.kept` says.
       weights: float32 (blocks, block), 1 for an image and 0 for filling.
     """
 
@@ -127,7 +127,9 @@ def make_mesh(layout: Layout, devices: Sequence[Any] | None = None) -> Mesh:
 
 
 def as_intensity(images_u8: jax.Array) -> jax.Array:
-    """uint8 0..255 to float32 [0, 1]; the only conversion there is."""
+    """uint8 0..255 to float32 [0, 1]; what is float32 is intensity already."""
+    if images_u8.dtype == jnp.float32:
+        return images_u8
     return images_u8.astype(jnp.float32) / 255
 
 

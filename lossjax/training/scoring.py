@@ -69,7 +69,7 @@ class Scorer:
           weights: State.weights of `Program`.
           active: Replica.active; what an idle slot scores says nothing.
           losses: of every slot; any whose link was given at construction.
-          images_u8: uint8 (block, height, width, channels).
+          images_u8: (block, height, width, channels), as `Pixels.kept` says.
           block: its place in the split, which fixes the noise.
         """
         which = np.array([self._links.index(loss.link) for loss in losses], np.int32)
@@ -85,14 +85,19 @@ def _score(
     block: jax.Array,
 ) -> tuple[Mapping[str, jax.Array], jax.Array]:
     """Every metric of one replica's read-outs of one block."""
-    images = network_target(network, as_intensity(images_u8))
+    pixels = as_intensity(images_u8)
+    images, counted = network_target(network, pixels), network.pixels.counted(pixels)
     given = network_input(network, probe_key(block), images)
     raw = network.apply(parameters_of(network, weights), given).raw
     image = jax.lax.switch(which, [loss.read_out for loss in losses], raw)
-    scores = {name: metric.fn(image, images) for name, metric in METRICS.items()}
+    scores = {
+        name: metric.fn(image, images, weights=counted)
+        for name, metric in METRICS.items()
+    }
     return scores, jnp.round(image * 255).astype(jnp.uint8)
 
 
 def _code(network: Network, weights: jax.Array, images_u8: jax.Array) -> jax.Array:
     images = network_target(network, as_intensity(images_u8))
-    return network.apply(parameters_of(network, weights), images).code
+    given = network.pixels.filled(images)
+    return network.apply(parameters_of(network, weights), given).code

@@ -118,12 +118,15 @@ class Rows:
         noise = noise_key(replica.seed[0])
         targets = targets_of(settings, noise, batch.places)
         given, aim = prepared(network, replica.loss, batch.images, key, targets)
+        size = network.pixels.size(batch.images)
+        shares = network.pixels.weights(batch.images)
 
         def means(weights: jax.Array) -> jax.Array:
-            raw, price = jax.vmap(
-                lambda own: forward(network, parameters_of(network, own), given, key)
-            )(weights)
-            values = self._values(replica.loss, weights, raw, aim)
+            def through(own: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+                return forward(network, parameters_of(network, own), given, size, key)
+
+            raw, price = jax.vmap(through)(weights)
+            values = self._values(replica.loss, weights, raw, aim, shares)
             return values if price is None else values + jnp.mean(price, axis=1)
 
         value, back = jax.vjp(means, state.weights)
@@ -138,11 +141,17 @@ class Rows:
         return jax.vmap(update)(rates, state, value, gradient, going)
 
     def _values(
-        self, losses: Any, weights: jax.Array, raw: jax.Array, aim: jax.Array
+        self,
+        losses: Any,
+        weights: jax.Array,
+        raw: jax.Array,
+        aim: jax.Array,
+        shares: jax.Array | None,
     ) -> jax.Array:
         """Mean loss (slots,): each family's own slots, and nothing of the others.
 
         Terms of neighbouring families are summed at once, which is one operation.
+        `shares` are what pixels weigh.
         """
         parts: list[jax.Array] = []
         first = 0
@@ -152,7 +161,8 @@ class Rows:
             first += count
 
             def value(loss: Loss, weights: Any, raw: Any) -> jax.Array:
-                return loss.terms(raw, aim, scalars_of(self.network, loss, weights))
+                scalars = scalars_of(self.network, loss, weights)
+                return loss.terms(raw, aim, scalars, weights=shares)
 
             mine = jax.tree.map(lambda leaf, own=own: leaf[own], family)
             terms = jax.vmap(value)(mine, weights[own], raw[own])

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from lossjax.losses import LOSSES
 from lossjax.losses.bernoulli import matched_logit
 from lossjax.losses.links import sigmoid
-from lossjax.losses.loss import Loss
+from lossjax.losses.loss import Loss, image_mean
 from lossjax.metrics.latent_variables import Terms
 from lossjax.models.network import Network
 from lossjax.training.objective import (
@@ -77,30 +77,31 @@ def _terms(
     scalars = scalars_of(network, loss, weights)
     key = probe_key(block)
     _, code_key, level_key = jax.random.split(key, 3)
-    images = as_intensity(images_u8)
-    smooth = dequantise(level_key, images)
+    pixels = as_intensity(images_u8)
+    counted, size = network.pixels.counted(pixels), network.pixels.size(pixels)
+    images, smooth = pixels, dequantise(level_key, pixels, network.pixels.levels)
     if needs_dequantisation(network, loss):
         images = smooth
     images, smooth = network_target(network, images), network_target(network, smooth)
-    dimension = images[0].size
     code = network.encode(parameters, network_input(network, key, images))
 
     def value_of(raw: jax.Array, aim: jax.Array) -> jax.Array:
-        return dimension * loss.fn(raw, aim, scalars)
+        return size * loss.fn(raw, aim, scalars, weights=counted)
 
     raw = network.decode(parameters, sample(code_key, code))
     value, back = jax.vjp(lambda raw: value_of(raw, images), raw)
     (force,) = back(jnp.ones_like(value))
     image, back = jax.vjp(loss.read_out, raw)
-    (slope,) = back(image - images)
+    gap = image - images
+    (slope,) = back(gap if counted is None else jnp.where(counted > 0, gap, 0))
     axes = (1, 2, 3)
     return Terms(
         value,
         value_of(raw, smooth),
-        *_continuous(network, loss, raw, smooth),
+        *_continuous(network, loss, raw, smooth, counted, size),
         jnp.sum(divergence(code), axis=1),
         _bound(network, parameters, code, images, value_of, code_key, samples),
-        jnp.mean((image - smooth) ** 2, axis=axes),
+        image_mean((image - smooth) ** 2, counted),
         jnp.sum(slope * slope, axis=axes),
         jnp.sum(force * slope, axis=axes),
         jnp.split(code, 2, axis=1)[0],
@@ -108,7 +109,12 @@ def _terms(
 
 
 def _continuous(
-    network: Network, loss: Loss, raw: jax.Array, images: jax.Array
+    network: Network,
+    loss: Loss,
+    raw: jax.Array,
+    images: jax.Array,
+    counted: jax.Array | None,
+    size: Any,
 ) -> tuple[jax.Array, jax.Array]:
     """Values of `Terms.continuous` and `Terms.matched`."""
     law = LOSSES["continuous_bernoulli"]
@@ -122,8 +128,8 @@ def _continuous(
     assert network.latent is not None
     # As the decoder's own, where that is held in bounds.
     matched = jnp.clip(matched, -network.latent.bound, network.latent.bound)
-    dimension = images[0].size
-    return dimension * law.fn(raw, images), dimension * law.fn(matched, images)
+    first, second = (law.fn(x, images, weights=counted) for x in (raw, matched))
+    return size * first, size * second
 
 
 def _bound(

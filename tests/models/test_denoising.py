@@ -9,6 +9,7 @@ from lossjax import LOSSES, METRICS
 from lossjax.models import autoencoders
 from lossjax.models.autoencoders import Shape, build
 from lossjax.models.corruption import CORRUPTIONS
+from lossjax.suite import data
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep
 from lossjax.suite.sweep.validation import notes, validate
@@ -144,8 +145,9 @@ def test_only_variational_sweeps_can_be_judged_by_bits() -> None:
 
 def test_a_loss_that_is_dequantised_says_so() -> None:
     losses = ("bce", "continuous_bernoulli")
-    (line,) = notes(validate(Sweep(models=("conv_ae", "vae"), losses=losses)))
+    loaded = {"digits": data.load("digits")}
+    (line,) = notes(validate(Sweep(models=("conv_ae", "vae"), losses=losses)), loaded)
     assert line.startswith("vae / continuous_bernoulli: trains on dequantised pixels")
-    assert not list(
-        notes(validate(Sweep(models=("vae(dequantise=1)",), losses=losses)))
-    )
+    assert "(255 y + u)/256 with" in line
+    sweep = validate(Sweep(models=("vae(dequantise=1)",), losses=losses))
+    assert not list(notes(sweep, loaded))

@@ -1,5 +1,6 @@
 """Variational models: objective, bounds, implied noise scale, what is dequantised."""
 
+import dataclasses
 import functools
 import math
 
@@ -13,6 +14,7 @@ from lossjax import LATENT_METRICS, LOSSES, Loss, resolve
 from lossjax.metrics.latent_variables import IW_SAMPLES, Facts, Terms
 from lossjax.models import autoencoders
 from lossjax.models.autoencoders import Network, Shape, build
+from lossjax.models.pixels import Pixels
 from lossjax.training.objective import (
     dequantise,
     divergence,
@@ -225,6 +227,35 @@ def terms_of(**given: np.ndarray) -> Terms:
     return Terms(**(blank | given))
 
 
+@pytest.mark.parametrize("name", ["bce", "gaussian_shared"])
+def test_terms_are_of_the_pixels_that_count(name: str) -> None:
+    """Every term of pixels alone; what a mask hides has no part in any of them."""
+    loss, plain = LOSSES[name], network()
+    floats = jnp.asarray(images_u8(), jnp.float32) / 255
+
+    def found(pixels: Pixels, images: jax.Array) -> Terms:
+        net = dataclasses.replace(plain, pixels=pixels)
+        args = weights(net, loss), images, jnp.int32(0), jnp.int32(2)
+        return jax.jit(functools.partial(_terms, net, loss))(*args)
+
+    whole = found(Pixels(256, "float32"), floats)
+    same = found(Pixels(256, "float32", masked=True), floats)
+    for field, one, other in zip(Terms._fields, whole, same, strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-5, err_msg=field)
+    # A network is given mid-grey under a mask: two halves of mid-grey are the whole.
+    flat, even = jnp.full_like(floats, 0.5), jnp.arange(IMAGE[1])[:, None] % 2 == 0
+    one, other = (
+        found(Pixels(0, "float32", masked=True), jnp.where(seen, flat, jnp.nan))
+        for seen in (even, ~even)
+    )
+    both = found(Pixels(0, "float32"), flat)
+    for field in ("value", "density", "continuous", "matched", "slope", "pull"):
+        sums = getattr(one, field) + getattr(other, field)
+        np.testing.assert_allclose(sums, getattr(both, field), rtol=1e-4, err_msg=field)
+    np.testing.assert_allclose((one.error + other.error) / 2, both.error, rtol=1e-5)
+    assert np.isfinite(one.bound).all() and (one.bound != both.bound).all()
+
+
 def test_bits_of_what_says_nothing_are_those_of_grey_levels() -> None:
     """Uniform over 256 levels, or of density one: 8 bits; KL comes on top."""
     price = np.array([[0.0, 16 * math.log(2)]])
@@ -237,6 +268,11 @@ def test_bits_of_what_says_nothing_are_those_of_grey_levels() -> None:
     np.testing.assert_allclose(bits(flat, density), [[8, 9]])
     other = Facts("density", 255 / 256, 1.0, 16, np.array([0.1]))
     np.testing.assert_allclose(bits(flat, other), [[8.00565, 9.00565]], atol=1e-5)
+    many = dataclasses.replace(density, levels=4096, dimension=np.array([16, 8]))
+    np.testing.assert_allclose(bits(flat, many), [[12, 14]])
+    floats = dataclasses.replace(density, levels=0)
+    assert np.isnan(bits(flat, floats)).all()
+    assert np.isnan(LATENT_METRICS["bits_gaussian"].fn(flat, floats)).all()
     for law in ("", "binary"):
         none = Facts(law, 1.0, 1.0, 16, np.array([0.1]))
         assert np.isnan(bits(flat, none)).all()

@@ -1,7 +1,6 @@
 """`arrays:FILE[:KEY]`: images, and labels if there are any, of a NumPy or HDF5 file."""
 
 import contextlib
-import math
 import re
 import sys
 import zipfile
@@ -20,6 +19,7 @@ from lossjax.suite.data.dataset import (
     refuse_above_memory,
 )
 from lossjax.suite.data.folders import expanded
+from lossjax.suite.data.intensities import intensities
 from lossjax.suite.store.untrusted import printable
 from lossjax.syntax import nearest
 
@@ -29,16 +29,15 @@ _LARGEST_SIDE = 4096
 _VALID = "valid is arrays:FILE.npy, FILE.npz or FILE.h5, with :KEY behind it or none"
 _NAME = re.compile(r"(.+\.(npy|npz|h5|hdf5))(?::(.+))?", re.IGNORECASE | re.DOTALL)
 _SHAPE = "images are n x height x width or n x height x width x channels"
-_AT_ONCE = 2**24  # values, while they are 64-bit floats
 _Arrays = Mapping[str, Any]
 
 
 def arrays_file(argument: str, options: Options) -> Content:
-    """The images of a file, 256 levels from black to white, and its labels.
+    """The images of a file, and its labels and mask if there are any.
 
-    Bytes are taken as they are. Numbers of other types are levels between the two ends
-    of `value_range`, floats in [0, 1] without one; what is not one of 256 levels is
-    rounded to the nearest, which is said.
+    Bytes are taken as they are, and become images of bytes. Numbers of other types lie
+    between the two ends of `value_range`, floats in [0, 1] without one, and become
+    float32. An array `mask` beside the images is true where a pixel counts.
 
     Raises:
       DataError: there is no such file or array, or it is none of images; one line.
@@ -139,26 +138,33 @@ def _content(arrays: _Arrays, key: str, name: str, options: Options) -> Content:
     key = _key(arrays, key, name)
     group = key.rpartition("/")[0]
     beside = f"{group}/" if group else ""
-    if key and f"{beside}mask" in arrays:
-        raise DataError(
-            f"{name}: has a mask, and masks are not taken: every pixel would count; "
-            "save the images without it"
-        )
-    images = arrays[key]
+    images, labels, mask = arrays[key], None, None
     _check_shape(images, name)
-    labels = None
     if key and f"{beside}labels" in arrays:
         labels = _labels(np.asarray(arrays[f"{beside}labels"]), len(images), name)
-    refuse_above_memory(name, len(images), images.shape[1:])
-    kept = np.arange(len(images))
-    if options.max_examples is not None and len(images) > options.max_examples:
-        kept = hold_out(len(images), options.max_examples)[0]
-        labels = None if labels is None else labels[kept]
-    levels, note = _levels(images, kept, name, options.value_range)
-    if note:
-        print(printable(f"{name}: {note}"), file=sys.stderr)
-    words = f"{len(images)} images, {images.dtype}{note and f'; {note}'}"
-    return Content({"train": Split(levels, labels)}, words)
+    if key and f"{beside}mask" in arrays:
+        mask = _mask(arrays[f"{beside}mask"], images.shape, name)
+    seen = np.arange(len(images))
+    if mask is not None:
+        seen = np.flatnonzero(mask.any(axis=tuple(range(1, mask.ndim))))
+    kept = seen
+    if options.max_examples is not None and len(seen) > options.max_examples:
+        kept = seen[hold_out(len(seen), options.max_examples)[0]]
+    if len(kept) < FEWEST:
+        raise DataError(f"{name}: {len(kept)} images; at least {FEWEST} are needed")
+    found = intensities(images, mask, kept, name, options.value_range)
+    words = [f"{len(images)} images, {images.dtype}"]
+    if unseen := len(images) - len(seen):
+        words.append(f"{unseen} without a pixel that counts are left out")
+        print(printable(f"{name}: {words[-1]}"), file=sys.stderr)
+    if labels is not None:
+        labels = labels[kept]
+    return Content(
+        {"train": Split(found.images, labels)},
+        "; ".join(words),
+        pixels=found.pixels,
+        span=found.span,
+    )
 
 
 def _key(arrays: _Arrays, key: str, name: str) -> str:
@@ -215,65 +221,17 @@ def _labels(labels: np.ndarray, count: int, name: str) -> np.ndarray:
     return labels.astype(np.int32)
 
 
-def _levels(
-    images: Any, kept: np.ndarray, name: str, asked: tuple[float, float] | None
-) -> tuple[np.ndarray, str]:
-    """Those images as uint8 (n, height, width, channels), and what to say of them."""
-    kind = np.dtype(images.dtype)
-    shape = (*images.shape[1:], *(1,) * (4 - len(images.shape)))
-    whole = len(kept) == len(images)
-    if kind == np.uint8 and asked in (None, (0, 255)):
-        taken = images[...] if whole else images[kept]
-        return np.asarray(taken).reshape(-1, *shape), ""
-    step = max(1, _AT_ONCE // math.prod(shape))
-    spans = [_span(images[i : i + step], name) for i in range(0, len(images), step)]
-    low, high = min(a for a, _ in spans), max(b for _, b in spans)
-    black, white = _range(kind, low, high, name, asked)
-    out = np.empty((len(kept), *shape), np.uint8)
-    exact = True
-    for start in range(0, len(kept), step):
-        places = kept[start : start + step]
-        chunk = images[start : start + step] if whole else images[places]
-        share = (np.asarray(chunk, np.float64) - black) / (white - black)
-        rounded = np.rint(255 * share)
-        exact = exact and bool(np.abs(rounded - 255 * share).max() < 1e-3)
-        out[start : start + step] = rounded.reshape(-1, *shape)
-    return out, "" if exact else f"rounded to 256 levels of {black:g} to {white:g}"
-
-
-def _span(chunk: Any, name: str) -> tuple[float, float]:
-    values = np.asarray(chunk)
-    if values.dtype.kind == "f" and (bad := int((~np.isfinite(values)).sum())):
+def _mask(mask: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
+    """A mask as bool, refused where it is not one truth value a pixel."""
+    if tuple(mask.shape) not in {tuple(shape), tuple(shape[:3])}:
         raise DataError(
-            f"{name}: {bad} of the first {values.size} values are nan or infinite; "
-            "valid are numbers: replace them, or leave those images out"
+            f"{name}: a mask of shape {tuple(mask.shape)} for images of {tuple(shape)};"
+            " valid is that shape, or that without channels"
         )
-    return float(values.min()), float(values.max())
-
-
-def _range(
-    kind: np.dtype[Any],
-    low: float,
-    high: float,
-    name: str,
-    asked: tuple[float, float] | None,
-) -> tuple[float, float]:
-    """Black and white; DataError where nobody said them, or a value lies outside."""
-    found = f"{name}: values from {low:g} to {high:g}"
-    if asked is not None:
-        black, white = asked
-        if not black <= low <= high <= white:
-            raise DataError(
-                f"{found} lie outside config.value_range={black:g},{white:g}; nothing "
-                "is clipped: give the range that holds them"
-            )
-        return black, white
-    if kind.kind == "b" or (kind.kind == "f" and 0 <= low <= high <= 1):
-        return 0, 1
-    least = min(0, math.floor(low))
-    most = max(1, 2 ** math.ceil(math.log2(max(high, 1) + 1)) - 1)
-    guess = "-1,1" if -1 <= low < 0 and high <= 1 else f"{least:g},{most:g}"
-    raise DataError(
-        f"{found} ({kind}); say which are black and white, such as "
-        f"--config.value_range={guess}; without it floats must lie in [0, 1]"
-    )
+    values = np.asarray(mask[...])
+    if values.dtype.kind not in "bui" or not (values <= 1).all() or values.min() < 0:
+        raise DataError(
+            f"{name}: a mask of {values.dtype} from {values.min()} to {values.max()}; "
+            "valid are 1 or true, where a pixel counts, and 0 or false"
+        )
+    return values.astype(np.bool_)

@@ -11,12 +11,19 @@ from typing import Any
 
 import numpy as np
 
+from lossjax.models.pixels import BYTES, Pixels
 from lossjax.suite.data.dataset import SPLITS, Content, Split
 from lossjax.suite.data.folders import expanded
 from lossjax.suite.store.untrusted import conform, open_regular, read_json
 
 _LAYOUT = 2  # raised when what is stored, or how images are decoded, changes
-_META = {"sha256": {str: str}, "description": str, "truth": dict}
+_META = {
+    "sha256": {str: str},
+    "description": str,
+    "truth": dict,
+    "pixels?": {"levels": int, "kept": str},
+    "span?": [float],
+}
 
 
 def cache_root() -> Path:
@@ -66,11 +73,15 @@ def _write(entry: Path, content: Content) -> None:
                         file.flush()
                         os.fsync(file.fileno())
                     sums[name] = file_sha256(work / name)
-        meta = {
+        meta: dict[str, Any] = {
             "sha256": sums,
             "description": content.description,
             "truth": dict(content.truth),
         }
+        if content.pixels != BYTES:
+            kind = content.pixels
+            meta["pixels"] = {"levels": kind.levels, "kept": kind.kept}
+            meta["span"] = list(content.span or ())
         (work / "meta.json").write_text(json.dumps([_seal(meta), meta]))
         # A directory cannot replace a full one: a damaged entry steps aside first.
         if entry.is_dir() and not entry.is_symlink():
@@ -107,7 +118,13 @@ def _read(entry: Path) -> Content | None:
                         return None
                     arrays[what] = np.load(entry / name, mmap_mode="r")
             splits[key] = Split(**arrays)
-        return Content(splits, meta["description"], meta["truth"])
+        words = meta["description"], meta["truth"]
+        if "pixels" not in meta:
+            return Content(splits, *words)
+        kind = meta["pixels"]
+        pixels = Pixels(kind["levels"], kind["kept"])
+        black, white = meta["span"]
+        return Content(splits, *words, pixels=pixels, span=(black, white))
     # Whatever a parser meets in a damaged entry: it is made again.
     except Exception:
         return None

@@ -1,4 +1,4 @@
-"""What a dataset is: uint8 NHWC images in three disjoint splits, and its identity."""
+"""What a dataset is: NHWC images in three disjoint splits, and its identity."""
 
 import dataclasses
 import hashlib
@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from lossjax.models.pixels import BYTES, Pixels
 from lossjax.suite.cli.errors import DataError
 
 SPLITS = ("train", "validation", "test")  # in the order of the fingerprint
@@ -17,14 +18,17 @@ HOLD_OUT = 5_000
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Images uint8 (count, height, width, channels); labels int32 (count,) or None."""
+    """Images (count, height, width, channels); labels int32 (count,) or None.
+
+    Images are uint8, or float32 in [0, 1] with nan where a pixel does not count.
+    """
 
     images: np.ndarray
     labels: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
-        if images.dtype != np.uint8:
+        if images.dtype != np.uint8 and not _is_intensity(images):
             raise TypeError(f"Split.images: dtype {images.dtype}; {_remedy(images)}")
         if images.ndim != 4 or not images.shape[3]:
             raise ValueError(
@@ -58,12 +62,18 @@ class Noise:
 
 @dataclasses.dataclass(frozen=True)
 class Content:
-    """What a source yields: train, validation and test, and what was planted."""
+    """What a source yields: train, validation and test, and what was planted.
+
+    `pixels` is what the images' pixels are; `span` the values of the file that are
+    black and white where that is not 0 to 255.
+    """
 
     splits: Mapping[str, Split]
     description: str = ""
     truth: Mapping[str, object] = dataclasses.field(default_factory=dict)
     noise: Noise | None = None
+    pixels: Pixels = BYTES
+    span: tuple[float, float] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +85,7 @@ class Options:
     max_examples: int | None = None
     group_by: str | None = None
     value_range: tuple[float, float] | None = None
+    crops: int | None = None
 
     def __post_init__(self) -> None:
         if self.channels not in (None, 1, 3):
@@ -85,6 +96,8 @@ class Options:
             raise DataError(f"max_examples={self.max_examples!r}: valid is 12 or more")
         if self.group_by not in (None, "parent"):
             raise DataError(f"group_by={self.group_by!r}: valid is 'parent'")
+        if self.crops is not None and self.crops < 1:
+            raise DataError(f"crops={self.crops!r}: valid is 1 or more")
         if self.value_range is not None:
             low, high = self.value_range
             if not -math.inf < low < high < math.inf:
@@ -101,7 +114,7 @@ class Dataset:
     `fingerprint` is the sha256 (hex) of every image and label in split order, so it
     names the content and the split, wherever the files lie. `truth` holds what a
     procedural set planted, empty for real pictures; `noise` what the trainer adds to
-    the targets.
+    the targets; `pixels` and `span` are those of `Content`.
     """
 
     name: str
@@ -112,6 +125,8 @@ class Dataset:
     description: str
     truth: Mapping[str, object] = dataclasses.field(default_factory=dict)
     noise: Noise | None = None
+    pixels: Pixels = BYTES
+    span: tuple[float, float] | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -138,13 +153,23 @@ def make_dataset(name: str, content: Content) -> Dataset:
     if len(splits["train"]) == 1:
         raise DataError(f"{name}: 1 training image is left; at least 2 are needed")
     for key, split in splits.items():
+        if split.images.dtype != content.pixels.kept:
+            raise TypeError(
+                f"{name}: {key} images are {split.images.dtype} and said to be "
+                f"{content.pixels.kept}; {_remedy(split.images)}"
+            )
         if not len(split):
             raise DataError(f"{name}: the {key} split is empty; every split needs one")
-        low, high = split.images.min(), split.images.max()
+        low, high = np.nanmin(split.images), np.nanmax(split.images)
         if low == high:
             raise DataError(
-                f"{name}: every pixel of the {key} split is {low}; blank images cannot "
-                "tell losses apart"
+                f"{name}: every pixel of the {key} split is {low:g}; blank images "
+                "cannot tell losses apart"
+            )
+        unseen = content.pixels.masked and np.isnan(split.images).all((0, 1, 2)).any()
+        if unseen and key == "train":
+            raise DataError(
+                f"{name}: a channel of the train split has no unmasked pixel"
             )
         if split.images.flags.writeable:
             split.images.flags.writeable = False
@@ -157,7 +182,16 @@ def make_dataset(name: str, content: Content) -> Dataset:
         description=content.description,
         truth=MappingProxyType(dict(content.truth)),
         noise=content.noise,
+        pixels=content.pixels,
+        span=content.span,
     )
+
+
+def shown(images: np.ndarray) -> np.ndarray:
+    """Images as a picture shows them, uint8; mid-grey where no pixel counts."""
+    if images.dtype == np.uint8:
+        return images
+    return np.rint(255 * np.nan_to_num(images, nan=0.5)).astype(np.uint8)
 
 
 def plan_splits(
@@ -213,7 +247,7 @@ def check_memory(dataset: Dataset, limit: int) -> None:
     """
     size = sum(split.images.nbytes for split in dataset.splits.values())
     if size > limit:
-        most = limit // int(np.prod(dataset.image_shape))
+        most = limit // (dataset.pixels.bytes * math.prod(dataset.image_shape))
         raise DataError(
             f"{dataset.name}: {size / 1e9:,.2f} GB of images, {limit / 1e9:,.2f} GB of "
             f"device memory is free for them; max_examples={most} is the most that fits"
@@ -245,6 +279,13 @@ def hold_out(count: int, *sizes: int) -> list[np.ndarray]:
     return [np.sort(part) for part in np.split(order, np.cumsum(sizes))]
 
 
+def _is_intensity(images: np.ndarray) -> bool:
+    """Whether these are float32 in [0, 1], but for nan."""
+    if images.dtype != np.float32 or not images.size:
+        return False
+    return not ((images < 0) | (images > 1)).any()
+
+
 def _remedy(images: np.ndarray) -> str:
     """What to do about an array that is not uint8."""
     if images.dtype.kind == "f" and images.size:
@@ -269,6 +310,8 @@ def _fingerprint(content: Content) -> str:
         if split.labels is not None:
             digest.update(b"labels ")
             digest.update(np.ascontiguousarray(split.labels, "<i4").data)
+    if content.pixels != BYTES:
+        digest.update(f"{content.pixels} ".encode())
     if content.noise is not None:
         digest.update(f"noise {dataclasses.astuple(content.noise)}".encode())
     return digest.hexdigest()

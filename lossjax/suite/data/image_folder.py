@@ -1,5 +1,6 @@
 """`images:DIR`: a folder of the user's own pictures, which is only ever read."""
 
+import dataclasses
 import hashlib
 import os
 import sys
@@ -7,23 +8,32 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
+from lossjax.models.pixels import BYTES, Pixels
 from lossjax.suite.cli.errors import DataError
 from lossjax.suite.data.cache import cached, file_sha256
 from lossjax.suite.data.class_folders import arrange
-from lossjax.suite.data.dataset import SPLITS, Content, Options, Split
+from lossjax.suite.data.dataset import Content, Options, Split
+from lossjax.suite.data.deep_pictures import all_deep, read_deep
+from lossjax.suite.data.fitting import fit_images
 from lossjax.suite.data.folders import folder_at
-from lossjax.suite.data.levels import PictureError, dark_note
-from lossjax.suite.data.pictures import Picture, quiet_decoders, read_picture
+from lossjax.suite.data.intensities import levels_between
+from lossjax.suite.data.levels import PictureError, Range, dark_note
+from lossjax.suite.data.picture_splits import by_content, by_user, tied
+from lossjax.suite.data.pictures import (
+    Picture,
+    quiet_decoders,
+    read_crops,
+    read_picture,
+)
 from lossjax.suite.data.progress import progress
 from lossjax.suite.store.untrusted import printable
 
 DEFAULT_SIZE = 32
 FEWEST = 12  # pictures that differ; fewer cannot fill three splits
-_Indices = dict[str, np.ndarray]
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
@@ -34,7 +44,9 @@ def images_folder(folder: str, options: Options) -> Content:
     Where `train` lies beside `val` or `test`, that is the split. Otherwise splits
     follow the content: pictures that look the same at `image_size` stay together, with
     group_by="parent" all pictures of one folder do; a sixth each of the groups becomes
-    validation and test.
+    validation and test. With `crops` a picture gives so many squares of `image_size`,
+    which stay together. A folder of nothing but TIFF files of more than 8 bits, or of
+    bands that are no colours, keeps them: float32, as many bands as there are.
 
     Raises:
       DataError: the folder is absent or holds too few usable pictures.
@@ -50,7 +62,8 @@ def images_folder(folder: str, options: Options) -> Content:
                 skipped[path] = "not readable"
             else:
                 files[path] = one
-        key = {
+        deep = all_deep(list(files))
+        key: dict[str, Any] = {
             "files": sorted((str(p.relative_to(root)), s) for p, s in files.items()),
             "skipped": sorted(
                 (str(p.relative_to(root)), w) for p, w in skipped.items()
@@ -58,14 +71,17 @@ def images_folder(folder: str, options: Options) -> Content:
             "options": [size, channels, options.group_by, options.value_range],
         }
 
+        if deep or options.crops:
+            key["more"] = [deep, options.channels, options.crops]
+
         def make() -> Content:
-            return _decode(pool, root, list(files), skipped, size, channels, options)
+            return _decode(pool, root, list(files), skipped, options, deep)
 
         content = cached("images", key, make)
     if content.truth.get("say"):
         line = f"images:{folder}: {content.description}"
         print(printable(line), file=sys.stderr)
-    return Content(content.splits, content.description)
+    return dataclasses.replace(content, truth={})
 
 
 def check_images_folder(folder: str) -> Path:
@@ -121,24 +137,41 @@ def _each(
     return list(progress(pool.map(act, items), len(items), words))
 
 
+def _reader(options: Options, deep: bool) -> Callable[[Path], Picture]:
+    """What reads a file into the pixels (k, size, size, channels) that it gives."""
+    size, channels = options.image_size or DEFAULT_SIZE, options.channels or 3
+    span, crops = options.value_range, options.crops
+    if deep:
+        return lambda path: read_deep(path, size, span, crops)
+    if crops:
+        return lambda path: read_crops(path, size, channels, crops, span)
+
+    def thumbnail(path: Path) -> Picture:
+        one = read_picture(path, size, channels, span)
+        return one._replace(pixels=one.pixels[None])
+
+    return thumbnail
+
+
 def _decode(
     pool: ThreadPoolExecutor,
     root: Path,
     paths: list[Path],
     passed_over: Mapping[Path, str],
-    size: int,
-    channels: int,
     options: Options,
+    deep: bool,
 ) -> Content:
+    read_one = _reader(options, deep)
+
     def read(path: Path) -> Picture | str:
         try:
-            return read_picture(path, size, channels, options.value_range)
+            return read_one(path)
         except PictureError as error:
             return str(error)
 
     with quiet_decoders():
         decoded = _each(pool, read, paths, f"decoding {len(paths)} pictures")
-    pairs = list(zip(paths, decoded, strict=True))
+    pairs = _of_one_kind(zip(paths, decoded, strict=True))
     found = [(p, one) for p, one in pairs if isinstance(one, Picture)]
     skipped = {**passed_over, **{p: one for p, one in pairs if isinstance(one, str)}}
     try:
@@ -149,12 +182,12 @@ def _decode(
     kept = [index for index in range(len(found)) if index not in folders.left_out]
     parts = [folders.parts[index] for index in kept] if folders.parts else None
     names = [found[index][0].relative_to(root) for index in kept]
-    images = np.array([found[index][1].pixels for index in kept], np.uint8)
-    digests = [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
+    pictures = [found[index][1] for index in kept]
+    digests = [hashlib.sha256(one.pixels.tobytes()).hexdigest() for one in pictures]
     groups = digests
     if options.group_by:
-        groups = _tied(digests, [name.parent for name in names])
-    words = f"{len(images)} pictures used" + _why(root, skipped)
+        groups = tied(digests, [name.parent for name in names])
+    words = f"{len(pictures)} pictures used" + _why(root, skipped)
     for what, count, fewest in (
         ("different pictures", len(set(digests)), FEWEST),
         (f"groups by {options.group_by or 'content'}", len(set(groups)), 3),
@@ -163,76 +196,70 @@ def _decode(
             raise DataError(
                 f"images:{root}: {count} {what}, at least {fewest} are needed; {words}"
             )
-    indices = _by_user(parts, digests, groups) if parts else _by_content(groups)
+    indices = by_user(parts, digests, groups) if parts else by_content(groups)
     twice = len(kept) - sum(map(len, indices.values()))
+    cut = sum(len(one.pixels) for one in pictures)
     notes = [
         folders.note,
         f"{twice} pictures that are also in a later part are left out" * bool(twice),
-        dark_note([found[index][1].largest for index in kept]),
+        dark_note([one.largest for one in pictures]),
+        f"{cut} crops of them" if options.crops else "",
     ]
     notes = [note for note in notes if note]
     labels = folders.numbers(kept)
     splits = {
-        key: Split(images[index], None if labels is None else labels[index])
+        key: _split([pictures[k] for k in index], labels, index, options.channels)
         for key, index in indices.items()
     }
-    return Content(splits, "; ".join([words, *notes]), {"say": bool(skipped or notes)})
+    pixels, span = _pixels_of(pictures)
+    description = "; ".join([words, *notes])
+    truth = {"say": bool(skipped or notes)}
+    return Content(splits, description, truth, pixels=pixels, span=span)
 
 
-def _tied(digests: list[str], parents: list[Path]) -> list[str]:
-    """A name for each image's group: the least content hash its folder is tied to."""
-    # A picture that lies in two folders ties them together: least names spread until
-    # nothing changes.
-    folder = dict.fromkeys(parents, "g")
-    content = dict.fromkeys(digests, "g")
-    for parent, digest in zip(parents, digests, strict=True):
-        folder[parent] = min(folder[parent], digest)
-    while True:
-        before = dict(folder)
-        for parent, digest in zip(parents, digests, strict=True):
-            content[digest] = min(content[digest], folder[parent])
-        for parent, digest in zip(parents, digests, strict=True):
-            folder[parent] = min(folder[parent], content[digest])
-        if folder == before:
-            return [folder[parent] for parent in parents]
-
-
-def _by_content(groups: Sequence[str], parts: Sequence[str] = SPLITS) -> _Indices:
-    """Indices of parts: a sixth of the groups each in hash order, the rest train."""
-    order = sorted(set(groups))
-    held = max(1, len(order) // 6)
-    place = dict.fromkeys(order, "train")
-    for number, part in enumerate(p for p in ("test", "validation") if p in parts):
-        place |= dict.fromkeys(order[number * held : (number + 1) * held], part)
-    of = np.array([place[group] for group in groups])
-    return {part: np.flatnonzero(of == part) for part in parts}
-
-
-def _by_user(parts: Sequence[str], digests: list[str], groups: list[str]) -> _Indices:
-    """Indices of each split as the user has it; what is missing is cut from train.
-
-    A picture that is in several parts stays in the last of them only.
-    """
-    last: dict[str, str] = {}
-    for part in SPLITS:
-        last |= {d: part for d, own in zip(digests, parts, strict=True) if own == part}
-    indices = {
-        part: np.array(
-            [
-                index
-                for index, (digest, own) in enumerate(zip(digests, parts, strict=True))
-                if own == last[digest] == part
-            ],
-            np.int64,
-        )
-        for part in SPLITS
+def _of_one_kind(
+    pairs: Iterable[tuple[Path, Picture | str]],
+) -> list[tuple[Path, Picture | str]]:
+    """Of deep pictures those of the commonest type and bands; why not, of others."""
+    pairs = list(pairs)
+    kinds = {
+        path: f"{one.depth.kind} with {one.pixels.shape[-1]} bands"
+        for path, one in pairs
+        if isinstance(one, Picture) and one.depth
     }
-    missing = [part for part in SPLITS if part not in parts]
-    train = indices["train"]
-    if missing and len(train):
-        cut = _by_content([groups[i] for i in train], ["train", *missing])
-        indices |= {part: train[index] for part, index in cut.items()}
-    return indices
+    if not kinds:
+        return pairs
+    ((most, _),) = Counter(kinds.values()).most_common(1)
+    return [
+        (path, one if kinds.get(path, most) == most else f"{kinds[path]}, not {most}")
+        for path, one in pairs
+    ]
+
+
+def _split(
+    pictures: Sequence[Picture],
+    labels: np.ndarray | None,
+    index: np.ndarray,
+    channels: int | None,
+) -> Split:
+    """What those pictures give, each all its crops, with the label of each."""
+    counts = [len(one.pixels) for one in pictures]
+    images = np.concatenate([one.pixels for one in pictures])
+    if images.dtype != np.uint8:
+        images = fit_images(images, None, channels)
+    return Split(images, None if labels is None else np.repeat(labels[index], counts))
+
+
+def _pixels_of(pictures: Sequence[Picture]) -> tuple[Pixels, Range | None]:
+    """What the pixels are, and black and white of deep ones."""
+    depths = [one.depth for one in pictures if one.depth]
+    if not depths:
+        return BYTES, None
+    black, white = depths[0].span
+    exact = not any(depth.resized for depth in depths)
+    whole = exact and np.dtype(depths[0].kind).kind in "ui"
+    levels = levels_between(black, white) if whole else 0
+    return Pixels(levels, "float32"), (black, white)
 
 
 def _why(root: Path, skipped: Mapping[Path, str], most: int = 3) -> str:

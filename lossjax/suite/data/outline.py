@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from lossjax.models.pixels import BYTES, Pixels
 from lossjax.suite.data.dataset import Dataset, Noise, Options, plan_splits
 from lossjax.suite.data.sources import find, load
 from lossjax.suite.data.tfds import known_set, shape_of
@@ -17,21 +18,24 @@ class Outline:
     counts: images of train, validation and test.
     image: (height, width, channels).
     noise: what the trainer adds to the targets.
+    pixels: what they are, and which of them count.
     """
 
     counts: Mapping[str, int]
     image: tuple[int, int, int]
     noise: Noise | None = None
+    pixels: Pixels = BYTES
 
     @classmethod
     def of(cls, dataset: Dataset) -> "Outline":
         counts = {name: len(split) for name, split in dataset.splits.items()}
-        return cls(counts, dataset.image_shape, dataset.noise)
+        return cls(counts, dataset.image_shape, dataset.noise, dataset.pixels)
 
     @property
     def resident(self) -> int:
         """Bytes of the images that lie on every device while runs train."""
-        return math.prod(self.images("train")) + math.prod(self.images("validation"))
+        values = math.prod(self.images("train")) + math.prod(self.images("validation"))
+        return values * self.pixels.bytes
 
     def images(self, split: str) -> tuple[int, int, int, int]:
         """The shape of a split's images."""

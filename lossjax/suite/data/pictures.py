@@ -13,6 +13,7 @@ from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from lossjax.suite.data.fitting import fit_picture
 from lossjax.suite.data.levels import Levels, PictureError, Range, levels_of
+from lossjax.suite.data.tiles import tiles_of
 from lossjax.suite.store.untrusted import open_regular
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
@@ -24,18 +25,30 @@ _LARGE = 8_000_000  # pixels; larger ones are made smaller strip by strip
 _MOST_BYTES = 420_000_000
 _ROWS_PER_STRIP, _TILE_SIDES, _BITS, _PLANAR = 278, (322, 323), 258, 284
 _ORIENTATION = 0x0112
-_BEGINNINGS = {
+BEGINNINGS = {
     b"\x89PNG": "PNG", b"\xff\xd8": "JPEG", b"II*\0": "TIFF", b"MM\0*": "TIFF",
     b"II+\0": "BigTIFF", b"MM\0+": "BigTIFF", b"GIF8": "GIF", b"BM": "BMP",
     b"RIFF": "WEBP",
 }  # fmt: skip
 
 
+class Depth(NamedTuple):
+    """What the numbers of a deep picture are, black and white, and whether resized."""
+
+    kind: str
+    span: Range
+    resized: bool
+
+
 class Picture(NamedTuple):
-    """Pixels uint8 (size, size, channels), and `Levels.largest` of the file."""
+    """Pixels ([k,] size, size, channels), and `Levels.largest` of the file.
+
+    uint8, of a deep picture float32 in [0, 1].
+    """
 
     pixels: np.ndarray
     largest: int | None
+    depth: Depth | None = None
 
 
 def read_picture(
@@ -50,21 +63,52 @@ def read_picture(
     Raises:
       PictureError: no picture, a kind that is not read, damaged, or too large.
     """
+    with _opened(path, 2 * image_size, value_range) as (loaded, levels):
+        if loaded.width * loaded.height > _LARGE:
+            eight = _shrunk(loaded, image_size, levels)
+        else:
+            eight = levels.to_eight_bits(ImageOps.exif_transpose(loaded))
+        square = fit_picture(eight, image_size)
+        return Picture(_pixels(square, channels), levels.largest)
+
+
+def read_crops(
+    path: Path, size: int, channels: int, most: int, value_range: Range | None = None
+) -> Picture:
+    """Disjoint squares of a picture as it is, uint8 (k, size, size, channels).
+
+    At most so many, and else as `read_picture`.
+
+    Raises:
+      PictureError: as there, or not one fits.
+    """
+    with _opened(path, None, value_range) as (loaded, levels):
+        upright = ImageOps.exif_transpose(loaded)
+        cut = [
+            _pixels(levels.to_eight_bits(upright.crop(box)), channels)
+            for box in tiles_of(upright.width, upright.height, size, most)
+        ]
+        return Picture(np.stack(cut), levels.largest)
+
+
+@contextlib.contextmanager
+def _opened(
+    path: Path, side: int | None, value_range: Range | None
+) -> Iterator[tuple[Image.Image, Levels]]:
+    """A decoded picture and what its levels mean; whatever fails is a PictureError.
+
+    `side`: a JPEG may be decoded at a fraction, with that many pixels a side at least.
+    """
     try:
         with (
             open_regular(path) as file,
             Image.open(file, formats=FORMATS) as picture,
         ):
             _refuse_large(picture, os.fstat(file.fileno()).st_size)
-            # JPEG only: decodes at a fraction, never below twice the wanted size.
-            picture.draft(picture.mode, (2 * image_size, 2 * image_size))
-            with _ROOM.of(picture.width * picture.height):
-                loaded, levels = _load(picture, file, value_range)
-                if loaded.width * loaded.height > _LARGE:
-                    eight = _shrunk(loaded, image_size, levels)
-                else:
-                    eight = levels.to_eight_bits(ImageOps.exif_transpose(loaded))
-                square = fit_picture(eight, image_size)
+            if side is not None:
+                picture.draft(picture.mode, (side, side))
+            with ROOM.of(picture.width * picture.height):
+                yield _load(picture, file, value_range)
     except PictureError:
         raise
     except UnidentifiedImageError:
@@ -76,8 +120,10 @@ def read_picture(
     except Exception as error:
         words = " ".join(str(error).split()) or type(error).__name__
         raise PictureError(f"damaged ({words[:80]})") from None
-    pixels = np.atleast_3d(np.asarray(square.convert("L" if channels == 1 else "RGB")))
-    return Picture(pixels, levels.largest)
+
+
+def _pixels(picture: Image.Image, channels: int) -> np.ndarray:
+    return np.atleast_3d(np.asarray(picture.convert("L" if channels == 1 else "RGB")))
 
 
 @contextlib.contextmanager
@@ -116,7 +162,7 @@ class _Room:
                 self._changed.notify_all()
 
 
-_ROOM = _Room(2 * _LARGE)
+ROOM = _Room(2 * _LARGE)
 
 
 def _refuse_large(picture: Image.Image, file_bytes: int) -> None:
@@ -221,7 +267,7 @@ def _unidentified(path: Path) -> str:
     """What a file is that Pillow does not open as any of FORMATS."""
     with open_regular(path) as file:
         head = file.read(8)
-        kind = next((k for b, k in _BEGINNINGS.items() if head.startswith(b)), None)
+        kind = next((k for b, k in BEGINNINGS.items() if head.startswith(b)), None)
         if kind is None:
             return f"not one of {', '.join(FORMATS)}"
         detail = ""

@@ -133,7 +133,7 @@ DATASETS: Mapping[str, Source] = types.MappingProxyType(
             images_folder,
             "your own pictures (png, jpeg, webp, gif, bmp, tiff, pnm) by sub-folder",
             shape="32x32x3, or image_size and channels",
-            sizes="2/3, 1/6, 1/6 by content, or train, val, test folders",
+            sizes="2/3, 1/6, 1/6 by content, or train, val, test folders; crops",
             check=check_images_folder,
             state=lambda: "your folder",
             folder="DIR",
@@ -142,7 +142,7 @@ DATASETS: Mapping[str, Source] = types.MappingProxyType(
         "arrays:": Source(
             "arrays:",
             arrays_file,
-            "your own array (npy, npz, h5), n x h x w [x channels], and labels",
+            "your own array (npy, npz, h5), n x h x w [x channels], labels, mask",
             shape="any, any number of channels",
             sizes="2/3, 1/6, 1/6, or 5,000 each held out",
             check=check_arrays_file,
@@ -162,6 +162,7 @@ def load(
     max_examples: int | None = None,
     group_by: str | None = None,
     value_range: tuple[float, float] | None = None,
+    crops: int | None = None,
 ) -> Dataset:
     """The dataset of that name, its images fitted to `image_size` and `channels`.
 
@@ -174,12 +175,16 @@ def load(
       value_range: the levels that are black and white, of `arrays:` and of pictures of
         `images:` that have more than 8 bits; None takes the whole range of a picture's
         type, and of floating-point arrays [0, 1].
+      crops: squares of `image_size` that a picture of `images:` gives at most, as they
+        are; None makes all of it one.
 
     Raises:
       DataError: the name is unknown, or the data absent or damaged; one line.
     """
-    options = Options(image_size, channels, max_examples, group_by, value_range)
+    options = Options(image_size, channels, max_examples, group_by, value_range, crops)
     source, argument = find(name)
+    if crops is not None and source.name != "images:":
+        raise DataError(f"crops={crops}: {name} is cut already; only images:DIR is not")
     content = source.content(argument, options)
     splits = content.splits
     if not source.fitted:

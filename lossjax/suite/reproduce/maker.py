@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from lossjax import NUMERICS, platform
+from lossjax.models.pixels import BYTES
 from lossjax.suite import data
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.cli.signals import Interrupts
@@ -187,7 +188,11 @@ class Maker:
 
     def _load(self, name: str) -> Dataset:
         if name not in self._loaded:
-            self._loaded[name] = data.load(self._places.get(name, name))
+            place = self._places.get(name, name)
+            found = data.load(place)
+            if found.pixels != BYTES:
+                raise UserError(f"--data={name}={place}: studies take 8-bit images")
+            self._loaded[name] = found
         return self._loaded[name]
 
 

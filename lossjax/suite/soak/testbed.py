@@ -89,8 +89,8 @@ class Testbed:
             process = self.start(out, victim=(str(log), "never", "0"))
             _, stderr = process.communicate()
             if process.returncode:
-                kinds = {Exit.USAGE: UserError}  # of the shell, say XLA_FLAGS
-                failed = kinds.get(process.returncode, ChildProcessError)
+                of_shell = process.returncode == Exit.USAGE  # say XLA_FLAGS
+                failed = UserError if of_shell else ChildProcessError
                 raise failed(f"the undisturbed sweep failed: {last_line(stderr)}")
             self.seconds = time.monotonic() - began
         self.renames = sum("renamed" in line for line in log_of(log))

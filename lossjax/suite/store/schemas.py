@@ -81,6 +81,14 @@ SWEEP: dict[Any, Any] = {
             "test": int,
             "derived?": {str: str},
             "gallery?": (None, PACKED),
+            "pixels?": {
+                "levels": int,
+                "black": float,
+                "white": float,
+                "masked": bool,
+                "counted": {str: int},
+                "balance": [{"mean": float, "dark": float, "bright": float}],
+            },
         }
     },
     "provenance": {"numerics": int},

@@ -15,6 +15,7 @@ from lossjax.suite.store import results as store
 from lossjax.suite.sweep import backend, datasets, grid, output, shards, validation
 from lossjax.suite.sweep.description import describe
 from lossjax.suite.sweep.image_sizes import check_sizes
+from lossjax.suite.sweep.pixel_rules import check_pixels
 from lossjax.suite.sweep.preview import preview, seeds_note
 
 USAGE = """
@@ -62,9 +63,10 @@ def main(arguments: list[str]) -> int:
     backend.start(sweep, values.platform, console)
     datasets.check_memory(loaded)
     check_sizes(sweep, loaded)
+    check_pixels(sweep, loaded)
     description = describe(sweep, loaded)
     output.make(out)
-    for line in (*validation.notes(sweep), seeds_note(sweep)):
+    for line in (*validation.notes(sweep, loaded), seeds_note(sweep)):
         console.print(line, soft_wrap=True)
     interrupts = Interrupts()
     # A shard on a store would fetch all others' runs, for a report without verdict.

@@ -1,12 +1,14 @@
 """The datasets of a sweep, or their outlines, found and checked."""
 
+import functools
 import os
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lossjax.suite import data
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep
+from lossjax.suite.data.pixel_weights import inverse_frequency
 from lossjax.suite.sweep.packing import memory_of
 from lossjax.training.replicas import MEMORY_SHARE
 
@@ -17,12 +19,28 @@ def load(sweep: Sweep) -> dict[str, data.Dataset]:
     """Every dataset, checked against the batch size."""
     for name in sweep.datasets:
         data.check(name)
-    return _each(sweep, data.load, lambda dataset: len(dataset.train))
+    return _each(
+        sweep,
+        functools.partial(_weighed, sweep),
+        lambda dataset: len(dataset.train),
+    )
 
 
 def outlines(sweep: Sweep) -> dict[str, data.Outline]:
     """The outline of every dataset, checked alike; images are read where they must."""
-    return _each(sweep, data.outline, lambda outline: outline.counts["train"])
+
+    def find(name: str, **asked: Any) -> data.Outline:
+        if sweep.pixel_weights is None:
+            return data.outline(name, **asked)
+        return data.Outline.of(_weighed(sweep, name, **asked))
+
+    return _each(sweep, find, lambda outline: outline.counts["train"])
+
+
+def _weighed(sweep: Sweep, name: str, **asked: Any) -> data.Dataset:
+    """The dataset, with what its pixels weigh."""
+    dataset = data.load(name, **asked)
+    return inverse_frequency(dataset) if sweep.pixel_weights else dataset
 
 
 def _each(
@@ -35,7 +53,7 @@ def _each(
     """
     fields = {
         name: getattr(sweep, name)
-        for name in ("image_size", "channels", "max_examples", "group_by")
+        for name in ("image_size", "channels", "max_examples", "group_by", "crops")
     }
     fields["value_range"] = sweep.value_range or None
     found = {name: find(name, **fields) for name in sweep.datasets}

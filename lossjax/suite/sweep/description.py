@@ -2,10 +2,14 @@
 
 from typing import Any
 
+import numpy as np
+
 from lossjax import NUMERICS, LatentMetric, platform, resolve
 from lossjax.metrics.diagnostics import DIAGNOSTICS
+from lossjax.models.pixels import BYTES
 from lossjax.suite.config import Sweep
 from lossjax.suite.data import Dataset
+from lossjax.suite.data.dataset import shown
 from lossjax.suite.store import results
 from lossjax.suite.sweep.resident import gallery_of
 from lossjax.suite.sweep.validation import metrics_of
@@ -55,11 +59,37 @@ def _derived(sweep: Sweep, dataset: Dataset) -> dict[str, str]:
 def facts_of(dataset: Dataset) -> dict[str, Any]:
     """Identity, sizes and the pictures that the report shows."""
     test = dataset.test.images
+    pixels = pixel_facts(dataset)
     return {
         "fingerprint": dataset.fingerprint,
         "shape": list(dataset.image_shape),
         "train": len(dataset.train.images),
         "validation": len(dataset.validation.images),
         "test": len(test),
-        "gallery": results.pack(test[gallery_of(len(test))]),
+        "gallery": results.pack(shown(test[gallery_of(len(test))])),
+        **({"pixels": pixels} if pixels else {}),
+    }
+
+
+def pixel_facts(dataset: Dataset) -> dict[str, Any]:
+    """What a reader must know of pixels that are not plain bytes; else nothing."""
+    pixels = dataset.pixels
+    if pixels == BYTES:
+        return {}
+    black, white = dataset.span or (0, 255)
+    return {
+        "levels": pixels.levels,
+        "black": black,
+        "white": white,
+        "masked": pixels.masked,
+        "counted": {
+            key: int(split.images.size)
+            if not pixels.masked
+            else int(np.count_nonzero(~np.isnan(split.images)))
+            for key, split in dataset.splits.items()
+        },
+        "balance": [
+            dict(zip(("mean", "dark", "bright"), own, strict=True))
+            for own in pixels.balance
+        ],
     }

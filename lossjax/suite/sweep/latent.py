@@ -61,14 +61,16 @@ class LatentMeasure:
             self._noise = np.sqrt(terms.error.mean(axis=1, dtype=np.float64))
         latent, loss = self._network.latent, self._replicas.loss
         assert latent is not None and isinstance(loss, Loss)
-        dimension = int(np.prod(blocks.images.shape[2:]))
+        pixels = self._network.pixels
+        flat = np.asarray(blocks.images).reshape(-1, *blocks.images.shape[2:])[real]
         facts = Facts(
             loss.law,
             loss.stretch,
             latent.beta,
-            dimension,
+            pixels.size(flat),
             self._noise,
             warped=latent.warp != 0,
+            levels=pixels.levels,
         )
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             return {name: m.fn(terms, facts) for name, m in LATENT_METRICS.items()}

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
 from lossjax import resolve
 from lossjax.losses.one_of import OneOf
 from lossjax.models import autoencoders
+from lossjax.models.pixels import BYTES, Pixels
 from lossjax.suite.config import Sweep
 from lossjax.suite.data import Outline
 from lossjax.suite.data.dataset import Noise
@@ -51,6 +51,7 @@ def network_of(
     latent_dim: int,
     channels: int,
     lowering: str = "",
+    pixels: Pixels = BYTES,
 ) -> autoencoders.Network:
     """The network of a model for images of that shape.
 
@@ -61,6 +62,7 @@ def network_of(
       latent_dim: numbers that the code has.
       channels: of raw output for each image channel, as the loss has it.
       lowering: as `autoencoders.build` takes it.
+      pixels: of the images.
     """
     shape = autoencoders.Shape(
         image,
@@ -71,7 +73,8 @@ def network_of(
         sweep.precision,
         sweep.head_scale,
     )
-    return autoencoders.build(model, shape, lowering)
+    built = autoencoders.build(model, shape, lowering)
+    return dataclasses.replace(built, pixels=pixels)
 
 
 def settings_of(sweep: Sweep, train_steps: int, noise: Noise | None) -> Settings:
@@ -105,6 +108,7 @@ class ProgramKind:
       train: shape of the training images.
       validation: shape of the validation images.
       noise: of the targets.
+      pixels: what they are.
       model: its canonical name.
       latent_dim: numbers of the code.
       train_steps: of a run.
@@ -114,6 +118,7 @@ class ProgramKind:
     train: tuple[int, int, int, int]
     validation: tuple[int, int, int, int]
     noise: Noise | None
+    pixels: Pixels
     model: str
     latent_dim: int
     train_steps: int
@@ -127,7 +132,7 @@ class ProgramKind:
     def network(self, sweep: Sweep, layout: Layout) -> autoencoders.Network:
         """What is trained."""
         image, sizes = self.train[1:], (self.model, self.latent_dim, self.channels)
-        return network_of(sweep, image, *sizes, layout.lowering)
+        return network_of(sweep, image, *sizes, layout.lowering, self.pixels)
 
     def settings(self, sweep: Sweep) -> Settings:
         """And how."""
@@ -187,8 +192,8 @@ class ProgramKind:
         sizes = self.latent_dim, self.train_steps
         run = Run("", self.model, loss.name, 1e-3, 0, *sizes, {})
         batched = stack([self.replica(run, start)], layout, row=sum(segments))
-        train = jax.ShapeDtypeStruct(self.train, jnp.uint8)
-        held = np.broadcast_to(np.uint8(0), self.validation)
+        train = jax.ShapeDtypeStruct(self.train, self.pixels.kept)
+        held = np.broadcast_to(np.zeros((), self.pixels.kept), self.validation)
         blocks = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), blocks_of(held)
         )
@@ -206,7 +211,7 @@ class ProgramKind:
         mesh = Mesh(np.array([device]), (REPLICA,))
         program = self.program(sweep, layout, mesh, segments)
         scorer = Scorer(self.network(sweep, layout), losses, layout, mesh)
-        block = jax.ShapeDtypeStruct((BLOCK, *self.train[1:]), jnp.uint8)
+        block = jax.ShapeDtypeStruct((BLOCK, *self.train[1:]), self.pixels.kept)
         training = program.replica_bytes(*self.shapes(layout, segments))
         return max(training, scorer.replica_bytes(block))
 
@@ -267,6 +272,7 @@ def kinds(
                     outline.images("train"),
                     outline.images("validation"),
                     outline.noise,
+                    outline.pixels,
                     model,
                     latent_dim,
                     train_steps,

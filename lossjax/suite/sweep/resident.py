@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 from lossjax import CODE_METRICS, METRICS, Loss
 from lossjax.metrics.images import share_right
 from lossjax.suite.data import Dataset
+from lossjax.suite.data.dataset import shown
 from lossjax.suite.store.test_images import Drawn, Hunt, Kept, group_means
 from lossjax.suite.sweep.latent import LatentMeasure
 from lossjax.training.replicas import (
@@ -44,12 +45,12 @@ class Scored:
 
 
 class Resident:
-    """A dataset's splits on every device of a mesh, uint8."""
+    """A dataset's splits on every device of a mesh."""
 
     def __init__(self, source: Dataset, mesh: Mesh, mapping: str) -> None:
         images = np.asarray(source.train.images)
         self._mesh = mesh
-        self.mean: np.ndarray = images.mean((0, 1, 2), dtype=np.float64) / 255
+        self.mean: np.ndarray = _mean(images)
         held = np.asarray(source.validation.images)
         self.spread = _spread(held, self.mean)
         self.train: jax.Array = put_everywhere(images, mesh)
@@ -102,7 +103,7 @@ class Resident:
         for split in ("val", "test"):
             blocks = self._blocks[split]
             parts: list[dict[str, np.ndarray]] = []
-            shown: list[np.ndarray] = []
+            pictured: list[np.ndarray] = []
             for place, images in enumerate(blocks.images):
                 weights_of = blocks.weights[place]
                 metrics, read_outs = scorer.scores(
@@ -114,10 +115,10 @@ class Resident:
                     places = gallery_of(self._tested) - first
                     places = places[(places >= 0) & (places < len(images))]
                     pictures = np.asarray(read_outs)
-                    shown.append(pictures[:, places])
+                    pictured.append(pictures[:, places])
                     real = int(np.count_nonzero(weights_of))
                     own = parts[-1][worst_by][:, :real]
-                    hunt.look(first, own, images[:real], pictures[:, :real])
+                    hunt.look(first, own, shown(images[:real]), pictures[:, :real])
                 tick(0)
             whole = {n: _whole([part[n] for part in parts], blocks) for n in METRICS}
             if latent is not None:
@@ -127,7 +128,7 @@ class Resident:
             for name, values in whole.items():
                 scores[f"{split}_{name}"] = values.mean(1, dtype=np.float64)
             if split == "test":
-                gallery = np.concatenate(shown, 1)
+                gallery = np.concatenate(pictured, 1)
                 groups = np.stack([group_means(v) for v in whole.values()], 1)
                 kept = tuple(
                     Kept(tuple(whole), own, hunt.found(slot))
@@ -220,8 +221,18 @@ def _whole(parts: list[np.ndarray], blocks: Blocks) -> np.ndarray:
     return np.concatenate(parts, axis=1)[:, blocks.weights.reshape(-1) > 0]
 
 
+def _mean(images: np.ndarray) -> np.ndarray:
+    """Mean intensity (channels,) of the pixels that count."""
+    if images.dtype == np.uint8:
+        return images.mean((0, 1, 2), dtype=np.float64) / 255
+    return np.asarray(np.nanmean(images, (0, 1, 2), dtype=np.float64))
+
+
 def _spread(images_u8: np.ndarray, mean: np.ndarray) -> float:
     """Mean squared error of one colour, mean (channels,), as every image's read-out."""
+    if images_u8.dtype != np.uint8:
+        each = (np.nanmean((one - mean) ** 2) for one in images_u8)
+        return float(np.mean(list(each)))
     levels = np.arange(256) / 255
     errors = [
         np.bincount(images_u8[..., channel].ravel(), minlength=256)

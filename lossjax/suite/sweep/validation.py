@@ -1,7 +1,8 @@
 """A sweep against the tables: the checks of names that `config` cannot make."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 
 import lossjax
 from lossjax import (
@@ -78,15 +79,20 @@ def metrics_of(sweep: Sweep) -> dict[str, Metric | CodeMetric | LatentMetric]:
     return {**METRICS, **CODE_METRICS, **(LATENT_METRICS if variational else {})}
 
 
-def notes(sweep: Sweep) -> Iterator[str]:
+def notes(sweep: Sweep, datasets: Mapping[str, data.Dataset]) -> Iterator[str]:
     """What a user should know of how the losses are trained, a line each."""
-    for model in sweep.models:
+    counts = {dataset.pixels.levels: name for name, dataset in datasets.items()}
+    for model, (levels, name) in itertools.product(sweep.models, counts.items()):
         latent = autoencoders.resolve(model).latent
         if latent is None or latent.dequantise:
             continue
         for loss in sweep.losses:
             if objective.is_unbounded(lossjax.resolve(loss).family):
                 yield (
-                    f"{model} / {loss}: trains on dequantised pixels, (255 y + u)/256 "
-                    f"with u uniform, because its density is infinite at exactly 0 or 1"
+                    f"{model} / {loss}: trains on dequantised pixels, "
+                    f"({levels - 1} y + u)/{levels} with u uniform, because its "
+                    "density is infinite at exactly 0 or 1"
+                    if levels
+                    else f"{model} / {loss}: its density is infinite at exactly 0 or "
+                    f"1, and floats ({name}) are not dequantised: it may diverge"
                 )

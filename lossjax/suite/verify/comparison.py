@@ -31,6 +31,7 @@ def problems(archive: Archive, report: Path) -> Iterator[str]:
     yield from _summary(report / "summary.json", found)
     for name, expected in (
         ("rows", expectations.rows(archive, runs)),
+        ("tables/pixels", expectations.pixels(archive)),
         *((f"tables/{stem}", each) for stem, each in expectations.tables(found)),
     ):
         path = report / f"{name}.csv"

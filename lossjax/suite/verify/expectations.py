@@ -54,6 +54,27 @@ def rows(archive: Archive, runs: pd.DataFrame) -> Expected:
     return Expected(RUN, lines, exact=True)
 
 
+def pixels(archive: Archive) -> Expected:
+    """pixels.csv: of every split how many pixels there are and how many count."""
+    lines: dict[Key, Line] = {}
+    for name, described in archive.description["datasets"].items():
+        facts = described.get("pixels", {})
+        height, width, channels = described["shape"]
+        for split in ("train", "validation", "test"):
+            values = described[split] * height * width * channels
+            count = facts["counted"][split] if facts else values
+            lines[name, split] = {
+                "images": described[split],
+                "values": values,
+                "counted": count,
+                "share": count / values,
+                "levels": facts.get("levels", 256) or "any",
+                "black": float(facts.get("black", 0)),
+                "white": float(facts.get("white", 255)),
+            }
+    return Expected(("dataset", "split"), lines)
+
+
 def _number(value: Any) -> Any:
     """A whole number; NaN where there is none."""
     return math.nan if value is None or math.isnan(value) else int(value)

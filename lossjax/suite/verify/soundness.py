@@ -1,6 +1,7 @@
 """Whether the stored runs are all there, whole, and made alike."""
 
 import collections
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ def problems(archive: Archive) -> Iterator[str]:
         missing[f"{archive.name(run)} / {run['loss']}"].append(run_id)
     for arm, runs in missing.items():
         yield f"{arm}: {count(len(runs), 'run')} missing, {runs[0]} one"
+    yield from _counted(archive)
     yield from _mixed(archive)
     yield from _unalike(archive)
     for run_id, result in archive.runs.items():
@@ -47,6 +49,18 @@ def warnings(archive: Archive) -> Iterator[str]:
     if archive.foreign:
         runs = count(len(archive.foreign), "stored run")
         yield f"not in the current grid, not used: {runs}"
+
+
+def _counted(archive: Archive) -> Iterator[str]:
+    """Pixels that count: some of every split, no more than there are, all unmasked."""
+    for name, described in archive.description["datasets"].items():
+        if (facts := described.get("pixels")) is None:
+            continue
+        for split in ("train", "validation", "test"):
+            most = described[split] * math.prod(described["shape"])
+            found = facts["counted"].get(split, 0)
+            if not 0 < found <= most or (found < most and not facts["masked"]):
+                yield f"sweep.json: {name}: {found} of {most} {split} pixels count"
 
 
 def _mixed(archive: Archive) -> Iterator[str]:

@@ -7,9 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lossjax.models.pixels import BYTES as BYTES_OF_PICTURES
+from lossjax.models.pixels import Pixels
 from lossjax.suite import data
 from lossjax.suite.cli.errors import DataError
 from lossjax.suite.data import Dataset
+from lossjax.suite.data.dataset import Content, check_memory, make_dataset, shown
+from lossjax.suite.data.pixel_weights import inverse_frequency
 from lossjax.suite.report.markup import in_colour
 
 BYTES = np.random.default_rng(0).integers(0, 256, (30, 6, 5, 2), np.uint8)
@@ -36,22 +40,18 @@ def ordered(images: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("array", "options"),
+    ("array", "options", "levels"),
     [
-        (BYTES, {}),
-        (BYTES.astype(np.int64), {"value_range": (0, 255)}),
-        (BYTES / np.float32(255), {}),
-        (2 * (BYTES / 255) - 1, {"value_range": (-1, 1)}),
-        (BYTES.astype(np.uint16) * 257, {"value_range": (0, 65535)}),
-        (BYTES.astype(">f8"), {"value_range": (0, 255)}),
-        (np.asfortranarray(BYTES), {}),
+        (BYTES.astype(np.int64), {"value_range": (0, 255)}, 256),
+        (BYTES / np.float32(255), {}, 0),
+        (2 * (BYTES / 255) - 1, {"value_range": (-1, 1)}, 0),
+        (BYTES.astype(np.uint16) * 257, {"value_range": (0, 65535)}, 65536),
+        (BYTES.astype(">f8"), {"value_range": (0, 255)}, 0),
+        (BYTES, {"value_range": (-1, 256)}, 258),
     ],
 )
-def test_every_type_of_the_same_images(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    array: np.ndarray,
-    options: dict[str, Any],
+def test_other_than_bytes_stay_what_they_are(
+    tmp_path: Path, array: np.ndarray, options: dict[str, Any], levels: int
 ) -> None:
     dataset = load(tmp_path / "own.npy", array, **options)
     assert dataset.image_shape == (6, 5, 2)
@@ -60,21 +60,90 @@ def test_every_type_of_the_same_images(
         "validation": 4,
         "test": 5,
     }
-    np.testing.assert_array_equal(whole(dataset), ordered(BYTES))
-    assert dataset.fingerprint == load(tmp_path / "bytes.npy", BYTES).fingerprint
-    assert not capsys.readouterr().err  # 256 levels: nothing was rounded
+    black, white = options.get("value_range", (0, 1))
+    expected = (array.astype(np.float64) - black) / (white - black)
+    np.testing.assert_array_equal(whole(dataset), ordered(expected.astype(np.float32)))
+    assert dataset.pixels == Pixels(levels, "float32")
+    assert dataset.span == (black, white)
+    bytes_of = load(tmp_path / "bytes.npy", BYTES)
+    assert dataset.fingerprint != bytes_of.fingerprint
+    assert (shown(dataset.test.images) == shown(bytes_of.test.images)).all() or (
+        levels == 258
+    )
 
 
-def test_finer_levels_are_rounded_and_it_is_said(
+def test_floats_take_four_times_the_memory(tmp_path: Path) -> None:
+    dataset = load(tmp_path / "own.npy", (BYTES / 255).astype(np.float32))
+    check_memory(dataset, 4 * BYTES.size)
+    with pytest.raises(DataError, match="max_examples=29 is the most that fits"):
+        check_memory(dataset, 4 * BYTES.size - 1)
+    assert data.Outline.of(dataset).resident == 4 * 25 * 6 * 5 * 2
+
+
+def test_bytes_stay_bytes_in_whatever_order(tmp_path: Path) -> None:
+    first = load(tmp_path / "first.npy", BYTES)
+    other = load(tmp_path / "other.npy", np.asfortranarray(BYTES), value_range=(0, 255))
+    np.testing.assert_array_equal(whole(first), ordered(BYTES))
+    assert first.pixels == other.pixels == BYTES_OF_PICTURES
+    assert first.fingerprint == other.fingerprint
+
+
+def masked(**more: Any) -> dict[str, np.ndarray]:
+    mask = np.random.default_rng(1).random(BYTES.shape[:3]) < 0.7
+    return {"images": BYTES.astype(np.float32), "mask": mask, **more}
+
+
+def test_what_lies_under_a_mask_changes_nothing(tmp_path: Path) -> None:
+    clean, spoilt = masked(labels=LABELS), masked(labels=LABELS)
+    for value, place in zip((np.nan, np.inf, -7, 1e30), range(4), strict=True):
+        spoilt["images"][place][~spoilt["mask"][place]] = value
+    first, other = (
+        load(tmp_path / f"{k}.npz", arrays, value_range=(0, 255))
+        for k, arrays in enumerate((clean, spoilt))
+    )
+    assert first.fingerprint == other.fingerprint
+    assert first.pixels == Pixels(0, "float32", masked=True)
+    for split in first.splits.values():
+        for image, label in zip(split.images, split.labels, strict=True):
+            seen = ~np.isnan(image)
+            assert (seen[..., 0] == seen[..., 1]).all()
+            (place,) = (
+                k
+                for k, own in enumerate(BYTES)
+                if np.array_equal(own[seen], np.rint(255 * image[seen]))
+            )
+            assert (seen[..., 0] == clean["mask"][place]).all()
+            assert label == LABELS[place]
+
+
+def test_a_mask_for_each_channel_and_images_without_a_pixel(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    levels = np.arange(4096, dtype=np.uint16).reshape(64, 8, 8)
-    dataset = load(tmp_path / "own.npy", levels, value_range=(0, 4095))
-    found = np.concatenate([s.images.ravel() for s in dataset.splits.values()])
-    right = np.rint(np.arange(4096) * 255 / 4095)
-    np.testing.assert_array_equal(np.sort(found), right)
-    assert "rounded to 256 levels of 0 to 4095" in capsys.readouterr().err
-    assert "rounded to 256 levels" in dataset.description
+    mask = np.ones(BYTES.shape, np.uint8)
+    mask[..., 1], mask[4], mask[9] = np.arange(30)[:, None, None] % 2, 0, 0
+    dataset = load(tmp_path / "own.npz", {"images": BYTES, "mask": mask})
+    assert dataset.pixels == Pixels(256, "float32", masked=True)
+    images = np.concatenate([split.images for split in dataset.splits.values()])
+    assert len(images) == 28
+    missing = np.isnan(images).all((1, 2))
+    assert missing.sum(0).tolist() == [0, 14]
+    assert "2 without a pixel that counts are left out" in capsys.readouterr().err
+    with pytest.raises(DataError, match="the images have a mask"):
+        data.load(f"arrays:{tmp_path / 'own.npz'}", image_size=4)
+
+
+def test_pixel_weights_make_bright_and_dark_weigh_the_same() -> None:
+    images = np.zeros((20, 4, 4, 2), np.uint8)
+    images[:, 0, 0, 0] = 250  # one in sixteen
+    images[::2, 1, :, 1] = 9  # one in eight, never bright
+    splits = {k: data.Split(images) for k in ("train", "validation", "test")}
+    pixels = inverse_frequency(make_dataset("own", Content(splits))).pixels
+    (most, dark, bright), (_, *second) = pixels.balance
+    assert most == pytest.approx(250 / 255 / 16)
+    assert (dark, bright) == pytest.approx((0.5 * 16 / 15, 8))
+    assert second == pytest.approx([0.5 * 8 / 7, 4])
+    weights = pixels.weights(images / np.float32(255))
+    np.testing.assert_allclose(weights.mean((0, 1, 2)), 1, rtol=1e-5)
 
 
 def test_images_without_channels_are_grey_and_bools_black_and_white(
@@ -112,11 +181,14 @@ def test_bands_are_resized_one_by_one(tmp_path: Path) -> None:
         data.load(f"arrays:{tmp_path / 'both.npy'}", channels=3)
 
 
-def test_bytes_are_mapped_from_the_file_and_not_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("array", [BYTES, (BYTES / 255).astype(np.float32)])
+def test_what_a_device_takes_as_it_is_is_mapped_and_not_read(
+    tmp_path: Path, array: np.ndarray
+) -> None:
     from lossjax.suite.data.arrays import arrays_file
     from lossjax.suite.data.dataset import Options
 
-    np.save(tmp_path / "own.npy", BYTES)
+    np.save(tmp_path / "own.npy", array)
     split = arrays_file(str(tmp_path / "own.npy"), Options()).splits["train"]
     base: Any = split.images
     while base is not None and not isinstance(base, np.memmap):
@@ -168,12 +240,11 @@ def _spoilt(value: float) -> np.ndarray:
         ({"a": BYTES, "b": BYTES}, "", {}, "no array 'images'; valid: a, b"),
         ({"imags": BYTES, "b": BYTES}, ":images", {}, "did you mean imags?"),
         ({}, "", {}, "holds no array"),
-        (
-            {"images": BYTES, "mask": BYTES > 9},
-            "",
-            {},
-            "has a mask, and masks are not taken",
-        ),
+        (masked(mask=BYTES[:, 0] > 9), "", {}, "a mask of shape (30, 5, 2) for images"),
+        (masked(mask=BYTES), "", {}, "a mask of uint8 from 0 to 255; valid are 1"),
+        (masked(), "", {}, "(float32); say which are black and white"),
+        (masked(), "", {"value_range": (0, 99)}, "lie outside config.value_range=0,99"),
+        (masked(mask=BYTES[..., 0] < 0), "", {}, "0 images; at least 12 are needed"),
         (
             {"images": BYTES, "labels": LABELS[:7]},
             "",

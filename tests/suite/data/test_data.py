@@ -368,14 +368,15 @@ def test_images_are_read_only() -> None:
 @pytest.mark.parametrize(
     ("images", "labels", "error"),
     [
-        (np.zeros((2, 8, 8, 1), np.float32), None, TypeError),
+        (np.zeros((2, 8, 8, 1), np.float64), None, TypeError),
+        (np.full((2, 8, 8, 1), 1.01, np.float32), None, TypeError),
         (np.zeros((2, 8, 8), np.uint8), None, ValueError),
         (np.zeros((2, 8, 8, 0), np.uint8), None, ValueError),
         (np.zeros((2, 8, 8, 1), np.uint8), np.zeros(3, np.int32), ValueError),
         (np.zeros((2, 8, 8, 1), np.uint8), np.zeros(2, np.int64), ValueError),
     ],
 )
-def test_splits_hold_only_uint8_nhwc(images, labels, error) -> None:
+def test_splits_hold_only_uint8_or_intensity_nhwc(images, labels, error) -> None:
     with pytest.raises(error, match="Split"):
         data.Split(images, labels)
 

@@ -230,4 +230,4 @@ def test_arrays_of_a_tanh_get_their_rescaling_and_loss() -> None:
     with pytest.raises(TypeError, match=r"127.5 \* \(x \+ 1\).*bce on raw output 2 z"):
         data.Split(images)
     with pytest.raises(TypeError, match=r"255 \* x"):
-        data.Split((images + 1) / 2)
+        data.Split((images + 1).astype(np.float64) / 2)

@@ -10,6 +10,7 @@ from lossjax.suite.report.evidence import Evidence
 from lossjax.suite.report.sections import (
     behind,
     budgets,
+    counted_pixels,
     gallery,
     latent_map,
     learning,
@@ -52,5 +53,6 @@ SECTIONS = (
     Section(
         "problems", "Missing, failed and diverged runs", problems.build, commands=False
     ),
+    Section("pixels", "Pixels", counted_pixels.build, commands=False),
     Section("provenance", "Provenance", provenance.build, commands=False),
 )

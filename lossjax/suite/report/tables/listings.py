@@ -271,6 +271,35 @@ UNTUNED: Columns = {
     "n": attrgetter("untuned.n"),
     "untuned_lost": attrgetter("untuned.lost"),
 }
+
+
+def counted(evidence: Evidence) -> Iterator[Line]:
+    """Every split of every dataset: how many of its pixels count, and what they are."""
+    for name, described in evidence.description["datasets"].items():
+        facts = described.get("pixels", {"levels": 256, "black": 0, "white": 255})
+        for split in ("train", "validation", "test"):
+            values = described[split] * math.prod(described["shape"])
+            number_counted = facts.get("counted", {}).get(split, values)
+            yield Line(
+                dataset=name,
+                split=split,
+                images=described[split],
+                values=values,
+                counted=number_counted,
+                share=number_counted / values,
+                levels=facts["levels"] or "any",
+                black=float(facts["black"]),
+                white=float(facts["white"]),
+            )
+
+
+PIXELS: Columns = {
+    name: attrgetter(name)
+    for name in (
+        *("dataset", "split", "images", "values", "counted", "share"),
+        *("levels", "black", "white"),
+    )
+}
 # The files' stem, the columns, and what makes the lines.
 LISTINGS: Mapping[str, tuple[Columns, Callable[[Evidence], Iterable[Line]]]] = {
     "ranking": (RANKING, _ranked),
@@ -280,4 +309,5 @@ LISTINGS: Mapping[str, tuple[Columns, Callable[[Evidence], Iterable[Line]]]] = {
     "rates": (RATES, _tuned),
     "rate-response": (CURVES, _tried),
     "untuned": (UNTUNED, _untuned),
+    "pixels": (PIXELS, counted),
 }
