@@ -14,5 +14,6 @@ from .metrics.images import Metric as Metric
 from .metrics.latent_variables import LATENT_METRICS as LATENT_METRICS
 from .metrics.latent_variables import LatentMetric as LatentMetric
 from .suite.interface import compare as compare
+from .suite.interface import load as load
 
 NUMERICS: int

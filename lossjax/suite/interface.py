@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lossjax.suite.report.display import Comparison
+    from lossjax.suite.sweep.trained_model import TrainedModel
 
 
 def compare(
@@ -23,6 +24,7 @@ def compare(
     labels: Any = None,
     mask: Any = None,
     out: str | os.PathLike[str] | None = None,
+    keep_models: str | None = "best",
     **fields: Any,
 ) -> Comparison:
     """Which reconstruction loss for these images? Trains a sweep and compares.
@@ -42,6 +44,8 @@ def compare(
       labels: whole numbers (n,), of an array; they score the code.
       mask: true where a pixel counts, of an array.
       out: where runs and report are kept; a folder of results/local by default.
+      keep_models: "best" keeps the network of each seed's chosen rate, for
+        `load(comparison.run(loss))`; "all" every run's; None keeps none.
       fields: of a config, such as `seeds=range(20)`, `learning_rates=(1e-3, 3e-3)`,
         `latent_dim=32` or `value_range=(0, 4095)`.
 
@@ -56,7 +60,26 @@ def compare(
     with _of_the_suite("compare"):
         from lossjax.suite.sweep import notebook
     asked = {"losses": losses, "models": model, **fields}
-    return notebook.compare(images, asked, minutes, labels, mask, out)
+    return notebook.compare(images, asked, minutes, labels, mask, out, keep_models)
+
+
+def load(run: str | os.PathLike[str]) -> TrainedModel:
+    """A trained autoencoder that a sweep has kept with `--keep_models=best` or `all`.
+
+    `model(images)` gives output images, equal to the sweep's, `model.encode(images)`
+    codes, `model.decode(codes)` output images of codes.
+
+    Args:
+      run: the folder of a run, DIR/runs/RUN_ID, or the model.npz in it.
+
+    Raises:
+      UserError: no model was kept there, it is damaged, or the own code that it was
+        trained with has changed.
+      ImportError: lossjax is installed without its programs.
+    """
+    with _of_the_suite("load"):
+        from lossjax.suite.sweep import trained_model
+    return trained_model.load(run)
 
 
 @contextlib.contextmanager

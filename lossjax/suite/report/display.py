@@ -12,7 +12,7 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from lossjax.suite.cli.errors import UserError
+from lossjax.suite.cli.errors import UserError, unknown
 from lossjax.suite.config import Sweep
 from lossjax.suite.report import markup, recipes, reconstructions, style
 from lossjax.suite.report.build import Summary, build
@@ -128,6 +128,22 @@ class Comparison:
             raise UserError(f"report: {target} exists; name a new folder, or FILE.html")
         shutil.copytree(self._summary.page.parent, target)
         return target / "index.html"
+
+    def run(self, loss: str, seed: int | None = None) -> Path:
+        """The folder of the run that counts of a loss and seed; None: the first seed.
+
+        `lossjax.load` makes the trained autoencoder of it.
+
+        Raises:
+          UserError: no such loss, or none of the seed's rates survived.
+        """
+        if loss not in self._group.arms:
+            raise unknown("loss", loss, self._group.arms)
+        chosen = {r.run.seed: r.run for r in self._group.arms[loss].chosen}
+        wanted = next(iter(chosen), None) if seed is None else seed
+        if wanted is None or wanted not in chosen:
+            raise unknown("seed", str(wanted), map(str, chosen))
+        return self.out / "runs" / chosen[wanted].run_id
 
     def __repr__(self) -> str:
         return f"Comparison of {', '.join(self._group.arms)}\n{self.verdict}"

@@ -17,11 +17,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from lossjax.suite.cli.errors import UserError
-from lossjax.suite.store import checkpoint, places, results, sealing
+from lossjax.suite.store import checkpoint, parameters, places, results, sealing
 
 _REPORT = "report"
 _IN_SWEEP = ("sweep.json", _REPORT, places.PROBE)  # kinds of temporaries, by place
-_IN_RUN = ("result.json", checkpoint.FILE)
+_IN_RUN = ("result.json", checkpoint.FILE, parameters.FILE)
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{32}")  # as sealing.temporary_name gives it
 _RUN = re.compile(r"[0-9a-f]{16}")
 _LIST = "files.json"

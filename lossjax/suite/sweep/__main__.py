@@ -6,12 +6,12 @@ from pathlib import Path
 
 from lossjax.suite import shipped
 from lossjax.suite.cli.commandline import define, parse_sweep
-from lossjax.suite.cli.errors import Exit, Interrupted, UserError
+from lossjax.suite.cli.errors import Exit, Interrupted, UserError, unknown
 from lossjax.suite.cli.signals import Interrupts
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.report import build as report
 from lossjax.suite.report.console import render
-from lossjax.suite.store import ownership, places
+from lossjax.suite.store import ownership, parameters, places
 from lossjax.suite.store import results as store
 from lossjax.suite.sweep import backend, datasets, grid, output, validation
 from lossjax.suite.sweep.description import describe
@@ -38,9 +38,15 @@ def main(arguments: list[str]) -> int:
         shard=(None, "i/n: train part i of n of the grid, from 0"),
         platform=(None, "cpu, gpu (or cuda) or tpu: compute there"),
         dry_run=(False, "print the runs, train nothing"),
+        keep_models=(
+            None,
+            "best or all: store the weights of the runs that count, or all",
+        ),
         retrain=(False, "train anew what other computing code has stored"),
     )
     name, sweep = parse_sweep(values, arguments, USAGE)
+    if (keep := values.keep_models) not in (None, *parameters.WHICH):
+        raise unknown("--keep_models", keep, parameters.WHICH)
     backend.check(values.platform)
     backend.prepare(sweep)
     sweep = validation.validate(sweep)
@@ -76,6 +82,7 @@ def main(arguments: list[str]) -> int:
                 interrupts,
                 console,
                 retrain=values.retrain,
+                keep_models=keep,
             )
         summary = _report(out) if reports else None
     except Interrupted as error:

@@ -18,12 +18,12 @@ import numpy as np
 
 from lossjax.suite import config, shipped, statistics
 from lossjax.suite.cli.environment import STOPS
-from lossjax.suite.cli.errors import Interrupted, UserError
+from lossjax.suite.cli.errors import Interrupted, UserError, unknown
 from lossjax.suite.cli.signals import Interrupts
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.data import Dataset
 from lossjax.suite.report.display import Comparison
-from lossjax.suite.store import ownership, places, sealing
+from lossjax.suite.store import ownership, parameters, places, sealing
 from lossjax.suite.store import results as store
 from lossjax.suite.sweep import backend, datasets, grid, output, timing, validation
 from lossjax.suite.sweep.description import describe
@@ -41,6 +41,7 @@ def compare(
     labels: Any,
     mask: Any,
     out: str | PathLike[str] | None,
+    keep_models: str | None,
 ) -> Comparison:
     """See `lossjax.compare`; `asked` are fields of a config, a name in place of one."""
     if jax.dtypes.canonicalize_dtype(np.float64) == np.float64:
@@ -48,6 +49,8 @@ def compare(
             "compare: jax computes in 64 bits here, and a sweep does not: "
             "jax.config.update('jax_enable_x64', False) first"
         )
+    if keep_models not in (None, *parameters.WHICH):
+        raise unknown("keep_models", keep_models, parameters.WHICH)
     console = _console()
     sweep = _sweep(_named(images, labels, mask), asked)
     backend.prepare(sweep)
@@ -65,7 +68,7 @@ def compare(
     if limit is not None:
         sweep = _within(sweep, loaded, limit, place, console)
     try:
-        _train(sweep, loaded, place, console)
+        _train(sweep, loaded, place, console, keep_models)
     except Interrupted as error:
         raise KeyboardInterrupt(
             f"{error}; every finished run is kept in {place}: call compare again with "
@@ -161,7 +164,11 @@ def _within(
 
 
 def _train(
-    sweep: config.Sweep, loaded: dict[str, Dataset], out: Path, console: Terminal
+    sweep: config.Sweep,
+    loaded: dict[str, Dataset],
+    out: Path,
+    console: Terminal,
+    keep_models: str | None,
 ) -> None:
     """Store what the sweep is, and train what of it is not stored."""
     description = describe(sweep, loaded)
@@ -172,7 +179,10 @@ def _train(
         ownership.discard_temporaries(out)
         store.write_sweep(out, description)
         with interrupts.held():
-            grid.train(sweep, loaded, description, out, (0, 1), interrupts, console)
+            grid.train(
+                *(sweep, loaded, description, out, (0, 1), interrupts, console),
+                keep_models=keep_models,
+            )
 
 
 @contextlib.contextmanager
