@@ -90,6 +90,10 @@ class Network:
       latent_dim: size of the code.
       corrupt: (key, images) -> what is encoded in training and when scored.
       latent: of a variational model how its code is paid for.
+      train: (params, images, key) -> (raw, float (carried,)): what a training step
+        computes where that is not `apply`, as with batch norm or dropout, and what it
+        leaves in the place of the numbers that no optimiser trains.
+      carried: how many those are: the last ones of the params.
     """
 
     init: Callable[[jax.Array, jax.Array], Any]
@@ -100,3 +104,7 @@ class Network:
     latent_dim: int
     corrupt: Corruption | None = None
     latent: Latent | None = None
+    train: Callable[[Any, jax.Array, jax.Array], tuple[jax.Array, jax.Array]] | None = (
+        None
+    )
+    carried: int = 0
