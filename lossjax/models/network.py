@@ -94,6 +94,7 @@ class Network:
         computes where that is not `apply`, as with batch norm or dropout, and what it
         leaves in the place of the numbers that no optimiser trains.
       carried: how many those are: the last ones of the params.
+      note: what a user should know of how it is trained; empty where nothing is.
     """
 
     init: Callable[[jax.Array, jax.Array], Any]
@@ -108,3 +109,4 @@ class Network:
         None
     )
     carried: int = 0
+    note: str = ""

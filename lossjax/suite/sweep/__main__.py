@@ -15,7 +15,7 @@ from lossjax.suite.store import ownership, parameters, places
 from lossjax.suite.store import results as store
 from lossjax.suite.sweep import backend, datasets, grid, output, validation
 from lossjax.suite.sweep.description import describe
-from lossjax.suite.sweep.image_sizes import check_sizes
+from lossjax.suite.sweep.image_sizes import check_own_models, check_sizes
 from lossjax.suite.sweep.preview import preview, seeds_note
 
 USAGE = """
@@ -62,9 +62,10 @@ def main(arguments: list[str]) -> int:
     backend.start(sweep, values.platform, console)
     datasets.check_memory(loaded)
     check_sizes(sweep, loaded)
+    notes = *validation.notes(sweep), *check_own_models(sweep, loaded)
     description = describe(sweep, loaded)
     output.make(out)
-    for line in (*validation.notes(sweep), seeds_note(sweep)):
+    for line in (*notes, seeds_note(sweep)):
         console.print(line, soft_wrap=True)
     interrupts = Interrupts()
     # A shard on a store would fetch all others' runs, for a report without verdict.

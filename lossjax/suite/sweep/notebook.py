@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from lossjax.suite.store import ownership, parameters, places, sealing
 from lossjax.suite.store import results as store
 from lossjax.suite.sweep import backend, datasets, grid, output, timing, validation
 from lossjax.suite.sweep.description import describe
-from lossjax.suite.sweep.image_sizes import check_sizes
+from lossjax.suite.sweep.image_sizes import check_own_models, check_sizes
 from lossjax.suite.sweep.preview import seeds_note
 from lossjax.suite.wording import count
 
@@ -65,10 +65,11 @@ def compare(
     backend.start(sweep, None, console)
     datasets.check_memory(loaded)
     check_sizes(sweep, loaded)
+    notes = *validation.notes(sweep), *check_own_models(sweep, loaded)
     if limit is not None:
         sweep = _within(sweep, loaded, limit, place, console)
     try:
-        _train(sweep, loaded, place, console, keep_models)
+        _train(sweep, loaded, place, console, notes, keep_models)
     except Interrupted as error:
         raise KeyboardInterrupt(
             f"{error}; every finished run is kept in {place}: call compare again with "
@@ -168,12 +169,13 @@ def _train(
     loaded: dict[str, Dataset],
     out: Path,
     console: Terminal,
+    notes: Iterable[str],
     keep_models: str | None,
 ) -> None:
     """Store what the sweep is, and train what of it is not stored."""
     description = describe(sweep, loaded)
     output.make(out)
-    for line in (*validation.notes(sweep), seeds_note(sweep)):
+    for line in (*notes, seeds_note(sweep)):
         console.print(line, soft_wrap=True)
     with _stoppable() as interrupts:
         ownership.discard_temporaries(out)

@@ -133,7 +133,7 @@ class Resident:
                     Kept(tuple(whole), own, hunt.found(slot))
                     for slot, own in enumerate(groups)
                 )
-        if "train" in self._labels:
+        if "train" in self._labels and scorer.coded:
             scores |= self._code_scores(scorer, weights, active, tick)
         drawn: tuple[Drawn, ...] = ()
         if latent is not None:
@@ -149,7 +149,7 @@ class Resident:
         for split in ("val", "test"):
             images = self._blocks[split].images[0]
             scorer.scores(weights, resting, [loss] * len(weights), images)
-        if "train" in self._labels:
+        if "train" in self._labels and scorer.coded:
             codes, places = {}, self._turn(len(weights), 0)
             for split, blocks in self._blocks.items():
                 code = scorer.codes(weights, resting, blocks.images[0])

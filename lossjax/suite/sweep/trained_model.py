@@ -55,22 +55,34 @@ class TrainedModel:
         return self._each(self._raw, self._intensity(images))
 
     def encode(self, images: Any) -> np.ndarray:
-        """Codes (n, latent_dim); of a variational model their means."""
+        """Codes (n, latent_dim); of a variational model their means.
+
+        Raises:
+          UserError: it is a model of the user's own that has no method `encode`.
+        """
+        if not self.network.latent_dim:
+            raise UserError(f"{self.run.model}: has no method encode(images)")
         return self._each(self._code, self._intensity(images))
 
     def decode(self, codes: Any) -> np.ndarray:
         """Output images of codes (n, latent_dim).
 
         Raises:
-          UserError: the codes have another shape.
+          UserError: the codes have another shape, or it is a model of the user's own
+            that has no method `decode`.
         """
+        if not self.network.latent_dim:
+            raise UserError(f"{self.run.model}: has no method decode(code)")
         codes = np.asarray(codes, np.float32)
         if codes.ndim != 2 or codes.shape[1] != self.network.latent_dim:
             raise UserError(
                 f"decode: codes of shape {codes.shape}; valid is (n, "
                 f"{self.network.latent_dim})"
             )
-        return self._each(self._decoded, codes)
+        try:
+            return self._each(self._decoded, codes)
+        except ValueError as error:
+            raise UserError(error) from None
 
     @functools.cached_property
     def _raw(self) -> Callable[[Any, jax.Array], jax.Array]:
