@@ -36,10 +36,7 @@ _TEMPLATE = """
 
 
 class Comparison:
-    """What a sweep says, of one setting where it has several.
-
-    >>> Comparison.of(Path("results/local/digits")).verdict  # doctest: +SKIP
-    """
+    """What a sweep says, of one setting where it has several."""
 
     def __init__(self, summary: Summary, group: Group) -> None:
         self._summary, self._group = summary, group
