@@ -24,13 +24,14 @@ from lossjax.suite.store import ownership
 
 _TEMPLATE = """
 <div>
-{% for line in verdict %}<p>{{ line }}</p>{% endfor %}
+<ul>{% for line in verdict %}<li>{{ line }}</li>{% endfor %}</ul>
 {{ table }}
-{{ figure }}
-{% for name, strip in strips %}
-<div>{{ name }}<br>{{ strip }}</div>
+{% for name, png in figures.items() %}
+<img alt="{{ name }}" src="data:image/png;base64,{{ png }}"><br>
 {% endfor %}
-<p>Report: <code>{{ page }}</code><br>The same numbers: <code>{{ command }}</code></p>
+Report: <code>{{ page }}</code>
+<details><summary>The same sweep as a command</summary><code>{{ command }}</code>
+</details>
 </div>
 """
 
@@ -69,7 +70,10 @@ class Comparison:
     @property
     def verdict(self) -> str:
         """The verdict, one line a sentence; while runs are missing, how many."""
-        return self._summary.verdict
+        lines = self._summary.verdict.splitlines()
+        if len(self._summary.evidence.groups) == 1:  # what it is of goes without saying
+            lines = [line.removeprefix(f"{self._group.name}: ") for line in lines]
+        return "\n".join(lines)
 
     def table(self) -> pd.DataFrame:
         """A row for each loss, the best by the primary metric first.
@@ -86,8 +90,10 @@ class Comparison:
 
     def reconstructions(self) -> Figure:
         """The same test images through every loss, the originals above."""
+        if not (strips := self._strips()):
+            raise UserError(f"reconstructions: {self.out} holds no pictures")
         with style.applied():
-            return _shown(reconstructions.drawn(self._strips()))
+            return _shown(reconstructions.drawn(strips))
 
     def figure(self, metric: str | None = None) -> Figure:
         """Means and intervals of every loss by a metric; None: the primary one.
@@ -146,22 +152,19 @@ class Comparison:
         return f"Comparison of {', '.join(self._group.arms)}\n{self.verdict}"
 
     def _repr_html_(self) -> str:
-        figure = Markup("")
-        if self._group.primary in self._group.rankings:
-            png = _png(self.figure())
-            figure = Markup('<img src="data:image/png;base64,{}" alt="{}">').format(
-                base64.b64encode(png).decode(), f"{self._group.primary} of every loss"
-            )
-        table = matrices.comparison(self._group)[0] if self._group.rankings else None
+        ranked, figures = self._group.rankings, {}
+        if self._group.primary in ranked:
+            figures[f"{self._group.primary} of every loss"] = self.figure()
+        if self._strips():
+            figures["test images through every loss"] = self.reconstructions()
         return markup.render(
             _TEMPLATE,
             verdict=self.verdict.splitlines(),
-            table="" if table is None else _html(table),
-            figure=figure,
-            strips=[
-                (name, markup.strip(images, f"test images: {name}"))
-                for name, images in self._strips().items()
-            ],
+            table=_html(matrices.comparison(self._group)[0]) if ranked else "",
+            figures={
+                name: base64.b64encode(_png(figure)).decode()
+                for name, figure in figures.items()
+            },
             page=self._summary.page,
             command=self.command,
         )

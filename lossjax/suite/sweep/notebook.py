@@ -31,6 +31,7 @@ from lossjax.suite.sweep.image_sizes import check_own_models, check_sizes
 from lossjax.suite.sweep.preview import seeds_note
 from lossjax.suite.wording import count
 
+_RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 _FILES = (".npy", ".npz", ".h5", ".hdf5")
 
 
@@ -81,12 +82,17 @@ def compare(
 
 
 def _sweep(dataset: str, asked: Mapping[str, Any]) -> config.Sweep:
-    """The config that is asked for; as many seeds as can decide, unless given."""
+    """The config that is asked for; as many seeds as can decide, unless given.
+
+    Nobody has looked at these images before: the learning rates reach further up than a
+    config's do.
+    """
     fields = {"datasets": (dataset,), **asked}
     for name, value in fields.items():
         if name in config.FIELDS and config.FIELDS[name].many:
             alone = isinstance(value, str | int | float)
             fields[name] = (value,) if alone else tuple(value)
+    fields.setdefault("learning_rates", _RATES)
     if "seeds" not in fields:
         needed = statistics.seeds_needed(len(fields["losses"]) - 1)
         fields["seeds"] = tuple(range(needed))
