@@ -1,5 +1,6 @@
 """A model of the user's own: trained as it should be, or refused in one line."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -181,3 +182,12 @@ def test_files_are_trusted_as_those_of_losses_are(mine: Path) -> None:
 def test_precision_is_refused_where_it_would_be_ignored(mine: Path) -> None:
     with pytest.raises(ValueError, match="takes dtype=; this one computes in float32"):
         network("Plain", precision="bfloat16")
+
+
+@pytest.mark.slow
+def test_the_example_of_the_docs_is_one(mine: Path) -> None:
+    text = (FILE.parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(# my_file\.py\n.*?)```", text, re.DOTALL)
+    Path("mine.py").write_text(code)
+    made = network("MyAE(width=4)")
+    assert made.carried == 8 and made.apply(started(made), images()).raw.shape[-1] == 2
