@@ -13,5 +13,7 @@ from .metrics.images import Margin as Margin
 from .metrics.images import Metric as Metric
 from .metrics.latent_variables import LATENT_METRICS as LATENT_METRICS
 from .metrics.latent_variables import LatentMetric as LatentMetric
+from .suite.interface import compare as compare
+from .suite.interface import load as load
 
 NUMERICS: int

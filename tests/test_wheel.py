@@ -123,9 +123,16 @@ for module in pkgutil.walk_packages(lossjax.__path__, "lossjax."):
 from lossjax import *
 platform.prepare()
 print(*sorted(set(dir(lossjax)) - set(globals())), resolve("huber(delta=0.05)").name)
+try:
+    compare("digits")
+except ImportError as error:
+    print(error)
 """
     done = run_without(modules, code, installed, tmp_path)
-    assert (done.returncode, done.stdout) == (0, "huber(delta=0.05)\n"), done.stderr
+    assert done.returncode == 0, done.stderr
+    name, why = done.stdout.splitlines()
+    assert name == "huber(delta=0.05)"
+    assert why.startswith("compare needs lossjax[suite]: pip install 'lossjax[suite]'")
 
 
 @pytest.mark.parametrize("verb", ["sweep", "report", "reproduce"])

@@ -12,12 +12,8 @@ pixel. It may say more of itself:
 from __future__ import annotations
 
 import functools
-import importlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -29,6 +25,7 @@ from lossjax.losses.checks import Parameter
 from lossjax.losses.claims import UNSTATED
 from lossjax.losses.links import sigmoid
 from lossjax.losses.loss import Loss, logit, row
+from lossjax.own_scope import in_words, scope
 from lossjax.syntax import nearest
 
 _LARGEST = 1e30
@@ -74,57 +71,16 @@ def _made(file: str, name: str, digest: str) -> Loss:
 
 
 def _function(file: str, name: str, digest: str) -> _Function:
-    scope = _run(file, digest)
-    function = scope.get(name)
+    found = scope(file, digest)
+    function = found.get(name)
     if inspect.isfunction(function):
         return function
-    own = [key for key, value in scope.items() if inspect.isfunction(value)]
+    own = [key for key, value in found.items() if inspect.isfunction(value)]
     near = nearest(name, own)
     hint = f"did you mean {near}? " if near else ""
     raise ValueError(
         f"{file} has no function {name!r}: {hint}it has {', '.join(own) or 'none'}"
     )
-
-
-@functools.lru_cache(maxsize=64)
-def _run(file: str, digest: str) -> dict[str, Any]:
-    """What the file defines, with what lies beside it importable while it is run."""
-    path = Path(file).expanduser().absolute()
-    beside = {str(one.absolute()) for one in own_code.files_of(file)}
-    before = {key: sys.modules.pop(key) for key in _modules(beside)}  # of an edit, say
-    spec = importlib.util.spec_from_file_location(f"own_{digest[:16]}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    writes = sys.dont_write_bytecode
-    sys.path.insert(0, str(path.parent))
-    importlib.invalidate_caches()
-    sys.dont_write_bytecode = True  # a user's folder is only read
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # anybody's Python: anything may come
-        raise ValueError(f"{file}: does not import: {_words(error)}") from None
-    finally:
-        sys.dont_write_bytecode = writes
-        sys.path.remove(str(path.parent))
-        for key in _modules(beside):  # another folder may have one of that name
-            del sys.modules[key]
-        sys.modules.update(before)
-    if made := [key for key, one in vars(module).items() if isinstance(one, jax.Array)]:
-        # It would start jax before a program has chosen the device and its flags.
-        raise ValueError(
-            f"{file}: makes the jax array {made[0]!r} while it is imported: make it in "
-            "a function, or with numpy"
-        )
-    return vars(module)
-
-
-def _modules(files: set[str]) -> list[str]:
-    """The names of the loaded modules that lie in these files."""
-    return [
-        key
-        for key, module in list(sys.modules.items())
-        if getattr(module, "__file__", None) in files
-    ]
 
 
 def _parameters(function: _Function, family: str) -> list[Parameter]:
@@ -190,7 +146,7 @@ def _try(made: Loss) -> None:
         except Exception as error:
             raise ValueError(
                 f"{made.family}: {part}fails on images of shape {_TRIED}: "
-                f"{_words(error)}"
+                f"{in_words(error)}"
             ) from None
         array = isinstance(found, jax.ShapeDtypeStruct)
         good = array and found.shape == _TRIED
@@ -200,8 +156,3 @@ def _try(made: Loss) -> None:
                 f"{made.family}: {part}returns {shown} of images {_TRIED}; valid is "
                 "one floating value per pixel, of their shape"
             )
-
-
-def _words(error: BaseException) -> str:
-    text = f"{type(error).__name__}: {error}"
-    return " ".join(text.split())[:300]

@@ -118,6 +118,8 @@ def spectrum(residual: np.ndarray, target: np.ndarray) -> dict[str, np.ndarray]:
 
 def dead_units(codes: np.ndarray) -> np.ndarray:
     """Share (slots,) of dead units of codes (slots, images, units)."""
+    if not codes.shape[2]:  # a model that says no code
+        return np.full(len(codes), math.nan)
     deviation = codes.std(axis=1, dtype=np.float64)
     whole = np.sqrt(np.mean(deviation**2, axis=1, keepdims=True))
     return np.mean(deviation <= DEAD * whole, axis=1)

@@ -13,7 +13,10 @@ from lossjax.models.bodies import BODIES, PRECISIONS, Autoencoder
 from lossjax.models.initial_weights import initial_weights
 from lossjax.models.layers import BATCH_LAST, NATIVE, Form
 from lossjax.models.network import Network, Output, Shape
+from lossjax.models.own_models import OwnModel, own_model
+from lossjax.models.own_networks import own_network
 from lossjax.models.variants import Model, row
+from lossjax.own_code import place_of
 
 __all__ = [
     "LOWERINGS",
@@ -42,9 +45,10 @@ MODELS: Mapping[str, Model] = types.MappingProxyType(
 LOWERINGS = ("native", "taps")
 
 
-@functools.lru_cache(maxsize=1024)
-def resolve(text: str) -> Model:
+def resolve(text: str) -> Model | OwnModel:
     """The model that `name` or `name(keyword=value, ...)` describes.
+
+    `FILE.py:name` is a module of the user's; see lossjax.models.own_models.
 
     Args:
       text: for example "conv_ae", 'mlp_ae(noise="masking", amount=0.5)' or
@@ -57,6 +61,12 @@ def resolve(text: str) -> Model:
     >>> resolve("vae(beta=1, body=mlp)").name
     'vae(body="mlp")'
     """
+    place = place_of(text)
+    return _resolved(text) if place is None else own_model(text, place)
+
+
+@functools.lru_cache(maxsize=1024)
+def _resolved(text: str) -> Model:
     table = {model.family: model.parameters for model in MODELS.values()}
     family, values = read(text, "model", table)
     return MODELS[family].with_arguments(values)
@@ -83,7 +93,7 @@ def autoencoder(
     >>> module(jnp.zeros((5, 28, 28, 1))).raw.shape
     (5, 28, 28, 1)
     """
-    model = resolve(name)
+    model = _resolved(name)
     sizes = (*shape.image, shape.blocks, shape.latent_dim, *shape.width, *shape.hidden)
     if min(sizes) < 1 or min(shape.image[:2]) < 2:
         raise ValueError(f"build: sizes must be positive, images 2x2 or more: {shape}")
@@ -98,6 +108,8 @@ def build(name: str, shape: Shape, lowering: str = "") -> Network:
     may be slower than matrix products.
     """
     model = resolve(name)
+    if isinstance(model, OwnModel):
+        return own_network(model, shape)
 
     def split(form: Form) -> Any:
         make = functools.partial(autoencoder, name, shape, form=form)

@@ -92,6 +92,11 @@ class Network:
       corrupt: (key, images) -> what is encoded in training and when scored.
       latent: of a variational model how its code is paid for.
       pixels: of the images, what they are and which of them count.
+      train: (params, images, key) -> (raw, float (carried,)): what a training step
+        computes where that is not `apply`, as with batch norm or dropout, and what it
+        leaves in the place of the numbers that no optimiser trains.
+      carried: how many those are: the last ones of the params.
+      note: what a user should know of how it is trained; empty where nothing is.
     """
 
     init: Callable[[jax.Array, jax.Array], Any]
@@ -103,3 +108,8 @@ class Network:
     corrupt: Corruption | None = None
     latent: Latent | None = None
     pixels: Pixels = BYTES
+    train: Callable[[Any, jax.Array, jax.Array], tuple[jax.Array, jax.Array]] | None = (
+        None
+    )
+    carried: int = 0
+    note: str = ""

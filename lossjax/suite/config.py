@@ -9,7 +9,7 @@ import dataclasses
 import math
 import types
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ml_collections import ConfigDict, config_dict
@@ -187,11 +187,18 @@ class Sweep:
             and (FIELDS[name].identity or getattr(self, name) != FIELDS[name].default)
         }
 
-    def source_of(self, loss: str) -> dict[str, str]:
-        """What a run of a loss of the user's own carries besides: its code's sha256."""
-        place = own_code.place_of(loss)
+    def source_of(self, loss: str, model: str) -> dict[str, str]:
+        """What a run with the user's own code carries besides: the sha256 of it."""
         named = dict(own.rpartition("=")[::2] for own in self.own_code)
-        return {} if place is None else {"own_code": named.get(place.file, "")}
+        of = {
+            "own_code": own_code.place_of(loss),
+            "own_model": own_code.place_of(model),
+        }
+        return {
+            key: named.get(place.file, "")
+            for key, place in of.items()
+            if place is not None
+        }
 
     @property
     def step_counts(self) -> tuple[int, ...]:
@@ -256,16 +263,19 @@ def resolve(config: ConfigDict) -> Sweep:
         if name not in FIELDS:
             raise unknown("config field", name, FIELDS)
     values = {k: _tuple(v) for k, v in values.items()}
-    return Sweep(**values | {"own_code": _own_code(values.get("losses") or ())})
+    return Sweep(**values | {"own_code": _own_code(values)})
 
 
-def _own_code(losses: Iterable[str]) -> tuple[str, ...]:
-    places = (own_code.place_of(loss) for loss in losses if isinstance(loss, str))
-    files = dict.fromkeys(place.file for place in places if place is not None)
-    try:
-        return tuple(f"{file}={own_code.digest(file)}" for file in files)
-    except ValueError as error:
-        raise UserError(f"config.losses: {error}") from None
+def _own_code(values: Mapping[str, Any]) -> tuple[str, ...]:
+    found: dict[str, str] = {}
+    for field in ("losses", "models"):
+        texts = (text for text in values.get(field) or () if isinstance(text, str))
+        try:
+            for place in filter(None, map(own_code.place_of, texts)):
+                found.setdefault(place.file, own_code.digest(place.file))
+        except ValueError as error:
+            raise UserError(f"config.{field}: {error}") from None
+    return tuple(f"{file}={digest}" for file, digest in found.items())
 
 
 def _check_together(sweep: Sweep) -> None:

@@ -95,7 +95,7 @@ def arms(sweep: Sweep, fixed: Mapping[str, Mapping[str, Any]]) -> Iterator[Arm]:
                             latent_dim,
                             train_steps,
                             loss,
-                            {**fixed[dataset], **sweep.source_of(loss)},
+                            {**fixed[dataset], **sweep.source_of(loss, model)},
                         )
 
 

@@ -234,7 +234,7 @@ def _look(
         lambda: (zeros_of(looked), back(slopes / len(images))[0]),
         lambda: (looked(), jnp.zeros_like(own)),
     )
-    return found, code, gradient
+    return found, code, gradient[: len(own) - network.carried]
 
 
 def _pixels(

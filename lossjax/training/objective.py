@@ -152,6 +152,16 @@ def forward(
     return raw, share * _price(network, code, weights)
 
 
+def trained_forward(
+    network: Network, parameters: Any, given: jax.Array, size: Any, key: jax.Array
+) -> tuple[jax.Array, jax.Array | None, jax.Array | None]:
+    """`forward` of a training step, and what it leaves in the place of `carried`."""
+    if network.train is None:
+        return *forward(network, parameters, given, size, key), None
+    raw, carried = network.train(parameters, given, jax.random.split(key, 3)[1])
+    return raw, None, carried
+
+
 def network_input(network: Network, key: jax.Array, images: jax.Array) -> jax.Array:
     """What the network is given: the images, or what its noise makes of them."""
     images = network.pixels.filled(images)

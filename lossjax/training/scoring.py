@@ -47,6 +47,11 @@ class Scorer:
         backend = self._mesh.devices.flat[0].platform
         return peak_bytes(self._one, weights, which, images_u8, which, backend=backend)
 
+    @property
+    def coded(self) -> bool:
+        """Whether the network has a code; a module of the user's own may have none."""
+        return self._network.latent_dim > 0
+
     def codes(
         self, weights: jax.Array, active: np.ndarray, images_u8: jax.Array
     ) -> jax.Array:

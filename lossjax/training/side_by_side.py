@@ -17,10 +17,17 @@ from lossjax.losses.loss import Loss
 from lossjax.losses.one_of import OneOf
 from lossjax.models.network import Network
 from lossjax.training.batches import Batch, Batches
-from lossjax.training.objective import forward, prepared
+from lossjax.training.objective import prepared, trained_forward
 from lossjax.training.replicas import Replica
 from lossjax.training.settings import Settings
-from lossjax.training.step import State, noise_key, share_of, targets_of, updated
+from lossjax.training.step import (
+    State,
+    carried_at,
+    noise_key,
+    share_of,
+    targets_of,
+    updated,
+)
 from lossjax.training.weights import parameters_of, scalars_of
 
 _TRIPS = 16  # about so many steps of a loop whose length the compiler knows
@@ -121,24 +128,29 @@ class Rows:
         size = network.pixels.size(batch.images)
         shares = network.pixels.weights(batch.images)
 
-        def means(weights: jax.Array) -> jax.Array:
-            def through(own: jax.Array) -> tuple[jax.Array, jax.Array | None]:
-                return forward(network, parameters_of(network, own), given, size, key)
+        def means(weights: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+            def output(own: jax.Array) -> Any:
+                parameters = parameters_of(network, own)
+                return trained_forward(network, parameters, given, size, key)
 
-            raw, price = jax.vmap(through)(weights)
+            raw, price, carried = jax.vmap(output)(weights)
             values = self._values(replica.loss, weights, raw, aim, shares)
-            return values if price is None else values + jnp.mean(price, axis=1)
+            paid = values if price is None else values + jnp.mean(price, axis=1)
+            return paid, carried
 
-        value, back = jax.vjp(means, state.weights)
+        value, back, carried = jax.vjp(means, state.weights, has_aux=True)
         (gradient,) = back(jnp.ones_like(value))
         # Made once, not once for each of the numbers that depend on it.
         value = jax.lax.optimization_barrier(value)
         going = (state.diverged_step < 0) & counts
 
-        def update(rate: Any, state: Any, value: Any, slope: Any, going: Any) -> State:
-            return updated(settings, rate, state, batch.step, value, slope, going)
+        def update(
+            rate: Any, state: Any, value: Any, slope: Any, going: Any, carried: Any
+        ) -> State:
+            made = value, slope, going, carried_at(network, carried)
+            return updated(settings, rate, state, batch.step, *made)
 
-        return jax.vmap(update)(rates, state, value, gradient, going)
+        return jax.vmap(update)(rates, state, value, gradient, going, carried)
 
     def _values(
         self,

@@ -12,13 +12,15 @@ from lossjax.losses.loss import Loss
 from lossjax.losses.one_of import OneOf
 from lossjax.models.network import Network
 from lossjax.training.batches import Batch
-from lossjax.training.objective import Targets, objective
+from lossjax.training.objective import Targets, prepared, trained_forward
 from lossjax.training.settings import OPTIMISERS, SCHEDULES, Settings
-from lossjax.training.weights import parameters_of, scalars_of
+from lossjax.training.weights import parameters_of, scalars_of, size_of
 
 # No weight of a useful network here comes near; a run beyond it has diverged even where
 # a saturated read-out keeps its loss finite.
 WEIGHT_LIMIT = 1e4
+# A place in the weights, and the numbers that a step leaves there; None: nowhere.
+Carried = tuple[int, jax.Array] | None
 
 
 class State(NamedTuple):
@@ -81,11 +83,12 @@ def train_step(recipe: Recipe, state: State, batch: Batch, key: jax.Array) -> St
       key: of its corruption and draws.
     """
     mean = functools.partial(_mean_objective, recipe, batch=batch, key=key)
-    value, gradient = jax.value_and_grad(mean)(state.weights)
+    (value, carried), gradient = jax.value_and_grad(mean, has_aux=True)(state.weights)
     going = state.diverged_step < 0
     settings = recipe.settings
     rate = recipe.learning_rate * share_of(settings, batch.step)
-    return updated(settings, rate, state, batch.step, value, gradient, going)
+    made = value, gradient, going, carried_at(recipe.network, carried)
+    return updated(settings, rate, state, batch.step, *made)
 
 
 def share_of(settings: Settings, step: jax.Array) -> jax.Array:
@@ -101,15 +104,20 @@ def updated(
     value: jax.Array,
     gradient: jax.Array,
     going: jax.Array,
+    carried: Carried = None,
 ) -> State:
     """The state after a step at a rate, its batch loss and gradient being known.
 
     `going` is False where no step is to be taken: the state then stays as it is.
+    `carried` takes the place of weights that no optimiser trains.
     """
     updates, moments = OPTIMISERS[settings.optimiser]().update(
         gradient, state.moments, state.weights
     )
     weights = optax.apply_updates(state.weights, -rate * updates)
+    if carried is not None:
+        first, numbers = carried
+        weights = weights.at[first : first + len(numbers)].set(numbers)
     total, steps = state.train_total + value, state.train_steps + 1
     # nan fails the comparison too.
     sound = jnp.isfinite(value) & (jnp.max(jnp.abs(weights)) < WEIGHT_LIMIT)
@@ -121,20 +129,24 @@ def updated(
     )
 
 
+def carried_at(network: Network, numbers: jax.Array | None) -> Carried:
+    """What a step leaves in the place of the network's last weights, with the place."""
+    return None if numbers is None else (size_of(network) - network.carried, numbers)
+
+
 def _mean_objective(
     recipe: Recipe, weights: jax.Array, batch: Batch, key: jax.Array
-) -> jax.Array:
+) -> tuple[jax.Array, jax.Array | None]:
     network, loss = recipe.network, recipe.loss
-    each = objective(
-        network,
-        loss,
-        parameters_of(network, weights),
-        scalars_of(network, loss, weights),
-        batch.images,
-        key,
-        targets=targets_of(recipe.settings, recipe.noise, batch.places),
-    )
-    return jnp.mean(each)
+    targets = targets_of(recipe.settings, recipe.noise, batch.places)
+    given, aim = prepared(network, loss, batch.images, key, targets)
+    pixels = network.pixels
+    parameters = parameters_of(network, weights)
+    made = trained_forward(network, parameters, given, pixels.size(batch.images), key)
+    raw, price, carried = made
+    shares = pixels.weights(batch.images)
+    value = loss.fn(raw, aim, scalars_of(network, loss, weights), weights=shares)
+    return jnp.mean(value if price is None else value + price), carried
 
 
 def targets_of(

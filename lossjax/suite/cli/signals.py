@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from queue import SimpleQueue
@@ -20,13 +21,15 @@ class Interrupts:
 
     At once, but inside `held` only when long work looks: so a run under training stops
     between steps, with its state saved. A second Ctrl-C stops at once even there.
+    A thread that is not the main one gets no signals.
     """
 
     def __init__(self) -> None:
         self._seen = self._held = False
         # Its put may come in the middle of its get, as a signal does.
         self._events: SimpleQueue[Any] = SimpleQueue()
-        on_stops(self._note)
+        if threading.current_thread() is threading.main_thread():
+            on_stops(self._note)
 
     def _note(self, number: int, _: Any) -> None:
         if not self._held or (self._seen and number == signal.SIGINT):

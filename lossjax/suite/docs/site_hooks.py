@@ -14,6 +14,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from lossjax.suite.docs import notebook_pages
+
 ROOT = Path(__file__).resolve().parents[3]
 INDEX = "## Documentation"
 # Pages of the repository beside docs/, by their names in the site.
@@ -52,7 +54,10 @@ def navigation(readme: str) -> list[dict[str, Any]]:
 
 def in_site(path: str) -> str:
     """Where a file, by its path in the repository, lies in the site."""
-    return PAGES.get(path, path.removeprefix("docs/"))
+    page = path.removeprefix("docs/")
+    if page.endswith(".ipynb"):
+        page = f"{page.removesuffix('.ipynb')}.md"
+    return PAGES.get(path, page)
 
 
 def in_repository(page: str) -> str:
@@ -62,7 +67,11 @@ def in_repository(page: str) -> str:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds the pages outside docs/, and everything outside that pages link to."""
+    """Adds notebooks, the pages outside docs/, and what pages link to there."""
+    for notebook in sorted((ROOT / "docs").glob("*.ipynb")):
+        site = in_site(f"docs/{notebook.name}")
+        text = notebook_pages.page(notebook)
+        files.append(File.generated(config, site, content=text))
     for path, site in PAGES.items():
         files.append(_file(config, site, ROOT / path))
     linked = {

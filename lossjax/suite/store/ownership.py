@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from lossjax.suite.cli.errors import UserError
-from lossjax.suite.store import checkpoint, packs, places, results, sealing
+from lossjax.suite.store import checkpoint, packs, parameters, places, results, sealing
 
 _REPORT = "report"
 _IN_SWEEP = (
@@ -26,7 +26,7 @@ _IN_SWEEP = (
     _REPORT,
     places.PROBE,
 )  # kinds of temporaries, by place
-_IN_RUN = (results.FILE, checkpoint.FILE)
+_IN_RUN = (results.FILE, checkpoint.FILE, parameters.FILE)
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{32}")  # as sealing.temporary_name gives it
 _RUN = re.compile(r"[0-9a-f]{16}")
 _PACKED = dict.fromkeys((packs.RESULTS, packs.STATES), packs.NAME)

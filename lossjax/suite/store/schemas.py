@@ -99,6 +99,7 @@ STATE: dict[Any, Any] = {
     "made_by": dict,
     "run_id": str,
 }
+MODEL: dict[Any, Any] = {"run": RUN, "config": dict, "image": [int], "sha256": str}
 # How a study's stored rows were made.
 MADE: dict[Any, Any] = {
     "quick": bool,

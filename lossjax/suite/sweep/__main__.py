@@ -5,16 +5,16 @@ from pathlib import Path
 
 from lossjax.suite import shipped
 from lossjax.suite.cli.commandline import define, parse_sweep
-from lossjax.suite.cli.errors import Exit, Interrupted, UserError
+from lossjax.suite.cli.errors import Exit, Interrupted, UserError, unknown
 from lossjax.suite.cli.signals import Interrupts
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.report import build as report
 from lossjax.suite.report.console import render
-from lossjax.suite.store import ownership, places
+from lossjax.suite.store import ownership, parameters, places
 from lossjax.suite.store import results as store
 from lossjax.suite.sweep import backend, datasets, grid, output, shards, validation
 from lossjax.suite.sweep.description import describe
-from lossjax.suite.sweep.image_sizes import check_sizes
+from lossjax.suite.sweep.image_sizes import check_own_models, check_sizes
 from lossjax.suite.sweep.pixel_rules import check_pixels
 from lossjax.suite.sweep.preview import preview, seeds_note
 
@@ -42,9 +42,15 @@ def main(arguments: list[str]) -> int:
         ),
         platform=(None, "cpu, gpu (or cuda) or tpu: compute there"),
         dry_run=(False, "print the runs, train nothing"),
+        keep_models=(
+            None,
+            "best or all: store the weights of the runs that count, or all",
+        ),
         retrain=(False, "train anew what other computing code has stored"),
     )
     name, sweep = parse_sweep(values, arguments, USAGE)
+    if (keep := values.keep_models) not in (None, *parameters.WHICH):
+        raise unknown("--keep_models", keep, parameters.WHICH)
     backend.check(values.platform)
     backend.prepare(sweep)
     sweep = validation.validate(sweep)
@@ -64,9 +70,10 @@ def main(arguments: list[str]) -> int:
     datasets.check_memory(loaded)
     check_sizes(sweep, loaded)
     check_pixels(sweep, loaded)
+    notes = *validation.notes(sweep, loaded), *check_own_models(sweep, loaded)
     description = describe(sweep, loaded)
     output.make(out)
-    for line in (*validation.notes(sweep, loaded), seeds_note(sweep)):
+    for line in (*notes, seeds_note(sweep)):
         console.print(line, soft_wrap=True)
     interrupts = Interrupts()
     # A shard on a store would fetch all others' runs, for a report without verdict.
@@ -84,6 +91,7 @@ def main(arguments: list[str]) -> int:
                 interrupts,
                 console,
                 retrain=values.retrain,
+                keep_models=keep,
             )
         summary = _report(out) if reports else None
     except Interrupted as error:

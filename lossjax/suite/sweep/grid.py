@@ -26,7 +26,7 @@ from lossjax.suite.cli.signals import Interrupts
 from lossjax.suite.config import Sweep
 from lossjax.suite.store import checkpoint, destination
 from lossjax.suite.store import results as store
-from lossjax.suite.sweep import packing
+from lossjax.suite.sweep import kept_models, packing
 from lossjax.suite.sweep.programs import AHEAD
 from lossjax.suite.sweep.source import source_hash
 from lossjax.suite.sweep.worker import RunGroup, Worker
@@ -57,11 +57,14 @@ def train(
     *,
     quiet: bool = False,
     retrain: bool = False,
+    keep_models: str | None = None,
 ) -> int:
     """Train what is pending; the number of runs that failed.
 
     `quiet` leaves out the line of each arm, for grids of hundreds of datasets;
-    `retrain` does not take the stored runs of other computing code for done.
+    `retrain` does not take the stored runs of other computing code for done;
+    `keep_models` is one of parameters.WHICH: a run whose parameters it asks for is not
+    done without them.
     """
     say = functools.partial(console.print, soft_wrap=True)
     blocks = blocks_of(sweep, description["datasets"], shard)
@@ -83,6 +86,11 @@ def train(
             f"them (its numbers should be equal: NUMERICS is); --retrain trains them "
             f"anew"
         )
+    bare: set[str] = set()
+    if keep_models and (bare := kept_models.missing(out, blocks, results, keep_models)):
+        say(f"{count(len(bare), 'stored run')} without a model: trained again")
+        results = {k: r for k, r in results.items() if k not in bare}
+    before = set(results)
     expected = sum(1 for _ in protocol.pending(blocks, results))
     kept = sum(len(block.runs) for block in blocks) - expected
     if not expected:
@@ -94,7 +102,10 @@ def train(
     outlines = {name: data.Outline.of(dataset) for name, dataset in datasets.items()}
     layout, note = packing.here(sweep, outlines, results.values())
     say("; ".join(filter(None, (str(layout), note))), style="dim")
-    worker = Worker(sweep, datasets, out, say, layout.layout, current)
+    worker = Worker(
+        *(sweep, datasets, out, say, layout.layout, current),
+        keep_models=keep_models is not None,
+    )
     failed = 0
     with _progress(console) as progress, _Storing(place) as storing:
         steps = sum(run.train_steps for run in protocol.pending(blocks, results))
@@ -127,6 +138,7 @@ def train(
                 pack = worker.pack(pending)
                 # What another process of the same grid has stored meanwhile.
                 elsewhere = place.news(pack)
+                elsewhere = {k: r for k, r in elsewhere.items() if k not in bare}
                 if retrain:
                     for run_id in other_code(elsewhere.values(), current):
                         del elsewhere[run_id]
@@ -157,6 +169,9 @@ def train(
             for line in _lines(sweep, done, results):
                 say(line)
             say(f"  {trained} runs in {time.monotonic() - began:.1f} s", style="dim")
+    if keep_models:
+        done = [b for b in blocks if not any(protocol.pending([b], results))]
+        kept_models.prune(out, done, results, keep_models, before)
     return failed
 
 

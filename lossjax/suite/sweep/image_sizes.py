@@ -1,11 +1,13 @@
 """Images that a model, a loss or a metric cannot take, refused before training."""
 
+import itertools
 from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
 
 from lossjax import METRICS, resolve
+from lossjax.own_code import place_of
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep
 from lossjax.suite.data import Dataset
@@ -27,7 +29,8 @@ def check_sizes(sweep: Sweep, datasets: Mapping[str, Dataset]) -> None:
         image = jax.ShapeDtypeStruct((2, *shape), jnp.float32)
         try:
             for model in sweep.models:
-                network_of(sweep, shape, model, sweep.code_sizes[0], 1)
+                if place_of(model) is None:
+                    network_of(sweep, shape, model, sweep.code_sizes[0], 1)
             for loss in map(resolve, sweep.losses):
                 raw = (2, height, width, channels * loss.channels)
                 jax.eval_shape(loss.fn, jax.ShapeDtypeStruct(raw, jnp.float32), image)
@@ -36,3 +39,26 @@ def check_sizes(sweep: Sweep, datasets: Mapping[str, Dataset]) -> None:
         except (ValueError, TypeError) as error:
             reason = " ".join(str(error).split())[:300]
             raise UserError(f"{size}; {reason}: set config.image_size") from None
+
+
+def check_own_models(sweep: Sweep, datasets: Mapping[str, Dataset]) -> dict[str, None]:
+    """Tries every model of the user's own as it would be trained.
+
+    Returns:
+      What a user should know of how they are trained, a line each.
+
+    Raises:
+      UserError: one of them cannot be; it says which and why.
+    """
+    notes: dict[str, None] = {}
+    shapes = {dataset.image_shape: name for name, dataset in datasets.items()}
+    channels = {resolve(loss).channels for loss in sweep.losses}
+    for model in filter(place_of, sweep.models):
+        grid = itertools.product(shapes, sweep.code_sizes, sorted(channels))
+        for shape, latent_dim, blocks in grid:
+            try:
+                network = network_of(sweep, shape, model, latent_dim, blocks)
+            except ValueError as error:
+                raise UserError(f"config.models: {error}") from None
+            notes |= {network.note: None} if network.note else {}
+    return notes

@@ -134,7 +134,7 @@ class Resident:
                     Kept(tuple(whole), own, hunt.found(slot))
                     for slot, own in enumerate(groups)
                 )
-        if "train" in self._labels:
+        if "train" in self._labels and scorer.coded:
             scores |= self._code_scores(scorer, weights, active, tick)
         drawn: tuple[Drawn, ...] = ()
         if latent is not None:
@@ -153,7 +153,7 @@ class Resident:
 
     def rehearse_codes(self, scorer: Scorer, weights: jax.Array) -> None:
         """Compile what judges codes, likewise."""
-        if "train" not in self._labels:
+        if "train" not in self._labels or not scorer.coded:
             return
         resting = np.zeros(len(weights), np.bool_)
         codes, places = {}, self._turn(len(weights), 0)

@@ -24,6 +24,7 @@ from lossjax.models import autoencoders
 from lossjax.suite.cli.errors import Interrupted
 from lossjax.suite.config import Sweep
 from lossjax.suite.data import Dataset, Outline
+from lossjax.suite.store.parameters import Parameters
 from lossjax.suite.store.results import Result, Run
 from lossjax.suite.store.test_images import Kept
 from lossjax.suite.sweep.chunk import Chunk, Saved, Tick
@@ -33,6 +34,7 @@ from lossjax.suite.sweep.programs import ProgramKind, kinds
 from lossjax.suite.sweep.resident import Resident
 from lossjax.training.program import Program, Trainer
 from lossjax.training.replicas import Layout, Replica, make_mesh, stack
+from lossjax.training.weights import named
 
 _COMPILERS = 8  # programs under compilation at once, at most: one may take 3 GB
 _TRIALS = 5  # calls of which the fastest counts
@@ -64,8 +66,11 @@ class Worker:
         say: Callable[[str], None],
         layout: Layout,
         source: str,
+        *,
+        keep_models: bool = False,
     ) -> None:
         self._sweep, self._datasets = sweep, datasets
+        self._keep_models = keep_models
         self._out, self._say = out, say
         self._mesh = make_mesh(layout)
         self._resident: dict[str, Resident] = {}
@@ -303,6 +308,8 @@ class Worker:
         if slots.layout.mapping == "vmap":
             provenance["segments"] = slots.segments
         for (run, place), curve in zip(packed, chunk.curves, strict=True):
+            if self._keep_models:
+                self._save_model(run, kind, np.asarray(weights[place]))
             lost = int(diverged[place])
             diagnosed = {name: float(each[place]) for name, each in measured.items()}
             seen = curve["step"], curve["validation_mse"]
@@ -326,6 +333,13 @@ class Worker:
                 else None,
                 provenance=provenance,
             )
+
+    def _save_model(self, run: Run, kind: ProgramKind, weights: np.ndarray) -> None:
+        network = kind.network(self._sweep, self.layout)
+        arrays = named(network, resolve(run.loss), weights)
+        height, width, channels = kind.train[1:]
+        image = height, width, channels
+        Parameters(run, self._sweep.to_json(), image, arrays).save(self._out)
 
     @property
     def _worst_by(self) -> str:

@@ -194,6 +194,6 @@ def _grid(sweep: Sweep, description: Mapping[str, Any]) -> Iterator[dict[str, An
             "learning_rate": rate,
             "seed": seed,
             "fixed": sweep.fixed()
-            | sweep.source_of(loss)
+            | sweep.source_of(loss, setting[1])
             | {"fingerprint": fingerprint, "numerics": numerics},
         }

@@ -14,7 +14,7 @@ import pandas as pd
 from lossjax.suite.verify import agreement, expectations
 from lossjax.suite.verify.archive import Archive
 from lossjax.suite.verify.expectations import Expected, Sampled
-from lossjax.suite.verify.recomputation import Comparison, comparisons
+from lossjax.suite.verify.recomputation import Recomputation, comparisons
 from lossjax.suite.verify.standings import BEHIND, ENDS
 
 # What summary.json says of a loss on a metric.
@@ -49,7 +49,7 @@ def problems(archive: Archive, report: Path) -> Iterator[str]:
         yield from _matrices(report / "tables", kind, matrices)
 
 
-def _summary(path: Path, found: Sequence[Comparison]) -> Iterator[str]:
+def _summary(path: Path, found: Sequence[Recomputation]) -> Iterator[str]:
     """summary.json against every comparison."""
     name = f"report/{path.name}"
     try:
@@ -71,7 +71,7 @@ def _summary(path: Path, found: Sequence[Comparison]) -> Iterator[str]:
         yield f"{name}: not to be read: {type(error).__name__}: {error}"
 
 
-def _stated(where: str, one: Comparison, facts: Mapping[str, Any]) -> Iterator[str]:
+def _stated(where: str, one: Recomputation, facts: Mapping[str, Any]) -> Iterator[str]:
     """One model of one dataset in summary.json."""
     yield from _different(where, {"settled": one.settled}, facts)
     if sorted(facts["pareto"]) != sorted(one.pareto):

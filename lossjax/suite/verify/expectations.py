@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from lossjax.suite.verify.archive import Archive
-from lossjax.suite.verify.recomputation import Comparison
+from lossjax.suite.verify.recomputation import Recomputation
 from lossjax.suite.verify.standings import BEHIND, ENDS, Ranked
 
 SETTING = ("dataset", "model")
@@ -80,9 +80,9 @@ def _number(value: Any) -> Any:
     return math.nan if value is None or math.isnan(value) else int(value)
 
 
-def tables(found: Sequence[Comparison]) -> Iterator[tuple[str, Expected]]:
+def tables(found: Sequence[Recomputation]) -> Iterator[tuple[str, Expected]]:
     """The tables over all settings, by their file's stem."""
-    of_metric: list[tuple[Key, Comparison, Ranked]] = [
+    of_metric: list[tuple[Key, Recomputation, Ranked]] = [
         ((one.dataset, one.model, metric), one, ranked)
         for one in found
         for metric, ranked in one.ranked.items()
@@ -165,7 +165,7 @@ def _change(half: Ranked | None, full: Ranked) -> dict[str, Any] | None:
     }
 
 
-def compared(one: Comparison) -> Expected:
+def compared(one: Recomputation) -> Expected:
     """Losses by metrics."""
     lines: dict[Key, dict[str, Any]] = {}
     for metric, ranked in one.ranked.items():
@@ -178,7 +178,7 @@ def compared(one: Comparison) -> Expected:
     return Expected(("loss",), lines)
 
 
-def behind(one: Comparison, metrics: Mapping[str, Mapping[str, Any]]) -> Expected:
+def behind(one: Recomputation, metrics: Mapping[str, Mapping[str, Any]]) -> Expected:
     """How far behind the best: in per cent where the margin is relative."""
     lines: dict[Key, Line] = {}
     for metric, ranked in one.ranked.items():

@@ -16,7 +16,7 @@ from lossjax.suite.verify.standings import Ranked, rank
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
+class Recomputation:
     """Every loss in one setting: what is compared with each other."""
 
     dataset: str
@@ -35,7 +35,7 @@ class Comparison:
         return f"{self.dataset} / {self.model}"
 
 
-def comparisons(archive: Archive, table: pd.DataFrame) -> Iterator[Comparison]:
+def comparisons(archive: Archive, table: pd.DataFrame) -> Iterator[Recomputation]:
     """Every setting of the grid, in display order, from the table of its runs."""
     ranked = {
         setting: dict(_metrics(archive, table[_within(table, setting)]))
@@ -55,7 +55,7 @@ def comparisons(archive: Archive, table: pd.DataFrame) -> Iterator[Comparison]:
             }
             for each in (metrics, half)
         )
-        yield Comparison(
+        yield Recomputation(
             dataset,
             archive.model(setting),
             metrics,

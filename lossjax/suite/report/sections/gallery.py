@@ -57,14 +57,14 @@ def build(evidence: Evidence, album: Album) -> Markup:
         result = arm.shown
         if result is None or result.gallery is None:
             return None
-        images, originals = result.gallery, _originals(evidence, group)
+        images, originals = result.gallery, originals_of(evidence, group)
         count = min(len(images), len(images if originals is None else originals))
         alt = f"{count} test images of {group.name} through {loss}"
         return {"strips": [markup.strip(images[:count], alt)]}
 
     groups = list(_rows(evidence, shown))
     for group, rows in groups:
-        originals = _originals(evidence, group)
+        originals = originals_of(evidence, group)
         if originals is not None:
             alt = f"{len(originals)} original test images of {group.dataset}"
             strips = [markup.strip(originals, alt)]
@@ -175,6 +175,6 @@ def _rows(
             yield group, rows
 
 
-def _originals(evidence: Evidence, group: Group) -> np.ndarray | None:
+def originals_of(evidence: Evidence, group: Group) -> np.ndarray | None:
     packed = evidence.description["datasets"][group.dataset].get("gallery")
     return None if packed is None else results.unpack(packed)

@@ -62,7 +62,9 @@ def build(evidence: Evidence, album: Album) -> Markup:
         if ranking := group.rankings.get(evidence.primary):
             figure = album.add(
                 f"ranking-{group.dataset}-{group.model}",
-                _figure(evidence, evidence.primary, ranking, images[evidence.primary]),
+                figure_of(
+                    evidence, evidence.primary, ranking, images[evidence.primary]
+                ),
                 _describe(group, ranking, evidence.primary),
                 f"{group.name}: {evidence.primary} on test images. Filled marks are "
                 "tied for best; the grey band is the margin of practical equivalence.",
@@ -206,7 +208,7 @@ def _limits(interval: Interval | None, places: int) -> Field:
     return Field(shown, float(f"{interval.low:.7g}"), "num")
 
 
-def _figure(
+def figure_of(
     evidence: Evidence,
     metric: str,
     ranking: Ranking,

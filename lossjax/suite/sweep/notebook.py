@@ -1,0 +1,213 @@
+"""A sweep that is asked for in Python: its images, its time, its signals."""
+
+import contextlib
+import dataclasses
+import hashlib
+import importlib.util
+import os
+import signal
+import sys
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from lossjax.suite import config, shipped, statistics
+from lossjax.suite.cli.environment import STOPS
+from lossjax.suite.cli.errors import Interrupted, UserError, unknown
+from lossjax.suite.cli.signals import Interrupts
+from lossjax.suite.cli.terminal import Terminal
+from lossjax.suite.data import Dataset
+from lossjax.suite.report.display import Comparison
+from lossjax.suite.store import ownership, parameters, places, sealing
+from lossjax.suite.store import results as store
+from lossjax.suite.sweep import backend, datasets, grid, output, timing, validation
+from lossjax.suite.sweep.description import describe
+from lossjax.suite.sweep.image_sizes import check_own_models, check_sizes
+from lossjax.suite.sweep.pixel_rules import check_pixels
+from lossjax.suite.sweep.preview import seeds_note
+from lossjax.suite.wording import count
+
+_RATES = (1e-3, 3e-3, 1e-2, 3e-2)
+_FILES = (".npy", ".npz", ".h5", ".hdf5")
+
+
+def compare(
+    images: Any,
+    asked: Mapping[str, Any],
+    minutes: float | None,
+    labels: Any,
+    mask: Any,
+    out: str | PathLike[str] | None,
+    keep_models: str | None,
+) -> Comparison:
+    """See `lossjax.compare`; `asked` are fields of a config, a name in place of one."""
+    if jax.dtypes.canonicalize_dtype(np.float64) == np.float64:
+        raise UserError(
+            "compare: jax computes in 64 bits here, and a sweep does not: "
+            "jax.config.update('jax_enable_x64', False) first"
+        )
+    if keep_models not in (None, *parameters.WHICH):
+        raise unknown("keep_models", keep_models, parameters.WHICH)
+    console = _console()
+    sweep = _sweep(_named(images, labels, mask), asked)
+    backend.prepare(sweep)
+    sweep = validation.validate(sweep)
+    limit = None if "train_steps" in asked else minutes
+    if limit is not None and not limit > 0:
+        raise UserError(f"minutes = {limit}: must be a number above 0, or None")
+    place = _place(sweep, limit, out)
+    output.check(place)
+    ownership.check(place)
+    loaded = datasets.load(sweep)
+    backend.start(sweep, None, console)
+    datasets.check_memory(loaded)
+    check_sizes(sweep, loaded)
+    check_pixels(sweep, loaded)
+    notes = *validation.notes(sweep, loaded), *check_own_models(sweep, loaded)
+    if limit is not None:
+        sweep = _within(sweep, loaded, limit, place, console)
+    try:
+        _train(sweep, loaded, place, console, notes, keep_models)
+    except Interrupted as error:
+        raise KeyboardInterrupt(
+            f"{error}; every finished run is kept in {place}: call compare again with "
+            "the same arguments to resume"
+        ) from None
+    comparison = Comparison.of(place)
+    console.print(f"the same sweep by itself: {comparison.command}", soft_wrap=True)
+    return comparison
+
+
+def _sweep(dataset: str, asked: Mapping[str, Any]) -> config.Sweep:
+    """The config that is asked for; as many seeds as can decide, unless given.
+
+    Nobody has looked at these images before: the learning rates reach further up than a
+    config's do.
+    """
+    fields = {"datasets": (dataset,), **asked}
+    for name, value in fields.items():
+        if name in config.FIELDS and config.FIELDS[name].many:
+            alone = isinstance(value, str | int | float)
+            fields[name] = (value,) if alone else tuple(value)
+    fields.setdefault("learning_rates", _RATES)
+    if "seeds" not in fields:
+        needed = statistics.seeds_needed(len(fields["losses"]) - 1)
+        fields["seeds"] = tuple(range(needed))
+    return config.resolve(config.sweep(**fields))
+
+
+def _named(images: Any, labels: Any, mask: Any) -> str:
+    """The dataset's name; an array is kept as a file that the name leads to."""
+    beside = {"labels": labels, "mask": mask}
+    beside = {name: one for name, one in beside.items() if one is not None}
+    if isinstance(images, str | PathLike):
+        if beside:
+            raise UserError(
+                f"{', '.join(beside)}: goes with an array; a file of arrays has its own"
+            )
+        path = Path(images).expanduser()
+        if path.is_dir():
+            return f"images:{path.absolute()}"
+        if path.suffix.lower() in _FILES and path.is_file():
+            return f"arrays:{path.absolute()}"
+        return str(images)
+    given = {"images": images, **beside}
+    arrays = {name: np.asarray(one) for name, one in given.items()}
+    for name, array in arrays.items():
+        if array.dtype.kind not in "buif":
+            raise UserError(
+                f"compare: {name} of {array.dtype}; valid are arrays of numbers, a "
+                "folder, a file, or the name of a dataset"
+            )
+    digest = hashlib.sha256()
+    for name, array in arrays.items():
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    file = (shipped.LOCAL / "arrays" / f"{digest.hexdigest()[:16]}.npz").absolute()
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = file.with_name(f".{uuid.uuid4().hex}.npz")
+        try:
+            np.savez(fresh, **arrays)  # type: ignore[arg-type]
+            os.replace(fresh, file)
+        finally:
+            fresh.unlink(missing_ok=True)
+    return f"arrays:{file}"
+
+
+def _place(
+    sweep: config.Sweep, minutes: float | None, out: str | PathLike[str] | None
+) -> Path:
+    """Where the sweep goes; another question goes elsewhere."""
+    if out is not None:
+        return places.parse(os.fspath(out))
+    asked = {"config": sweep.to_json(), "minutes": minutes}
+    return (shipped.LOCAL / f"compare-{sealing.digest(asked)[:8]}").absolute()
+
+
+def _within(
+    sweep: config.Sweep,
+    loaded: Mapping[str, Dataset],
+    minutes: float,
+    out: Path,
+    console: Terminal,
+) -> config.Sweep:
+    """The sweep with the steps that fit the minutes, or those of what is begun."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        begun = config.Sweep.from_json(store.read_sweep(out)["config"])
+        if dataclasses.replace(begun, train_steps=sweep.train_steps) == sweep:
+            return begun
+    steps, seconds = timing.steps_within(sweep, loaded, 60 * minutes)
+    console.print(
+        f"{count(sweep.arms * sweep.at_once, 'run')} of {steps} steps: about "
+        f"{seconds / 60:.1f} minutes"
+        + ("; fewer say little" if seconds > 60 * minutes else ""),
+        soft_wrap=True,
+    )
+    return dataclasses.replace(sweep, train_steps=steps)
+
+
+def _train(
+    sweep: config.Sweep,
+    loaded: dict[str, Dataset],
+    out: Path,
+    console: Terminal,
+    notes: Iterable[str],
+    keep_models: str | None,
+) -> None:
+    """Store what the sweep is, and train what of it is not stored."""
+    description = describe(sweep, loaded)
+    output.make(out)
+    for line in (*notes, seeds_note(sweep)):
+        console.print(line, soft_wrap=True)
+    with _stoppable() as interrupts:
+        ownership.discard_temporaries(out)
+        store.write_sweep(out, description)
+        with interrupts.held():
+            grid.train(
+                *(sweep, loaded, description, out, (0, 1), interrupts, console),
+                keep_models=keep_models,
+            )
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[Interrupts]:
+    """Signals stop between steps in here; afterwards they do what they did."""
+    before = {number: signal.getsignal(number) for number in STOPS}
+    try:
+        yield Interrupts()
+    finally:
+        for number, handler in before.items():
+            with contextlib.suppress(ValueError):  # not in the main thread
+                signal.signal(number, handler)
+
+
+def _console() -> Terminal:
+    """Progress as a bar; plain lines in a notebook that has no widgets to show one."""
+    bare = "IPython" in sys.modules and importlib.util.find_spec("ipywidgets") is None
+    return Terminal(force_jupyter=False, width=100) if bare else Terminal()
