@@ -38,7 +38,8 @@ def render(request: Request, folder: Path) -> LaunchPlan:
         *("ray", "job", "submit", "--no-wait", "--submission-id"),
         f"{request.label}-{uuid.uuid4().hex[:8]}",
         *("--runtime-env", str(folder / "runtime.json")),
-        *("--", "python", "-m", "lossjax.suite.launch.on_ray"),
+        # The cluster's Python has ray and nothing of ours.
+        *("--", "python", "lossjax/suite/launch/on_ray"),
     )
     text = json.dumps(environment, indent=1) + "\n"
     kind = request.accelerator.partition(":")[0]

@@ -1,10 +1,12 @@
 """Launching through engines that answer as the real ones do, well or badly."""
 
+import ast
 import copy
 import dataclasses
 import json
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -204,6 +206,14 @@ def test_a_ray_job_has_an_id_of_its_own_and_is_stopped(fake, tmp_path: Path) -> 
         ENGINES["ray"].render(request("ray"), tmp_path).commands[0][5] for _ in range(3)
     }
     assert len(ids) == 3
+    # What it starts needs the cluster's Python and ray, and nothing of ours.
+    started = ROOT / ENGINES["ray"].render(request("ray"), tmp_path).commands[0][-1]
+    tree = ast.parse((started / "__main__.py").read_text())
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import)]
+    names = {alias.name for node in imports for alias in node.names}
+    names |= {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+    assert names <= {"ray", *sys.stdlib_module_names}
+    assert [file.name for file in started.glob("*.py")] == ["__main__.py"]
     jobs = {"lossjax-digits-0123abcd": "RUNNING", "lossjax-digits-00000000": "FAILED"}
     jobs |= {"lossjax-digits2-0123abcd": "RUNNING", "other": "RUNNING"}
     listed = ", ".join(
