@@ -10,7 +10,7 @@ from lossjax.suite.cli.commandline import define, parse, parse_sweep
 from lossjax.suite.cli.errors import Exit, UserError, unknown
 from lossjax.suite.launch import actions, check
 from lossjax.suite.launch.engines import ENGINES
-from lossjax.suite.launch.request import Request, config_arguments
+from lossjax.suite.launch.request import OPTIONS, Request, config_arguments
 from lossjax.suite.launch.request import check as check_request
 from lossjax.suite.shipped import clone
 from lossjax.suite.store import places
@@ -22,9 +22,9 @@ USAGE = """
 ./run.sh launch status | fetch | clean [--name=NAME] ...
 
 Runs `./run.sh sweep --shard=i/n --out=...` on rented accelerators, through an engine:
-SkyPilot managed jobs (sky, the default), one VM (gcloud), a Slurm array (slurm), or a
-Ray cluster that is already there (ray). The command is idempotent: launched again it
-resumes, and nothing is trained twice.
+SkyPilot managed jobs (sky, the default), one VM (gcloud), an Indexed Job (k8s), a Slurm
+array (slurm), or a Ray cluster that is already there (ray). The command is idempotent:
+launched again it resumes, and nothing is trained twice.
 
   ./run.sh launch --check --accelerator=tpu-v6e-8   compile for it, or for h100
   ./run.sh launch --accelerator=tpu-v6e-8 --shards=4 --out=gs://B/P --dry_run
@@ -66,9 +66,12 @@ def main(arguments: list[str]) -> int:
         values.shards,
         values.out or "",
         ours,
-        values.zone or "",
         values.hours,
+        {name: str(values[name].value) for name in OPTIONS if values[name].value},
     )
+    engine = ENGINES[values.engine]
+    if strange := [name for name in request.options if name not in engine.takes]:
+        raise UserError(f"--{strange[0]} goes {_words(strange[0])}")
     if verb == "status":
         return actions.status(request)
     if verb == "clean":
@@ -85,7 +88,7 @@ def main(arguments: list[str]) -> int:
             "--out is missing; --out=gs://BUCKET/PREFIX or s3://BUCKET/PREFIX keeps "
             "the results when the machine is gone"
         )
-    check_request(request)
+    check_request(request, shares=engine.shares)
     if values.dry_run:
         return actions.dry_run(request)
     return actions.submit(request)
@@ -104,7 +107,7 @@ def _flags() -> flags.FlagValues:
             "JSON file that keeps what the compiler said",
         ),
         name=(None, "label of all that is made (the config's name)"),
-        zone=(None, "with --engine=gcloud: us-east5-b, ..."),
+        **{flag: (None, _words(flag)) for flag in OPTIONS},
         engine=("sky", ", ".join(ENGINES)),
         shards=(1, "how many jobs"),
         hours=(6, "longest time of a job or VM"),
@@ -112,6 +115,11 @@ def _flags() -> flags.FlagValues:
         dry_run=(False, "print all, do nothing"),
         check=(False, "compile for the TPU or GPU only"),
     )
+
+
+def _words(flag: str) -> str:
+    takers = " or ".join(name for name, row in ENGINES.items() if flag in row.takes)
+    return f"with --engine={takers}: {OPTIONS[flag][0]}"
 
 
 def _fetch(out: str | None, to: str | None) -> int:

@@ -9,7 +9,6 @@ PRICES = "SkyPilot's catalog v8 (commit 006059e), US regions; spot moves by the 
 
 SPECIFICATIONS = "Google's pages on v5e, v5p, v6e and TPU7x"
 TARGETS = "OpenXLA's target configurations"
-RUNTIMES = "Google's page on TPU software versions"
 IMAGES = "SkyPilot's source (sky/clouds/gcp.py)"
 IMAGE_PROJECT = "ubuntu-os-accelerator-images"
 
@@ -19,12 +18,10 @@ class Generation:
     """What all TPUs of a generation share; read where the names above say.
 
     Attributes:
-      runtime: software version of the frozen tpu-vm API, and `image`: family of
-        Compute Engine images; empty where there is none.
+      image: family of Compute Engine images; empty where there is none.
       flops: peak bfloat16 ones a second and chip, and `traffic`: bytes of memory.
     """
 
-    runtime: str
     image: str
     flops: float
     traffic: float
@@ -33,10 +30,10 @@ class Generation:
 _PASSES = 6  # of bfloat16, for full float32
 _IMAGE = "ubuntu-accel-2204-amd64-tpu-v5e-v5p-v6e"
 GENERATIONS = {
-    "v5e": Generation("v2-alpha-tpuv5-lite", "", 197e12, 819e9),
-    "v6e": Generation("v2-alpha-tpuv6e", _IMAGE, 918e12, 1638e9),
-    "v5p": Generation("v2-alpha-tpuv5", _IMAGE, 459e12, 2765e9),
-    "tpu7x": Generation("", "ubuntu-accel-2404-amd64-tpu-tpu7x", 2307e12, 7380e9),
+    "v5e": Generation("", 197e12, 819e9),
+    "v6e": Generation(_IMAGE, 918e12, 1638e9),
+    "v5p": Generation(_IMAGE, 459e12, 2765e9),
+    "tpu7x": Generation("ubuntu-accel-2404-amd64-tpu-tpu7x", 2307e12, 7380e9),
 }
 
 
@@ -45,8 +42,8 @@ class Tpu:
     """A TPU slice on one host.
 
     Attributes:
-      sky, machine, tpu_vm: its name for SkyPilot, as a Compute Engine machine type, and
-        as accelerator type of the frozen tpu-vm API; empty where there is none.
+      sky, machine: its name for SkyPilot, and as a Compute Engine machine type; empty
+        where there is none.
       topology: what libtpu calls it.
       chips: how many, and `gib`: memory of one of its devices.
       dollars, spot: of one chip an hour, (low, high) for spot; None where unknown.
@@ -54,7 +51,6 @@ class Tpu:
 
     sky: str
     machine: str
-    tpu_vm: str
     topology: str
     chips: int
     gib: int
@@ -63,7 +59,7 @@ class Tpu:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(name for name in (self.sky, self.machine, self.tpu_vm) if name)
+        return tuple(name for name in (self.sky, self.machine) if name)
 
     @property
     def peak(self) -> tuple[float, float, str]:
@@ -77,14 +73,13 @@ class Tpu:
 
 
 def _lite(chips: int, shape: str) -> Tpu:
-    name = f"v5litepod-{chips}"
-    return Tpu(f"tpu-{name}", "", name, f"v5e:{shape}", chips, 16, 1.2, (0.24, 0.6))
+    name = f"tpu-v5litepod-{chips}"
+    return Tpu(name, "", f"v5e:{shape}", chips, 16, 1.2, (0.24, 0.6))
 
 
 def _v6e(chips: int, shape: str) -> Tpu:
-    machine, name = f"ct6e-standard-{chips}t", f"v6e-{chips}"
-    place = f"v6e:{shape}"
-    return Tpu(f"tpu-{name}", machine, name, place, chips, 32, 2.7, (0.54, 1.35))
+    name, machine = f"tpu-v6e-{chips}", f"ct6e-standard-{chips}t"
+    return Tpu(name, machine, f"v6e:{shape}", chips, 32, 2.7, (0.54, 1.35))
 
 
 TPUS = (
@@ -94,8 +89,8 @@ TPUS = (
     _v6e(1, "1x1"),
     _v6e(4, "2x2"),
     _v6e(8, "2x4"),
-    Tpu("tpu-v5p-8", "ct5p-hightpu-4t", "v5p-8", "v5p:2x2x1", 4, 95, 4.2, (0.83, 1.68)),
-    Tpu("", "tpu7x-standard-4t", "", "tpu7x:2x2x1", 4, 96, None, None),
+    Tpu("tpu-v5p-8", "ct5p-hightpu-4t", "v5p:2x2x1", 4, 95, 4.2, (0.83, 1.68)),
+    Tpu("", "tpu7x-standard-4t", "tpu7x:2x2x1", 4, 96, None, None),
 )
 
 
@@ -204,8 +199,19 @@ def gpu(name: str) -> Gpu | None:
 def check(engine: str, name: str) -> None:
     """UserError, with the nearest name, where an engine has no such accelerator."""
     base, _, count = name.partition(":")
-    if count and engine != "slurm" and not re.fullmatch(r"[1-9]\d{0,3}", count):
+    if (
+        count
+        and engine not in ("slurm", "k8s")
+        and not re.fullmatch(r"[1-9]\d{0,3}", count)
+    ):
         raise UserError(f"--accelerator={name}: the count after ':' must be a number")
+    if engine == "k8s":
+        if not re.fullmatch(r"(nvidia\.com/gpu|cpu):[1-9]\d{0,2}", name):
+            raise UserError(
+                f"--accelerator={name}: of k8s are nvidia.com/gpu:COUNT and cpu:COUNT; "
+                f"for TPUs --engine=sky --infra=k8s"
+            )
+        return
     if engine == "slurm":
         if not re.fullmatch(r"none|gpu(:[A-Za-z0-9_.-]{1,40})?:[1-9]\d{0,2}", name):
             raise UserError(
@@ -215,7 +221,7 @@ def check(engine: str, name: str) -> None:
         return
     valid = {
         "sky": [row.sky for row in TPUS if row.sky] + list(GPUS),
-        "gcloud": [n for row in TPUS for n in (row.machine, row.tpu_vm) if n],
+        "gcloud": [row.machine for row in TPUS if row.machine],
         "ray": list(RAY),
     }[engine]
     if base not in valid or (

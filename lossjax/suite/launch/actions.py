@@ -1,5 +1,6 @@
 """What launch does: shows, submits, lists, deletes, brings back."""
 
+import dataclasses
 import json
 import os
 import shlex
@@ -22,7 +23,7 @@ from lossjax.suite.store import ownership, packs, places
 def dry_run(request: Request) -> int:
     """Print every file and command, what it costs and how it is taken away again."""
     engine, folder = ENGINES[request.engine], _folder(request)
-    _check_shards(request)
+    request = _with_data(request)
     plan = engine.render(request, folder)
     for name, text in plan.files.items():
         print(f"--- {folder / name}\n{text}")
@@ -45,7 +46,7 @@ def submit(request: Request) -> int:
     """Give the sweep to the engine; what is there already is not made twice."""
     engine, folder = ENGINES[request.engine], _folder(request)
     commands.find(engine.program, engine.install)
-    _check_shards(request)
+    request = _with_data(request)
     out = places.parse(request.out)
     if places.is_remote(out):
         places.check(out, writing=True)
@@ -167,8 +168,12 @@ def child(
             raise UserError(said) if code == 2 else EngineFailed(said)
 
 
-def _check_shards(request: Request) -> None:
-    """UserError for a loss or model that is none, or for shards without work."""
+def _with_data(request: Request) -> Request:
+    """The request with the datasets that a machine of its own must prepare.
+
+    Raises:
+      UserError: a loss or model is none, a shard has no work, or data are only here.
+    """
     (said,) = child(
         "lossjax.suite.sweep.ahead_of_time", ["none", "0", *request.arguments]
     )
@@ -178,6 +183,14 @@ def _check_shards(request: Request) -> None:
             f"--shards={request.shards}: the config has {blocks} blocks, each a seed "
             f"of an arm; at most that many shards have work"
         )
+    if ENGINES[request.engine].shares:
+        return request
+    for name in said["local"]:
+        raise UserError(
+            f"config.datasets: {name} is on this machine only, and {request.engine} "
+            f"starts others; --engine=slurm or ray run where the folder is shared"
+        )
+    return dataclasses.replace(request, prepare=tuple(said["prepare"]))
 
 
 def _folder(request: Request) -> Path:
@@ -195,5 +208,5 @@ def _verb(verb: str, request: Request) -> str:
     else:
         words += [f"--name={request.name}", f"--engine={request.engine}"]
         if request.engine == "gcloud":
-            words += [f"--accelerator={request.accelerator}", f"--zone={request.zone}"]
+            words.append(f"--zone={request.options['zone']}")
     return shlex.join(words)

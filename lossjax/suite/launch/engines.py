@@ -3,13 +3,14 @@
 import types
 from collections.abc import Mapping
 
-from lossjax.suite.launch import gcloud, ray, sky, slurm
+from lossjax.suite.launch import gcloud, kubernetes, ray, sky, slurm
 from lossjax.suite.launch.plan import Engine
 
 ENGINES: Mapping[str, Engine] = types.MappingProxyType(
     {
         "sky": sky.ENGINE,
         "gcloud": gcloud.ENGINE,
+        "k8s": kubernetes.ENGINE,
         "slurm": slurm.ENGINE,
         "ray": ray.ENGINE,
     }

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
+
 from lossjax.suite.launch.request import Request
 
 
@@ -31,6 +33,8 @@ class Engine:
       gone: request -> names of those in `found` whose machine was taken away or is
         stopped for good; launched again, they are deleted first.
       validate: what the engine's own schema says of a file; empty where it has none.
+      takes: flags of OPTIONS that it knows.
+      shares: whether its machines have the folders of this one.
     """
 
     program: str
@@ -42,6 +46,8 @@ class Engine:
     validate: Callable[[str], str] = field(default=lambda text: "")
     admit: Callable[[Request], None] = field(default=lambda request: None)
     gone: Callable[[Request], list[str]] = field(default=lambda request: [])
+    takes: tuple[str, ...] = ()
+    shares: bool = False
 
 
 # Images of TPU VMs carry Python 3.10, or one that refuses pip and may lack it; so the
@@ -59,3 +65,21 @@ python3 -m uv venv --quiet --allow-existing --python 3.12 "$HOME/lossjax-python"
 ENVIRONMENT = """\
 export LOSSJAX_PYTHON="$HOME/lossjax-python/bin/python" LOSSJAX_EXTRA=store
 """
+
+
+def as_yaml(value: object) -> str:
+    """YAML with scripts as blocks, so that an operator can read them."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=1000)
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+    style = "|" if "\n" in value else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)

@@ -2,14 +2,17 @@
 
 import json
 import os
+import re
+import uuid
 from pathlib import Path
 
 from lossjax.suite.launch import commands
-from lossjax.suite.launch.commands import EngineFailed
 from lossjax.suite.launch.plan import Engine, LaunchPlan
 from lossjax.suite.launch.request import Request
 from lossjax.suite.shipped import ROOT
 
+_OVER = ("STOPPED", "SUCCEEDED", "FAILED")
+_DELETE = 'ray job stop "$1" && ray job delete "$1"'  # a job that runs is not deleted
 INSTALL = "LOSSJAX_EXTRA=cluster ./run.sh launch ... installs it"
 NAMED = "the accelerator's name is one of Ray 2.60's ray.util.accelerators"
 
@@ -20,6 +23,7 @@ def render(request: Request, folder: Path) -> LaunchPlan:
         "command": words,
         "shards": request.shards,
         "accelerator": request.accelerator,
+        "hours": request.hours,
     }
     # The entrypoint is a shell's line over there, so nothing of the user's is in it.
     variables = {"LOSSJAX_LAUNCH": json.dumps(facts)}
@@ -30,9 +34,12 @@ def render(request: Request, folder: Path) -> LaunchPlan:
         variables["LOSSJAX_EXTRA"] = "store"
     environment = {"working_dir": str(ROOT), "env_vars": variables}
     submit = (
-        *("ray", "job", "submit", "--no-wait", "--submission-id", request.label),
+        # An id is used once, also after its job has ended.
+        *("ray", "job", "submit", "--no-wait", "--submission-id"),
+        f"{request.label}-{uuid.uuid4().hex[:8]}",
         *("--runtime-env", str(folder / "runtime.json")),
-        *("--", "python", "-m", "lossjax.suite.launch.on_ray"),
+        # The cluster's Python has ray and nothing of ours.
+        *("--", "python", "lossjax/suite/launch/on_ray"),
     )
     text = json.dumps(environment, indent=1) + "\n"
     kind = request.accelerator.partition(":")[0]
@@ -46,14 +53,24 @@ def render(request: Request, folder: Path) -> LaunchPlan:
     )
 
 
+def _states(request: Request) -> dict[str, str]:
+    """The jobs of the label: submission id -> status."""
+    listed = commands.run(("ray", "job", "list")).output
+    jobs = re.findall(
+        rf"submission_id='({request.label}-[0-9a-f]{{8}})'.*?JobStatus\.([A-Z]+)",
+        listed,
+        re.DOTALL,
+    )
+    return dict(jobs)
+
+
 def _found(request: Request) -> list[str]:
-    try:
-        commands.run(("ray", "job", "status", request.label))
-    except EngineFailed as error:
-        if "does not exist" in str(error) or "404" in str(error):
-            return []
-        raise
-    return [request.label]
+    return sorted(_states(request))
+
+
+def _gone(request: Request) -> list[str]:
+    states = _states(request)
+    return sorted(name for name in states if states[name] in _OVER)
 
 
 ENGINE = Engine(
@@ -61,6 +78,8 @@ ENGINE = Engine(
     INSTALL,
     render,
     _found,
-    lambda request: ("ray", "job", "status", request.label),
-    lambda request, name: ("ray", "job", "delete", name),
+    lambda request: ("ray", "job", "list"),
+    lambda request, name: ("bash", "-c", _DELETE, "delete", name),
+    gone=_gone,
+    shares=True,
 )

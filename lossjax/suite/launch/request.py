@@ -2,7 +2,9 @@
 
 import re
 import shlex
-from dataclasses import dataclass
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lossjax.suite import shipped
@@ -13,11 +15,31 @@ from lossjax.suite.store import places
 # What every engine allows: a label of Google Cloud, a Slurm job name, a DNS label.
 _NAME = r"[a-z](?:[-a-z0-9]{0,38}[a-z0-9])?"
 LABEL = "lossjax"
+AUTO = "auto"  # the part of a grid, as the scheduler says
+# Flags that only some engines take: what each must be, and as a pattern.
+OPTIONS: Mapping[str, tuple[str, str]] = types.MappingProxyType(
+    {
+        "zone": ("a zone of Google's, us-east5-b", r"[a-z]+-[a-z]+\d+-[a-z]"),
+        "account": ("an account of Slurm's accounting", r"[A-Za-z0-9_.-]{1,64}"),
+        "partition": ("partitions that sinfo lists", r"[A-Za-z0-9_.,-]{1,200}"),
+        "cpus": ("a number of CPUs for each task", r"[1-9]\d{0,3}"),
+        "infra": ("k8s, gcp, aws/us-east-1, ...", r"[a-z0-9]+(/[A-Za-z0-9_.*-]+)*"),
+        "volume": (
+            "a volume claim, mounted at --out",
+            r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?",
+        ),
+        "image": ("the image that the Dockerfile makes", r"[\w][\w./:@-]{0,250}"),
+    }
+)
 
 
 @dataclass(frozen=True)
 class Request:
-    """One launch. `arguments` are the --config flags, as `sweep` takes them."""
+    """One launch. `arguments` are the --config flags, as `sweep` takes them.
+
+    `prepare` are datasets that the machine has to prepare; `options` are those of
+    OPTIONS that were given.
+    """
 
     name: str
     engine: str
@@ -26,8 +48,9 @@ class Request:
     shards: int
     out: str
     arguments: tuple[str, ...]
-    zone: str
     hours: int
+    options: Mapping[str, str] = field(default_factory=dict)
+    prepare: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -43,9 +66,20 @@ class Request:
         return [*words, f"--shard={shard}", f"--out={self.out}"]
 
     def script(self) -> str:
-        """The same, quoted for a shell script; the shard comes in a variable."""
-        head, tail = shlex.join(self.command("")[:-2]), shlex.quote(f"--out={self.out}")
-        return f'{head} --shard="$LOSSJAX_SHARD" {tail}'
+        """The same, quoted for a shell script, its part as the scheduler says."""
+        return shlex.join(self.command(AUTO))
+
+    def limited(self) -> str:
+        """`script`, stopped after --hours, with a code after which no engine goes on.
+
+        Its state is saved, for whoever launches it again.
+        """
+        return f"timeout --kill-after=5m {self.hours}h {self.script()}"
+
+    def preparation(self) -> str:
+        """Lines of a shell script that make its data ready."""
+        words = (["./run.sh", "data", "prepare", name] for name in self.prepare)
+        return "".join(f"{shlex.join(command)}\n" for command in words)
 
 
 def check_name(name: str) -> str:
@@ -58,8 +92,11 @@ def check_name(name: str) -> str:
     return name
 
 
-def check(request: Request) -> None:
-    """UserError where a field is bad; needs neither engine nor store."""
+def check(request: Request, *, shares: bool) -> None:
+    """UserError where a field is bad; needs neither engine nor store.
+
+    `shares`: whether the engine's machines have the folders of this one.
+    """
     check_name(request.name)
     accelerators.check(request.engine, request.accelerator)
     if not 1 <= request.shards <= 1000:
@@ -73,8 +110,13 @@ def check(request: Request) -> None:
                 f"one job a shard"
             )
         _check_zone(request)
+    for name, value in request.options.items():
+        words, pattern = OPTIONS[name]
+        if not re.fullmatch(pattern, value):
+            raise UserError(f"--{name}={value}: must be {words}")
     remote = "://" in request.out
-    if not remote and request.engine in ("sky", "gcloud"):
+    kept = shares or "volume" in request.options
+    if not remote and not kept:
         raise UserError(
             f"--out={request.out}: ends with the machine; --out=gs://BUCKET/PREFIX or "
             f"s3://BUCKET/PREFIX keeps the results"
@@ -91,20 +133,13 @@ def check_label(request: Request) -> None:
     """UserError where what was launched cannot be found by these fields."""
     check_name(request.name)
     if request.engine == "gcloud":
-        if not request.accelerator:
-            raise UserError(
-                "--accelerator is missing; gcloud lists machines and TPU VMs apart, "
-                "so name what was launched, for example --accelerator=v6e-8"
-            )
-        accelerators.check(request.engine, request.accelerator)
         _check_zone(request)
 
 
 def _check_zone(request: Request) -> None:
-    if not re.fullmatch(r"[a-z]+-[a-z]+\d+-[a-z]", request.zone):
-        raise UserError(
-            f"--zone={request.zone}: gcloud needs a zone, for example us-east5-b"
-        )
+    zone = request.options.get("zone", "")
+    if not re.fullmatch(OPTIONS["zone"][1], zone):
+        raise UserError(f"--zone={zone}: gcloud needs a zone, for example us-east5-b")
 
 
 def config_arguments(arguments: list[str]) -> tuple[tuple[str, ...], list[str]]:

@@ -9,19 +9,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.launch import accelerators, commands
 from lossjax.suite.launch.commands import EngineFailed
-from lossjax.suite.launch.plan import ENVIRONMENT, SETUP, Engine, LaunchPlan
+from lossjax.suite.launch.plan import ENVIRONMENT, SETUP, Engine, LaunchPlan, as_yaml
 from lossjax.suite.launch.request import LABEL, Request
 
 INSTALL = (
     "python3 -m venv ~/sky && ~/sky/bin/pip install -r requirements/launch.lock, "
     "then put ~/sky/bin on PATH"
 )
-RESTARTS = 3  # of a shard that failed for a reason of its own
 _ACTIVE = {"PENDING", "SUBMITTED", "STARTING", "RUNNING", "RECOVERING", "WINDING_DOWN"}
 _VALIDATE = """
 import sys, sky
@@ -33,28 +30,29 @@ except Exception as error:
 
 
 def render(request: Request, folder: Path) -> LaunchPlan:
-    recovery = {
-        "strategy": "EAGER_NEXT_REGION",
-        "max_restarts_on_errors": RESTARTS,
-        "recover_on_exit_codes": [75],
-    }
+    # What ends otherwise would end so again: a bad flag (2), a failed run (1).
+    recovery = {"strategy": "EAGER_NEXT_REGION", "recover_on_exit_codes": [75]}
     resources: dict[str, Any] = {
         "accelerators": request.accelerator,
         "use_spot": request.spot,
         "labels": {LABEL: request.name},
         "job_recovery": recovery,
     }
-    if request.accelerator.startswith("tpu-"):
-        resources = {"infra": "gcp"} | resources
-    task = {
+    default = "gcp" if request.accelerator.startswith("tpu-") else ""
+    if infra := request.options.get("infra", default):
+        resources = {"infra": infra} | resources
+    task: dict[str, Any] = {
         "name": request.label,
         "workdir": ".",
         "resources": resources,
         "envs": {"LOSSJAX_SHARD": f"0/{request.shards}"},
         "setup": SETUP,
-        "run": f"set -eu\n{ENVIRONMENT}exec {request.script()}\n",
+        "run": f"set -eu\n{ENVIRONMENT}{request.preparation()}"
+        f"exec {request.limited()}\n",
     }
-    text = yaml.dump(task, Dumper=_Dumper, sort_keys=False, width=1000)
+    if volume := request.options.get("volume"):
+        task["volumes"] = {request.out: volume}
+    text = as_yaml(task)
     file = folder / "task.yaml"
     launches = tuple(
         (
@@ -71,7 +69,7 @@ def render(request: Request, folder: Path) -> LaunchPlan:
 
 def _admit(request: Request) -> None:
     """SkyPilot takes a job in any case; without an account it fails unseen."""
-    if accelerators.tpu(request.accelerator) is None:
+    if accelerators.tpu(request.accelerator) is None or "infra" in request.options:
         return
     said = commands.run(("sky", "check", "gcp")).output
     if "GCP: disabled" in said:
@@ -134,17 +132,6 @@ def _interpreter() -> str | None:
     return python if "python" in python and Path(python).is_file() else sys.executable
 
 
-class _Dumper(yaml.SafeDumper):
-    """Scripts as blocks, so that an operator can read them."""
-
-
-def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
-    style = "|" if "\n" in value else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
-
-
-_Dumper.add_representer(str, _text)
-
 ENGINE = Engine(
     "sky",
     INSTALL,
@@ -154,4 +141,5 @@ ENGINE = Engine(
     lambda request, name: ("sky", "jobs", "cancel", "--yes", "--name", name),
     validate,
     admit=_admit,
+    takes=("infra", "volume"),
 )

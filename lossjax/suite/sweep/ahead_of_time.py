@@ -22,6 +22,8 @@ from lossjax import platform
 from lossjax.suite.cli.commandline import parse_sweep
 from lossjax.suite.cli.errors import Exit, UserError
 from lossjax.suite.cli.signals import run
+from lossjax.suite.data import sources
+from lossjax.suite.data.tfds import known_set
 from lossjax.suite.sweep import backend, packing
 from lossjax.suite.sweep.datasets import outlines
 from lossjax.suite.sweep.module_text import ModuleText
@@ -43,7 +45,13 @@ def main(arguments: list[str]) -> int:
     sweep = validate(sweep)
     blocks = sweep.arms * len(sweep.seeds)
     if topology == "none":  # only what `launch` must know before it asks an engine
-        print(json.dumps({"blocks": blocks}))
+        rows = {name: sources.find(name)[0] for name in sweep.datasets}
+        facts = {
+            "blocks": blocks,
+            "local": [name for name, row in rows.items() if row.folder],
+            "prepare": [name for name in rows if known_set(name)],
+        }
+        print(json.dumps(facts))
         return Exit.DONE
     found = outlines(sweep)
     backend.devices()
