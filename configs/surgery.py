@@ -2,10 +2,10 @@
 
 bce and mse with every part of mse's gradient taken away or given: saturation, weighting
 of pixels, scale; mse with the sigmoid's derivative taken as 1; mse on a linear output.
-The argument names one of the 9 conditions of the study `surgery`: optimiser, how the
-last layer starts, and whether every arm has its own best rate. All of them, and the
-shares: ./run.sh reproduce surgery. It has 6 seeds; here are the 9 that can decide
-between 10 losses.
+The argument names one of the 6 conditions of the study `surgery`: how the last layer
+starts, and Adam with a rate for every arm or gradient descent with one for all. All of
+them, and the shares: ./run.sh reproduce surgery. It has 6 seeds; here are the 9 that
+can decide between 10 losses.
 
 Command: ./run.sh sweep --config=configs/surgery.py:adam-white2-tuned
 Device and time: 2 CPU cores, about 2 minutes.
@@ -41,7 +41,6 @@ TUNED, EQUAL = "tuned", "equal"
 ADAM, SGD = "adam", "sgd"
 RATES: dict[tuple[str, str], tuple[float, ...]] = {
     (ADAM, TUNED): (3e-3, 1e-2, 3e-2),
-    (SGD, TUNED): (0.1, 0.3, 1.0, 3.0),
     (SGD, EQUAL): (0.3,),
 }
 SEEDS = 6

@@ -19,9 +19,9 @@ arms are all combinations of the three parts, made by cutting gradients
 weighting away by the target's own y (1 - y), `weigh` gives it; `bce_norm` and
 `mse_norm` give the batch's gradient in raw output the length that the other loss's has
 there. digits, conv_ae; the output starts at the mean image (usual), or every pixel
-white at logit 2 (an output of 0.88) or 8 (0.9997); Adam and gradient descent with
-momentum 0.9; every seed of every arm at the rate that it chose by its loss after 1,000
-steps (tuned), and for gradient descent also all at 0.3 (equal). 6 paired seeds.
+white at logit 2 (an output of 0.88) or 8 (0.9997). Adam, every seed of every arm at
+the rate that it chose by its loss after 1,000 steps (tuned); gradient descent with
+momentum 0.9, all at one rate, 0.3 (equal). 6 paired seeds.
 
 Starts: `bce` and `mse` start from the same weights, so their ratio compares equal
 starts. `mse_linear`, which has no sigmoid, starts at the same output image and not at
@@ -268,6 +268,9 @@ def answer(counts: Mapping[str, Any]) -> str:
             f"{named['scale']}"
         )
     n, equal = usual["seeds"], at(PLAN.USUAL, PLAN.SGD, PLAN.EQUAL)
+    by_scale = ""
+    if equal["shares"]:
+        by_scale = f", {_percent(equal['shares']['scale'])} of it by scale"
     linear = [_times(x, PLAN.LINEAR, x["price"]) for x in (near, far)]
     return (
         "With Adam and tuned rates, from the usual start `mse` behind a sigmoid takes "
@@ -281,14 +284,7 @@ def answer(counts: Mapping[str, Any]) -> str:
         "is the pairing of loss and output link.\n\n"
         "With gradient descent at one rate for all, the size of the gradient counts "
         f"too: from the usual start `mse` takes {_times(equal)} times the steps of "
-        "`bce`"
-        + (
-            f", {_percent(equal['shares']['scale'])} of it by scale"
-            if equal["shares"]
-            else ""
-        )
-        + ". Tuning its rate leaves "
-        f"{_times(at(PLAN.USUAL, PLAN.SGD))}."
+        f"`bce`{by_scale}."
     )
 
 
