@@ -4,11 +4,11 @@ bce and mse with every part of mse's gradient taken away or given: saturation, w
 of pixels, scale; mse with the sigmoid's derivative taken as 1; mse on a linear output.
 The argument names one of the 6 conditions of the study `surgery`: how the last layer
 starts, and Adam with a rate for every arm or gradient descent with one for all. All of
-them, and the shares: ./run.sh reproduce surgery. It has 6 seeds; here are the 9 that
+them, and the table: ./run.sh reproduce surgery. It has 6 seeds; here are the 9 that
 can decide between 10 losses.
 
 Command: ./run.sh sweep --config=configs/surgery.py:adam-white2-tuned
-Device and time: 2 CPU cores, about 2 minutes.
+Device and time: 2 CPU cores, about one minute.
 Data: 1,797 real 8x8 scans of digits that come with scikit-learn; no download.
 """
 

@@ -32,16 +32,15 @@ Identity: `mse[straight_through]` takes the sigmoid's derivative as 1. Its gradi
 twice that of `bce`, and Adam does not see a factor, so it must take as long: that
 checks the machinery, and says nothing about networks.
 
-Decomposition: of the difference d = log time(`mse`) - log time(`bce`), every part's
-Shapley value, that is what adding the part changes, averaged over the orders in which
-the three can be added. The values sum to d, seed by seed, so their intervals are
-Student's over seeds and a share is a ratio of means with a BCa bootstrap over seeds.
-Where an arm does not get there no part has a value.
+Expected, from the claim: saturation is the largest part of the difference; from logit 8
+`mse` does not get there on every seed and `bce` does; a white start costs `mse` more
+than `bce`. Fixed after two seeds had been looked at from logits 2, 4 and 8, which set
+the steps, the starts and the rates.
 
-Expected, from the claim: from a white start saturation is the largest part where there
-are shares; from logit 8 `mse` does not get there on every seed and `bce` does; a white
-start costs `mse` more than `bce`. Fixed after two seeds had been looked at from logits
-2, 4 and 8, which set the steps, the starts and the rates.
+What was found: no shares of a difference can be given, for some arm has no time in
+every condition but the usual start under Adam, where there is no difference. The arms
+speak for themselves: from logit 8 under Adam all four with saturation fail on every
+seed, and all four without it get there on every seed.
 
 Deviations: lengths are made equal in raw output and not in the weights, where a
 gradient's length depends on the network. A weight of the target is never below that of
@@ -49,7 +48,6 @@ the grey 0.02, or black pixels would not train at all. A rate is chosen by the l
 the end, which need not be the rate that gets there first.
 """
 
-import itertools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -57,7 +55,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy import stats
 
 from lossjax.suite import statistics
 from lossjax.suite.report import style
@@ -69,35 +66,13 @@ from lossjax.suite.statistics import Interval
 
 PLAN = config("surgery")
 TIME = "diag_steps_to_quarter"
-CLEAR = 0.05  # of log time: of a smaller difference no shares are given
+# The arm that has one part of mse's gradient and no other.
+ALONE = {
+    part: next(arm for arm, has in PLAN.GAME.items() if has == {part})
+    for part in PLAN.PARTS
+}
 COST = ("bce", "mse", PLAN.LINEAR)  # losses whose price of a white start is shown
-WHITE = PLAN.name_of(PLAN.ADAM, "white 2", PLAN.TUNED)
-
-
-def shapley(scores: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Each part's value (n,) from every arm's scores (n,); they sum to mse - bce."""
-    worth = {coalition: scores[arm] for arm, coalition in PLAN.GAME.items()}
-    orders = list(itertools.permutations(PLAN.PARTS))
-    values = {part: np.zeros_like(scores["bce"]) for part in PLAN.PARTS}
-    for order in orders:
-        for place, part in enumerate(order):
-            before = frozenset(order[:place])
-            values[part] += (worth[before | {part}] - worth[before]) / len(orders)
-    return values
-
-
-def _share(part: np.ndarray, whole: np.ndarray) -> Interval:
-    """Mean of the part over mean of the whole, BCa over seeds."""
-    found = stats.bootstrap(
-        (part, whole),
-        lambda a, b, axis=-1: a.mean(axis) / b.mean(axis),
-        paired=True,
-        n_resamples=2000,
-        rng=np.random.default_rng(0),
-    )
-    limits = found.confidence_interval
-    center = float(part.mean() / whole.mean())
-    return Interval(center, float(limits.low), float(limits.high))
+FAR = PLAN.name_of(PLAN.ADAM, "white 8", PLAN.TUNED)
 
 
 def conclude(record: Record) -> Conclusion:
@@ -126,7 +101,7 @@ def conclude(record: Record) -> Conclusion:
 
 def _condition(logs: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """One condition's numbers, JSON-ready; logs of times, NaN of what never came."""
-    own: dict[str, Any] = {
+    return {
         "seeds": len(logs["bce"]),
         "there": {loss: int(np.isfinite(x).sum()) for loss, x in logs.items()},
         "bce": _plain(statistics.interval(np.exp(logs["bce"]))),
@@ -135,16 +110,7 @@ def _condition(logs: Mapping[str, np.ndarray]) -> dict[str, Any]:
             for loss, x in logs.items()
             if loss != "bce"
         },
-        "parts": {},
-        "shares": {},
     }
-    if all(np.isfinite(logs[arm]).all() for arm in PLAN.GAME):
-        whole, parts = logs["mse"] - logs["bce"], shapley(logs)
-        own["parts"] = {k: _plain(statistics.interval(x)) for k, x in parts.items()}
-        difference = statistics.interval(whole)
-        if difference.low > CLEAR or difference.high < -CLEAR:
-            own["shares"] = {k: _plain(_share(x, whole)) for k, x in parts.items()}
-    return own
 
 
 def _line(grid: str, own: Mapping[str, Any]) -> dict[str, str]:
@@ -152,9 +118,8 @@ def _line(grid: str, own: Mapping[str, Any]) -> dict[str, str]:
     there = f"{own['there']['bce']} of {own['seeds']} get there"
     steps = f"{own['bce'][0]:.0f}" if own["bce"][0] is not None else there
     line = {"condition": grid, "steps, `bce`": steps, "`mse` / `bce`": _times(own)}
-    for part in PLAN.PARTS:
-        share = own["shares"].get(part)
-        line[f"by {part}"] = _percent(share) if share else "–"
+    line |= {f"{part} alone": _times(own, arm) for part, arm in ALONE.items()}
+    line["`mse`, length of `bce`"] = _times(own, "mse[bce_norm]")
     line[f"`{PLAN.STRAIGHT}` / `bce`"] = _times(own, PLAN.STRAIGHT)
     usual = f", {PLAN.USUAL}," in grid
     for loss in COST:
@@ -192,20 +157,6 @@ def _findings(grid: str, conditions: Mapping[str, Any]) -> list[Finding]:
             number=_number(own["ratios"]["mse"]),
         )
     ]
-    if own["parts"] and PLAN.USUAL not in grid:
-        parts = {part: value[0] for part, value in own["parts"].items()}
-        largest = max(parts, key=lambda part: parts[part])
-        holds = largest == "saturation" and own["parts"][largest][1] > 0
-        findings.append(
-            Finding(
-                f"{grid}: what makes `mse` slower is saturation",
-                "the largest part, above 0",
-                ", ".join(f"{k} x {math.exp(v):.2f}" for k, v in parts.items()),
-                holds,
-                "" if holds else "the parts are of one size here; see the shares",
-                key="white_saturation" if grid == WHITE else "",
-            )
-        )
     if "white 8" in grid:
         holds = there["bce"] == n > there["mse"]
         findings.append(
@@ -215,6 +166,17 @@ def _findings(grid: str, conditions: Mapping[str, Any]) -> list[Finding]:
                 f"{there['bce']} and {there['mse']} of {n}",
                 holds,
                 "" if holds else "the step size, not the loss, decides here",
+                key="far_white" if grid == FAR else "",
+            )
+        )
+        findings.append(
+            Finding(
+                f"{grid}: seeds that get there, arms with saturation and without",
+                "",
+                f"{_there(own, True)} and {_there(own, False)}",
+                True,
+                decides=False,
+                key="far_parts" if grid == FAR else "",
             )
         )
     if "white" in grid and None not in (own["price"]["mse"][0], own["price"]["bce"][0]):
@@ -226,7 +188,10 @@ def _findings(grid: str, conditions: Mapping[str, Any]) -> list[Finding]:
                 "a larger factor on its own time from the usual start",
                 f"{_ratio(dear)} and {_ratio(cheap)}",
                 holds,
-                "" if holds else "at a rate chosen for the loss after all steps",
+                ""
+                if holds
+                else "at logit 2 little is saturated yet (p (1 - p) = 0.10), and at "
+                "one rate for all the gradient's size counts more",
             )
         )
     if grid.startswith(PLAN.ADAM):
@@ -259,44 +224,43 @@ def answer(counts: Mapping[str, Any]) -> str:
         return conditions[PLAN.name_of(optimiser, start, policy)]
 
     usual, near, far = (at(start) for start in PLAN.STARTS)
-    shares = ""
-    if near["shares"]:
-        named = {k: _percent(v) for k, v in near["shares"].items()}
-        shares = (
-            f"; saturation is {named['saturation']} of the difference in log time, the "
-            f"weighting of pixels {named['weighting']} and the gradient's scale "
-            f"{named['scale']}"
-        )
-    n, equal = usual["seeds"], at(PLAN.USUAL, PLAN.SGD, PLAN.EQUAL)
-    by_scale = ""
-    if equal["shares"]:
-        by_scale = f", {_percent(equal['shares']['scale'])} of it by scale"
-    linear = [_times(x, PLAN.LINEAR, x["price"]) for x in (near, far)]
+    plain = at(PLAN.USUAL, PLAN.SGD, PLAN.EQUAL)
+    prices = {
+        loss: [_times(own, loss, own["price"]) for own in (near, far)]
+        for loss in ("bce", PLAN.LINEAR)
+    }
     return (
         "With Adam and tuned rates, from the usual start `mse` behind a sigmoid takes "
         f"{_times(usual)} times the steps of `bce`; with every pixel white at logit 2 "
-        f"{_times(near)} times{shares}. From logit 8 `mse` gets there within "
-        f"{PLAN.STEPS:,} steps on {far['there']['mse']} of {n} seeds and `bce` on "
-        f"{far['there']['bce']}. Each loss against its own usual start, a white start "
-        f"costs `bce` {_times(near, 'bce', near['price'])} times the steps from logit "
-        f"2 and {_times(far, 'bce', far['price'])} from logit 8; on a linear output, "
-        f"where nothing saturates, squared error pays {linear[0]} and {linear[1]}: it "
-        "is the pairing of loss and output link.\n\n"
-        "With gradient descent at one rate for all, the size of the gradient counts "
-        f"too: from the usual start `mse` takes {_times(equal)} times the steps of "
-        f"`bce`{by_scale}."
+        f"{_times(near)} times. From logit 8 the four arms with saturation get there "
+        f"within {PLAN.STEPS:,} steps on {_there(far, True)} seeds, those without it "
+        f"on {_there(far, False)}. Each loss against its own usual start, the white "
+        f"ones cost `bce` {prices['bce'][0]} and {prices['bce'][1]} times the steps; "
+        "on a linear output, where nothing saturates, squared error pays "
+        f"{prices[PLAN.LINEAR][0]} and {prices[PLAN.LINEAR][1]}: it is the pairing of "
+        "loss and output link.\n\n"
+        "The parts do not simply add up. From the usual start saturation alone takes "
+        f"{_times(usual, ALONE['saturation'])} times the steps of `bce` and the "
+        f"weighting alone {_times(usual, ALONE['weighting'])} times, while `mse`, "
+        "which has both, does not: weights that follow the output let a pixel go only "
+        "once it is right. With gradient descent at one rate for all, the size of the "
+        f"gradient counts too: from the usual start `mse` takes {_times(plain)} times "
+        f"the steps of `bce`, and {_times(plain, 'mse[bce_norm]')} times once its "
+        "gradient is given the length of that of `bce`."
     )
+
+
+def _there(own: Mapping[str, Any], saturated: bool) -> str:
+    """On how many seeds the arms with saturation, or those without it, get there."""
+    arms = [arm for arm, has in PLAN.GAME.items() if ("saturation" in has) == saturated]
+    whole = own["seeds"] * len(arms)
+    return f"{sum(own['there'][arm] for arm in arms)} of {whole}"
 
 
 def _ratio(logs: list[float | None]) -> str:
     """A difference of logs as a factor with its interval."""
     center, low, high = (math.exp(x) for x in logs if x is not None)
     return f"{center:.2f} [{low:.2f}, {high:.2f}]"
-
-
-def _percent(value: list[float]) -> str:
-    center, low, high = (100 * x for x in value)
-    return f"{center:.0f} % [{low:.0f}, {high:.0f}]"
 
 
 def _plain(value: Interval) -> list[float | None]:
