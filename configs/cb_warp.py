@@ -7,8 +7,8 @@ Command: ./run.sh sweep --config=configs/cb_warp.py --config.datasets=idx:DIR
          ./run.sh reproduce cb_warp --data=mnist=idx:DIR (all nine)
 Device and time: 2 CPU cores, about 5 minutes (the study's runs took 12 s each).
 Data: MNIST, 10,000 / 909 / 1,818 images of 28x28.
-Expected: at every warp the test elbo_cb of continuous_bernoulli above the elbo_cb_mean
-          of bce, and that above its elbo_cb.
+Expected: where a code holds something the test elbo_cb of continuous_bernoulli above
+          the elbo_cb_mean of bce, and that above its elbo_cb.
 """
 
 import dataclasses

@@ -7,9 +7,6 @@ own learning rate; all 21 share one compiled program.
 Command: ./run.sh sweep --config=configs/response.py
 Device and time: 2 CPU cores, about 4 minutes.
 Data: 1,797 real 8x8 scans of digits that come with scikit-learn; no download.
-Expected: by squared error neither BCE nor half-MSE is significantly worse than the best
-g. The published rows are of 200 steps and the first protocol: there mse is smallest at
-g = 0.25, with -0.375 to 1.125 tied with it.
 """
 
 from ml_collections import ConfigDict

@@ -18,7 +18,7 @@ noise-limited (few images, much noise); rates are tuned on clean validation imag
 control without noise says how large the model's own error is, from an encoder that
 cannot invert the sigmoid exactly, and how little it depends on the loss.
 
-A third loss takes part where it costs little, so that the best set is one of three. The
+A third loss takes part where it costs little, so that three can be tied for best. The
 foil was named before the runs: the other of bce and mse, or mse.
 """
 
@@ -59,7 +59,7 @@ def conclude(record: Record) -> Conclusion:
         found = stats.binomtest(count["best_set"], n).proportion_ci(method="exact")
         findings.append(
             Finding(
-                f"{law}: {row.matched} in the best set",
+                f"{law}: {row.matched} tied for best",
                 f"of {n}, lower limit (Clopper-Pearson, 95 %) at least .90",
                 f"{count['best_set']} (from {found.low:.3f})",
                 found.low >= 0.9,
@@ -67,7 +67,7 @@ def conclude(record: Record) -> Conclusion:
         )
         findings.append(
             Finding(
-                f"{law}: {row.matched} strictly better than {row.foil}",
+                f"{law}: {row.matched} significantly better than {row.foil}",
                 f"at least {_share(80, n)} of {n}",
                 str(count["strictly"]),
                 count["strictly"] >= _share(80, n),
@@ -75,7 +75,7 @@ def conclude(record: Record) -> Conclusion:
         )
         findings.append(
             Finding(
-                f"{law}: a wrong loss wins alone",
+                f"{law}: a wrong loss is best alone",
                 f"at most {_share(9, n)} of {n}",
                 str(count["wrong"]),
                 count["wrong"] <= _share(9, n),
@@ -87,11 +87,11 @@ def conclude(record: Record) -> Conclusion:
                 "noise": law,
                 "matched": row.matched,
                 "foil": row.foil,
-                "in the best set": f"{count['best_set']} of {n}",
-                "strictly better": f"{count['strictly']} of {n}",
+                "tied for best": f"{count['best_set']} of {n}",
+                "significantly better": f"{count['strictly']} of {n}",
                 "power": f"{count['strictly'] / n:.2f} [{power.low:.2f}, "
                 f"{power.high:.2f}]",
-                "wrong winner": f"{count['wrong']} of {n}",
+                "a wrong loss best alone": f"{count['wrong']} of {n}",
                 "mse of the foil": f"{count['ratio'][row.foil]:.2f} x",
                 "learning rates": count["rates"],
             }

@@ -141,6 +141,9 @@ def conclude(record: Record) -> Conclusion:
                     f"after {EPOCHS} epochs at {RATE}": f"{own[EPOCHS]:.3f}",
                     f"after {EPOCHS} at {SLOW}": f"{slow[EPOCHS]:.3f}",
                     f"epochs to 0.5 at {RATE}": f"{turn[cost]:g}",
+                    "with gradients of one size at 0.5": (
+                        f"{turn['equal' if cost == 'quadratic' else cost]:g}"
+                    ),
                 }
             )
     late, early = (turns[s]["quadratic"] for s in ("w = b = 2", "w = 0.6, b = 0.9"))

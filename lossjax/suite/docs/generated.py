@@ -89,13 +89,16 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "protocol of these rows": measurements.protocol,
     "questions": measurements.questions,
     "answers": measurements.answers,
-    "pairing": measurements.pairing,
     "published": measurements.published,
     "studies": functools.partial(measurements.studies, STUDIES),
     "validation": functools.partial(measurements.studies, VALIDATION),
     **{
         f"study {name}": functools.partial(measurements.study_table, STUDIES[name])
         for name in (*VALIDATION, "link_and_start", "vae_pytorch", "matched_scale")
+    },
+    **{
+        f"answer {name}": functools.partial(measurements.answer, STUDIES[name])
+        for name in ("surgery", "matched_scale", "cb_warp")
     },
     "steps": steps_table,
     "bench": measurements.bench,

@@ -213,14 +213,13 @@ def published() -> str:
     return tabulate(lines, head, tablefmt="pipe", disable_numparse=True)
 
 
-def pairing() -> str:
-    """Claim S3 in two sentences, from the published rows of the loss surgery."""
-    summary = folder.summary_of(STUDIES["surgery"])
+def answer(study: Study) -> str:
+    """A study's counts in words, from its published rows."""
+    summary = folder.summary_of(study)
     if summary is None:
-        raise UserError("study surgery is not published; docs/ shows it")
-    answer = STUDIES["surgery"].answer
-    assert answer is not None
-    return answer(summary["counts"])
+        raise UserError(f"study {study.name} is not published; docs/ shows it")
+    assert study.answer is not None
+    return study.answer(summary["counts"])
 
 
 def questions() -> str:

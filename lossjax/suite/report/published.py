@@ -119,7 +119,7 @@ def dial(summary: dict[str, Any], dataset: str, model: str, rest: list[str]) -> 
                 at[float(name[len(family) + len(argument) + 2 : -1])] = row
         alike = [value for value, row in at.items() if row["best_set"]]
         arrow = "↓" if column["direction"] == "lower" else "↑"
-        line = [f"{metric} {arrow}", f"{next(iter(at)):g}"]
+        line = [f"{metric} {arrow}", verdict.scanned(next(iter(at)), at)]
         line.append(f"{min(alike):g} to {max(alike):g}" if alike else "none")
         lines.append(
             line + [_score(at[float(value)], column["ranking"]) for value in values]

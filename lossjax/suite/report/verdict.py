@@ -80,6 +80,13 @@ def too_few(group: Group) -> str:
     )
 
 
+def scanned(best: float, values: Iterable[float]) -> str:
+    """The best value of those that were tried; at the edge it may be no optimum."""
+    values = list(values)
+    edge = best in (min(values), max(values))
+    return f"{best:g}{' (edge of the scan)' if edge else ''}"
+
+
 def best_by(evidence: Evidence, group: Group, metric: str) -> str:
     """The best loss by a metric, and those tied with it."""
     ranking = group.rankings[metric]

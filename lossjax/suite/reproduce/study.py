@@ -153,7 +153,7 @@ class Study:
       needs: datasets that must be there, by name; steps are given them.
       wishes: datasets that steps are given where they are there; usual-size rows are
         published with all of them.
-      answer: the study's counts in words, for the README.
+      answer: the study's counts in words, for a page of the docs.
       file, text: where it stands, and its docstring; the catalogue sets them.
     """
 

@@ -537,6 +537,7 @@ def dialled(out: Path, centre: float) -> str:
     [
         (0.5, "mse, lower is better: best at 0.5, alone."),
         (0.25, "best at 0; 0 to 0.5 tied for best"),
+        (2.0, "mse, lower is better: best at 2 (edge of the scan), alone."),
     ],
 )
 def test_a_family_is_shown_as_a_dial(tmp_path: Path, centre: float, words: str) -> None:

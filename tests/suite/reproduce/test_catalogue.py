@@ -82,7 +82,7 @@ def test_a_step_left_out_is_one_line(
     ("config", "message"),
     [
         ("respons", "unknown config 'respons': did you mean 'response'"),
-        ("surgery:adam-white-tunned", "did you mean 'adam-white-tuned'"),
+        ("surgery:adam-white2-tunned", "did you mean 'adam-white2-tuned'"),
     ],
 )
 def test_a_config_that_is_not_there_is_one_line(
@@ -124,9 +124,9 @@ def test_studies_and_configs_import_the_machine_and_not_each_other(name: str) ->
 def test_a_config_has_each_of_its_sweeps_by_an_argument() -> None:
     plan = configs.config("surgery")
     whole = plan.sweeps()
-    chosen = configs.sweeps("surgery:sgd-headx10-equal", "usual")
-    assert list(chosen.values()) == [whole["sgd, head x 10, equal"]]
-    (small,) = configs.sweeps("surgery:sgd-headx10-equal", "quick").values()
+    chosen = configs.sweeps("surgery:sgd-white8-equal", "usual")
+    assert list(chosen.values()) == [whole["sgd, white 8, equal"]]
+    (small,) = configs.sweeps("surgery:sgd-white8-equal", "quick").values()
     assert small.train_steps == 20 and len(small.seeds) == 2
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from lossjax.suite.reproduce import configs, folder
+from lossjax.suite.reproduce import folder
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.finding import Verdict
 from lossjax.suite.reproduce.study import Conclusion, Record
+from lossjax.suite.statistics import Scores
 
 
 def evidence(name: str) -> Record:
@@ -57,15 +58,28 @@ def test_a_neuron_that_learns_faster_than_the_book_is_seen() -> None:
     assert len(differs(outcome)) == 2
 
 
-def test_the_parts_of_every_condition_sum_to_its_difference() -> None:
-    conditions = evidence("surgery").trials
-    assert len(conditions) == 16
-    counted = STUDIES["surgery"].conclude(evidence("surgery")).counts["conditions"]
-    for grid, own in counted.items():
-        whole = sum(own["parts"][part][0] for part in configs.config("surgery").PARTS)
-        np.testing.assert_allclose(whole, own["difference"][0], atol=1e-5, err_msg=grid)
-        if own["shares"]:
-            assert abs(sum(x[0] for x in own["shares"].values()) - 1) < 1e-4
+def test_an_arm_that_does_not_get_there_has_no_ratio() -> None:
+    """One seed of bce that never comes: counted, and no price of that start."""
+    own = evidence("surgery")
+    grid = "adam, white 8, tuned"
+    (trial,) = own.trials[grid]
+    times = trial.columns["diag_steps_to_quarter"]
+    late = np.where(np.arange(len(times["bce"].values)), times["bce"].values, np.nan)
+    columns = dict(trial.columns) | {
+        "diag_steps_to_quarter": dict(times) | {"bce": Scores(late)}
+    }
+    changed = dataclasses.replace(trial, columns=columns)
+    trials = dict(own.trials) | {grid: (changed,)}
+    study = STUDIES["surgery"]
+    assert not any("get there" in x for x in differs(study.conclude(own)))
+    outcome = study.conclude(dataclasses.replace(own, trials=trials))
+    assert f"{grid}: `bce` gets there and `mse` does not on every seed" in differs(
+        outcome
+    )
+    line = next(x for x in outcome.table.to_dict("records") if x["condition"] == grid)
+    assert line["steps, `bce`"] == "5 of 6 get there"
+    assert line["price of the start, `bce`"] == "5 of 6 get there"
+    assert "on 23 of 24" in study.answer(outcome.counts)  # type: ignore[misc]
 
 
 def test_losses_whose_names_are_swapped_are_seen() -> None:

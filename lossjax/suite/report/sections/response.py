@@ -97,14 +97,15 @@ def words(dial: LossAxis, ranking: Ranking) -> str:
     if found is None:
         return "no value finished every seed"
     best, low, high = found
+    at = f"best at {verdict.scanned(best, dial.losses)}"
     if ranking.needed is not None:
         return f"too few seeds ({ranking.n}, need {ranking.needed})"
     if not any(ranking.of(loss).best_set for loss in dial.losses.values()):
         other = ranking.best.loss if ranking.best else ""
-        return f"best at {best:g}, significantly worse than {other}"
+        return f"{at}, significantly worse than {other}"
     if low == high:
-        return f"best at {best:g}, alone"
-    return f"best at {best:g}; {low:g} to {high:g} tied for best"
+        return f"{at}, alone"
+    return f"{at}; {low:g} to {high:g} tied for best"
 
 
 def _table(group: Group, dial: LossAxis) -> Markup:
