@@ -4,6 +4,7 @@ Flags are absl's; the programs parse them themselves, so that an unknown flag, a
 value or a stray argument is one line and exit code 2, never a traceback.
 """
 
+import os
 import re
 import textwrap
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -20,6 +21,7 @@ from lossjax.syntax import nearest
 
 DEFAULT_CONFIG = "configs/digits.py"
 _WIDTH = 79
+_HOME = re.compile(r"^(--?\w+=)(~[^/]*)")
 _GIVEN = {"bool": "", "string": "=TEXT", "int": "=NUMBER", "multi string": "=TEXT"}
 _DEFINERS: dict[type, Callable[..., Any]] = {
     bool: flags.DEFINE_bool,
@@ -78,13 +80,25 @@ def parse(
 def expanded(arguments: Sequence[str]) -> list[str]:
     """The command line with what its files hold in the place of `--flagfile=FILE`.
 
+    In `--out=~/x` no shell sees the home, and a folder called ~ is nobody's wish.
+
     Raises:
-      UserError: there is no such file, or it is no text.
+      UserError: there is no such file, or it is no text, or no such user.
     """
     try:
-        return flags.FlagValues().read_flags_from_files(list(arguments))
+        words = flags.FlagValues().read_flags_from_files(list(arguments))
     except (flags.Error, UnicodeDecodeError) as error:
         raise UserError(f"--flagfile: {error}".replace("ERROR:: ", "")) from None
+    return [_HOME.sub(_home, word) for word in words]
+
+
+def _home(found: re.Match[str]) -> str:
+    place = os.path.expanduser(found[2])
+    if place == found[2]:
+        raise UserError(
+            f"{found[0]}: there is no such user's folder; write the whole path"
+        )
+    return found[1] + place
 
 
 def _unknown_flag(

@@ -41,8 +41,12 @@ def check_text(text: str) -> str:
       UserError: a store that is not known, or no bucket.
     """
     check_unicode("--out", text)
+    if "\0" in text:
+        raise UserError(f"--out={text}: a path cannot hold a NUL character")
     scheme, mark, rest = text.partition("://")
     if not mark:
+        if (scheme := text.partition(":")[0]) in CLIENTS and ":" in text:
+            raise UserError(f"--out={text}: a store is written {scheme}://BUCKET")
         return ""
     if scheme not in CLIENTS:
         known = [f"{name}://" for name in CLIENTS]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lossjax.suite.cli.commandline import define, parse_sweep
+from lossjax.suite.cli.commandline import define, expanded, parse_sweep
 from lossjax.suite.cli.environment import STOPS
 from lossjax.suite.cli.errors import Interrupted, UserError
 from lossjax.suite.cli.signals import Interrupts
@@ -130,6 +130,15 @@ def test_a_config_that_ends_the_program_is_one_line(body: str, tmp_path: Path) -
     with pytest.raises(UserError, match="c.py") as caught:
         parse_sweep(define(), [f"--config={file}"], "")
     assert str(caught.value).isprintable() and len(str(caught.value)) < 300
+
+
+def test_home_of_a_path_is_meant_where_no_shell_sees_it(monkeypatch) -> None:
+    monkeypatch.setenv("HOME", "/a b")
+    given = ["--out=~/x", "-to=~", "--config.datasets=images:~/x", "--only=a~b", "~/y"]
+    wanted = ["--out=/a b/x", "-to=/a b", *given[2:]]
+    assert expanded(given) == wanted
+    with pytest.raises(UserError, match="^--out=~nouser: there is no such user"):
+        expanded(["--out=~nouser/x"])
 
 
 def test_a_signal_while_a_config_is_read_is_no_mistake_in_it(tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ from pathlib import Path
 import pages
 import pytest
 import stored_sweeps
+from matplotlib.figure import Figure
 
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.config import Sweep
 from lossjax.suite.report import console, inert
+from lossjax.suite.report.album import Album
 from lossjax.suite.report.build import Summary, build
 from lossjax.suite.store.results import Result, Run
 
@@ -83,6 +85,13 @@ def test_figures_are_sound_files_with_names_for_any_system(summary: Summary) -> 
         xml.etree.ElementTree.fromstring(path.read_text())
     for path in summary.page.parent.rglob("*"):
         assert re.fullmatch(r"[\w.=+-]{1,200}", path.name), path.name
+
+
+def test_letters_that_the_font_lacks_are_drawn_without_a_word(tmp_path: Path) -> None:
+    figure = Figure((1, 1))
+    figure.suptitle("a \u5b57 \x07")
+    Album(tmp_path).add("x", figure, "alt")  # a warning would be an error here
+    assert (tmp_path / "x.png").stat().st_size > 100
 
 
 def test_no_cell_is_a_formula_of_a_spreadsheet(summary: Summary) -> None:

@@ -229,6 +229,8 @@ def test_a_directory_is_a_plain_path(tmp_path: Path) -> None:
         ("s4://bucket", ["unknown store", "did you mean 's3://'", "gs://"]),
         ("s3://", ["names no bucket"]),
         ("gs:///", ["names no bucket"]),
+        ("s3:/bucket/x", ["a store is written s3://BUCKET"]),
+        ("x\0y", ["cannot hold a NUL"]),
         ("gs://bucket/x", ["gcsfs", "LOSSJAX_EXTRA=store"]),
     ],
 )
