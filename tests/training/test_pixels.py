@@ -70,6 +70,10 @@ def test_side_by_side_masked_pixels_count_as_one_after_another() -> None:
     assert np.isfinite(one.weights).all() and np.ptp(one.weights) > 0.1
     np.testing.assert_allclose(one.weights, other.weights, atol=2e-5)
     assert loss == pytest.approx(same, rel=1e-4)
+    made = network(pixels)
+    parameters = parameters_of(made, one.weights[0])
+    held = objective(made, resolve("mse"), parameters, {}, HOLED[24:], KEY)
+    assert loss == pytest.approx(float(held.mean()), rel=1e-5)
     whole, _ = train(IMAGES, FLOATS, ONE, resolve("mse"))
     assert np.abs(one.weights - whole.weights).max() > 1e-3
 
