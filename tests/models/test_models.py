@@ -17,7 +17,6 @@ from lossjax.models.autoencoders import (
     Shape,
     autoencoder,
     build,
-    resolve,
 )
 from lossjax.models.layers import BATCH_LAST, NATIVE, Form
 from lossjax.models.variants import row as row_of
@@ -168,11 +167,11 @@ def another(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], st
         monkeypatch.setattr(autoencoders, "BODIES", dict(bodies.BODIES) | {body: kind})
         model = row_of(f"{body}_ae", body=body)
         monkeypatch.setattr(autoencoders, "MODELS", {model.family: model})
-        resolve.cache_clear()
+        autoencoders._resolved.cache_clear()
         return model.family
 
     yield add
-    resolve.cache_clear()
+    autoencoders._resolved.cache_clear()
 
 
 def test_the_example_for_contributors_is_a_whole_model(
