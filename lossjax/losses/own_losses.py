@@ -143,7 +143,7 @@ def _try(made: Loss) -> None:
                 f"{made.family}: {part}asks Python for the value of its input (an if, "
                 "a float(), a numpy function): write jnp.where and jax.numpy"
             ) from None
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ValueError(
                 f"{made.family}: {part}fails on images of shape {_TRIED}: "
                 f"{in_words(error)}"

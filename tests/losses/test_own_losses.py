@@ -202,6 +202,7 @@ def test_the_card_of_ones_own(mine: Path, capsys: pytest.CaptureFixture[str]) ->
         ("mine.py:f", "def f(raw, target):\n    return 3\n", "returns int"),
         ("mine.py:f", "def f(raw, target):\n    return raw > 0\n", "returns bool"),
         ("mine.py:f", "def f(raw, target):\n    return raw.no\n", "f: fails on images"),
+        ("mine.py:f", "def f(raw, target):\n    exit(4)\n", "f: fails on images"),
         ("mine.py:f", "def f(raw):\n    return raw\n", "this one takes 1 arguments"),
         (
             "mine.py:f",

@@ -89,9 +89,10 @@ class Testbed:
             process = self.start(out, victim=(str(log), "never", "0"))
             _, stderr = process.communicate()
             if process.returncode:
-                of_shell = process.returncode == Exit.USAGE  # say XLA_FLAGS
-                failed = UserError if of_shell else ChildProcessError
-                raise failed(f"the undisturbed sweep failed: {last_line(stderr)}")
+                words = f"the undisturbed sweep failed: {last_line(stderr)}"
+                if process.returncode == Exit.USAGE:  # of the shell, say XLA_FLAGS
+                    raise UserError(words)
+                raise ChildProcessError(words)
             self.seconds = time.monotonic() - began
         self.renames = sum("renamed" in line for line in log_of(log))
 
