@@ -72,6 +72,9 @@ def parse(
         raise _unknown_flag(error.flagname, values, others) from None
     except flags.Error as error:
         raise UserError(str(error)) from None
+    for name in values:
+        if "." not in name and values[name].present and values[name].value == []:
+            raise UserError(f"--{name}= names nothing: leave it out, or name some")
     if len(rest) > operands:
         raise UserError(f"stray argument {rest[operands]!r}; a flag is --name=value")
     return rest
