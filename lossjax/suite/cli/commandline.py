@@ -80,6 +80,16 @@ def parse(
     return rest
 
 
+def file_of(flag: str, text: str) -> Path:
+    """The file that a flag has written; UserError where there can be none."""
+    path = Path(text)
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"{flag}={text}: its folder does not exist")
+    if path.exists() and not path.is_file():
+        raise UserError(f"{flag}={text}: is no file that could be replaced")
+    return path
+
+
 def expanded(arguments: Sequence[str]) -> list[str]:
     """The command line with what its files hold in the place of `--flagfile=FILE`.
 

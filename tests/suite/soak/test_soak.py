@@ -61,6 +61,15 @@ def test_nothing_named_is_not_everything(verb: str) -> None:
         main(["--only="])
 
 
+@pytest.mark.parametrize("held", ["", "no json", "{}", "[1]", '[{"fault": 1}]'])
+def test_log_that_is_none_is_refused_before_the_work(tmp_path: Path, held: str) -> None:
+    log = tmp_path / "soak.json"
+    log.write_text(held)
+    with pytest.raises(UserError, match="^--log: .*soak.json.*; name another file$"):
+        program.main(["--only=fuzz:names", "--times=1", f"--log={log}"])
+    assert log.read_text() == held
+
+
 def test_log_counts_what_was_asked_and_keeps_other_rows(tmp_path: Path) -> None:
     log = tmp_path / "soak.json"
     log.write_text(json.dumps([{"fault": "killed"}, {"fault": "fuzz:names"}]))
