@@ -11,7 +11,7 @@ from typing import Any
 from lossjax.suite.bench import nets, table, whole
 from lossjax.suite.bench.pairs import timed
 from lossjax.suite.bench.works import WORKS
-from lossjax.suite.cli.commandline import define, parse
+from lossjax.suite.cli.commandline import define, file_of, parse
 from lossjax.suite.cli.errors import Exit, SelfTestFailed, UserError, unknown
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.store import sealing
@@ -49,10 +49,7 @@ def main(arguments: list[str]) -> int:
                 f"--only={_SIDE_BY_SIDE}: needs a GPU or TPU; this machine has none"
             )
         parts = [part for part in parts if part != _SIDE_BY_SIDE]
-    path = Path(values.out) if values.out else None
-    if path and not path.absolute().parent.is_dir():
-        raise UserError(f"--out={path}: its folder does not exist")
-    parts = values.only or PARTS
+    path = file_of("--out", values.out) if values.out else None
     if {*WORKS, "sweep"} & {*parts} and importlib.util.find_spec("torch") is None:
         raise UserError("bench needs PyTorch: pip install 'lossjax[bench]'")
     console = Terminal()

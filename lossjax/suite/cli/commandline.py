@@ -72,9 +72,22 @@ def parse(
         raise _unknown_flag(error.flagname, values, others) from None
     except flags.Error as error:
         raise UserError(str(error)) from None
+    for name in values:
+        if "." not in name and values[name].present and values[name].value == []:
+            raise UserError(f"--{name}= names nothing: leave it out, or name some")
     if len(rest) > operands:
         raise UserError(f"stray argument {rest[operands]!r}; a flag is --name=value")
     return rest
+
+
+def file_of(flag: str, text: str) -> Path:
+    """The file that a flag has written; UserError where there can be none."""
+    path = Path(text)
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"{flag}={text}: its folder does not exist")
+    if path.exists() and not path.is_file():
+        raise UserError(f"{flag}={text}: is no file that could be replaced")
+    return path
 
 
 def expanded(arguments: Sequence[str]) -> list[str]:

@@ -13,13 +13,13 @@ from typing import Any
 
 from rich.table import Table
 
-from lossjax.suite.cli.commandline import define, parse
+from lossjax.suite.cli.commandline import define, file_of, parse
 from lossjax.suite.cli.errors import Exit, UserError, unknown
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.shipped import IS_CLONE, ROOT
 from lossjax.suite.soak.faults import FAULTS
 from lossjax.suite.soak.testbed import Tally, Testbed
-from lossjax.suite.store import sealing
+from lossjax.suite.store import sealing, untrusted
 from lossjax.suite.wording import count
 
 USAGE = """
@@ -49,8 +49,9 @@ def main(arguments: list[str]) -> int:
             raise unknown("fault in --only", name, FAULTS)
     if values.times < 0:
         raise UserError(f"--times={values.times}: valid are 0 and more")
-    if values.log and not Path(values.log).absolute().parent.is_dir():
-        raise UserError(f"--log={values.log}: its folder does not exist")
+    log = file_of("--log", values.log) if values.log else None
+    if log and log.is_file():  # before an hour of work, not behind it
+        _held(log)
     console = Terminal()
     rows: list[dict[str, Any]] = []
     made_by = commit()  # of what was imported, however long all of it takes
@@ -67,8 +68,8 @@ def main(arguments: list[str]) -> int:
         for name, tally, seconds in _injected(testbed, times, at_once or 1):
             what = {"fault": name, "what": FAULTS[name].what, "commit": made_by}
             rows.append(what | vars(tally))
-            if values.log:
-                _log(Path(values.log), rows)
+            if log:
+                _log(log, rows)
             console.print(f"{name}: {seconds:.0f} s", style="dim")
             for line in filter(None, [tally.measured, *tally.trouble]):
                 console.print(f"  {line}")
@@ -113,9 +114,16 @@ def commit() -> str:
     return subprocess.run(asked, capture_output=True, text=True).stdout.strip()
 
 
+def _held(path: Path) -> list[dict[str, Any]]:
+    try:
+        return untrusted.read_json(path, [{"fault": str}])
+    except untrusted.UntrustedError as error:
+        raise UserError(f"--log: {error}; name another file") from None
+
+
 def _log(path: Path, rows: list[dict]) -> None:
     """Rows of these faults replaced, of others kept, in the order of FAULTS."""
-    held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    held = _held(path) if path.is_file() else []
     named = {row["fault"]: row for row in (*held, *rows)}
     ordered = [named[name] for name in FAULTS if name in named]
     sealing.publish(path, json.dumps(ordered, indent=1) + "\n")

@@ -1,5 +1,6 @@
 """Files of JSON that are published whole and carry the sha256 of their payload."""
 
+import errno
 import hashlib
 import json
 import math
@@ -48,11 +49,15 @@ def publish(path: Path, content: str | bytes) -> None:
     """Write a whole file or nothing: a temporary name, fsync, rename.
 
     Its folder is made where only that is missing: a directory of results that vanished
-    under a sweep is an error, not a new one with holes.
+    under a sweep is an error, not a new one with holes. A device stays one: what root
+    renames to /dev/null would be everybody's.
     """
     if places.is_remote(path):
         places.put(path, content.encode() if isinstance(content, str) else content)
         return
+    device = path.is_char_device() or path.is_block_device()
+    if device and not path.is_symlink():  # of a link, the link is replaced
+        raise OSError(errno.EINVAL, "a device, not a file", str(path))
     path.parent.mkdir(exist_ok=True)
     temporary = path.with_name(temporary_name(path.name))
     data = content.encode() if isinstance(content, str) else content

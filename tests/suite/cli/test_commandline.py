@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lossjax.suite.cli.commandline import define, expanded, parse_sweep
+from lossjax.suite.cli.commandline import define, expanded, file_of, parse_sweep
 from lossjax.suite.cli.environment import STOPS
 from lossjax.suite.cli.errors import Interrupted, UserError
 from lossjax.suite.cli.signals import Interrupts
@@ -130,6 +130,18 @@ def test_a_config_that_ends_the_program_is_one_line(body: str, tmp_path: Path) -
     with pytest.raises(UserError, match="c.py") as caught:
         parse_sweep(define(), [f"--config={file}"], "")
     assert str(caught.value).isprintable() and len(str(caught.value)) < 300
+
+
+def test_what_is_no_file_is_not_written_over(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name, words in (
+        ("pipe", "no file that could be replaced"),
+        (".", "no file that could be replaced"),
+        ("none/log.json", "its folder does not exist"),
+    ):
+        with pytest.raises(UserError, match=f"^--log=.*{words}$"):
+            file_of("--log", str(tmp_path / name))
+    assert file_of("--log", str(tmp_path / "new")) == tmp_path / "new"
 
 
 def test_home_of_a_path_is_meant_where_no_shell_sees_it(monkeypatch) -> None:

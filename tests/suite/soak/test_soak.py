@@ -1,5 +1,6 @@
 """The verb `soak` injects every fault once, and finds what is planted."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lossjax.suite.cli.errors import UserError
 from lossjax.suite.shipped import ROOT
 from lossjax.suite.soak import __main__ as program
 from lossjax.suite.soak.faults import FAULTS
@@ -50,6 +52,22 @@ def test_unknown_fault_is_one_line() -> None:
     ended = soak("--only=kiled")
     assert ended.returncode == 2
     assert "kiled" in ended.stderr and "killed" in ended.stderr
+
+
+@pytest.mark.parametrize("verb", ["soak", "bench"])
+def test_nothing_named_is_not_everything(verb: str) -> None:
+    main = importlib.import_module(f"lossjax.suite.{verb}.__main__").main
+    with pytest.raises(UserError, match="^--only= names nothing"):
+        main(["--only="])
+
+
+@pytest.mark.parametrize("held", ["", "no json", "{}", "[1]", '[{"fault": 1}]'])
+def test_log_that_is_none_is_refused_before_the_work(tmp_path: Path, held: str) -> None:
+    log = tmp_path / "soak.json"
+    log.write_text(held)
+    with pytest.raises(UserError, match="^--log: .*soak.json.*; name another file$"):
+        program.main(["--only=fuzz:names", "--times=1", f"--log={log}"])
+    assert log.read_text() == held
 
 
 def test_log_counts_what_was_asked_and_keeps_other_rows(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -145,3 +146,17 @@ def test_sweep_description_is_checked(tmp_path: Path) -> None:
 
 def test_no_two_writers_share_a_temporary_name() -> None:
     assert len({sealing.temporary_name("result.json") for _ in range(1000)}) == 1000
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a device, or lose one")
+def test_a_device_is_not_replaced(tmp_path: Path) -> None:
+    device = tmp_path / "null"  # of our own: that of the system is everybody's
+    os.mknod(device, stat.S_IFCHR | 0o600, os.makedev(1, 3))
+    before = os.listdir(tmp_path)
+    with pytest.raises(OSError, match="a device, not a file"):
+        sealing.publish(device, "x")
+    assert device.is_char_device() and os.listdir(tmp_path) == before
+    link = tmp_path / "link"
+    link.symlink_to(device)
+    sealing.publish(link, "x")
+    assert link.read_text() == "x" and device.is_char_device()
