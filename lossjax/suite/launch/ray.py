@@ -13,17 +13,20 @@ from lossjax.suite.shipped import ROOT
 
 _OVER = ("STOPPED", "SUCCEEDED", "FAILED")
 _DELETE = 'ray job stop "$1" && ray job delete "$1"'  # a job that runs is not deleted
+# A job that is stopped takes its sweeps along, which save their states. Ray kills the
+# children of a worker that ends outright, and leaves theirs.
+_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM")
 INSTALL = "LOSSJAX_EXTRA=cluster ./run.sh launch ... installs it"
 NAMED = "the accelerator's name is one of Ray 2.60's ray.util.accelerators"
 
 
 def render(request: Request, folder: Path) -> LaunchPlan:
-    words = request.command("SHARD")
+    words = [*_WITH_PARENT, "timeout", "--kill-after=5m", f"{request.hours}h"]
+    words += [*_WITH_PARENT, *request.command("SHARD")]
     facts = {
         "command": words,
         "shards": request.shards,
         "accelerator": request.accelerator,
-        "hours": request.hours,
     }
     # The entrypoint is a shell's line over there, so nothing of the user's is in it.
     variables = {"LOSSJAX_LAUNCH": json.dumps(facts)}

@@ -5,6 +5,7 @@ import copy
 import dataclasses
 import json
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -85,11 +86,9 @@ def test_a_hostile_value_stays_one_argument(engine: str, tmp_path: Path) -> None
     if engine == "ray":
         facts = json.loads(plan.files["runtime.json"])["env_vars"]["LOSSJAX_LAUNCH"]
         words = json.loads(facts)["command"]
-        assert words[1:2] + words[2:3] + words[4:] == [
-            "sweep",
-            HOSTILE,
-            "--out=s3://bucket/a b;$(id)'",
-        ]
+        *_, verb, hostile, shard, out = words
+        assert [verb, hostile, out] == [expected[0], expected[1], expected[3]]
+        assert shard.startswith("--shard=")
         assert not any(HOSTILE in word for word in plan.commands[0])
         return
     text = next(iter(plan.files.values()))
@@ -230,6 +229,26 @@ def test_a_ray_job_has_an_id_of_its_own_and_is_stopped(fake, tmp_path: Path) -> 
     for name in ours:
         place = said.index(f"job stop {name}")
         assert said[place + 1] == f"job delete {name}"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_sweep_ends_with_the_worker_that_started_it(
+    tmp_path: Path, number: int
+) -> None:
+    """Whose children Ray kills, and not theirs."""
+    facts = json.loads(
+        ENGINES["ray"].render(request("ray"), tmp_path).files["runtime.json"]
+    )
+    words = json.loads(facts["env_vars"]["LOSSJAX_LAUNCH"])["command"]
+    script = "trap 'echo saved; exit 75' TERM; echo began; while :; do sleep 0.02; done"
+    guard = words[: words.index("./run.sh")]
+    with subprocess.Popen(
+        [*guard, "bash", "-c", script], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "began\n"
+        process.send_signal(number)
+        assert process.stdout.read() == "saved\n"
 
 
 def test_data_that_are_only_here_are_refused_and_others_prepared(monkeypatch) -> None:

@@ -32,10 +32,9 @@ def main() -> int:
         max_retries=RETRIES, retry_exceptions=[ShardInterrupted], **options
     )(shard)
     count = facts["shards"]
-    # A job that is stopped takes its sweeps with it: they save their states.
-    words = ["setpriv", "--pdeathsig", "TERM", "timeout", "--kill-after=5m"]
-    words += [f"{facts['hours']}h", *facts["command"]]
-    pending = {task.remote(words, f"{i}/{count}", device): i for i in range(count)}
+    pending = {
+        task.remote(facts["command"], f"{i}/{count}", device): i for i in range(count)
+    }
     worst = 0
     while pending:
         (done,), _ = ray.wait(list(pending))
