@@ -1,5 +1,6 @@
 """MODELS, and the network of each: pure functions around a Flax module."""
 
+import dataclasses
 import functools
 import types
 from collections.abc import Callable, Mapping
@@ -14,7 +15,8 @@ from lossjax.models.initial_weights import initial_weights
 from lossjax.models.layers import BATCH_LAST, NATIVE, Form
 from lossjax.models.network import Network, Output, Shape
 from lossjax.models.own_models import OwnModel, own_model
-from lossjax.models.own_networks import own_network
+from lossjax.models.own_networks import known_network, own_network
+from lossjax.models.residual import ResidualAutoencoder
 from lossjax.models.variants import Model, row
 from lossjax.own_code import place_of
 
@@ -30,11 +32,13 @@ __all__ = [
     "resolve",
 ]
 
+_RESIDUAL = "residual"  # layers of two modes, which BODIES have not
 MODELS: Mapping[str, Model] = types.MappingProxyType(
     {
         model.family: model
         for model in (
             *(row(f"{body}_ae", body=body) for body in BODIES),
+            row("res_ae", body=_RESIDUAL),
             row("vae", body="conv", variational=True),
         )
     }
@@ -94,10 +98,16 @@ def autoencoder(
     (5, 28, 28, 1)
     """
     model = _resolved(name)
+    _check_sizes(shape)
+    if model.body == _RESIDUAL:
+        raise ValueError(f"{name}: lossjax.models.residual has its module")
+    return BODIES[model.body](shape, model.latent, form, rngs=rngs)
+
+
+def _check_sizes(shape: Shape) -> None:
     sizes = (*shape.image, shape.blocks, shape.latent_dim, *shape.width, *shape.hidden)
     if min(sizes) < 1 or min(shape.image[:2]) < 2:
         raise ValueError(f"build: sizes must be positive, images 2x2 or more: {shape}")
-    return BODIES[model.body](shape, model.latent, form, rngs=rngs)
 
 
 def build(name: str, shape: Shape, lowering: str = "") -> Network:
@@ -110,6 +120,11 @@ def build(name: str, shape: Shape, lowering: str = "") -> Network:
     model = resolve(name)
     if isinstance(model, OwnModel):
         return own_network(model, shape)
+    if model.body == _RESIDUAL:
+        _check_sizes(shape)
+        widths = (("width", shape.width),)
+        known = OwnModel(model.family, ResidualAutoencoder, widths, takes_dtype=True)
+        return dataclasses.replace(known_network(known, shape), corrupt=model.corrupt)
 
     def split(form: Form) -> Any:
         make = functools.partial(autoencoder, name, shape, form=form)

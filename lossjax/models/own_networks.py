@@ -14,6 +14,7 @@ import numpy as np
 from flax import nnx
 from jax.extend.core import Jaxpr, Var
 
+from lossjax.models.initial_weights import initial_weights
 from lossjax.models.network import Network, Shape
 from lossjax.models.own_models import OwnModel
 from lossjax.models.own_parts import (
@@ -27,6 +28,8 @@ from lossjax.models.own_parts import (
     name_of,
     pairs,
 )
+
+_ONES = ("norm/scale", "norm/var")  # of batch norm
 
 
 def own_network(model: OwnModel, shape: Shape) -> Network:
@@ -50,9 +53,40 @@ def own_network(model: OwnModel, shape: Shape) -> Network:
     codes = check_code(own)
     head = head_of(own)
     note = note_of(own, trained, head)
-    train = None if plain else own.train
+    init = functools.partial(own.init, head)
+    return _network(own, init, codes, None if plain else own.train, note)
+
+
+def known_network(model: OwnModel, shape: Shape) -> Network:
+    """As `own_network`, of a module of this package: its tests have tried it.
+
+    Its weights are drawn at once, as `initial_weights` does: a draw for each kernel
+    would compile for half a minute.
+    """
+    own = Parts.of(model, shape)
+
+    def init(key: jax.Array, start: jax.Array) -> Any:
+        weights = initial_weights(own.params["params"], shape, key, start)
+        begun = {"params": weights, "state": own.params["state"]}
+        return {
+            kind: {
+                name: jnp.ones(leaf.shape) if name.endswith(_ONES) else leaf
+                for name, leaf in leaves.items()
+            }
+            for kind, leaves in jax.tree.map(_array, begun).items()
+        }
+
+    return _network(own, init, shape.latent_dim, own.train, "")
+
+
+def _array(leaf: Any) -> jax.Array:
+    """What has but a shape begins at 0."""
+    return leaf if isinstance(leaf, jax.Array) else jnp.zeros(leaf.shape)
+
+
+def _network(own: Parts, init: Any, codes: int, train: Any, note: str) -> Network:
     return Network(
-        functools.partial(own.init, head),
+        init,
         own.apply,
         own.outputs,
         own.encode,

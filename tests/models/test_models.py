@@ -89,7 +89,7 @@ def test_kernels_start_at_unit_gain(name: str) -> None:
 
 
 @pytest.mark.parametrize("form", [NATIVE, BATCH_LAST], ids=["native", "batch last"])
-@pytest.mark.parametrize("name", [*MODELS, "vae(clip=0.2)"])
+@pytest.mark.parametrize("name", [*sorted(set(MODELS) - {"res_ae"}), "vae(clip=0.2)"])
 def test_a_model_is_a_flax_module_of_the_same_parameters(name: str, form: Form) -> None:
     shape = Shape((7, 9, 3), 2, latent_dim=5)
     network = build(name, shape)
