@@ -53,10 +53,7 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
             return Result(result.run, "failed", message=" ".join(NAMES))
         return result
 
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        pytest.warns(UserWarning, match="Glyph"),
-    ):
+    with pytest.MonkeyPatch.context() as patch:
         losses = {name: place for place, name in enumerate(NAMES)}
         patch.setattr(stored_sweeps, "LOSSES", losses)
         stored_sweeps.write(out, sweep, fail)
