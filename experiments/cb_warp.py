@@ -258,17 +258,20 @@ def answer(counts: Mapping[str, Any]) -> str:
 def _neighbours(found: Mapping[float, Trial]) -> Finding:
     """The accuracy of the code of p less that of BCE, where it is least."""
     lead = {
-        gamma: trial.mean(CB, KNN).center - trial.mean(BCE, KNN).center
+        gamma: interval(trial.columns[KNN][CB].values - trial.columns[KNN][BCE].values)
         for gamma, trial in found.items()
         if _holds(trial)
     }
-    least = min(lead, key=lambda gamma: lead[gamma])
-    return Finding(
-        "neighbours of the code: accuracy of p at most 0.01 below that of BCE",
-        "at every warp where both codes hold something (published: at all 20)",
-        f"least difference {lead[least]:+.4f}, at gamma = {least:g}",
-        lead[least] >= -0.01,
-        "neighbours are those of means; of a collapsed code they are not counted",
+    least = min(lead, key=lambda gamma: lead[gamma].center)
+    return measured(
+        "neighbours of the code: accuracy of p less that of BCE, where it is least",
+        lead[least],
+        digits=2,
+        key="neighbours",
+        reason=(
+            f"at gamma = {least:g}; of means, and not of collapsed codes, a rule that "
+            "was set after the rows were seen: no verdict"
+        ),
     )
 
 

@@ -202,36 +202,8 @@ def test_bad_starts_are_refused(field: str, value, words: str) -> None:
     assert words in str(caught.value)
 
 
-def test_shapley_values_are_what_the_parts_add() -> None:
-    effect = {"saturation": 0.5, "weighting": -0.2, "scale": 0.1}
-    scores = {
-        arm: np.array([1.0, 2.0]) + sum(effect[part] for part in coalition)
-        for arm, coalition in PLAN.GAME.items()
-    }
-    for part, values in STUDY.shapley(scores).items():
-        np.testing.assert_allclose(values, effect[part])
-    # A part that matters only beside another shares its effect with it.
-    scores = {
-        arm: np.array([float({"saturation", "scale"} <= coalition)])
-        for arm, coalition in PLAN.GAME.items()
-    }
-    halves = STUDY.shapley(scores)
-    assert [halves[part][0] for part in PLAN.PARTS] == [0.5, 0, 0.5]
-
-
 def test_the_game_has_every_combination_once() -> None:
     assert len(set(PLAN.GAME.values())) == 2 ** len(PLAN.PARTS)
     for arm, coalition in PLAN.GAME.items():
         assert resolve(arm).name == arm
         assert ("saturation" in coalition) == arm.startswith("mse")
-
-
-def test_shares_of_variance_are_those_of_a_balanced_table() -> None:
-    a, b = np.array([0.0, 2.0])[:, None], np.array([0.0, 1.0, -1.0])[None]
-    shares = STUDY.variance_shares(a + b + 0 * a, ["a", "b"])
-    whole = a.var() + b.var()
-    assert shares["a"] == pytest.approx(a.var() / whole)
-    assert shares["b"] == pytest.approx(b.var() / whole)
-    assert shares["a x b"] == pytest.approx(0, abs=1e-12)
-    noise = np.random.default_rng(0).normal(size=(2, 3, 2))
-    assert sum(STUDY.variance_shares(noise, "abc").values()) == pytest.approx(1)
