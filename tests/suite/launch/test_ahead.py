@@ -79,7 +79,8 @@ def test_every_config_has_been_compiled_for_tpus(config: Path) -> None:
             assert one["resident"] < one["memory"], one["program"]
             slots = one.get("slots", each)
             most = one["resident"] + CODE + slots * SLACK * one["traced"]
-            assert one["memory"] < most < 3 * one["memory"], one["program"]
+            # The trace knows of no fusion, of which a wide program has more.
+            assert one["memory"] < most < 6 * one["memory"], one["program"]
 
 
 def test_check_compiles_each_program_once(capsys, monkeypatch) -> None:
