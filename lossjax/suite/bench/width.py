@@ -21,6 +21,9 @@ from lossjax.suite import data, protocol
 from lossjax.suite.bench.pairs import spread
 from lossjax.suite.bench.works import WORKS
 from lossjax.suite.cli.commandline import parse_sweep
+from lossjax.suite.cli.errors import Exit, UserError
+from lossjax.suite.cli.signals import run
+from lossjax.suite.sweep import backend
 from lossjax.suite.sweep.packing import slots_of
 from lossjax.suite.sweep.programs import kinds
 from lossjax.suite.sweep.worker import start_of
@@ -34,12 +37,17 @@ from lossjax.training.replicas import (
 )
 
 _WIDTHS = "1,10,50,250,1000,4000"
+_OPTIONS = ("widths", "lowering", "steps", "rounds")
 _DATASET = "digits"
 
 
-def main(*options: str) -> None:
-    given = dict(option.split("=") for option in options)
-    platform.prepare()
+def main(options: list[str]) -> int:
+    given = dict(option.partition("=")[::2] for option in options)
+    if unknown := given.keys() - _OPTIONS:
+        raise UserError(
+            f"width: {sorted(unknown)[0]!r}: valid are {', '.join(_OPTIONS)}"
+        )
+    backend.devices()
     rows = measure(
         [int(width) for width in given.get("widths", _WIDTHS).split(",")],
         given.get("lowering", "taps"),
@@ -47,6 +55,7 @@ def main(*options: str) -> None:
         int(given.get("rounds", 3)),
     )
     print(json.dumps({"rows": rows, **platform.describe()}))
+    return Exit.DONE
 
 
 def measure(
@@ -134,4 +143,4 @@ class _Trial:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run(main, sys.argv[1:])

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from lossjax.suite.shipped import ROOT
-from lossjax.suite.soak.testbed import without_override
 
 SETTLED = "from lossjax.suite.cli.environment import settle\nsettle()\n"
 
@@ -127,13 +126,15 @@ def test_a_clone_that_cannot_be_written_to(tmp_path: Path) -> None:
     for folder in (clone, *clone.rglob("*/")):
         folder.chmod(0o555)
     started = {}
+    # No preexec_fn: that forks this process, which has jax in it.
+    obeying = "import os, sys; from lossjax.suite.soak.testbed import without_override"
+    obeying += "; without_override(); os.execv(sys.executable, sys.argv[1:])"
     for key, (words, _, _) in calls.items():
         program = ["lossjax.suite.cli", *words] if words else ["tests"]
         started[key] = subprocess.Popen(
-            [sys.executable, "-m", *program],
+            [sys.executable, "-B", "-c", obeying, sys.executable, "-m", *program],
             cwd=clone,
             env=os.environ | {"PYTHONPATH": str(clone), "HOME": str(tmp_path)},
-            preexec_fn=without_override,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
