@@ -16,7 +16,7 @@ from lossjax.suite.store.untrusted import UntrustedError
 # How long what others store meanwhile is not asked for: each time costs a request for a
 # thousand packs, and shards have no runs in common.
 _ASK_SECONDS = 60.0
-WRITERS = 8  # results on their way to a disk at once: each mostly waits for it
+_WRITERS = 8  # results on their way to a disk at once: each mostly waits for it
 Write = Callable[[Result], None]
 
 
@@ -69,7 +69,7 @@ class Directory:
     @contextlib.contextmanager
     def writer(self) -> Iterator[Write]:
         begun: list[Future[None]] = []
-        with ThreadPoolExecutor(WRITERS, thread_name_prefix="store") as pool:
+        with ThreadPoolExecutor(_WRITERS, thread_name_prefix="store") as pool:
             yield lambda result: begun.append(
                 pool.submit(results.write_result, self._out, result)
             )
