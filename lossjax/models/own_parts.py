@@ -202,7 +202,7 @@ def guarded(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
             f"{what}: asks Python for the value of its input (an if, a float(), a "
             "numpy function): write jnp.where and jax.numpy"
         ) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"{what}: fails: {in_words(error)}") from None
 
 

@@ -142,6 +142,7 @@ def test_dropout_is_drawn_in_training_alone(mine: Path) -> None:
         ("Averaging", "raw output depends on the images beside it"),
         ("Noisy", "draws random numbers while images are scored: module.eval()"),
         ("Counting", "mean is set by a call"),
+        ("Leaving", "fails: SystemExit: of one's own"),
         ("Branching", "as it is scored: asks Python for the value of its input"),
         ("Whole", "calls is int32; what a model keeps must be float32"),
         ("Broken", "out_channels=2: fails: RuntimeError: no weights here"),
