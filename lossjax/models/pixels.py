@@ -12,8 +12,8 @@ class Pixels:
       levels: of how many evenly spaced values from 0 to 1 a pixel has one; 0: of any.
       kept: as "uint8", 0 to 255, or as "float32", intensity in [0, 1].
       masked: float32 images hold nan where a pixel does not count.
-      balance: of each channel the intensity up to which a pixel is dark, and what a
-        dark and a bright pixel weigh in the loss; empty where all weigh alike.
+      balance: of each channel the intensity up to which a pixel is dark, and the
+        weights of a dark and of a bright pixel in the loss; empty where all are equal.
     """
 
     levels: int = 256
@@ -38,7 +38,7 @@ class Pixels:
         return arrays.where(arrays.isnan(images), arrays.full_like(images, 0.5), images)
 
     def weights(self, images: Any) -> Any:
-        """What each pixel of float images weighs in a loss; None where all alike."""
+        """The weight of each pixel of float images in a loss; None where all are 1."""
         counted = self.counted(images)
         if not self.balance:
             return counted

@@ -128,8 +128,8 @@ class Sweep:
     )
     pixel_weights: str | None = _field(
         None,
-        "inverse_frequency: pixels above the training mean and the others weigh the "
-        "same in total, in the loss alone; None: every pixel weighs the same",
+        "inverse_frequency: pixels above the training mean and the others have the "
+        "same total weight, in the loss alone; None: every pixel has the same weight",
         choices=("inverse_frequency",),
         identity=False,
     )

@@ -163,7 +163,7 @@ class Rows:
         """Mean loss (slots,): each family's own slots, and nothing of the others.
 
         Terms of neighbouring families are summed at once, which is one operation.
-        `shares` are what pixels weigh.
+        `shares` are the weights of pixels.
         """
         parts: list[jax.Array] = []
         first = 0

@@ -1,4 +1,4 @@
-"""`pixel_weights`: what pixels weigh in a loss, from the training images."""
+"""`pixel_weights`: weights of pixels in a loss, from the training images."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ _AT_ONCE = 4096  # images
 
 
 def inverse_frequency(dataset: Dataset) -> Dataset:
-    """The dataset with pixels that weigh the less the more of their kind there are.
+    """The dataset with a lower weight for pixels of the commoner kind.
 
     There are two kinds in each channel: brighter than the mean of the training images,
-    and the rest. Each kind weighs the same in total over the training images, and the
-    mean weight is 1. In a sparse picture the few bright pixels so weigh as much as the
+    and the rest. Each kind has the same total weight over the training images, and the
+    mean weight is 1: in a sparse picture the few bright pixels count as much as the
     background.
     """
     images = dataset.train.images
@@ -26,7 +26,7 @@ def inverse_frequency(dataset: Dataset) -> Dataset:
     most = (sums[0] / count).astype(np.float32)
     bright = sum((part > most).sum((0, 1, 2)) for part in _intensity(images)) / count
     shares = np.stack([1 - bright, bright])
-    # A channel of one value has one kind, which weighs 1.
+    # A channel of one value has one kind, of weight 1.
     weights = np.where((shares > 0).all(0), 0.5 / np.where(shares > 0, shares, 1), 1)
     table = np.stack([most, *weights], axis=1)
     balance = tuple((float(a), float(b), float(c)) for a, b, c in table)
