@@ -17,8 +17,8 @@ from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep, sweep
 from lossjax.suite.config import resolve as resolved
 from lossjax.suite.reproduce.catalogue import STUDIES
+from lossjax.suite.sweep.programs import start_of
 from lossjax.suite.sweep.validation import validate
-from lossjax.suite.sweep.worker import start_of
 from lossjax.training.program import Program
 from lossjax.training.replicas import Layout, Replica, blocks_of, make_mesh, stack
 from lossjax.training.settings import Settings

@@ -13,10 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
-import numpy as np
 from absl import flags
 
-from lossjax import NUMERICS, platform, resolve
+from lossjax import NUMERICS, platform
 from lossjax.suite import data, protocol
 from lossjax.suite.bench.pairs import spread
 from lossjax.suite.bench.works import WORKS
@@ -26,15 +25,8 @@ from lossjax.suite.cli.signals import run
 from lossjax.suite.sweep import backend
 from lossjax.suite.sweep.packing import slots_of
 from lossjax.suite.sweep.programs import kinds
-from lossjax.suite.sweep.worker import start_of
-from lossjax.training.replicas import (
-    Layout,
-    blocks_of,
-    make_mesh,
-    put,
-    put_everywhere,
-    stack,
-)
+from lossjax.suite.sweep.resident import Resident
+from lossjax.training.replicas import Layout, make_mesh, put
 
 _WIDTHS = "1,10,50,250,1000,4000"
 _OPTIONS = ("widths", "lowering", "steps", "rounds")
@@ -94,21 +86,16 @@ class _Trial:
         facts = {_DATASET: {"fingerprint": dataset.fingerprint}}
         blocks = protocol.blocks(sweep, protocol.fixed_values(sweep, facts, NUMERICS))
         packed = slots.pack(protocol.pending(blocks, {}))
-        mean = dataset.train.images.mean((0, 1, 2)) / 255
-        replicas = [
-            kind.replica(run, start_of(resolve(run.loss), mean, sweep.start_logit))
-            for run, _ in packed
-        ]
-        places = [place for _, place in packed]
-        self._replicas = put(stack(replicas, slots.layout, places, slots.width), mesh)
-        held = blocks_of(np.asarray(dataset.validation.images))
-        self._train = put_everywhere(np.asarray(dataset.train.images), mesh)
-        self._held = put_everywhere(held, mesh)
+        self._data = Resident(dataset, mesh, "vmap")
+        replicas = slots.stack(sweep, kind, packed, self._data.mean)
+        self._replicas = put(replicas, mesh)
         self._program = kind.program(sweep, slots.layout, mesh, slots.segments)
 
     def compile(self) -> None:
         began = time.monotonic()
-        self._trainer = self._program.compile(self._replicas, self._train, self._held)
+        self._trainer = self._program.compile(
+            self._replicas, self._data.train, self._data.validation
+        )
         self._compiled = time.monotonic() - began
 
     def row(self, rounds: int) -> dict[str, Any]:
@@ -119,8 +106,8 @@ class _Trial:
             state, progress = self._trainer.advance(
                 self._replicas,
                 state,
-                self._train,
-                self._held,
+                self._data.train,
+                self._data.validation,
                 first,
                 first + self._steps,
                 0,

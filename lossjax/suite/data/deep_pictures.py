@@ -9,7 +9,14 @@ from PIL import Image
 
 from lossjax.suite.data.fitting import fit_picture
 from lossjax.suite.data.levels import PictureError, Range
-from lossjax.suite.data.pictures import BEGINNINGS, LARGEST_PIXELS, ROOM, Depth, Picture
+from lossjax.suite.data.pictures import (
+    BEGINNINGS,
+    LARGEST_PIXELS,
+    ROOM,
+    Depth,
+    Picture,
+    picture_errors,
+)
 from lossjax.suite.data.tiles import tiles_of
 from lossjax.suite.store.untrusted import open_regular
 
@@ -34,28 +41,21 @@ def read_deep(
         the range of or outside it.
     """
     tifffile = _reader()
-    try:
-        with (
-            open_regular(path) as file,
-            tifffile.TiffFile(file, name=path.name) as tiff,
-        ):
-            page = tiff.pages[0]
-            _refuse(page)
-            with ROOM.of(page.imagewidth * page.imagelength * page.samplesperpixel):
-                values = page.asarray()
-            if page.axes.startswith("S"):
-                values = np.moveaxis(values, 0, -1)
-            inverted = page.photometric == _WHITE_IS_ZERO
-    except PictureError:
-        raise
-    except PermissionError:
-        raise PictureError("not readable") from None
-    except tifffile.TiffFileError:
-        raise PictureError("not a TIFF file that can be read") from None
-    # Whatever a parser of damaged files meets.
-    except Exception as error:
-        words = " ".join(str(error).split()) or type(error).__name__
-        raise PictureError(f"damaged ({words[:80]})") from None
+    with picture_errors():
+        try:
+            with (
+                open_regular(path) as file,
+                tifffile.TiffFile(file, name=path.name) as tiff,
+            ):
+                page = tiff.pages[0]
+                _refuse(page)
+                with ROOM.of(page.imagewidth * page.imagelength * page.samplesperpixel):
+                    values = page.asarray()
+                if page.axes.startswith("S"):
+                    values = np.moveaxis(values, 0, -1)
+                inverted = page.photometric == _WHITE_IS_ZERO
+        except tifffile.TiffFileError:
+            raise PictureError("not a TIFF file that can be read") from None
     values = values.reshape(*values.shape[:2], -1)
     span = _range(values, value_range)
     high = int(values.max()) if values.dtype == np.uint16 and not value_range else None

@@ -99,20 +99,28 @@ def _opened(
 
     `side`: a JPEG may be decoded at a fraction, with that many pixels a side at least.
     """
+    with picture_errors():
+        try:
+            with (
+                open_regular(path) as file,
+                Image.open(file, formats=FORMATS) as picture,
+            ):
+                _refuse_large(picture, os.fstat(file.fileno()).st_size)
+                if side is not None:
+                    picture.draft(picture.mode, (side, side))
+                with ROOM.of(picture.width * picture.height):
+                    yield _load(picture, file, value_range)
+        except UnidentifiedImageError:
+            raise PictureError(_unidentified(path)) from None
+
+
+@contextlib.contextmanager
+def picture_errors() -> Iterator[None]:
+    """Whatever goes wrong with a file in here is a PictureError."""
     try:
-        with (
-            open_regular(path) as file,
-            Image.open(file, formats=FORMATS) as picture,
-        ):
-            _refuse_large(picture, os.fstat(file.fileno()).st_size)
-            if side is not None:
-                picture.draft(picture.mode, (side, side))
-            with ROOM.of(picture.width * picture.height):
-                yield _load(picture, file, value_range)
+        yield
     except PictureError:
         raise
-    except UnidentifiedImageError:
-        raise PictureError(_unidentified(path)) from None
     except PermissionError:
         raise PictureError("not readable") from None
     # Decoders of damaged files raise whatever their parser met: struct.error,

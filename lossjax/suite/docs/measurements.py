@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from tabulate import tabulate
@@ -20,8 +21,12 @@ PROOFS = PUBLISHED / "bench" / "ahead.json"  # of launch --check --to
 SHORT_ANSWER = Path(__file__).with_name("bce_or_mse.md")
 
 
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def soak() -> str:
-    rows = json.loads((PUBLISHED / "soak" / "soak.json").read_text(encoding="utf-8"))
+    rows = _json(PUBLISHED / "soak" / "soak.json")
     table = [
         (
             row["what"],
@@ -42,8 +47,7 @@ def soak() -> str:
 
 
 def bench() -> str:
-    path = PUBLISHED / "bench" / "bench.json"
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = _json(PUBLISHED / "bench" / "bench.json")
     machine = found["hardware"]
     versions = next(iter(found["nets"].values()))["facts"]
     ours, twin = versions["ours"]["versions"], versions["as installed"]["torch"]
@@ -56,8 +60,7 @@ def bench() -> str:
 
 def gpu() -> str:
     """What was seen on real cards, and what follows for 100,000 runs."""
-    path = PUBLISHED / "bench" / "gpu.json"
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = _json(PUBLISHED / "bench" / "gpu.json")
     sweeps, agreement = found["sweeps"], found["agreement"]
     names = {
         "start": "start and self-test",
@@ -98,7 +101,7 @@ def gpu() -> str:
 
 def scale() -> str:
     """What a sweep of 10^6 digits runs costs beside training, by what was measured."""
-    found = json.loads((PUBLISHED / "bench" / "store.json").read_text(encoding="utf-8"))
+    found = _json(PUBLISHED / "bench" / "store.json")
     runs, widths = found["runs"], found["packs"]
     times, shards = 1e6 / runs, 32
 
@@ -135,7 +138,7 @@ def scale() -> str:
 
 def ahead() -> str:
     """What TPU compilers said of the shipped configs: the largest of their programs."""
-    proofs = json.loads(PROOFS.read_text(encoding="utf-8"))
+    proofs = _json(PROOFS)
     lines = []
     for config, chips in proofs.items():
         for name, facts in chips.items():
@@ -258,7 +261,7 @@ def _capital(words: str) -> str:
 def protocol() -> str:
     """What a reader must know of how the committed rows were made."""
     path = PUBLISHED / "digits" / "summary.json"
-    if json.loads(path.read_text(encoding="utf-8"))["schema"] == 1:
+    if _json(path)["schema"] == 1:
         return (
             "Made with the first protocol: two or six tuning seeds chose one learning "
             "rate for all seeds, 200 training steps, SSIM in windows inside the image. "

@@ -1,6 +1,7 @@
 """Accelerators by the names that each engine gives them, with size and price."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lossjax.suite.cli.errors import UserError, unknown
@@ -196,29 +197,30 @@ def gpu(name: str) -> Gpu | None:
     return next((row for row in CHECKED if row.name == plain), None)
 
 
+# Engines whose names are no list of ours: what one looks like, and that in words.
+_PATTERNS: Mapping[str, tuple[str, str]] = {
+    "k8s": (
+        r"(nvidia\.com/gpu|cpu):[1-9]\d{0,2}",
+        "of k8s are nvidia.com/gpu:COUNT and cpu:COUNT; for TPUs --engine=sky "
+        "--infra=k8s",
+    ),
+    "slurm": (
+        r"none|gpu(:[A-Za-z0-9_.-]{1,40})?:[1-9]\d{0,2}",
+        "Slurm's names are gpu:COUNT, gpu:TYPE:COUNT (sinfo -o %G lists them) or none",
+    ),
+}
+
+
 def check(engine: str, name: str) -> None:
     """UserError, with the nearest name, where an engine has no such accelerator."""
+    if engine in _PATTERNS:
+        pattern, words = _PATTERNS[engine]
+        if not re.fullmatch(pattern, name):
+            raise UserError(f"--accelerator={name}: {words}")
+        return
     base, _, count = name.partition(":")
-    if (
-        count
-        and engine not in ("slurm", "k8s")
-        and not re.fullmatch(r"[1-9]\d{0,3}", count)
-    ):
+    if count and not re.fullmatch(r"[1-9]\d{0,3}", count):
         raise UserError(f"--accelerator={name}: the count after ':' must be a number")
-    if engine == "k8s":
-        if not re.fullmatch(r"(nvidia\.com/gpu|cpu):[1-9]\d{0,2}", name):
-            raise UserError(
-                f"--accelerator={name}: of k8s are nvidia.com/gpu:COUNT and cpu:COUNT; "
-                f"for TPUs --engine=sky --infra=k8s"
-            )
-        return
-    if engine == "slurm":
-        if not re.fullmatch(r"none|gpu(:[A-Za-z0-9_.-]{1,40})?:[1-9]\d{0,2}", name):
-            raise UserError(
-                f"--accelerator={name}: Slurm's names are gpu:COUNT, gpu:TYPE:COUNT "
-                f"(sinfo -o %G lists them) or none"
-            )
-        return
     valid = {
         "sky": [row.sky for row in TPUS if row.sky] + list(GPUS),
         "gcloud": [row.machine for row in TPUS if row.machine],

@@ -12,11 +12,17 @@ from lossjax.suite.report import build as report
 from lossjax.suite.report.console import render
 from lossjax.suite.store import ownership, parameters, places
 from lossjax.suite.store import results as store
-from lossjax.suite.sweep import backend, datasets, grid, output, shards, validation
+from lossjax.suite.sweep import (
+    backend,
+    data_checks,
+    datasets,
+    grid,
+    output,
+    shards,
+    validation,
+)
 from lossjax.suite.sweep.description import describe
-from lossjax.suite.sweep.image_sizes import check_own_models, check_sizes
-from lossjax.suite.sweep.pixel_rules import check_pixels
-from lossjax.suite.sweep.preview import preview, seeds_note
+from lossjax.suite.sweep.preview import preview
 
 USAGE = """
 ./run.sh sweep [--config=FILE[:arg]] [--config.FIELD=VALUE ...] [--out=DIR]
@@ -67,13 +73,10 @@ def main(arguments: list[str]) -> int:
         preview(sweep, loaded, out, shard, console)
         return Exit.DONE
     backend.start(sweep, values.platform, console)
-    datasets.check_memory(loaded)
-    check_sizes(sweep, loaded)
-    check_pixels(sweep, loaded)
-    notes = *validation.notes(sweep, loaded), *check_own_models(sweep, loaded)
+    notes = data_checks.check(sweep, loaded)
     description = describe(sweep, loaded)
     output.make(out)
-    for line in (*notes, seeds_note(sweep)):
+    for line in notes:
         console.print(line, soft_wrap=True)
     interrupts = Interrupts()
     # A shard on a store would fetch all others' runs, for a report without verdict.

@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from lossjax.suite import data
@@ -21,7 +21,7 @@ def load(sweep: Sweep) -> dict[str, data.Dataset]:
         data.check(name)
     return _each(
         sweep,
-        functools.partial(_weighed, sweep),
+        functools.partial(_weighted, sweep),
         lambda dataset: len(dataset.train),
     )
 
@@ -32,13 +32,13 @@ def outlines(sweep: Sweep) -> dict[str, data.Outline]:
     def find(name: str, **asked: Any) -> data.Outline:
         if sweep.pixel_weights is None:
             return data.outline(name, **asked)
-        return data.Outline.of(_weighed(sweep, name, **asked))
+        return data.Outline.of(_weighted(sweep, name, **asked))
 
     return _each(sweep, find, lambda outline: outline.counts["train"])
 
 
-def _weighed(sweep: Sweep, name: str, **asked: Any) -> data.Dataset:
-    """The dataset, with what its pixels weigh."""
+def _weighted(sweep: Sweep, name: str, **asked: Any) -> data.Dataset:
+    """The dataset, with the weights of its pixels."""
     dataset = data.load(name, **asked)
     return inverse_frequency(dataset) if sweep.pixel_weights else dataset
 
@@ -66,7 +66,7 @@ def _each(
     return found
 
 
-def check_memory(datasets: dict[str, data.Dataset]) -> None:
+def check_memory(datasets: Mapping[str, data.Dataset]) -> None:
     """Refuse images that no device could hold: they are resident while a run trains."""
     import jax
 

@@ -25,11 +25,16 @@ from lossjax.suite.data import Dataset
 from lossjax.suite.report.display import Comparison
 from lossjax.suite.store import ownership, parameters, places, sealing
 from lossjax.suite.store import results as store
-from lossjax.suite.sweep import backend, datasets, grid, output, timing, validation
+from lossjax.suite.sweep import (
+    backend,
+    data_checks,
+    datasets,
+    grid,
+    output,
+    timing,
+    validation,
+)
 from lossjax.suite.sweep.description import describe
-from lossjax.suite.sweep.image_sizes import check_own_models, check_sizes
-from lossjax.suite.sweep.pixel_rules import check_pixels
-from lossjax.suite.sweep.preview import seeds_note
 from lossjax.suite.wording import count
 
 _RATES = (1e-3, 3e-3, 1e-2, 3e-2)
@@ -65,10 +70,7 @@ def compare(
     ownership.check(place)
     loaded = datasets.load(sweep)
     backend.start(sweep, None, console)
-    datasets.check_memory(loaded)
-    check_sizes(sweep, loaded)
-    check_pixels(sweep, loaded)
-    notes = *validation.notes(sweep, loaded), *check_own_models(sweep, loaded)
+    notes = data_checks.check(sweep, loaded)
     if limit is not None:
         sweep = _within(sweep, loaded, limit, place, console)
     try:
@@ -183,7 +185,7 @@ def _train(
     """Store what the sweep is, and train what of it is not stored."""
     description = describe(sweep, loaded)
     output.make(out)
-    for line in (*notes, seeds_note(sweep)):
+    for line in notes:
         console.print(line, soft_wrap=True)
     with _stoppable() as interrupts:
         ownership.discard_temporaries(out)

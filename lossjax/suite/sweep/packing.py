@@ -11,13 +11,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 from lossjax import resolve
 from lossjax.suite.config import Sweep
 from lossjax.suite.data import Outline
 from lossjax.suite.store.results import Result, Run
-from lossjax.suite.sweep.programs import AHEAD, CODE, SLACK, ProgramKind, kinds
-from lossjax.training.replicas import MEMORY_SHARE, Layout, Room, plan_layout, slot
+from lossjax.suite.sweep.programs import (
+    AHEAD,
+    CODE,
+    SLACK,
+    ProgramKind,
+    kinds,
+    start_of,
+)
+from lossjax.training.replicas import (
+    MEMORY_SHARE,
+    Layout,
+    Replica,
+    Room,
+    plan_layout,
+    slot,
+    stack,
+)
 
 _MIB, _GIB = 2**20, 2**30
 # Replicas from which on a GPU's own convolutions, grouped then, are not even tried: of
@@ -180,6 +196,24 @@ class Slots:
                     packed += [(run, first + k) for k, run in enumerate(taken)]
                     first += count
         return packed
+
+    def stack(
+        self,
+        sweep: Sweep,
+        kind: ProgramKind,
+        packed: Sequence[tuple[Run, int]],
+        mean: np.ndarray,
+    ) -> Replica:
+        """Packed runs as the replicas of their program.
+
+        `mean` is the training images' intensity (channels,).
+        """
+        runs, places = zip(*packed, strict=True)
+        replicas = [
+            kind.replica(run, start_of(resolve(run.loss), mean, sweep.start_logit))
+            for run in runs
+        ]
+        return stack(replicas, self.layout, places, self.width)
 
 
 def slots_of(sweep: Sweep, kind: ProgramKind, layout: Layout) -> Slots:

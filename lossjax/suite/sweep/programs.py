@@ -9,8 +9,11 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax.sharding import Mesh
+from scipy.special import expit
 
 from lossjax import resolve
+from lossjax.losses.links import sigmoid
+from lossjax.losses.loss import Loss
 from lossjax.losses.one_of import OneOf
 from lossjax.models import autoencoders
 from lossjax.models.pixels import BYTES, Pixels
@@ -75,6 +78,17 @@ def network_of(
     )
     built = autoencoders.build(model, shape, lowering)
     return dataclasses.replace(built, pixels=pixels)
+
+
+def start_of(loss: Loss, mean: np.ndarray, logit: float | None) -> np.ndarray:
+    """Raw output that the head's bias starts at: of the mean image, or of a logit's."""
+    if logit is None:
+        return loss.start(mean)
+    start = loss.start(np.full_like(mean, expit(logit)))
+    if loss.link is sigmoid:
+        # Not by way of an image, which is kept half a grey level from 0 and 1.
+        start[: len(mean)] = logit
+    return start
 
 
 def settings_of(sweep: Sweep, train_steps: int, noise: Noise | None) -> Settings:

@@ -126,7 +126,7 @@ class TrainedModel:
                 f"{', '.join(map(str, self.image))})"
             )
         if images.dtype == np.uint8:
-            return (images.astype(np.float32) / 255).astype(np.float32)
+            return images.astype(np.float32) / np.float32(255)
         if images.dtype.kind != "f" or not 0 <= images.min() <= images.max() <= 1:
             raise UserError(
                 f"images of {images.dtype} from {images.min():g} to {images.max():g}; "

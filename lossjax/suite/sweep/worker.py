@@ -14,11 +14,8 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from scipy.special import expit
 
 from lossjax import METRICS, NUMERICS, platform, resolve
-from lossjax.losses.links import sigmoid
-from lossjax.losses.loss import Loss
 from lossjax.metrics.diagnostics import DIAGNOSTICS, QUARTER, steps_to
 from lossjax.models import autoencoders
 from lossjax.suite.cli.errors import Interrupted
@@ -33,7 +30,7 @@ from lossjax.suite.sweep.packing import Slots, slots_of
 from lossjax.suite.sweep.programs import ProgramKind, kinds
 from lossjax.suite.sweep.resident import Resident
 from lossjax.training.program import Program, Trainer
-from lossjax.training.replicas import Layout, Replica, make_mesh, stack
+from lossjax.training.replicas import Layout, Replica, make_mesh
 from lossjax.training.weights import named
 
 _COMPILERS = 8  # programs under compilation at once, at most: one may take 3 GB
@@ -258,15 +255,7 @@ class Worker:
         packed = slots.pack(runs)
         runs, places = zip(*packed, strict=True)
         losses = [resolve(run.loss) for run in runs]
-        replicas = stack(
-            [
-                kind.replica(run, start_of(loss, data.mean, sweep.start_logit))
-                for run, loss in zip(runs, losses, strict=True)
-            ],
-            slots.layout,
-            places,
-            slots.width,
-        )
+        replicas = slots.stack(sweep, kind, packed, data.mean)
         in_slot = dict(zip(places, losses, strict=True))
         pace = prepared.pace
         chunk = Chunk(trainer, replicas, packed, self.saved, self._mesh, pace[0])
@@ -389,14 +378,3 @@ class Worker:
 
         jobs = scores, codes, diagnostics
         return tuple(self._compilers.submit(job) for job in jobs)
-
-
-def start_of(loss: Loss, mean: np.ndarray, logit: float | None) -> np.ndarray:
-    """Raw output that the head's bias starts at: of the mean image, or of a logit's."""
-    if logit is None:
-        return loss.start(mean)
-    start = loss.start(np.full_like(mean, expit(logit)))
-    if loss.link is sigmoid:
-        # Not by way of an image, which is kept half a grey level from 0 and 1.
-        start[: len(mean)] = logit
-    return start
