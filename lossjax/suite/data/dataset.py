@@ -195,13 +195,16 @@ def shown(images: np.ndarray) -> np.ndarray:
 
 
 def plan_splits(
-    counts: Mapping[str, int], max_examples: int | None = None
+    counts: Mapping[str, int],
+    max_examples: int | None = None,
+    groups: np.ndarray | None = None,
 ) -> dict[str, tuple[str, np.ndarray]]:
     """Train, validation and test as (what was found, indices into it).
 
     A missing test or validation split is taken from the training images: 5,000 of
-    them, or a sixth where there are under 10,000. `max_examples` keeps the splits'
-    proportions. Every choice is a fixed permutation.
+    them, or a sixth where there are under 10,000. With `groups`, the group of each
+    training image, it is as many whole groups as come nearest to that. `max_examples`
+    keeps the splits' proportions. Every choice is a fixed permutation.
     """
     plan = {key: (key, np.arange(count)) for key, count in counts.items()}
     for key in ("test", "validation"):
@@ -210,7 +213,10 @@ def plan_splits(
             if len(rest) < 2:
                 raise DataError(f"{len(rest)} training image; at least 2 are needed")
             size = HOLD_OUT if len(rest) >= 2 * HOLD_OUT else max(1, len(rest) // 6)
-            held, kept = hold_out(len(rest), size)
+            if groups is None:
+                held, kept = hold_out(len(rest), size)
+            else:
+                held, kept = hold_out_groups(groups[rest], size)
             plan |= {key: (source, rest[held]), "train": (source, rest[kept])}
     total = sum(len(plan[key][1]) for key in SPLITS)
     if max_examples is not None and total > max_examples:
@@ -221,10 +227,13 @@ def plan_splits(
 
 
 def three_splits(
-    found: Mapping[str, Split], max_examples: int | None = None
+    found: Mapping[str, Split],
+    max_examples: int | None = None,
+    groups: np.ndarray | None = None,
 ) -> dict[str, Split]:
     """The splits of `plan_splits`, taken from what was found."""
-    plan = plan_splits({k: len(split) for k, split in found.items()}, max_examples)
+    counts = {key: len(split) for key, split in found.items()}
+    plan = plan_splits(counts, max_examples, groups)
     return {
         key: found[source]
         if len(index) == len(found[source])
@@ -277,6 +286,25 @@ def hold_out(count: int, *sizes: int) -> list[np.ndarray]:
     # and a split that moves with the numpy version would move every number.
     order = np.random.RandomState(0).permutation(count)
     return [np.sort(part) for part in np.split(order, np.cumsum(sizes))]
+
+
+def hold_out_groups(groups: np.ndarray, size: int) -> list[np.ndarray]:
+    """Sorted indices of whole groups, about `size` of them all, then of the rest.
+
+    `groups` names the group of each example in its row. Groups are taken in a fixed
+    order up to the count nearest to `size`: at least one, and one is left.
+
+    Raises:
+      DataError: all examples are of one group.
+    """
+    _, of, counts = np.unique(groups, axis=0, return_inverse=True, return_counts=True)
+    if len(counts) < 2:
+        raise DataError("all training images are of one group; at least 2 are needed")
+    order = np.random.RandomState(0).permutation(len(counts))
+    reached = np.cumsum(counts[order])[:-1]
+    taken = order[: 1 + np.argmin(np.abs(reached - size))]
+    held = np.isin(of.reshape(-1), taken)
+    return [np.flatnonzero(held), np.flatnonzero(~held)]
 
 
 def _is_intensity(images: np.ndarray) -> bool:

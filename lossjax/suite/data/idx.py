@@ -1,5 +1,6 @@
 """Folders of IDX files, the format of MNIST and its relatives, gzipped or not."""
 
+import dataclasses
 import itertools
 import math
 import os
@@ -20,11 +21,25 @@ from lossjax.suite.data.dataset import (
 from lossjax.suite.data.idx_names import Files, find_idx
 from lossjax.suite.store.untrusted import UntrustedError, gunzip, open_regular
 
-_UNSIGNED_BYTE = 0x08
 _ELEMENT_TYPES = {
     0x08: "unsigned byte", 0x09: "signed byte", 0x0B: "short", 0x0C: "int",
     0x0D: "float", 0x0E: "double",
 }  # fmt: skip
+_DTYPES = {0x08: np.dtype("u1"), 0x0B: np.dtype(">i2")}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Kind:
+    """What a file of a split holds: how many sizes it may have, and of which codes."""
+
+    name: str
+    ranks: tuple[int, ...]
+    codes: tuple[int, ...] = (0x08,)
+
+
+_IMAGES = _Kind("images", (3, 4))
+_LABELS = _Kind("labels", (1,))
+_GROUPS = _Kind("groups", (1, 2), (0x08, 0x0B))
 _LARGEST_SIDE = 4096  # pixels; sizes in the wrong byte order are far above
 _INFLATES = 1040  # deflate's largest ratio: no gzip file holds more than that
 _CHUNK = 2**20
@@ -34,8 +49,10 @@ def idx_folder(folder: str) -> Content:
     """The splits of a folder that holds train-images-idx3-ubyte and its companions.
 
     `find_idx` knows their other names. Without files of its own for it, validation is
-    5,000 of the training images (a sixth where there are under 10,000). Label files may
-    be absent, all of them; then labels are None.
+    5,000 of the training images (a sixth where there are under 10,000), or as many
+    whole groups where train-groups-idx1-ubyte says which images belong together: the
+    patches of one photograph, say. It may also be -idx2-short, a row per image. Label
+    files may be absent, all of them; then labels are None.
 
     Raises:
       DataError: a file is missing, short, long or damaged, or the files disagree.
@@ -49,6 +66,9 @@ def idx_folder(folder: str) -> Content:
             "file is there; valid are all label files or none"
         )
     splits = {part: _read_split(one) for part, one in files.items()}
+    groups = None
+    if (file := files["train"].groups) is not None:
+        groups = _companion(file, _GROUPS, splits["train"].images, files["train"])
     shapes = {part: split.images.shape[1:] for part, split in splits.items()}
     if len(set(shapes.values())) > 1:
         raise DataError(
@@ -56,7 +76,7 @@ def idx_folder(folder: str) -> Content:
             f"test images {shapes['test']}; they must agree"
         )
     try:
-        return Content(three_splits(splits))
+        return Content(three_splits(splits, groups=groups))
     except DataError as error:
         raise DataError(f"idx:{folder}: {error}") from None
 
@@ -67,7 +87,7 @@ def check_idx_folder(folder: str) -> None:
 
 
 def _read_split(files: Files) -> Split:
-    images = _read(files.images, (3, 4), "images")
+    images = _read(files.images, _IMAGES)
     if images.ndim == 3:
         images = images[..., None]
     if images.shape[3] not in (1, 3):
@@ -76,16 +96,22 @@ def _read_split(files: Files) -> Split:
         )
     if files.labels is None:
         return Split(images)
-    labels = _read(files.labels, (1,), "labels")
-    if len(labels) != len(images):
-        raise DataError(
-            f"{files.labels}: {len(labels)} labels for the {len(images)} images of "
-            f"{files.images.name}; the counts must agree"
-        )
+    labels = _companion(files.labels, _LABELS, images, files)
     return Split(images, labels.astype(np.int32))
 
 
-def _read(path: Path, dimensions: tuple[int, ...], kind: str) -> np.ndarray:
+def _companion(path: Path, kind: _Kind, images: np.ndarray, files: Files) -> np.ndarray:
+    """The array of a file that says one thing of each image."""
+    array = _read(path, kind)
+    if len(array) != len(images):
+        raise DataError(
+            f"{path}: {len(array)} {kind.name} for the {len(images)} images of "
+            f"{files.images.name}; the counts must agree"
+        )
+    return array
+
+
+def _read(path: Path, kind: _Kind) -> np.ndarray:
     """The array of an IDX file; its header is believed only as far as the file goes."""
     try:
         with open_regular(path) as file:
@@ -94,7 +120,7 @@ def _read(path: Path, dimensions: tuple[int, ...], kind: str) -> np.ndarray:
             file.seek(0)
             chunks = gunzip(file, path) if zipped else _chunks(file)
             try:
-                return _parse(chunks, path, size, zipped, dimensions, kind)
+                return _parse(chunks, path, size, zipped, kind)
             except UntrustedError as error:
                 raise DataError(
                     f"{error}; valid is a whole IDX file: copy it again"
@@ -113,24 +139,23 @@ def _parse(
     path: Path,
     size: int,
     zipped: bool,
-    dimensions: tuple[int, ...],
-    kind: str,
+    kind: _Kind,
 ) -> np.ndarray:
     head = b""
     for chunk in chunks:
         head += chunk
-        if len(head) >= 4 + 4 * max(dimensions):
+        if len(head) >= 4 + 4 * max(kind.ranks):
             break
     if len(head) < 4:
         raise DataError(f"{path}: {len(head)} bytes; an IDX file starts with 4")
-    rank = _rank(path, head[:4], dimensions, kind)
+    dtype, rank = _type(path, head[:4], kind)
     body = 4 + 4 * rank
     if len(head) < body:
         raise DataError(f"{path}: the header ends early; {rank} sizes must follow")
     shape = struct.unpack(f">{rank}I", head[4:body])
     if 0 in shape:
-        raise DataError(f"{path}: shape {shape} holds no {kind}")
-    count = math.prod(shape)
+        raise DataError(f"{path}: shape {shape} holds no {kind.name}")
+    count = math.prod(shape) * dtype.itemsize
     promise = f"{path}: the header promises {shape} = {count:,} bytes, the file"
     most = size * _INFLATES if zipped else size - body
     if count > most:
@@ -138,7 +163,7 @@ def _parse(
         hint = (
             f" (read from the other end its sizes are {swapped}: the byte order is "
             "wrong, valid is the most significant byte first)"
-            if 0 < math.prod(swapped) <= most
+            if 0 < math.prod(swapped) * dtype.itemsize <= most
             else ""
         )
         found = f"can hold at most {most:,}" if zipped else f"holds only {most:,}"
@@ -158,20 +183,22 @@ def _parse(
         filled += len(chunk)
     if filled < count:
         raise DataError(f"{promise} holds only {filled:,}; valid is exactly that many")
-    return array.reshape(shape)
+    return array.view(dtype).reshape(shape)
 
 
-def _rank(path: Path, magic: bytes, dimensions: tuple[int, ...], kind: str) -> int:
-    """How many sizes follow the magic number."""
+def _type(path: Path, magic: bytes, kind: _Kind) -> tuple[np.dtype, int]:
+    """Of the elements, and how many sizes follow the magic number."""
     zero, code, rank = struct.unpack(">HBB", magic)
-    if not zero and code == _UNSIGNED_BYTE and rank in dimensions:
-        return rank
-    valid = " or ".join(f"0x{_UNSIGNED_BYTE << 8 | one:08x}" for one in dimensions)
+    if not zero and code in kind.codes and rank in kind.ranks:
+        return _DTYPES[code], rank
+    valid = " or ".join(
+        f"0x{one << 8 | rank:08x}" for one in kind.codes for rank in kind.ranks
+    )
     detail = ""
     if not zero and code in _ELEMENT_TYPES:
         detail = f" ({_ELEMENT_TYPES[code]}, {rank} dimensions)"
-        if code != _UNSIGNED_BYTE and kind == "images":
+        if code not in kind.codes and kind is _IMAGES:
             detail += "; only 8-bit pixels are read: save them as unsigned bytes"
     raise DataError(
-        f"{path}: magic 0x{magic.hex()}{detail}; valid for {kind} is {valid}"
+        f"{path}: magic 0x{magic.hex()}{detail}; valid for {kind.name} is {valid}"
     )

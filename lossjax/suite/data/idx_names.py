@@ -25,18 +25,24 @@ _PARTS = {
 _NAME = re.compile(
     r"(?P<prefix>(?:.*[^a-z0-9])?)"
     rf"(?P<part>{'|'.join(sorted(_PARTS, key=len, reverse=True))})"
-    r"[-_. ](?P<kind>images|labels)"
-    r"[-_. ]idx(?P<rank>[134])[-_. ]ubyte(?P<zipped>\.gz)?",
+    r"[-_. ](?P<kind>images|labels|groups)"
+    r"[-_. ]idx(?P<rank>[1-4])[-_. ](?P<type>ubyte|short)(?P<zipped>\.gz)?",
     re.IGNORECASE,
 )
+_TYPES = {
+    "images": {"3ubyte", "4ubyte"},
+    "labels": {"1ubyte"},
+    "groups": {"1ubyte", "2ubyte", "1short", "2short"},
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Files:
-    """The files of one split; without labels that is None."""
+    """The files of one split; a companion that is not there is None."""
 
     images: Path
     labels: Path | None = None
+    groups: Path | None = None
 
 
 def find_idx(folder: str) -> Mapping[str, Files]:
@@ -61,8 +67,8 @@ def find_idx(folder: str) -> Mapping[str, Files]:
     for file in seen:
         match = _NAME.fullmatch(file.name)
         if match and match["prefix"].lower().startswith(prefix):
-            kind, rank = match["kind"].lower(), match["rank"]
-            if (kind == "labels") == (rank == "1"):
+            kind = match["kind"].lower()
+            if match["rank"] + match["type"].lower() in _TYPES[kind]:
                 part = _PARTS[match["part"].lower()]
                 sets[file.parent, match["prefix"].lower()][part, kind].append(file)
     whole = {
@@ -112,7 +118,9 @@ def _splits(
             )
         (one[part, kind],) = plain.values()
     return {
-        part: Files(one[part, "images"], one.get((part, "labels")))
+        part: Files(
+            one[part, "images"], one.get((part, "labels")), one.get((part, "groups"))
+        )
         for part in ("train", "validation", "test")
         if (part, "images") in one
     }

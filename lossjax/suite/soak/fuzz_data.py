@@ -43,7 +43,10 @@ def idx(folder: Path, generator: random.Random) -> str:
     sides = generator.choice(((9, 7), (1, 1), (8, 8, 3), (2, 3, 2), (28, 28)))
     files = []
     for part, count in (("train", 6), (generator.choice(("t10k", "test")), 3)):
-        for kind, shape in (("images", (count, *sides)), ("labels", (count,))):
+        kinds = {"images": (count, *sides), "labels": (count,)}
+        if part == "train" and generator.random() < 0.3:
+            kinds["groups"] = generator.choice(((count,), (count, 2)))
+        for kind, shape in kinds.items():
             content = bytes((0, 0, 8, len(shape))) + struct.pack(
                 f">{len(shape)}I", *shape
             )

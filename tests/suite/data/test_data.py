@@ -111,6 +111,34 @@ def test_idx_holds_out_5000(tmp_path: Path) -> None:
     assert dataset.train.labels is None
 
 
+@pytest.mark.parametrize("name", ["idx1-ubyte", "idx1-short", "idx2-short"])
+def test_validation_takes_whole_groups(tmp_path: Path, name: str) -> None:
+    arrays = write_folder(tmp_path)
+    of = np.repeat(np.arange(12), (1, 1, 1, 1, 2, 3, 4, 5, 6, 7, 9, 20))
+    of = np.random.default_rng(0).permutation(of)
+    kind, code = (np.uint8, 8) if name.endswith("ubyte") else (">i2", 11)
+    written = np.stack([of // 4 - 1, of % 4], 1) if "2" in name else of
+    path = tmp_path / f"train-groups-{name}"
+    path.write_bytes(idx_bytes(written.astype(kind), code))
+    dataset = data.load(f"idx:{tmp_path}")
+    group = {
+        image.tobytes(): one
+        for image, one in zip(arrays["train-images"], of, strict=True)
+    }
+    held, kept = (
+        {group[image.tobytes()] for image in split.images}
+        for split in (dataset.validation, dataset.train)
+    )
+    assert not held & kept and held | kept == set(range(12))
+    assert abs(len(dataset.validation) - 10) <= 10  # a sixth, as near as they come
+    path.write_bytes(idx_bytes(np.zeros(TRAIN, np.uint8)))
+    assert "of one group" in refused(f"idx:{tmp_path}")
+    path.write_bytes(idx_bytes(np.zeros(9, np.uint8)))
+    assert "9 groups for the 60 images" in refused(f"idx:{tmp_path}")
+    path.write_bytes(idx_bytes(np.zeros(TRAIN, np.uint8), 13))
+    assert "valid for groups is 0x00000801 or 0x0" in refused(f"idx:{tmp_path}")
+
+
 def test_idx_colour(tmp_path: Path) -> None:
     arrays = write_folder(tmp_path, channels=3)
     dataset = data.load(f"idx:{tmp_path}")
