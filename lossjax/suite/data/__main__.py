@@ -4,18 +4,20 @@ from tabulate import tabulate
 
 from lossjax.suite.cli.commandline import define, parse
 from lossjax.suite.cli.errors import DataError, Exit, UserError, unknown
+from lossjax.suite.data.made import MADE_SETS
 from lossjax.suite.data.sources import DATASETS, check, find, load
 from lossjax.suite.data.tfds import data_dir, known_set
 from lossjax.suite.data.tfds_sets import tfds_sets
 
 USAGE = """
 ./run.sh data list [--all]
-./run.sh data prepare NAME [--manual_dir=DIR]
+./run.sh data prepare NAME [--manual_dir=DIR | --source=DIR]
 
-Lists the datasets with their state, or downloads or imports one.
+Lists the datasets with their state, or downloads, imports or makes one.
 
   ./run.sh data list
   ./run.sh data prepare mnist
+  ./run.sh data prepare glyphs --source=DIR     of unpacked packages
 """
 VERBS = ("list", "prepare")
 
@@ -42,14 +44,27 @@ def _list(everything: bool) -> None:
     print(f"Prepared sets lie in {data_dir()} (TFDS_DATA_DIR).")
 
 
-def _prepare(name: str, manual_dir: str | None) -> None:
+def _prepare(name: str, manual_dir: str | None, source: str | None) -> None:
+    from lossjax.suite.data.made.made_folder import made_folder, make
     from lossjax.suite.data.tfds_prepare import prepare_tfds
 
-    if known_set(name) is None:
+    made_set = MADE_SETS.get(name)
+    for field, value, valid in (
+        ("manual_dir", manual_dir, known_set(name)),
+        ("source", source, made_set),
+    ):
+        if value is not None and valid is None:
+            raise UserError(f"--{field}={value}: {name} is not prepared from there")
+    if known_set(name) is None and (made_set is None or made_folder(made_set).exists()):
         check(name)
         print(f"{name} is ready: nothing to prepare")
         return
-    folder = prepare_tfds(name, manual_dir)
+    if made_set is None:
+        folder = prepare_tfds(name, manual_dir)
+    else:
+        folder, as_published = make(made_set, source)
+        if not as_published:
+            print(f"note: not the images of the published rows: {name} in {folder}")
     try:
         dataset = load(name)
     except DataError as error:
@@ -66,16 +81,17 @@ def main(arguments: list[str]) -> int:
     values = define(
         all=(False, "with list: every known image set"),
         manual_dir=(None, "with prepare: folder of files under their upstream names"),
+        source=(None, "with prepare: folder of the unpacked packages of a made set"),
     )
     verb, *names = parse(values, arguments, USAGE, operands=2) or [""]
     if verb not in VERBS:
         raise unknown("argument of data", verb, VERBS)
     if verb == "list":
-        if names or values.manual_dir:
+        if names or values.manual_dir or values.source:
             raise UserError("data list takes --all and nothing else")
         _list(values.all)
     elif not names or values.all:
-        raise UserError("data prepare takes the NAME of a dataset and --manual_dir=DIR")
+        raise UserError("data prepare takes the NAME of a dataset and where it lies")
     else:
-        _prepare(names[0], values.manual_dir)
+        _prepare(names[0], values.manual_dir, values.source)
     return Exit.DONE

@@ -203,8 +203,8 @@ def plan_splits(
 
     A missing test or validation split is taken from the training images: 5,000 of
     them, or a sixth where there are under 10,000. With `groups`, the group of each
-    training image, it is as many whole groups as come nearest to that. `max_examples`
-    keeps the splits' proportions. Every choice is a fixed permutation.
+    training image, it is whole groups, up to that many images. `max_examples` keeps
+    the splits' proportions. Every choice is a fixed permutation.
     """
     plan = {key: (key, np.arange(count)) for key, count in counts.items()}
     for key in ("test", "validation"):
@@ -289,10 +289,10 @@ def hold_out(count: int, *sizes: int) -> list[np.ndarray]:
 
 
 def hold_out_groups(groups: np.ndarray, size: int) -> list[np.ndarray]:
-    """Sorted indices of whole groups, about `size` of them all, then of the rest.
+    """Sorted indices of whole groups, at most `size` of them all, then of the rest.
 
-    `groups` names the group of each example in its row. Groups are taken in a fixed
-    order up to the count nearest to `size`: at least one, and one is left.
+    `groups` names the group of each example in its row. They are tried in a fixed
+    order, and each is held out that still has room; the smallest where none has.
 
     Raises:
       DataError: all examples are of one group.
@@ -300,10 +300,11 @@ def hold_out_groups(groups: np.ndarray, size: int) -> list[np.ndarray]:
     _, of, counts = np.unique(groups, axis=0, return_inverse=True, return_counts=True)
     if len(counts) < 2:
         raise DataError("all training images are of one group; at least 2 are needed")
-    order = np.random.RandomState(0).permutation(len(counts))
-    reached = np.cumsum(counts[order])[:-1]
-    taken = order[: 1 + np.argmin(np.abs(reached - size))]
-    held = np.isin(of.reshape(-1), taken)
+    taken: list[int] = []
+    for group in np.random.RandomState(0).permutation(len(counts)):
+        if counts[taken].sum() + counts[group] <= size:
+            taken.append(group)
+    held = np.isin(of.reshape(-1), taken or [np.argmin(counts)])
     return [np.flatnonzero(held), np.flatnonzero(~held)]
 
 

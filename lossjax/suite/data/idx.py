@@ -7,7 +7,7 @@ import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -25,7 +25,7 @@ _ELEMENT_TYPES = {
     0x08: "unsigned byte", 0x09: "signed byte", 0x0B: "short", 0x0C: "int",
     0x0D: "float", 0x0E: "double",
 }  # fmt: skip
-_DTYPES = {0x08: np.dtype("u1"), 0x0B: np.dtype(">i2")}
+_DTYPES: dict[int, np.dtype[Any]] = {0x08: np.dtype("u1"), 0x0B: np.dtype(">i2")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,10 +49,10 @@ def idx_folder(folder: str) -> Content:
     """The splits of a folder that holds train-images-idx3-ubyte and its companions.
 
     `find_idx` knows their other names. Without files of its own for it, validation is
-    5,000 of the training images (a sixth where there are under 10,000), or as many
-    whole groups where train-groups-idx1-ubyte says which images belong together: the
-    patches of one photograph, say. It may also be -idx2-short, a row per image. Label
-    files may be absent, all of them; then labels are None.
+    5,000 of the training images (a sixth where there are under 10,000); whole groups
+    up to that many where train-groups-idx1-ubyte says which images belong together:
+    the patches of one photograph, say. It may also be -idx2-short, a row per image.
+    Label files may be absent, all of them; then labels are None.
 
     Raises:
       DataError: a file is missing, short, long or damaged, or the files disagree.
@@ -186,9 +186,9 @@ def _parse(
     return array.view(dtype).reshape(shape)
 
 
-def _type(path: Path, magic: bytes, kind: _Kind) -> tuple[np.dtype, int]:
+def _type(path: Path, magic: bytes, kind: _Kind) -> tuple[np.dtype[Any], int]:
     """Of the elements, and how many sizes follow the magic number."""
-    zero, code, rank = struct.unpack(">HBB", magic)
+    zero, code, rank = map(int, struct.unpack(">HBB", magic))
     if not zero and code in kind.codes and rank in kind.ranks:
         return _DTYPES[code], rank
     valid = " or ".join(

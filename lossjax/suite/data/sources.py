@@ -22,6 +22,9 @@ from lossjax.suite.data.fitting import fit_images
 from lossjax.suite.data.folders import expanded
 from lossjax.suite.data.idx import check_idx_folder, idx_folder
 from lossjax.suite.data.image_folder import check_images_folder, images_folder
+from lossjax.suite.data.made import MADE_SETS
+from lossjax.suite.data.made.made_folder import check_made, made_content, made_state
+from lossjax.suite.data.made.made_set import MadeSet
 from lossjax.suite.data.patches import patches
 from lossjax.suite.data.procedural import (
     DECODER_DIALS,
@@ -78,6 +81,19 @@ def _tfds(name: str) -> Source:
         check=lambda argument: check_tfds(name),
         state=lambda: state(name),
         fitted=True,
+    )
+
+
+def _made(made_set: MadeSet) -> Source:
+    """The row of a set that is made from public packages."""
+    return Source(
+        made_set.name,
+        lambda argument, options: made_content(made_set),
+        f"{made_set.description}; {made_set.licence}",
+        shape=made_set.shape,
+        sizes=made_set.sizes,
+        check=lambda argument: check_made(made_set),
+        state=lambda: made_state(made_set),
     )
 
 
@@ -149,6 +165,7 @@ DATASETS: Mapping[str, Source] = types.MappingProxyType(
             state=lambda: "your file",
             folder="FILE[:KEY]",
         ),
+        **{name: _made(made_set) for name, made_set in MADE_SETS.items()},
         **{name: _tfds(name) for name in (*UPSTREAM, *OWN)},
     }
 )
