@@ -1,5 +1,6 @@
 """How bytes, JSON values, texts and files are spoiled, for every kind of `fuzz`."""
 
+import copy
 import json
 import os
 import random
@@ -92,7 +93,8 @@ def bent_json(content: bytes, generator: random.Random) -> bytes:
             other, name = generator.choice(places)
             holder[key] = json.loads(json.dumps(other[name]))
         else:
-            holder[key] = generator.choice(WILD)
+            # A copy: the next act may change what lies there.
+            holder[key] = copy.deepcopy(generator.choice(WILD))
     if generator.random() < 0.03:
         value = generator.choice(WILD)
     return json.dumps(value).encode()

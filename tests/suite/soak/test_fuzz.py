@@ -11,6 +11,7 @@ import pytest
 
 from lossjax.suite.cli.errors import DataError
 from lossjax.suite.soak import fuzz as fuzz_module
+from lossjax.suite.soak import mutations
 from lossjax.suite.soak.fuzz import KINDS, Kind, _Clock, fuzz
 
 FEW = {
@@ -34,6 +35,16 @@ def test_some_inputs_of_every_kind_are_answered(kind: str) -> None:
     assert counts.tried == FEW[kind] and not counts.faults, "\n".join(counts.notes)
     # A generator whose inputs are all alike tries nothing.
     assert counts.accepted and (counts.refused or kind in MENDED)
+
+
+def test_an_input_depends_on_its_number_alone() -> None:
+    content = b'{"a": [1, {"b": "x"}], "c": {"d": []}}'
+    before = repr(mutations.WILD)
+    first = mutations.bent_json(content, random.Random(7))
+    for seed in range(300):
+        mutations.bent_json(content, random.Random(seed))
+    assert mutations.bent_json(content, random.Random(7)) == first
+    assert repr(mutations.WILD) == before
 
 
 busy: list[bool] = []
