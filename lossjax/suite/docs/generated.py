@@ -98,7 +98,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     },
     **{
         f"answer {name}": functools.partial(measurements.answer, STUDIES[name])
-        for name in ("surgery", "cb_warp")
+        for name in ("surgery", "matched_scale", "cb_warp")
     },
     "steps": steps_table,
     "bench": measurements.bench,
