@@ -79,5 +79,5 @@ def _rate(arm: ArmEvidence) -> str:
 def _word(standing: Standing, ranking: Ranking) -> str:
     """What the test says of a loss; nothing where the seeds are too few for words."""
     if not math.isfinite(standing.center):
-        return "lost" if standing.lost else ""
+        return "failed" if standing.lost else ""
     return "" if ranking.needed is not None else standing.word
