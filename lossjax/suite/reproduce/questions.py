@@ -2,12 +2,13 @@
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
 
 from lossjax.suite.reproduce.claim import Answer, Book, Claim, Missing
+from lossjax.suite.wording import listed
 
 TEMPLATE = Path(__file__).with_name("answers.md")
 # Metrics by which BCE and MSE are compared on the digits.
@@ -47,7 +48,7 @@ def _answer(bodies: Mapping[str, str], key: str, book: Book) -> Answer:
 def _environment(book: Book, bodies: Mapping[str, str]) -> jinja2.Environment:
     """The names that a template knows; all of them read the book."""
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
-    environment.filters["listed"] = _listed
+    environment.filters["listed"] = lambda names: listed(names) or "no metric"
 
     def stored(study: str) -> bool:
         try:
@@ -100,13 +101,6 @@ def _environment(book: Book, bodies: Mapping[str, str]) -> jinja2.Environment:
         "different": lambda: compared(False),
     }
     return environment
-
-
-def _listed(names: Sequence[str]) -> str:
-    if not names:
-        return "no metric"
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 CLAIMS = claims(TEMPLATE.read_text(encoding="utf-8"))
