@@ -196,7 +196,7 @@ def _full(
     return markup.table(
         f"{group.name}, {metric}, {ranking.direction} is better; margin {margin}. "
         "n: seeds with a result; failed seeds: those without; diverged: runs, at any "
-        "learning rate. Behind: mean paired difference to the best with its 95 % interval. "
+        "learning rate. Behind: mean paired difference to the best, 95 % interval. "
         "Effect: that difference in its own standard deviations. p: of being behind by "
         f"no more than the margin. {verdict.BOLD}",
         heads,
