@@ -14,8 +14,8 @@ the 5,000 validation images; beside it `bce` of the 10,000 test images, whose pi
 are clipped half a grey level away from 0 and 1. The floor is counted from the levels of
 the same images.
 
-Deviations: Adam with cosine decay for Adadelta, rates tuned on one seed (the
-convolutional one has a single rate); the tutorial's test images are our validation
+Deviations: Adam with cosine decay for Adadelta, each seed with the better of two rates
+(the convolutional one has a single rate); the tutorial's test images are our validation
 images; the dense code has no rectifier (`linear_ae`), which the tutorial's has; the
 deep code has none either; stride-2 convolutions of 4x4 and a linear layer to a code of
 128 for its 3x3 with pooling; 15 epochs for 50 (dense) and 100 (deep), 5 for the

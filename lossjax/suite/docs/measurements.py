@@ -304,6 +304,7 @@ def bce_or_mse() -> str:
         score=score,
         holds=holds,
         tied=book.best_set,
+        apart=book.apart,
         number=book.number,
         said=book.said,
         cell=book.cell,

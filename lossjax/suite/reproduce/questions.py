@@ -11,8 +11,11 @@ from lossjax.suite.reproduce.claim import Answer, Book, Claim, Missing
 from lossjax.suite.wording import listed
 
 TEMPLATE = Path(__file__).with_name("answers.md")
-# Metrics by which BCE and MSE are compared on the digits.
-JUDGES = ("mse", "ssim", "excess_bce", "mae", "sharpness_error", "knn_accuracy")
+# Metrics by which BCE and MSE are compared on the digits: all that are not derived.
+JUDGES = (
+    *("mse", "ssim", "excess_bce", "mae", "sharpness_error"),
+    *("knn_accuracy", "probe_accuracy"),
+)
 _HEAD = re.compile(r"^## (\w+): (.+)$", re.MULTILINE)
 _FIELD = re.compile(r"^(Asked|Figure): (.+)$", re.MULTILINE)
 _VERDICT = re.compile(r"^Verdict: (.+?)\n\n", re.MULTILINE | re.DOTALL)
@@ -63,14 +66,8 @@ def _environment(book: Book, bodies: Mapping[str, str]) -> jinja2.Environment:
         return int(next(iter(book.ranking(sweep, metric).values()))["n"])
 
     @functools.cache
-    def compared(tied: bool) -> list[str]:
-        """Metrics by which BCE and MSE are tied on the digits, or not."""
-        at = [book.together("digits", metric, "bce", "mse") for metric in JUDGES]
-        return [
-            metric
-            for metric, is_tied in zip(JUDGES, at, strict=True)
-            if is_tied == tied
-        ]
+    def different() -> list[str]:
+        return book.apart("digits", "bce", "mse", JUDGES)
 
     def winner(sweep: str, metric: str, *losses: str) -> str:
         standing = book.ranking(sweep, metric)
@@ -82,6 +79,17 @@ def _environment(book: Book, bodies: Mapping[str, str]) -> jinja2.Environment:
         standing = book.ranking(sweep, metric)
         better, worse = sorted(abs(standing[loss]["center"]) for loss in losses)
         return f"{100 * (worse / better - 1):.1f} %"
+
+    def longer(metric: str, better: str, other: str) -> str:
+        """How far the second loss is behind the first after more training steps."""
+        (dataset,) = book.summary("digits_budgets")["datasets"].values()
+        said = []
+        for name, model in dataset["models"].items():
+            rows = {row["loss"]: row for row in model["metrics"][metric]["ranking"]}
+            gap = 100 * (rows[other]["center"] / rows[better]["center"] - 1)
+            (steps,) = re.findall(r"train_steps=(\d+)", name)
+            said.append(f"{gap:.1f} % after {int(steps):,}")
+        return listed(said)
 
     environment.globals |= {
         "number": book.number,
@@ -97,8 +105,9 @@ def _environment(book: Book, bodies: Mapping[str, str]) -> jinja2.Environment:
         "behind": behind,
         "stored": stored,
         "answer": lambda key: _answer(bodies, key, book).words,
-        "alike": lambda: compared(True),
-        "different": lambda: compared(False),
+        "alike": lambda: [metric for metric in JUDGES if metric not in different()],
+        "different": different,
+        "longer": longer,
     }
     return environment
 
