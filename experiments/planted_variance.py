@@ -18,8 +18,8 @@ Conditions: enough steps. After 200 steps the optimum for constant variance lies
 1: a smaller g trains faster, and has not yet been caught up with. The same grids of 200
 steps are shown with those of 400, so that the shift can be read.
 
-What differs: for variance s the optimum lies above 0, and the interval says so. Theory's
-g* is that of a model without error of its own and of endless data. Two pulls are
+What differs: for variance s the optimum lies above 0, and the interval says so. The g*
+of theory is that of a model without error of its own and of endless data. Two pulls are
 supposed and not shown by these rows: with little data small weights are given to pixels
 whose p is itself badly known, and with little noise the model's own error counts, which
 mse, being the judge, is best at. Their cost is below the margin of 1 % in every trial
