@@ -138,7 +138,9 @@ def conclude(record: Record) -> Conclusion:
             {
                 "model": words,
                 "published": published.text if published else "",
-                "reproduced": shown(error, 4) if words != PCA else f"{error.center:.3f}",
+                "reproduced": shown(error, 4)
+                if words != PCA
+                else f"{error.center:.3f}",
                 "over PCA": f"{error.center / pca:.2f} x",
             }
             for words, published, error in rows
