@@ -263,13 +263,16 @@ def _scales(trial: Trial) -> dict[str, np.ndarray]:
 
 
 def matched_scale(trial: Trial) -> np.ndarray:
-    """(seeds,) scale at which a Gaussian's code costs the KL of bce on that seed."""
+    """(seeds,) scale at which a Gaussian's code costs the KL of bce on that seed.
+
+    NaN where it lies outside the scales that were trained.
+    """
     arms = trial.columns["test_kl"]
     codes = np.array([arms[PLAN.gaussian(sigma)].values for sigma in PLAN.SIGMAS])
     # KL falls with the scale; np.interp wants it to rise.
     return np.array(
         [
-            np.exp(np.interp(-wanted, -own, np.log(PLAN.SIGMAS)))
+            np.exp(np.interp(-wanted, -own, np.log(PLAN.SIGMAS), np.nan, np.nan))
             for wanted, own in zip(arms["bce"].values, codes.T, strict=True)
         ]
     )
