@@ -305,6 +305,7 @@ def bce_or_mse() -> str:
         holds=holds,
         tied=book.best_set,
         apart=book.apart,
+        agree=book.holds,
         number=book.number,
         said=book.said,
         cell=book.cell,
