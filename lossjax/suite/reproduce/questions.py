@@ -88,7 +88,7 @@ def _environment(book: Book, bodies: Mapping[str, str]) -> jinja2.Environment:
             rows = {row["loss"]: row for row in model["metrics"][metric]["ranking"]}
             gap = 100 * (rows[other]["center"] / rows[better]["center"] - 1)
             (steps,) = re.findall(r"train_steps=(\d+)", name)
-            said.append(f"{gap:.1f} % after {int(steps):,}")
+            said.append(f"{gap:z.1f} % after {int(steps):,}")
         return listed(said)
 
     environment.globals |= {
