@@ -6,7 +6,7 @@ pixels, `mean` averages it, which is beta = 784.
 Command: ./run.sh sweep --config=configs/matched_scale.py --config.datasets=idx:DIR
          ./run.sh sweep --config=configs/matched_scale.py:mean
          ./run.sh reproduce matched_scale --data=mnist=idx:DIR
-Device and time: 2 CPU cores, about 5 minutes.
+Device and time: 2 CPU cores, about 9 minutes.
 Data: MNIST, cut to 14,000 images of 28x28.
 """
 

@@ -1,6 +1,7 @@
 """What the published response sweep says of g of power(g), in words."""
 
 import json
+from pathlib import Path
 
 from lossjax.suite.shipped import PUBLISHED
 from lossjax.suite.wording import listed
@@ -9,9 +10,9 @@ ENDS = {"BCE (g = 0)": "power(g=0)", "half-MSE (g = 1)": "power(g=1)"}
 EDGES = ("power(g=-0.5)", "power(g=2)")
 
 
-def response_words() -> str:
+def response_words(place: Path = PUBLISHED) -> str:
     """Which ends are tied for best, metric by metric; optima at an edge; diverged."""
-    path = PUBLISHED / "response" / "summary.json"
+    path = place / "response" / "summary.json"
     summary = json.loads(path.read_text(encoding="utf-8"))
     (dataset,) = summary["datasets"].values()
     (model,) = dataset["models"].values()
