@@ -4,7 +4,7 @@ The five sweeps of the study `link_and_start`, one for each start of the last la
 
 Command: ./run.sh sweep --config=configs/link_and_start.py:white-logit8
          ./run.sh reproduce link_and_start (all five)
-Device and time: 2 CPU cores, half a minute for all five.
+Device and time: 2 CPU cores, about 2 minutes for all five.
 Data: 1,797 real 8x8 scans of digits that come with scikit-learn; no download.
 """
 

@@ -5,7 +5,7 @@ floor, g = 1 half the squared error behind a sigmoid. Each seed of each g choose
 own learning rate; all 21 share one compiled program.
 
 Command: ./run.sh sweep --config=configs/response.py
-Device and time: 2 CPU cores, about 4 minutes.
+Device and time: 2 CPU cores, about 7 minutes.
 Data: 1,797 real 8x8 scans of digits that come with scikit-learn; no download.
 """
 

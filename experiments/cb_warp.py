@@ -389,7 +389,7 @@ def table(found: Mapping[float, Trial]) -> pd.DataFrame:
     """One line per warp: published / ours, half a 95 % interval after the ±."""
     lines = []
     for gamma, trial in found.items():
-        line = {"gamma (published / ours)": f"{gamma:g}"}
+        line = {"gamma (published / reproduced)": f"{gamma:g}"}
         for curve in ELBOS.values():
             own = trial.mean(curve.loss, curve.column)
             line[f"E(p), {curve.words}"] = _beside(curve.at(gamma), own, 1)
@@ -486,7 +486,7 @@ def _curves(
             marker=outline,
             markersize=4,
             color=colour,
-            label=f"{curve.words}, ours",
+            label=f"{curve.words}, reproduced",
         )
         at = [
             f"{mean.center:.4g} at {gamma:g} (published {curve.at(gamma):g})"

@@ -64,7 +64,7 @@ SHOWN = (  # key, row, grid, loss, published, why it differs
         "linear",
         "bce",
         PUBLISHED_LOGISTIC,
-        "ours is lower by 2 to 3 %; theirs may fit each test image's code by search",
+        "ours is lower; theirs may fit each test image's code by search",
     ),
     ("squared", "linear code, sigmoid + mse", "linear", "mse", None, ""),
     (
@@ -138,7 +138,9 @@ def conclude(record: Record) -> Conclusion:
             {
                 "model": words,
                 "published": published.text if published else "",
-                "ours": shown(error, 4) if words != PCA else f"{error.center:.3f}",
+                "reproduced": shown(error, 4)
+                if words != PCA
+                else f"{error.center:.3f}",
                 "over PCA": f"{error.center / pca:.2f} x",
             }
             for words, published, error in rows
@@ -160,7 +162,7 @@ def _draw(rows: list[tuple[str, Published | None, Interval]]) -> Drawing:
             error.center,
             0.55,
             color=COLOURS[0],
-            label="" if place else "ours",
+            label="" if place else "reproduced",
         )
         axes.plot([error.low, error.high], [place, place], color=COLOURS[6])
         right = max(error.high, published.value if published else 0)

@@ -18,19 +18,15 @@ Conditions: enough steps. After 200 steps the optimum for constant variance lies
 1: a smaller g trains faster, and has not yet been caught up with. The same grids of 200
 steps are shown with those of 400, so that the shift can be read.
 
-What differs: for variance s the optimum lies near 0.15, not at 0, and the interval says
-so. Theory's g* is that of a model without error of its own and of endless data. Tried
-for this law (4 trials of 6 seeds, 400 steps, 7 values of g): 150 training images 0.35
-(from -0.03 to 0.74), 300 images 0.15, 2,400 images 0.16, half the noise 0.21, eight
-latents 0.16; the stored runs judged by excess_bce instead of mse 0.12 (and 0.50 and
-0.91 for the other laws). So there are two pulls: with little data small weights are
-given to pixels whose p is itself badly known, and with little noise the model's own
-error counts, which mse, being the judge, is best at. Their cost is below the margin of
-1 %: in every trial g* is tied for best, which is counted here.
+What differs: for variance s the optimum lies above 0, and the interval says so. The g*
+of theory is that of a model without error of its own and of endless data. Two pulls are
+supposed and not shown by these rows: with little data small weights are given to pixels
+whose p is itself badly known, and with little noise the model's own error counts, which
+mse, being the judge, is best at. Their cost is below the margin of 1 % in every trial
+in which g* is tied for best, which is counted here.
 
 The parabola must be narrow: the curve rises much faster to the left than to the right,
-and through points as far as 0.75 from the least one (tried first, 200 steps) it finds
-0.33 for variance s.
+so that points far from the least one would pull the optimum upwards.
 """
 
 import math

@@ -15,6 +15,7 @@ from lossjax.suite.cards import card
 from lossjax.suite.cli.errors import Exit, UserError
 from lossjax.suite.cli.signals import run
 from lossjax.suite.docs import command_line, lists, measurements, study_pages
+from lossjax.suite.docs.response_words import response_words
 from lossjax.suite.docs.steps_table import steps_table
 from lossjax.suite.report.published import refreshed
 from lossjax.suite.reproduce.catalogue import STUDIES
@@ -98,8 +99,9 @@ PARTS: Mapping[str, Callable[[], str]] = {
     },
     **{
         f"answer {name}": functools.partial(measurements.answer, STUDIES[name])
-        for name in ("surgery", "cb_warp")
+        for name in ("surgery", "matched_scale", "cb_warp")
     },
+    "answer response": response_words,
     "steps": steps_table,
     "bench": measurements.bench,
     "gpu": measurements.gpu,

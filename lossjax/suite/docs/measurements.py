@@ -304,6 +304,8 @@ def bce_or_mse() -> str:
         score=score,
         holds=holds,
         tied=book.best_set,
+        apart=book.apart,
+        agree=book.holds,
         number=book.number,
         said=book.said,
         cell=book.cell,

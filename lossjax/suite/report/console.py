@@ -50,7 +50,7 @@ def _table(group: Group) -> Table:
     table.add_column("word", no_wrap=True)
     for standing in ranking.standings:
         scored = math.isfinite(standing.center)
-        mean = f"{standing.center:.{places}f}" if scored else verdict.absent(standing)
+        mean = f"{standing.center:.{places}f}" if scored else ""
         limits = (
             f"{standing.low:.{places}f} {standing.high:.{places}f}"
             if math.isfinite(standing.low)
@@ -79,5 +79,5 @@ def _rate(arm: ArmEvidence) -> str:
 def _word(standing: Standing, ranking: Ranking) -> str:
     """What the test says of a loss; nothing where the seeds are too few for words."""
     if not math.isfinite(standing.center):
-        return "lost" if standing.lost else ""
+        return verdict.absent(standing)
     return "" if ranking.needed is not None else standing.word

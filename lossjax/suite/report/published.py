@@ -150,7 +150,7 @@ def table(summary: dict[str, Any], dataset: str, model: str, metrics: list[str])
 def _score(row: dict[str, Any], ranking: list[dict[str, Any]]) -> str:
     if row["center"] is None:
         lost = row.get("lost", row["diverged"])  # the older ones counted runs alone
-        return f"{count(lost, 'seed')} lost" if lost else "no score"
+        return f"{count(lost, 'seed')} failed" if lost else "no score"
     widths = [r["high"] - r["low"] for r in ranking if r["low"] is not None]
     places = verdict.places(widths)
     text = f"{row['center']:.{places}f}"

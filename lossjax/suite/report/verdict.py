@@ -202,7 +202,7 @@ def absent(standing: Standing) -> str:
     """Why a loss has no mean, where a table would show it."""
     if standing.word == statistics.UNDEFINED:
         return statistics.UNDEFINED
-    return f"{count(standing.lost, 'seed')} lost" if standing.lost else "no score"
+    return f"{count(standing.lost, 'seed')} failed" if standing.lost else "no score"
 
 
 def heading(group: Group, metric: str, unit: str = "") -> str:

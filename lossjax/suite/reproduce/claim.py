@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from lossjax.suite.reproduce import folder
 from lossjax.suite.reproduce.finding import Verdict, significant
 from lossjax.suite.reproduce.rows import RENAMED, counts
 from lossjax.suite.shipped import PUBLISHED
-from lossjax.suite.statistics import Scores
 
 
 class Missing(Exception):
@@ -133,25 +132,22 @@ class Book:
         """The losses that are tied for best."""
         return [k for k, v in self.ranking(sweep, metric).items() if v["best_set"]]
 
-    def together(self, sweep: str, metric: str, one: str, two: str) -> bool:
-        """Whether two losses of a stored sweep are statistically tied by a metric.
+    def apart(
+        self, sweep: str, one: str, two: str, metrics: Sequence[str]
+    ) -> list[str]:
+        """The metrics by which a paired test of two losses alone tells them apart.
 
-        Exact sign-flip test of the paired seeds alone, without a margin.
+        Exact sign-flip test of the seeds, without a margin, Holm over these metrics.
         """
-        direction = self.ranking(sweep, metric)[one]["direction"]
         rows = pd.read_csv(self._place / sweep / "rows.csv")
         rows = rows[[counts(line) for line in rows.to_dict("records")]]
-        rows = rows.sort_values("seed")
-        column = f"test_{self._stored(sweep, metric)}"
-        arms = {
-            loss: Scores(rows[rows["loss"] == loss][column].to_numpy())
-            for loss in (one, two)
-        }
-        ranked = statistics.rank(arms, direction=direction, margin=0, relative=False)
-        alike = len(ranked.best_set) > 1
-        words = "tied" if alike else f"{ranked.standings[0].loss} better"
-        self._note(sweep, f"{one} and {two} by {metric}: {words}")
-        return alike
+        names = [f"test_{self._stored(sweep, metric)}" for metric in metrics]
+        arms = rows.sort_values("seed").set_index("loss")[names]
+        gaps = arms.loc[one].to_numpy() - arms.loc[two].to_numpy()
+        p = statistics.holm(statistics.sign_flip(gaps.T))
+        for metric, value in zip(metrics, p, strict=True):
+            self._note(sweep, f"{one} and {two} by {metric}: p {value:.2g} (Holm)")
+        return [m for m, x in zip(metrics, p, strict=True) if x <= statistics.LEVEL]
 
     def _stored(self, sweep: str, metric: str) -> str:
         """The name that a metric has in a stored sweep."""

@@ -203,7 +203,7 @@ def _findings(findings: Sequence[Mapping[str, Any]]) -> Markup:
             [
                 Field(found["what"], kind="wrap"),
                 Field(found["expected"], kind="wrap", head="expected"),
-                Field(found["ours"], kind="wrap", head="ours"),
+                Field(found["ours"], kind="wrap", head="reproduced"),
                 Field(found.get("words", "measured"), kind="wrap", head="verdict"),
                 Field(notes, kind="wrap", head="note"),
             ]
@@ -215,7 +215,7 @@ def _findings(findings: Sequence[Mapping[str, Any]]) -> Markup:
         [
             "finding",
             "published or expected",
-            "ours",
+            "reproduced",
             "verdict",
             "reason, source",
         ],

@@ -2,16 +2,20 @@
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
 
 from lossjax.suite.reproduce.claim import Answer, Book, Claim, Missing
+from lossjax.suite.wording import listed
 
 TEMPLATE = Path(__file__).with_name("answers.md")
-# Metrics by which BCE and MSE are compared on the digits.
-JUDGES = ("mse", "ssim", "excess_bce", "mae", "sharpness_error", "knn_accuracy")
+# Metrics by which BCE and MSE are compared on the digits: all that are not derived.
+JUDGES = (
+    *("mse", "ssim", "excess_bce", "mae", "sharpness_error"),
+    *("knn_accuracy", "probe_accuracy"),
+)
 _HEAD = re.compile(r"^## (\w+): (.+)$", re.MULTILINE)
 _FIELD = re.compile(r"^(Asked|Figure): (.+)$", re.MULTILINE)
 _VERDICT = re.compile(r"^Verdict: (.+?)\n\n", re.MULTILINE | re.DOTALL)
@@ -47,7 +51,7 @@ def _answer(bodies: Mapping[str, str], key: str, book: Book) -> Answer:
 def _environment(book: Book, bodies: Mapping[str, str]) -> jinja2.Environment:
     """The names that a template knows; all of them read the book."""
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
-    environment.filters["listed"] = _listed
+    environment.filters["listed"] = lambda names: listed(names) or "no metric"
 
     def stored(study: str) -> bool:
         try:
@@ -62,14 +66,8 @@ def _environment(book: Book, bodies: Mapping[str, str]) -> jinja2.Environment:
         return int(next(iter(book.ranking(sweep, metric).values()))["n"])
 
     @functools.cache
-    def compared(tied: bool) -> list[str]:
-        """Metrics by which BCE and MSE are tied on the digits, or not."""
-        at = [book.together("digits", metric, "bce", "mse") for metric in JUDGES]
-        return [
-            metric
-            for metric, is_tied in zip(JUDGES, at, strict=True)
-            if is_tied == tied
-        ]
+    def different() -> list[str]:
+        return book.apart("digits", "bce", "mse", JUDGES)
 
     def winner(sweep: str, metric: str, *losses: str) -> str:
         standing = book.ranking(sweep, metric)
@@ -81,6 +79,17 @@ def _environment(book: Book, bodies: Mapping[str, str]) -> jinja2.Environment:
         standing = book.ranking(sweep, metric)
         better, worse = sorted(abs(standing[loss]["center"]) for loss in losses)
         return f"{100 * (worse / better - 1):.1f} %"
+
+    def longer(metric: str, better: str, other: str) -> str:
+        """How far the second loss is behind the first after more training steps."""
+        (dataset,) = book.summary("digits_budgets")["datasets"].values()
+        said = []
+        for name, model in dataset["models"].items():
+            rows = {row["loss"]: row for row in model["metrics"][metric]["ranking"]}
+            gap = 100 * (rows[other]["center"] / rows[better]["center"] - 1)
+            (steps,) = re.findall(r"train_steps=(\d+)", name)
+            said.append(f"{gap:z.1f} % after {int(steps):,}")
+        return listed(said)
 
     environment.globals |= {
         "number": book.number,
@@ -96,17 +105,11 @@ def _environment(book: Book, bodies: Mapping[str, str]) -> jinja2.Environment:
         "behind": behind,
         "stored": stored,
         "answer": lambda key: _answer(bodies, key, book).words,
-        "alike": lambda: compared(True),
-        "different": lambda: compared(False),
+        "alike": lambda: [metric for metric in JUDGES if metric not in different()],
+        "different": different,
+        "longer": longer,
     }
     return environment
-
-
-def _listed(names: Sequence[str]) -> str:
-    if not names:
-        return "no metric"
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 CLAIMS = claims(TEMPLATE.read_text(encoding="utf-8"))

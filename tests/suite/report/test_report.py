@@ -47,7 +47,7 @@ ATTACK = "<script>alert(1)</script> & co"
 
 
 def lose_two(result: Result) -> Result:
-    """A lost seed of mae on patches (diverged) and of huber on digits (failed)."""
+    """A failed seed of mae on patches (diverged) and of huber on digits (failed)."""
     run = result.run
     if (run.dataset, run.loss, run.seed) == ("patches", "mae", 3):
         curve = {name: values[:6] for name, values in result.curve.items()}
@@ -115,12 +115,12 @@ def files(report: Path) -> dict[str, bytes]:
 WHOLE = """\
 digits / conv_ae: mse on test images, lower is better (* tied for best)
 
- loss                          mse     95 % interval    n    rate   word
- ─────────────────────────────────────────────────────────────────────────────
- * bce                     0.00994   0.00979 0.01009   10   0.003   best
- * mse                     0.00995   0.00980 0.01010   10   0.003   equivalent
-   mae                     0.01394   0.01379 0.01409   10   0.003   worse
-   huber(delta=0.05)   1 seed lost                      9   0.003   lost
+ loss                      mse     95 % interval    n    rate   word
+ ────────────────────────────────────────────────────────────────────────────
+ * bce                 0.00994   0.00979 0.01009   10   0.003   best
+ * mse                 0.00995   0.00980 0.01010   10   0.003   equivalent
+   mae                 0.01394   0.01379 0.01409   10   0.003   worse
+   huber(delta=0.05)                                9   0.003   1 seed failed
 """
 
 
@@ -129,7 +129,7 @@ def test_a_terminal_of_80_columns_shows_all(whole: Path) -> None:
     assert max(len(line) for line in text.splitlines()) <= 80
     assert text.startswith(WHOLE)
     assert (
-        "   mae                 1 seed lost                      9   0.003   lost"
+        "   mae                                              9   0.003   1 seed failed"
         in text
     )
 
@@ -462,7 +462,7 @@ def test_latex_is_booktabs_and_escaped(whole: Path) -> None:
     tex = (tables / "comparison-patches-conv_ae.tex").read_text()
     assert all(rule in tex for rule in (r"\toprule", r"\midrule", r"\bottomrule"))
     assert r"\textbf{0.90030 $\pm$ 0.00074}" in tex
-    assert "1 seed lost" in tex and r"\footnotesize Bold: tied for best" in tex
+    assert "1 seed failed" in tex and r"\footnotesize Bold: tied for best" in tex
     ranking = (tables / "ranking.tex").read_text()
     assert r"conv\_ae" in ranking and not re.search(r"[^\\]_", ranking)
     assert ranking.count("{") == ranking.count("}")

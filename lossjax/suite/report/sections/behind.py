@@ -67,7 +67,7 @@ def _table(evidence: Evidence, group: Group) -> Markup:
     ]
     return markup.table(
         f"{group.name}: behind the best on test images, positive is worse. "
-        f"{verdict.BOLD} A loss with a lost seed has no mean and is never tied.",
+        f"{verdict.BOLD} A loss with a failed seed has no mean and is never tied.",
         heads,
         rows,
         "matrix",

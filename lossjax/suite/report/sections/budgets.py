@@ -48,7 +48,7 @@ def build(evidence: Evidence, album: Album) -> Markup:
                     figure,
                     _describe(evidence, settings, name),
                     f"{name}: {evidence.primary} on test images against the training "
-                    "steps; a loss with a lost seed has no mean.",
+                    "steps; a loss with a failed seed has no mean.",
                 )
                 if figure is not None
                 else "",

@@ -16,7 +16,7 @@ TEMPLATE = """
 <p>Mean squared error on a fixed part of the validation images during training, so that
 losses with different units share one axis; each seed at the learning rate it chose.
 Lines are means over seeds, bands reach from minimum to maximum. A dotted line that ends
-in a cross is a seed that is lost: the run of it that lasted longest.</p>
+in a cross is a failed seed: the run of it that lasted longest.</p>
 <div class="figures">
 {% for figure in figures %}{{ figure }}{% endfor %}
 </div>

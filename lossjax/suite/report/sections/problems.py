@@ -52,7 +52,7 @@ def build(evidence: Evidence, album: Album) -> Markup:
     if lost:
         tables.append(
             markup.table(
-                "Lost seeds: none of their learning rates survived",
+                "Failed seeds: none of their learning rates survived",
                 ["arm", "seeds"],
                 lost,
             )

@@ -18,9 +18,9 @@ from lossjax.suite.statistics import Interval, Ranking
 TEMPLATE = """
 <p>Test images, mean over seeds with its 95 % interval; each seed at the learning rate
 it chose. Bold, shaded and filled: tied for best by the paired test (sign-flip,
-Holm-adjusted), not by overlapping intervals. A loss with a lost seed, none of whose
-learning rates survived, is listed last, without a mean: a mean over the survivors would
-reward failing. {{ covers }}</p>
+Holm-adjusted), not by overlapping intervals. A loss with a failed seed, none of
+whose learning rates survived, is listed last, without a mean: a mean over the survivors
+would reward failing. {{ covers }}</p>
 {% if images %}
 <p>A second interval, the thin line under each mark, is over test images with the seeds
 held as they are: what another draw of as many images might give. It takes images as
@@ -184,7 +184,10 @@ def _full(
         *(Field(name, kind="num") for name in ("mean", "95 % over seeds")),
         "",
         *([Field("95 % over images", kind="num")] if images else []),
-        *(Field(name, kind="num") for name in ("n", "lost", "diverged", "behind")),
+        *(
+            Field(name, kind="num")
+            for name in ("n", "failed seeds", "diverged", "behind")
+        ),
         *([Field("behind, over images", kind="num")] if images else []),
         *(Field(name, kind="num") for name in ("effect", "p (Holm)")),
         "word",
@@ -192,8 +195,8 @@ def _full(
     margin = f"{ranking.margin:.2g}" if math.isfinite(ranking.margin) else "–"
     return markup.table(
         f"{group.name}, {metric}, {ranking.direction} is better; margin {margin}. "
-        "n: seeds with a result; lost: seeds without; diverged: runs, at any learning "
-        "rate. Behind: mean paired difference to the best with its 95 % interval. "
+        "n: seeds with a result; failed seeds: those without; diverged: runs, at any "
+        "learning rate. Behind: mean paired difference to the best, 95 % interval. "
         "Effect: that difference in its own standard deviations. p: of being behind by "
         f"no more than the margin. {verdict.BOLD}",
         heads,

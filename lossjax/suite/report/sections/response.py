@@ -17,7 +17,7 @@ from lossjax.suite.statistics import Ranking
 TEMPLATE = """
 <p>Losses of one family that differ in one argument, scored on test images: mean over
 seeds with its 95 % interval. Filled points are tied for best among all losses of the
-sweep, crosses have a lost seed.</p>
+sweep, crosses have a failed seed.</p>
 {% for group in groups %}
 <h3>{{ group.name }}</h3>
 {{ group.table }}

@@ -65,7 +65,7 @@ def _table(evidence: Evidence, group: Group) -> Markup:
                 *(_chips(marks, ranking, word) for word in ("best", "equivalent")),
                 _chips(marks, ranking, "undecided"),
                 Field(effects, len(worse), "wrap worse", "significantly worse"),
-                Field(lost or "none", lost, "wrap", "lost seeds"),
+                Field(lost or "none", lost, "wrap", "failed seeds"),
             ]
         )
     return markup.table(
@@ -79,7 +79,7 @@ def _table(evidence: Evidence, group: Group) -> Markup:
             "equivalent",
             "undecided",
             "significantly worse",
-            "lost seeds",
+            "failed seeds",
         ],
         rows,
         "stack",
