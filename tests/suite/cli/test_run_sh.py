@@ -351,6 +351,7 @@ def test_every_device_has_an_environment_of_its_own(clone: Path) -> None:
     assert run(clone, "losses").stderr == ""
 
 
+@pytest.mark.slow
 def test_an_extra_is_installed_beside_and_a_wrong_one_named(clone: Path) -> None:
     first = run(clone, "losses", LOSSJAX_EXTRA="store")
     assert first.returncode == 0, first.stderr
@@ -360,6 +361,7 @@ def test_an_extra_is_installed_beside_and_a_wrong_one_named(clone: Path) -> None
     assert wrong.returncode == 2 and "valid are store, cluster, dev" in wrong.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["bench", "test"])
 def test_help_needs_no_more_than_the_programs(clone: Path, verb: str) -> None:
     (clone / "tests").mkdir()
