@@ -1,8 +1,9 @@
 """`./run.sh test [PYTEST ARGUMENTS]`: the static checks, then the tests.
 
 The first check that fails ends the run, so that pytest's closing line comes last. Two
-processes share the tests, a file each: compilation, most of the time, keeps one core
-busy. `-n 0` runs them in one process, for a debugger say.
+processes share the tests, one half of the files each until one of them is done and
+takes over what is left of the other's. `-n 0` runs them in one process, for a debugger
+say.
 """
 
 import os
@@ -33,7 +34,9 @@ def main() -> None:
         if subprocess.run([tools / program, *arguments]).returncode:
             sys.exit(f"{check} failed; the tests were not run")
     print("== pytest", flush=True)
-    parallel = ("-n", "2", "--dist", "loadfile")
+    # Hundreds of programs are started; each would compile our modules anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    parallel = ("-n", "2", "--dist", "worksteal")
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *parallel, *sys.argv[1:]])
 
 

@@ -147,6 +147,7 @@ def test_a_plain_install_says_what_its_verbs_need(
     assert "needs lossjax[suite]: pip install 'lossjax[suite]' (ml_collections" in line
 
 
+@pytest.mark.slow
 def test_stored_rows_are_found_from_any_folder(installed: Path, tmp_path: Path) -> None:
     words = ("reproduce", "bce_practice", "--from-stored")
     done = lossjax(installed, tmp_path, *words)
@@ -156,6 +157,7 @@ def test_stored_rows_are_found_from_any_folder(installed: Path, tmp_path: Path) 
     assert str(made.relative_to(tmp_path)) in done.stdout
 
 
+@pytest.mark.slow
 def test_what_works_on_a_clone_is_refused(installed: Path, tmp_path: Path) -> None:
     launch = ("launch", "--accelerator=A100:8", "--out=gs://b/p")
     publish = ("reproduce", "bce_practice", "--publish")

@@ -17,7 +17,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lossjax.certificates.probe import GRID, LOGITS, Probe, bisect, laws, median
+from lossjax.certificates.probe import (
+    GRID,
+    LOGITS,
+    Probe,
+    bisect,
+    laws,
+    measure,
+    median,
+    side,
+)
 from lossjax.losses.claims import (
     LOCATION,
     MEAN,
@@ -155,7 +164,7 @@ def _reached(
     loss: Loss, probe: Probe, targets: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Smallest values found in any way, and those at abs(z) = 1e6."""
-    side, count = probe.side, targets.size
+    count = targets.size
     greys = np.clip(targets, 1e-12, 1 - 1e-12)
     far = np.where(targets < 0.5, -1e6, 1e6)
     first = np.concatenate([GRID, [-1e6, -50, 50, 1e6]])[:, None] * np.ones(count)
@@ -165,27 +174,31 @@ def _reached(
     first = np.concatenate(
         [first, best, np.log(greys / (1 - greys))[None], greys[None], beside]
     )
-    scalars = dict.fromkeys(loss.scalars, -200.0)
+    found = []
+    for second in (-200.0, 0.0, 200.0) if loss.channels == 2 else (0.0,):
+        y = np.broadcast_to(targets, first.shape)
+        seconds = np.full(first.size, second)
+        values = _scores(loss, first.ravel(), seconds, y.ravel())
+        found.append(np.asarray(values).reshape(first.shape).min(axis=0))
+    lowest = np.asarray(_scores(loss, far, np.zeros(count), targets))
+    return np.min(found, axis=0), lowest
 
-    def value(z: jax.Array, second: jax.Array, y: jax.Array) -> jax.Array:
-        raw = jnp.full((1, side, side, loss.channels), 0.0).at[..., 0].set(z)
+
+@jax.jit
+def _scores(loss: Loss, z: jax.Array, second: jax.Array, y: jax.Array) -> jax.Array:
+    """Scores of constant images, (images,); trained scalars where they cost least."""
+    width, scalars = side(loss), dict.fromkeys(loss.scalars, -200.0)
+
+    def score(z: jax.Array, second: jax.Array, y: jax.Array) -> jax.Array:
+        raw = jnp.full((1, width, width, loss.channels), 0.0).at[..., 0].set(z)
         if loss.channels == 2:
             raw = raw.at[..., 1].set(second)
         if loss.channels > 2:
             spot = jnp.round(255 * y).astype(jnp.int32)
             raw = raw.at[..., 0].set(0).at[..., spot].set(1e6)
-        target = jnp.full((1, side, side, 1), y)
-        return loss.fn(raw, target, scalars or None)[0]
+        return loss.fn(raw, jnp.full((1, width, width, 1), y), scalars or None)[0]
 
-    mapped = jax.jit(jax.vmap(value))
-    found = []
-    for second in (-200.0, 0.0, 200.0) if loss.channels == 2 else (0.0,):
-        y = np.broadcast_to(targets, first.shape)
-        seconds = np.full(first.size, second)
-        values = mapped(first.ravel(), seconds, y.ravel())
-        found.append(np.asarray(values).reshape(first.shape).min(axis=0))
-    lowest = np.asarray(mapped(far, np.zeros(count), targets))
-    return np.min(found, axis=0), lowest
+    return jax.vmap(score)(z, second, y)
 
 
 def _elicits(loss: Loss, probe: Probe) -> Certificate:
@@ -309,7 +322,7 @@ def check_finite(loss: Loss, probe: Probe) -> Certificate:
     beyond = 0
     for dtype in (jnp.float32, jnp.bfloat16):
         with jax.enable_x64(False):
-            low = jax.jit(probe.measure)(jnp.asarray(z, dtype), jnp.asarray(y, dtype))
+            low = measure(loss, jnp.asarray(z, dtype), jnp.asarray(y, dtype))
         for short, long in zip(low, exact, strict=True):
             found = np.asarray(short, np.float64)
             fits = np.abs(long) < 3e35

@@ -29,26 +29,8 @@ class Probe:
 
     def __init__(self, loss: Loss) -> None:
         self.loss = loss
-        self.side = 1 if loss.tile_invariant else STRUCTURED
         self.names = own_names(loss.hyper, loss.scalars)
-        self._both = jax.jit(self.measure)
-        self._expected = jax.jit(jax.vmap(jax.value_and_grad(self._mean_over_law)))
-
-    def one(self, z: jax.Array, y: jax.Array, **scalars: float) -> jax.Array:
-        """Score of one constant image."""
-        side, loss = self.side, self.loss
-        raw = jnp.zeros((1, side, side, loss.channels), z.dtype).at[..., 0].set(z)
-        target = jnp.full((1, side, side, 1), y, z.dtype)
-        return loss.fn(raw, target, scalars or None)[0]
-
-    def measure(self, z: jax.Array, y: jax.Array) -> tuple[jax.Array, ...]:
-        slope = jax.grad(self.one)
-
-        def each(z: jax.Array, y: jax.Array) -> tuple[jax.Array, ...]:
-            gradient, bend = jax.jvp(lambda x: slope(x, y), (z,), (jnp.ones_like(z),))
-            return self.one(z, y), gradient, bend
-
-        return jax.vmap(each)(z, y)
+        self._minima: dict[float, float] = {}
 
     def __call__(self, z: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
         """Value, gradient and curvature wherever z and y broadcast to."""
@@ -57,7 +39,7 @@ class Probe:
         size = 64 if z.size <= 64 else 2048
         flat = [np.resize(x.ravel(), -(-x.size // size) * size) for x in (z, y)]
         parts = [
-            self._both(flat[0][i : i + size], flat[1][i : i + size])
+            measure(self.loss, flat[0][i : i + size], flat[1][i : i + size])
             for i in range(0, flat[0].size, size)
         ]
         joined = (np.concatenate(each) for each in zip(*parts, strict=True))
@@ -68,31 +50,67 @@ class Probe:
 
         The grid is finer around the target, where a basin may be narrower than a step.
         """
-        grid = _grid(y[:, None])
-        values = self(grid, y[:, None])[0]
-        return bisect(lambda z: self(z, y)[1], *_bracket(grid, values))
+        new = np.array([one for one in y if one not in self._minima])
+        if new.size:
+            grid = _grid(new[:, None])
+            values = self(grid, new[:, None])[0]
+            found = bisect(lambda z: self(z, new)[1], *_bracket(grid, values))
+            self._minima |= zip(new, found, strict=True)
+        return np.array([self._minima[one] for one in y])
 
-    def _mean_over_law(
-        self, z: jax.Array, atoms: jax.Array, chance: jax.Array
-    ) -> jax.Array:
-        loss, shape = self.loss, (atoms.size, 1, 1)
+    def elicited(self, atoms: np.ndarray, chance: np.ndarray) -> np.ndarray:
+        """Read-out that minimises the expected loss under each law (laws, atoms)."""
+        grid = _grid(atoms)
+        wide = [np.repeat(x, grid.shape[1], axis=0) for x in (atoms, chance)]
+        values = np.asarray(_expected(self.loss, grid.ravel(), *wide)[0])
+        slope = lambda z: np.asarray(  # noqa: E731
+            _expected(self.loss, z, atoms, chance)[1]
+        )
+        return self.read_out(bisect(slope, *_bracket(grid, values.reshape(grid.shape))))
+
+    def read_out(self, z: np.ndarray) -> np.ndarray:
+        raw = jnp.zeros((z.size, 1, 1, self.loss.channels)).at[:, 0, 0, 0].set(z)
+        return np.asarray(self.loss.read_out(raw)).reshape(z.shape)
+
+
+# The loss is an argument of what is compiled, so that one program serves a family.
+def side(loss: Loss) -> int:
+    return 1 if loss.tile_invariant else STRUCTURED
+
+
+@jax.jit
+def measure(loss: Loss, z: jax.Array, y: jax.Array) -> tuple[jax.Array, ...]:
+    """Value, gradient and curvature of constant images, (images,) each."""
+
+    def score(z: jax.Array, y: jax.Array) -> jax.Array:
+        width = side(loss)
+        raw = jnp.zeros((1, width, width, loss.channels), z.dtype).at[..., 0].set(z)
+        return loss.fn(raw, jnp.full((1, width, width, 1), y, z.dtype))[0]
+
+    slope = jax.grad(score)
+
+    def each(z: jax.Array, y: jax.Array) -> tuple[jax.Array, ...]:
+        gradient, bend = jax.jvp(lambda x: slope(x, y), (z,), (jnp.ones_like(z),))
+        return score(z, y), gradient, bend
+
+    return jax.vmap(each)(z, y)
+
+
+@jax.jit
+def _expected(
+    loss: Loss, z: jax.Array, atoms: jax.Array, chance: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Mean score of each z over its law (laws, atoms), and its gradient."""
+
+    def mean(z: jax.Array, atoms: jax.Array, chance: jax.Array) -> jax.Array:
+        shape = (atoms.size, 1, 1)
         raw = jnp.zeros((*shape, loss.channels)).at[..., 0].set(z)
         spread = lambda x: jnp.broadcast_to(x[:, None, None, None], (*shape, 1))  # noqa: E731
         # As weights too: a scale that is fitted to the batch must see the law.
         each = loss.fn(raw, spread(atoms), weights=spread(chance))
         return jnp.sum(chance * each)
 
-    def elicited(self, atoms: np.ndarray, chance: np.ndarray) -> np.ndarray:
-        """Read-out that minimises the expected loss under each law (laws, atoms)."""
-        grid = _grid(atoms)
-        wide = [np.repeat(x, grid.shape[1], axis=0) for x in (atoms, chance)]
-        values = np.asarray(self._expected(grid.ravel(), *wide)[0])
-        slope = lambda z: np.asarray(self._expected(z, atoms, chance)[1])  # noqa: E731
-        return self.read_out(bisect(slope, *_bracket(grid, values.reshape(grid.shape))))
-
-    def read_out(self, z: np.ndarray) -> np.ndarray:
-        raw = jnp.zeros((z.size, 1, 1, self.loss.channels)).at[:, 0, 0, 0].set(z)
-        return np.asarray(self.loss.read_out(raw)).reshape(z.shape)
+    return jax.vmap(jax.value_and_grad(mean))(z, atoms, chance)
 
 
 def _grid(targets: np.ndarray) -> np.ndarray:

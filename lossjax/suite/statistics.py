@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 LEVEL = 0.05  # family-wise, within one dataset, model and metric
 BCA_FROM = 20  # seeds from which the bootstrap is preferred to the t interval
@@ -111,6 +111,8 @@ def interval(values: Sequence[float] | np.ndarray) -> Interval:
     if np.all(values == values[0]):
         return Interval(center, center, center)
     if len(values) >= BCA_FROM:
+        from scipy import stats  # half a second of every start
+
         result = stats.bootstrap(
             (values,), np.mean, method="BCa", rng=np.random.default_rng(0)
         ).confidence_interval
@@ -122,7 +124,7 @@ def interval(values: Sequence[float] | np.ndarray) -> Interval:
 @functools.cache
 def _quantile(n: int) -> float:
     """How many standard errors of n values the interval reaches to each side."""
-    return float(stats.t.ppf(1 - LEVEL / 2, n - 1))
+    return float(stdtrit(n - 1, 1 - LEVEL / 2))
 
 
 def sign_flip(differences: np.ndarray) -> np.ndarray:

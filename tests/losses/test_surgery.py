@@ -137,6 +137,7 @@ def trained(name: str, rate: float, optimiser: str, steps: int = 1) -> np.ndarra
     return np.asarray(state.weights[0], np.float64)
 
 
+@pytest.mark.slow
 def test_gradient_descent_takes_the_gradient_as_long_as_it_is() -> None:
     start = trained("bce", 1.0, "sgd", 0)
     once, twice = (trained("bce", rate, "sgd") - start for rate in (1.0, 2.0))
@@ -147,6 +148,7 @@ def test_gradient_descent_takes_the_gradient_as_long_as_it_is() -> None:
     np.testing.assert_allclose(cut, twice, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_momentum_remembers_nine_tenths() -> None:
     """The second step, at half the rate, takes 1.9 times the same gradient."""
     start = trained("bce", 1e-2, "sgd", 0)

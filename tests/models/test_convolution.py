@@ -35,7 +35,10 @@ def pair(kernel: int, channels: int, size: int) -> tuple[jax.Array, jax.Array]:
     return jnp.asarray(images, jnp.float32), jnp.asarray(weights, jnp.float32)
 
 
-@pytest.mark.parametrize("kernel, stride, pad, channels, size", CASES)
+LATE = [pytest.param(*case, marks=pytest.mark.slow) for case in CASES[5:]]
+
+
+@pytest.mark.parametrize("kernel, stride, pad, channels, size", CASES[:5] + LATE)
 def test_agrees_with_the_native_convolution(
     kernel, stride, pad, channels, size
 ) -> None:
@@ -92,7 +95,13 @@ LAYERS: dict[str, tuple[Callable[..., nnx.Module], jax.Array]] = {
 }
 
 
-@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("bfloat16", 6e-2)])
+@pytest.mark.parametrize(
+    "dtype, tolerance",
+    [
+        ("float32", 1e-5),
+        pytest.param("bfloat16", 6e-2, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("name", LAYERS)
 def test_both_forms_of_a_layer_are_one_function_of_one_set_of_parameters(
     name: str, dtype: str, tolerance: float

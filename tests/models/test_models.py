@@ -142,6 +142,7 @@ def test_refuses_sizes_that_make_no_network() -> None:
         build("conv", Shape((8, 8, 1)))
 
 
+@pytest.mark.slow
 def test_bfloat16_computes_otherwise_and_keeps_float32_weights_and_output() -> None:
     images = jnp.asarray(np.random.default_rng(0).uniform(size=(4, 8, 8, 1)), "float32")
     raws = []

@@ -199,6 +199,7 @@ def test_memorises_eight_images() -> None:
     assert np.abs(np.asarray(read_outs[0], int) - eight).max() < 40
 
 
+@pytest.mark.slow
 def test_an_epoch_sees_every_image_once_in_an_order_of_the_seed(monkeypatch) -> None:
     """The order is that of jax.random.permutation of a key folded with the epoch."""
     loss = LOSSES["mse"]
@@ -222,6 +223,7 @@ def test_an_epoch_sees_every_image_once_in_an_order_of_the_seed(monkeypatch) -> 
     np.testing.assert_allclose(state.train_total[0], expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_validation_loss_is_the_mean_over_the_split() -> None:
     loss = LOSSES["mae"]
     state, progress = train(trainer("mae", ONE), [replica(loss)])

@@ -140,6 +140,7 @@ def test_free_bits_cost_as_much_below_them_and_nothing_changes_above() -> None:
     assert np.isfinite(jax.tree.leaves(slope)[0]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bce", "gaussian_shared", "continuous_bernoulli"])
 def test_elbo_is_minus_the_objective_of_a_whole_image(name: str) -> None:
     loss, net = LOSSES[name], network()
@@ -180,6 +181,7 @@ def test_the_importance_weighted_bound_reaches_the_likelihood() -> None:
     assert np.isnan(none).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, beta, sigma",
     [
@@ -451,6 +453,7 @@ def test_the_logit_of_a_matched_mean_is_that_of_a_search() -> None:
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_bounds_of_the_continuous_law_by_hand() -> None:
     """Same code, same draw; only what the output stands for differs."""
     net = network("vae(body=mlp, dequantise=1, clip=0.0001)")

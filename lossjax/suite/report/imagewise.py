@@ -9,7 +9,7 @@ import dataclasses
 import math
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from lossjax.suite.report.evidence import ArmEvidence, Evidence, Group
 from lossjax.suite.statistics import LEVEL, Interval, Ranking
@@ -37,7 +37,7 @@ def half_width(means: np.ndarray, counts: np.ndarray) -> float:
     share = counts / counts.sum()
     away = share * (means - np.sum(share * means))
     error = math.sqrt(float(np.sum(away**2)) * groups / (groups - 1))
-    return float(stats.t.ppf(1 - LEVEL / 2, groups - 1)) * error
+    return float(stdtrit(groups - 1, 1 - LEVEL / 2)) * error
 
 
 def over_images(

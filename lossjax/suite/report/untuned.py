@@ -11,7 +11,7 @@ import dataclasses
 import math
 
 import numpy as np
-from scipy import stats
+import pandas as pd
 
 from lossjax.suite import statistics
 from lossjax.suite.report.evidence import ArmEvidence, Evidence, Group
@@ -78,9 +78,9 @@ def common_rate(group: Group) -> float | None:
         return None
     curves = [curve(arm, OWN_LOSS) for arm in group.arms.values()]
     centers = np.array([[point.value.center for point in points] for points in curves])
-    ranks = stats.rankdata(np.nan_to_num(centers, nan=math.inf), axis=1)
+    ranks = pd.DataFrame(np.nan_to_num(centers, nan=math.inf)).rank(axis=1)
     # Of equal ranks the smaller rate.
-    return curves[0][int(np.argmin(ranks.mean(axis=0)))].rate
+    return curves[0][int(np.argmin(ranks.mean()))].rate
 
 
 def rows(evidence: Evidence, group: Group, metric: str) -> list[Tuning]:
@@ -150,5 +150,5 @@ def _places(centers: dict[str, float], lower: bool) -> dict[str, int]:
         (center if lower else -center) if math.isfinite(center) else math.inf
         for center in centers.values()
     ]
-    ranks = stats.rankdata(values, method="min")
-    return {loss: int(rank) for loss, rank in zip(centers, ranks, strict=True)}
+    ranks = pd.Series(values, list(centers)).rank(method="min")
+    return {loss: int(rank) for loss, rank in ranks.items()}

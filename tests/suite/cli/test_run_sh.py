@@ -192,6 +192,8 @@ def test_a_broken_environment_mends_itself(clone: Path, tmp_path: Path) -> None:
         python.unlink,
         lambda: (python.unlink(), fake_python(venv / "bin", "python", "exit 127")),
         module.unlink,
+        # What a kill leaves: an environment without the record of a finished lock.
+        lambda: (venv / "lossjax-locks").write_text(""),
     )
     # Active, so that the Python found first is that of the environment to be mended.
     active = {"PATH": f"{venv}/bin:{os.environ['PATH']}", "LOSSJAX_PYTHON": ""}
@@ -351,6 +353,7 @@ def test_every_device_has_an_environment_of_its_own(clone: Path) -> None:
     assert run(clone, "losses").stderr == ""
 
 
+@pytest.mark.slow
 def test_an_extra_is_installed_beside_and_a_wrong_one_named(clone: Path) -> None:
     first = run(clone, "losses", LOSSJAX_EXTRA="store")
     assert first.returncode == 0, first.stderr
@@ -360,6 +363,7 @@ def test_an_extra_is_installed_beside_and_a_wrong_one_named(clone: Path) -> None
     assert wrong.returncode == 2 and "valid are store, cluster, dev" in wrong.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["bench", "test"])
 def test_help_needs_no_more_than_the_programs(clone: Path, verb: str) -> None:
     (clone / "tests").mkdir()
@@ -368,15 +372,6 @@ def test_help_needs_no_more_than_the_programs(clone: Path, verb: str) -> None:
     assert done.returncode == 0, done.stderr
     assert re.findall(r"installing the (\w+)", done.stderr) == ["cpu"]
     assert "./run.sh test [PYTEST ARGUMENTS]" in done.stdout or "ran" in done.stdout
-
-
-@pytest.mark.slow
-def test_an_interrupted_install_is_redone(clone: Path) -> None:
-    # What a kill leaves: an environment without the record of a finished lock.
-    assert run(clone, "losses").returncode == 0
-    (clone / ".venv-cpu/lossjax-locks").write_text("")
-    assert "installing" in run(clone, "losses").stderr
-    assert run(clone, "losses").stderr == ""
 
 
 @pytest.mark.slow

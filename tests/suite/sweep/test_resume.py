@@ -13,6 +13,8 @@ from lossjax.suite.store import results as store
 from lossjax.suite.sweep.worker import Worker
 from lossjax.training.replicas import Layout, plan_layout
 
+pytestmark = pytest.mark.usefixtures("compiled_once")
+
 SWEEP = Sweep(
     losses=("bce",),
     learning_rates=(3e-3,),
@@ -70,7 +72,10 @@ class StopAt:
             raise Interrupted("test")
 
 
-@pytest.mark.parametrize("step", [1, 4, 9])
+late = [pytest.param(step, marks=pytest.mark.slow) for step in (1, 9)]
+
+
+@pytest.mark.parametrize("step", [4, *late])
 def test_resumed_is_bitwise_the_undisturbed_run(
     grid, undisturbed, tmp_path: Path, step: int
 ) -> None:
@@ -84,6 +89,7 @@ def test_resumed_is_bitwise_the_undisturbed_run(
     assert said == []
 
 
+@pytest.mark.slow
 def test_a_damaged_state_is_named_and_begun_again(
     grid, undisturbed, tmp_path: Path
 ) -> None:

@@ -54,6 +54,7 @@ def runs_of(loaded: dict[str, data.Dataset]) -> list[list[store.Run]]:
     ]
 
 
+@pytest.mark.slow
 def test_datasets_of_the_same_shapes_and_noise_share_a_program(
     loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -263,6 +264,7 @@ def test_side_by_side_goes_on_where_it_was(tmp_path: Path) -> None:
         assert result.curve == whole[run_id].curve
 
 
+@pytest.mark.slow
 def test_both_lowerings_are_tried_and_the_faster_one_trains(tmp_path: Path) -> None:
     """What was compiled for the trial trains, and what measures was not made twice."""
     sweep = dataclasses.replace(SWEEP, datasets=("digits",), max_examples=60)
