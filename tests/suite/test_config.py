@@ -87,6 +87,8 @@ def test_every_field_can_be_overridden() -> None:
         "--config.head_scale=3",
         "--config.start_logit=-8",
         "--config.schedule=constant",
+        "--config.kl_cycles=2",
+        "--config.kl_rise=0.25",
         "--config.precision=float32",
         "--config.primary_metric=ssim",
         "--config.curve_points=2",
@@ -115,6 +117,8 @@ def test_every_field_can_be_overridden() -> None:
         head_scale=3.0,
         start_logit=-8.0,
         schedule="constant",
+        kl_cycles=2,
+        kl_rise=0.25,
         primary_metric="ssim",
         curve_points=2,
     )
