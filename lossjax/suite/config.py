@@ -197,10 +197,10 @@ class Sweep:
         A field that is no part of the identity of a run is left out at its default.
         """
         return {
-            name: value
-            for name, value in self.to_json().items()
+            name: _plain(getattr(self, name))
+            for name, field in FIELDS.items()
             if name not in (*AXES, *_NOT_FIXED)
-            and (FIELDS[name].identity or getattr(self, name) != FIELDS[name].default)
+            and (field.identity or getattr(self, name) != field.default)
         }
 
     def source_of(self, loss: str, model: str) -> dict[str, str]:
