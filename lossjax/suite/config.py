@@ -155,6 +155,22 @@ class Sweep:
         "of the learning rate: cosine (falls to 0) or constant",
         identity=False,
     )
+    kl_cycles: int = _field(
+        0,
+        "times that the KL's weight rises from 0 to beta while a vae trains: 0 "
+        "constant, 1 warm-up, more cyclic",
+        low=0,
+        high=1000,
+        identity=False,
+    )
+    kl_rise: float = _field(
+        0.5,
+        "share of a cycle in which it rises; for the rest it is beta",
+        low=0,
+        above=True,
+        high=1,
+        identity=False,
+    )
     precision: str = _field(
         "float32", "of the network's own computation: float32 or bfloat16"
     )
@@ -181,10 +197,10 @@ class Sweep:
         A field that is no part of the identity of a run is left out at its default.
         """
         return {
-            name: value
-            for name, value in self.to_json().items()
+            name: _plain(getattr(self, name))
+            for name, field in FIELDS.items()
             if name not in (*AXES, *_NOT_FIXED)
-            and (FIELDS[name].identity or getattr(self, name) != FIELDS[name].default)
+            and (field.identity or getattr(self, name) != field.default)
         }
 
     def source_of(self, loss: str, model: str) -> dict[str, str]:
@@ -284,6 +300,11 @@ def _check_together(sweep: Sweep) -> None:
     if ends and not (len(ends) == 2 and ends[0] < ends[1]):
         rule = "must be two numbers, black below white, such as 0,4095"
         raise FIELDS["value_range"].error(ends, rule)
+    if sweep.kl_rise != FIELDS["kl_rise"].default and not sweep.kl_cycles:
+        raise FIELDS["kl_rise"].error(sweep.kl_rise, "needs config.kl_cycles=1 or more")
+    if 2 * sweep.kl_cycles > (steps := min(sweep.step_counts)):
+        rule = f"a cycle needs at least 2 of the {steps} training steps"
+        raise FIELDS["kl_cycles"].error(sweep.kl_cycles, rule)
     for name in AXES:
         values = getattr(sweep, name)
         if twice := [v for v, count in Counter(values).items() if count > 1]:

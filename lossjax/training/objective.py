@@ -138,10 +138,12 @@ def forward(
     size: Any,
     key: jax.Array,
     weights: jax.Array | None = None,
+    kl_share: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array | None]:
     """Raw output, and the price (batch,) of a variational model's codes.
 
-    `size` is how many pixels of an image the price is shared by; see `Pixels.size`.
+    `size` is how many pixels of an image the price is shared by, see `Pixels.size`;
+    `kl_share` the part of beta that counts, None where that is all of it.
     """
     if network.latent is None:
         return network.apply(parameters, given).raw, None
@@ -149,15 +151,23 @@ def forward(
     code = network.encode(parameters, given)
     raw = network.decode(parameters, sample(code_key, code))
     share = network.latent.beta / size
+    if kl_share is not None:
+        share = kl_share * share
     return raw, share * _price(network, code, weights)
 
 
 def trained_forward(
-    network: Network, parameters: Any, given: jax.Array, size: Any, key: jax.Array
+    network: Network,
+    parameters: Any,
+    given: jax.Array,
+    size: Any,
+    key: jax.Array,
+    kl_share: jax.Array | None,
 ) -> tuple[jax.Array, jax.Array | None, jax.Array | None]:
     """`forward` of a training step, and what it leaves in the place of `carried`."""
     if network.train is None:
-        return *forward(network, parameters, given, size, key), None
+        made = forward(network, parameters, given, size, key, kl_share=kl_share)
+        return *made, None
     raw, carried = network.train(parameters, given, jax.random.split(key, 3)[1])
     return raw, None, carried
 

@@ -1,5 +1,6 @@
 """How a program trains: steps, batches, OPTIMISERS and SCHEDULES."""
 
+import math
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ class Settings:
       schedule: a row of SCHEDULES.
       stretch: the most steps of a call where replicas lie side by side; all orders of
         images that it needs are drawn before the first of them.
+      kl_cycles: times that the weight of a variational model's KL rises from 0 to beta
+        (Bowman and others 2016; Fu and others 2019); 0: it is beta throughout.
+      kl_rise: share of a cycle in which it rises.
     """
 
     train_steps: int
@@ -33,6 +37,16 @@ class Settings:
     optimiser: str = DEFAULT_OPTIMISER
     schedule: str = "cosine"
     stretch: int = 128
+    kl_cycles: int = 0
+    kl_rise: float = 0.5
+
+    def kl_share(self, step: jax.Array) -> jax.Array | None:
+        """Of beta that the KL weighs at a step; None where it is always all of it."""
+        if not self.kl_cycles:
+            return None
+        # In whole steps: a rounded share of the training would miss a cycle's start.
+        period = math.ceil(self.train_steps / self.kl_cycles)
+        return jnp.minimum(step % period / (self.kl_rise * period), 1)
 
 
 # Share of the training done -> share of the peak rate.

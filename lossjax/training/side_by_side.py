@@ -127,11 +127,12 @@ class Rows:
         given, aim = prepared(network, replica.loss, batch.images, key, targets)
         size = network.pixels.size(batch.images)
         shares = network.pixels.weights(batch.images)
+        kl_share = settings.kl_share(batch.step)
 
         def means(weights: jax.Array) -> tuple[jax.Array, jax.Array | None]:
             def output(own: jax.Array) -> Any:
                 parameters = parameters_of(network, own)
-                return trained_forward(network, parameters, given, size, key)
+                return trained_forward(network, parameters, given, size, key, kl_share)
 
             raw, price, carried = jax.vmap(output)(weights)
             values = self._values(replica.loss, weights, raw, aim, shares)

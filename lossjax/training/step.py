@@ -137,12 +137,13 @@ def carried_at(network: Network, numbers: jax.Array | None) -> Carried:
 def _mean_objective(
     recipe: Recipe, weights: jax.Array, batch: Batch, key: jax.Array
 ) -> tuple[jax.Array, jax.Array | None]:
-    network, loss = recipe.network, recipe.loss
-    targets = targets_of(recipe.settings, recipe.noise, batch.places)
+    network, loss, settings = recipe.network, recipe.loss, recipe.settings
+    targets = targets_of(settings, recipe.noise, batch.places)
     given, aim = prepared(network, loss, batch.images, key, targets)
     pixels = network.pixels
     parameters = parameters_of(network, weights)
-    made = trained_forward(network, parameters, given, pixels.size(batch.images), key)
+    size, kl_share = pixels.size(batch.images), settings.kl_share(batch.step)
+    made = trained_forward(network, parameters, given, size, key, kl_share)
     raw, price, carried = made
     shares = pixels.weights(batch.images)
     value = loss.fn(raw, aim, scalars_of(network, loss, weights), weights=shares)

@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import runpy
 import time
+import tracemalloc
 
 import pytest
 from absl import flags
@@ -87,6 +88,8 @@ def test_every_field_can_be_overridden() -> None:
         "--config.head_scale=3",
         "--config.start_logit=-8",
         "--config.schedule=constant",
+        "--config.kl_cycles=2",
+        "--config.kl_rise=0.25",
         "--config.precision=float32",
         "--config.primary_metric=ssim",
         "--config.curve_points=2",
@@ -115,6 +118,8 @@ def test_every_field_can_be_overridden() -> None:
         head_scale=3.0,
         start_logit=-8.0,
         schedule="constant",
+        kl_cycles=2,
+        kl_rise=0.25,
         primary_metric="ssim",
         curve_points=2,
     )
@@ -284,6 +289,16 @@ def test_run_ids_depend_on_what_was_said_and_on_nothing_else() -> None:
     assert Sweep(value_range=(0, 4095)).fixed() == Sweep().fixed() | ends
     said = {"image_size": 16, "optimiser": "sgd", "head_scale": 0.5, "start_logit": 2}
     assert Sweep(**said).fixed() == Sweep().fixed() | said
+
+
+def test_what_is_held_fixed_costs_nothing_of_the_axes() -> None:
+    # It is asked for once for each run: a list of all seeds each time is their square.
+    many = Sweep(seeds=tuple(range(100_000)))
+    tracemalloc.start()
+    many.fixed()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 100_000
 
 
 @pytest.mark.parametrize("field", FIELDS.values(), ids=FIELDS)

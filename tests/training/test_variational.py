@@ -15,6 +15,7 @@ from lossjax.metrics.latent_variables import IW_SAMPLES, Facts, Terms
 from lossjax.models import autoencoders
 from lossjax.models.autoencoders import Network, Shape, build
 from lossjax.models.pixels import Pixels
+from lossjax.training.batches import Batch
 from lossjax.training.objective import (
     dequantise,
     divergence,
@@ -28,7 +29,8 @@ from lossjax.training.objective import (
 from lossjax.training.probes import progress_of
 from lossjax.training.program import Program
 from lossjax.training.replicas import Layout, Replica, blocks_of, make_mesh, stack
-from lossjax.training.settings import Settings
+from lossjax.training.settings import OPTIMISERS, Settings
+from lossjax.training.step import Recipe, State, initial_state, train_step
 from lossjax.training.variational import VariationalScorer, _terms
 from lossjax.training.weights import parameters_of
 
@@ -510,9 +512,60 @@ def test_a_loss_whose_channels_the_decoder_lacks_is_refused() -> None:
         objective(net, loss, params, {}, images, jax.random.key(0))
 
 
-def test_split_calls_are_bitwise_one_call_and_the_seed_draws_the_codes() -> None:
+@pytest.mark.parametrize(
+    "cycles, rise, shares",
+    [
+        (1, 0.5, [0, 0.2, 0.4, 0.6, 0.8, 1, 1, 1, 1, 1]),
+        (3, 0.75, [0, 1 / 3, 2 / 3, 1, 0, 1 / 3, 2 / 3, 1, 0, 1 / 3]),
+    ],
+)
+def test_the_weight_of_kl_rises_as_asked(cycles: int, rise: float, shares) -> None:
+    """A step is that of a model whose beta is the formula's at that step."""
+    assert Settings(10, 8).kl_share(jnp.int32(3)) is None
+    plain = Settings(10, 8, optimiser="sgd", schedule="constant")
+    settings = dataclasses.replace(plain, kl_cycles=cycles, kl_rise=rise)
+    found = [settings.kl_share(jnp.int32(step)) for step in range(10)]
+    np.testing.assert_allclose(found, shares, rtol=1e-6)
+    loss, key = LOSSES["mse"], jax.random.key(2)
+    images = jnp.asarray(images_u8(8), jnp.float32) / 255
+
+    def stepped(settings: Settings, beta: float) -> State:
+        net = network(f"vae(body=mlp, beta={beta:.9g})")
+        recipe = Recipe(net, settings, loss, jnp.float32(0.5), key)
+        state = initial_state(OPTIMISERS["sgd"](), weights(net, loss))
+        batch = Batch(jnp.int32(9), images, jnp.arange(8))
+        return jax.jit(functools.partial(train_step, recipe))(state, batch, key)
+
+    risen, fixed = stepped(settings, 8), stepped(plain, 8 * shares[9])
+    assert risen.train_total == pytest.approx(float(fixed.train_total), rel=1e-6)
+    np.testing.assert_allclose(risen.weights, fixed.weights, rtol=1e-5, atol=1e-6)
+    whole = stepped(plain, 8).train_total
+    assert (abs(float(risen.train_total - whole)) > 1e-3) == (shares[9] < 1)
+
+
+@pytest.mark.slow
+def test_side_by_side_the_weight_of_kl_rises_alike() -> None:
+    settings, loss, found = Settings(4, 8, kl_cycles=1), LOSSES["mse"], []
+    for mapping in ("map", "vmap"):
+        layout = Layout(1, 1, mapping)
+        program = Program(
+            network("vae(body=linear, beta=16)"), settings, layout, make_mesh(layout)
+        )
+        batched = stack([Replica(0, 1e-2, loss, np.zeros(1), True)], layout)
+        data = images_u8(), blocks_of(images_u8(), 8)
+        made = program.compile(batched, *data)
+        state, _ = made.advance(batched, made.init(batched), *data, 0, 4, 1)
+        found.append(np.asarray(state.train_total))
+    np.testing.assert_allclose(*found, rtol=1e-5)
+
+
+@pytest.mark.parametrize("cycles", [0, 2])
+def test_split_calls_are_bitwise_one_call_and_the_seed_draws_the_codes(
+    cycles: int,
+) -> None:
     loss, net = LOSSES["bce"], network()
-    program = Program(net, Settings(6, 8), ONE, make_mesh(ONE))
+    settings = Settings(6, 8, kl_cycles=cycles)
+    program = Program(net, settings, ONE, make_mesh(ONE))
     data = jax.device_put((images_u8(), blocks_of(images_u8(), 8)))
 
     def run(seed: int, stops: tuple[int, ...]):

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from lossjax.suite.bench.pairs import timed
 from lossjax.suite.bench.works import WORKS
 from lossjax.suite.cli.commandline import define, file_of, parse
 from lossjax.suite.cli.errors import Exit, SelfTestFailed, UserError, unknown
+from lossjax.suite.cli.signals import run
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.store import sealing
 from lossjax.suite.sweep.backend import accelerators
@@ -111,3 +113,7 @@ def hardware() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }
+
+
+if __name__ == "__main__":
+    run(main, sys.argv[1:])

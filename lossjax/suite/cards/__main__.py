@@ -11,6 +11,7 @@ from lossjax.certificates.certify import FAILS
 from lossjax.suite.cards import accuracy, card, paste
 from lossjax.suite.cli.commandline import define, parse
 from lossjax.suite.cli.errors import Exit, UserError
+from lossjax.suite.cli.signals import run
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.shipped import COMMAND
 from lossjax.suite.sweep import backend
@@ -121,3 +122,7 @@ def _show(table: Table) -> None:
     # A pipe has no width; lines must not break there.
     width = None if sys.stdout.isatty() else 160
     Terminal(width=width).print(table)
+
+
+if __name__ == "__main__":
+    run(main, sys.argv[1:])

@@ -1,9 +1,12 @@
 """The verb `data`: lists datasets with their state, prepares one."""
 
+import sys
+
 from tabulate import tabulate
 
 from lossjax.suite.cli.commandline import define, parse
 from lossjax.suite.cli.errors import DataError, Exit, UserError, unknown
+from lossjax.suite.cli.signals import run
 from lossjax.suite.data.made import MADE_SETS
 from lossjax.suite.data.sources import DATASETS, check, find, load
 from lossjax.suite.data.tfds import data_dir, known_set
@@ -95,3 +98,7 @@ def main(arguments: list[str]) -> int:
     else:
         _prepare(names[0], values.manual_dir, values.source)
     return Exit.DONE
+
+
+if __name__ == "__main__":
+    run(main, sys.argv[1:])

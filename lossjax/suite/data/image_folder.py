@@ -21,7 +21,7 @@ from lossjax.suite.data.deep_pictures import all_deep, read_deep
 from lossjax.suite.data.fitting import fit_images
 from lossjax.suite.data.folders import folder_at
 from lossjax.suite.data.intensities import levels_between
-from lossjax.suite.data.levels import PictureError, Range, dark_note
+from lossjax.suite.data.levels import PictureError, Range, dark_note, reduced_note
 from lossjax.suite.data.picture_splits import by_content, by_user, tied
 from lossjax.suite.data.pictures import (
     Picture,
@@ -203,6 +203,7 @@ def _decode(
         folders.note,
         f"{twice} pictures that are also in a later part are left out" * bool(twice),
         dark_note([one.largest for one in pictures]),
+        reduced_note([one.reduced for one in pictures]),
         f"{cut} crops of them" if options.crops else "",
     ]
     notes = [note for note in notes if note]

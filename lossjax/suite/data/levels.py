@@ -24,11 +24,13 @@ class Levels:
     """How the pixels of one picture become 8-bit ones.
 
     `largest` is the largest level found in a file of 16 bits; None in others, and where
-    the file or the user says which level is white.
+    the file or the user says which level is white. `reduced`: the file has more than 8
+    bits.
     """
 
     to_eight_bits: Callable[[Image.Image], Image.Image]
     largest: int | None = None
+    reduced: bool = False
 
 
 def levels_of(picture: Image.Image, rawmode: str, value_range: Range | None) -> Levels:
@@ -46,7 +48,8 @@ def levels_of(picture: Image.Image, rawmode: str, value_range: Range | None) -> 
     if signed and mode == "L":
         raise PictureError("signed 8-bit levels; save it with 8 bits, unsigned")
     if mode == "F":
-        return Levels(_scaled(value_range or _unit_range(picture), inverted))
+        scale = _scaled(value_range or _unit_range(picture), inverted)
+        return Levels(scale, reduced=True)
     if mode.startswith("I"):
         low, high = _extrema(picture)[0]
         top = _top(tags, high) if mode != "I" or picture.format == "PPM" else None
@@ -60,7 +63,7 @@ def levels_of(picture: Image.Image, rawmode: str, value_range: Range | None) -> 
             value_range or (0, top or 1), inverted, picture.info.get("transparency")
         )
         open_ended = top == 65_535 and value_range is None
-        return Levels(scale, int(high) if open_ended else None)
+        return Levels(scale, int(high) if open_ended else None, reduced=True)
     if mode not in (*_DIRECT, "La"):
         raise PictureError(f"{mode} colours; save it as grey or RGB")
     if ";16" not in rawmode:  # else Pillow keeps the upper 8 of 16 bits
@@ -73,7 +76,7 @@ def levels_of(picture: Image.Image, rawmode: str, value_range: Range | None) -> 
             "8 bits"
         )
     highest = max(high for _, high in _extrema(picture)[:3])
-    return Levels(_eight_bits, int(highest) * 256 + 255)
+    return Levels(_eight_bits, int(highest) * 256 + 255, reduced=True)
 
 
 def _extrema(picture: Image.Image) -> list[tuple[float, float]]:
@@ -134,6 +137,17 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
         ground = Image.new("RGBA", colour.size, (*BACKGROUND, 255))
         return Image.alpha_composite(ground, colour).convert("RGB")
     return picture if picture.mode in ("L", "RGB") else picture.convert("RGB")
+
+
+def reduced_note(reduced: list[bool]) -> str:
+    """What to say of a folder of which some files have more than 8 bits, or ""."""
+    if all(reduced) or not any(reduced):
+        return ""
+    return (
+        f"{sum(reduced)} of {len(reduced)} files have more than 8 bits and are read "
+        "with 8, as the others have; TIFF files of more bits alone, in a folder of "
+        "their own, keep them"
+    )
 
 
 def dark_note(largest: list[int | None]) -> str:

@@ -1,6 +1,7 @@
 """One picture file of a user's, whatever its format, as a uint8 square."""
 
 import contextlib
+import dataclasses
 import os
 import threading
 import warnings
@@ -41,7 +42,7 @@ class Depth(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """Pixels ([k,] size, size, channels), and `Levels.largest` of the file.
+    """Pixels ([k,] size, size, channels), and what `Levels` says of the file.
 
     uint8, of a deep picture float32 in [0, 1].
     """
@@ -49,6 +50,7 @@ class Picture(NamedTuple):
     pixels: np.ndarray
     largest: int | None
     depth: Depth | None = None
+    reduced: bool = False
 
 
 def read_picture(
@@ -69,7 +71,8 @@ def read_picture(
         else:
             eight = levels.to_eight_bits(ImageOps.exif_transpose(loaded))
         square = fit_picture(eight, image_size)
-        return Picture(_pixels(square, channels), levels.largest)
+        pixels = _pixels(square, channels)
+        return Picture(pixels, levels.largest, reduced=levels.reduced)
 
 
 def read_crops(
@@ -88,7 +91,7 @@ def read_crops(
             _pixels(levels.to_eight_bits(upright.crop(box)), channels)
             for box in tiles_of(upright.width, upright.height, size, most)
         ]
-        return Picture(np.stack(cut), levels.largest)
+        return Picture(np.stack(cut), levels.largest, reduced=levels.reduced)
 
 
 @contextlib.contextmanager
@@ -250,7 +253,7 @@ def _netpbm(
             raise PictureError("damaged (image file is truncated)")
         row[...] = table[np.frombuffer(content, kind)].reshape(width, bands)
     made = Image.fromarray(pixels if bands == 3 else pixels[..., 0])
-    return made, levels_of(made, "", None)
+    return made, dataclasses.replace(levels_of(made, "", None), reduced=white > 255)
 
 
 def _shrunk(picture: Image.Image, image_size: int, levels: Levels) -> Image.Image:

@@ -11,6 +11,7 @@ from absl import flags
 import lossjax
 from lossjax.suite.cli.commandline import parse
 from lossjax.suite.cli.errors import Exit, UserError
+from lossjax.suite.cli.signals import run
 from lossjax.suite.docs import generated
 from lossjax.suite.shipped import clone
 
@@ -77,3 +78,7 @@ def _build(config: str) -> int:
         return Exit.FAILED
     print(f"site: {loaded.site_dir}/index.html")
     return Exit.DONE
+
+
+if __name__ == "__main__":
+    run(main, sys.argv[1:])

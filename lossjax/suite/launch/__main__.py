@@ -8,6 +8,7 @@ from absl import flags
 
 from lossjax.suite.cli.commandline import define, parse, parse_sweep
 from lossjax.suite.cli.errors import Exit, UserError, unknown
+from lossjax.suite.cli.signals import run
 from lossjax.suite.launch import actions, check
 from lossjax.suite.launch.engines import ENGINES
 from lossjax.suite.launch.request import OPTIONS, Request, config_arguments
@@ -143,3 +144,7 @@ def _fetch(out: str | None, to: str | None) -> int:
     sys.stdout.flush()
     os.execv(sys.executable, command)
     return Exit.DONE
+
+
+if __name__ == "__main__":
+    run(main, sys.argv[1:])

@@ -1,7 +1,10 @@
 """The verb `report`: rebuilds tables, figures and the page from stored runs."""
 
+import sys
+
 from lossjax.suite.cli.commandline import define, parse
 from lossjax.suite.cli.errors import Exit, UserError
+from lossjax.suite.cli.signals import run
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.report.build import build
 from lossjax.suite.report.console import render
@@ -23,3 +26,7 @@ def main(arguments: list[str]) -> int:
         raise UserError("--out is missing; --out=DIR names the directory of a sweep")
     render(build(places.local(values.out)), Terminal())
     return Exit.DONE
+
+
+if __name__ == "__main__":
+    run(main, sys.argv[1:])

@@ -155,7 +155,9 @@ def caveats(evidence: Evidence, group: Group) -> Iterator[str]:
         ]
         yield (
             f"collapsed posterior, no code unit moves with the image: "
-            f"{', '.join(each)}; what the code should say is said by the decoder alone."
+            f"{', '.join(each)}; what the code should say is said by the decoder "
+            f"alone. config.kl_cycles (1: warm-up, more: cyclic) and config.kl_rise "
+            f"let the KL's weight rise slowly; free_bits and a lower beta help too."
         )
     if group.primary in group.rankings:
         if unsure := imagewise.unsure(evidence, group, group.primary):

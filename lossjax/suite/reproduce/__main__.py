@@ -5,6 +5,7 @@ jax is imported where something is trained, and nowhere else.
 
 import json
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from lossjax import NUMERICS
 from lossjax.suite import shipped
 from lossjax.suite.cli.commandline import parse
 from lossjax.suite.cli.errors import Exit, Interrupted, UserError, unknown
+from lossjax.suite.cli.signals import run
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.reproduce import folder, ledger, page
 from lossjax.suite.reproduce.catalogue import STUDIES
@@ -329,3 +331,7 @@ def _data(study: Study) -> str:
     """Which data a study takes, in words."""
     wished = [f"{name} (if there)" for name in study.wishes]
     return ", ".join((*study.needs, *wished)) or "none"
+
+
+if __name__ == "__main__":
+    run(main, sys.argv[1:])

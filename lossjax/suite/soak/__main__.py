@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from rich.table import Table
 
 from lossjax.suite.cli.commandline import define, file_of, parse
 from lossjax.suite.cli.errors import Exit, UserError, unknown
+from lossjax.suite.cli.signals import run
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.shipped import IS_CLONE, ROOT
 from lossjax.suite.soak.faults import FAULTS
@@ -137,3 +139,7 @@ def _table(rows: list[dict]) -> Table:
         counts = (str(row[key]) for key in ("injected", "detected", "lost"))
         table.add_row(row["what"], *counts, f"{row['seconds']:.1f}")
     return table
+
+
+if __name__ == "__main__":
+    run(main, sys.argv[1:])

@@ -1,12 +1,13 @@
 """The verb `sweep`: trains the grid of a config, stores rows, writes the report."""
 
 import shlex
+import sys
 from pathlib import Path
 
 from lossjax.suite import shipped
 from lossjax.suite.cli.commandline import define, parse_sweep
 from lossjax.suite.cli.errors import Exit, Interrupted, UserError, unknown
-from lossjax.suite.cli.signals import Interrupts
+from lossjax.suite.cli.signals import Interrupts, run
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.report import build as report
 from lossjax.suite.report.console import render
@@ -125,3 +126,7 @@ def _report(out: Path) -> report.Summary:
         if places.is_remote(out) or (out / "sweep.json").exists():
             raise
     raise OSError(f"--out={out}: has vanished since its runs were stored")
+
+
+if __name__ == "__main__":
+    run(main, sys.argv[1:])

@@ -100,6 +100,8 @@ def settings_of(sweep: Sweep, train_steps: int, noise: Noise | None) -> Settings
         targets,
         sweep.optimiser,
         sweep.schedule,
+        kl_cycles=sweep.kl_cycles,
+        kl_rise=sweep.kl_rise,
     )
 
 

@@ -16,7 +16,7 @@ from lossjax import (
 from lossjax.models import autoencoders
 from lossjax.suite import data
 from lossjax.suite.cli.errors import UserError, unknown
-from lossjax.suite.config import Sweep
+from lossjax.suite.config import FIELDS, Sweep
 from lossjax.training import objective
 from lossjax.training.settings import OPTIMISERS, SCHEDULES
 
@@ -38,6 +38,12 @@ def validate(sweep: Sweep) -> Sweep:
     models = _canonical(
         "models", sweep.models, lambda text: autoencoders.resolve(text).name
     )
+    plain = [name for name in models if not autoencoders.resolve(name).variational]
+    if sweep.kl_cycles and plain:
+        rule = (
+            f"{plain[0]} has no KL to weigh: of variational models alone, such as vae"
+        )
+        raise FIELDS["kl_cycles"].error(sweep.kl_cycles, rule)
     for field, table in _TABLES.items():
         if (name := getattr(sweep, field)) not in table:
             raise unknown(f"config.{field}", name, table)

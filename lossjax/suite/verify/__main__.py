@@ -1,7 +1,10 @@
 """The verb `verify`: recomputes every number of a report from the stored runs."""
 
+import sys
+
 from lossjax.suite.cli.commandline import define, parse
 from lossjax.suite.cli.errors import Exit, UserError
+from lossjax.suite.cli.signals import run
 from lossjax.suite.store import places
 from lossjax.suite.store.untrusted import printable
 from lossjax.suite.verify import agreement, soundness
@@ -47,3 +50,7 @@ def main(arguments: list[str]) -> int:
         f"{count(files, 'report file')} in {out / 'report'}; {agreement.STATED}"
     )
     return Exit.DONE
+
+
+if __name__ == "__main__":
+    run(main, sys.argv[1:])

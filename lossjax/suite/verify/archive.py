@@ -183,7 +183,7 @@ def _grid(sweep: Sweep, description: Mapping[str, Any]) -> Iterator[dict[str, An
     """Every run that the sweep asks for, in display order."""
     numerics = description["provenance"]["numerics"]
     values = [getattr(sweep, axis) for axis in AXES]
-    rates = sorted(sweep.learning_rates)
+    rates, fixed = sorted(sweep.learning_rates), sweep.fixed()
     for *setting, loss, seed, rate in itertools.product(
         *values, sweep.losses, sweep.seeds, rates
     ):
@@ -193,7 +193,7 @@ def _grid(sweep: Sweep, description: Mapping[str, Any]) -> Iterator[dict[str, An
             "loss": loss,
             "learning_rate": rate,
             "seed": seed,
-            "fixed": sweep.fixed()
+            "fixed": fixed
             | sweep.source_of(loss, setting[1])
             | {"fingerprint": fingerprint, "numerics": numerics},
         }

@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import runpy
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,19 @@ def commands(text: str) -> Iterator[list[str]]:
 
 
 EXAMPLES = sorted({(*c,) for text in TEXTS.values() for c in commands(text)})
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_module_of_a_verb_is_the_verb(
+    verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`python -m lossjax.suite.sweep` without a main of its own would do nothing."""
+    said: list[object] = []
+    monkeypatch.setattr("lossjax.suite.cli.signals.run", lambda *run: said.append(run))
+    monkeypatch.setattr("sys.argv", ["-", "--nope"])
+    module = importlib.import_module(f"lossjax.suite.{VERBS[verb][0]}.__main__")
+    found = runpy.run_path(str(module.__file__), run_name="__main__")
+    assert said == [(found["main"], ["--nope"])]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=" ".join)

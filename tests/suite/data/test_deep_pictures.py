@@ -86,11 +86,15 @@ def test_what_is_no_picture_of_the_folder_is_named(
         data.load(name, image_size=8, channels=3)
 
 
-def test_beside_a_plain_picture_all_are_plain(tmp_path: Path) -> None:
+def test_beside_a_plain_picture_all_are_plain(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     name = folder(tmp_path / "p", 16 * BANDS[..., 0])
     Image.fromarray(np.full((8, 8), 9, np.uint8)).save(tmp_path / "p" / "a" / "one.png")
     dataset = data.load(name, image_size=8, channels=1)
     assert dataset.pixels == BYTES and dataset.train.images.dtype == np.uint8
+    said = capsys.readouterr().err
+    assert "14 of 15 files have more than 8 bits and are read with 8" in said
 
 
 @pytest.mark.parametrize("deep", [True, False])

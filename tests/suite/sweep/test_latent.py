@@ -10,7 +10,8 @@ from stored_sweeps import describe, write
 
 from lossjax import LATENT_METRICS
 from lossjax.suite import data, protocol
-from lossjax.suite.config import Sweep
+from lossjax.suite.cli.errors import UserError
+from lossjax.suite.config import FIELDS, Sweep
 from lossjax.suite.report import build, verdict
 from lossjax.suite.report.evidence import read
 from lossjax.suite.store import sealing
@@ -50,6 +51,25 @@ def results() -> list[Result]:
         runs = [arm.run(1e-2, seed) for seed in SWEEP.seeds]
         found += made.train(runs, lambda steps: None)
     return found
+
+
+@pytest.mark.parametrize(
+    "fields, words",
+    [
+        (
+            {"kl_cycles": 1, "models": ("vae", "mlp_ae")},
+            "kl_cycles = 1: mlp_ae has no KL",
+        ),
+        ({"kl_rise": 0.2}, "kl_rise = 0.2: needs config.kl_cycles=1 or more"),
+        ({"kl_cycles": 3}, "kl_cycles = 3: a cycle needs at least 2 of the 5 training"),
+    ],
+)
+def test_a_schedule_of_the_kl_that_means_nothing_is_refused(fields, words: str) -> None:
+    with pytest.raises(UserError, match=f"config.{words}"):
+        validate(dataclasses.replace(SWEEP, **fields))
+    schedule = {"kl_cycles": 2, "kl_rise": 0.25}
+    fixed = validate(dataclasses.replace(SWEEP, **schedule)).fixed()
+    assert fixed == SWEEP.fixed() | schedule
 
 
 @pytest.mark.slow
@@ -178,6 +198,8 @@ def test_the_report_shows_measures_pictures_and_the_collapsed(tmp_path: Path) ->
     lines = list(verdict.caveats(summary.evidence, group))
     said = [line for line in lines if "collapsed posterior" in line]
     assert len(said) == 1 and "mae (7 of 7 seeds, KL 0.001 nats)" in said[0]
+    assert {"kl_cycles", "kl_rise"} <= set(FIELDS)
+    assert "config.kl_cycles" in said[0] and "config.kl_rise" in said[0]
     page = (tmp_path / "report/index.html").read_text()
     for title in ("What the codes say", "Samples", "Interpolations", "Latent map"):
         assert title in page

@@ -18,6 +18,7 @@ from lossjax.suite.cards import card
 from lossjax.suite.cards.yardsticks import references
 from lossjax.suite.cli.commandline import define, parse
 from lossjax.suite.cli.errors import Exit, unknown
+from lossjax.suite.cli.signals import run
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.shipped import COMMAND
 from lossjax.suite.sweep import backend
@@ -149,3 +150,7 @@ def _accuracy(row: Row) -> str:
             found = float(row.fn(*map(jnp.asarray, codes)))
             return f"{found:.4f} on codes of digits; {library} has {reader(*codes):.4f}"
     return "no other library to compare with"
+
+
+if __name__ == "__main__":
+    run(main, sys.argv[1:])
