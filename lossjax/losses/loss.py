@@ -79,13 +79,29 @@ class Loss:
 
     @property
     def name(self) -> str:
-        """Canonical name: the family and the arguments that differ from the default."""
-        changed = [
-            f"{p.name}={literal(float(self.hyper[p.name]))}"
+        """Canonical name: the family and the arguments that differ from the default.
+
+        A mix, whose family has losses in brackets, always shows its weight.
+        """
+        return self.named({})
+
+    def named(self, texts: Mapping[str, str]) -> str:
+        """The name with other texts in the place of some arguments' values."""
+        nests = self.family.endswith(")")
+        values = {
+            p.name: literal(float(self.hyper[p.name]))
             for p in self.parameters
-            if float(self.hyper[p.name]) != p.default
+            if nests or float(self.hyper[p.name]) != p.default
+        }
+        shown = [
+            f"{p.name}={(values | texts)[p.name]}"
+            for p in self.parameters
+            if p.name in values or p.name in texts
         ]
-        return f"{self.family}({', '.join(changed)})" if changed else self.family
+        if not shown:
+            return self.family
+        head = f"{self.family[:-1]}, " if nests else f"{self.family}("
+        return f"{head}{', '.join(shown)})"
 
     @property
     def elicits(self) -> str:
