@@ -76,18 +76,17 @@ def read_call(text: str, kind: str, nests: Container[str] = ()) -> Call:
     return Call(called.id, cuts, values, parts)
 
 
-def is_tuned(loss: str) -> bool:
-    """Whether a loss's canonical name has a dial, `argument=tune(value, value)`."""
-    return f"={TUNE}(" in loss
-
-
 def dial_of(loss: str) -> tuple[str, tuple[float, ...]]:
-    """The dial in a loss's canonical name and its values; ("", ()) where none is."""
-    argument, found, values = loss.partition(f"={TUNE}(")
-    if not found:
+    """The dial in a loss's name, `argument=tune(value, value)`: argument and values.
+
+    Of a canonical name; ("", ()) where none is, or what is no number.
+    """
+    argument, _, values = loss.partition(f"={TUNE}(")
+    try:
+        numbers = tuple(map(float, values.partition(")")[0].split(",")))
+    except ValueError:
         return "", ()
-    numbers = values.partition(")")[0].split(",")
-    return re.split(r"[(\s]", argument)[-1], tuple(map(float, numbers))
+    return re.split(r"[(\s]", argument)[-1], numbers
 
 
 def family(text: str) -> str:

@@ -30,8 +30,12 @@ WEIGHT = Parameter(
 )
 
 _SCALE = "The weight is of values, which are added as they are, without rescaling."
-_ADDS = "Both are lowest at the target, so the floor is the weighted sum of their floors."
-_DIFFERS = "Its floor is not defined: not both are lowest where the output is the target."
+_ADDS = (
+    "Both are lowest at the target, so the floor is the weighted sum of their floors."
+)
+_DIFFERS = (
+    "Its floor is not defined: not both are lowest where the output is the target."
+)
 
 
 def mixed(first: Loss, second: Loss) -> Loss:
