@@ -51,7 +51,8 @@ def read_call(text: str, kind: str, nests: Container[str] = ()) -> Call:
         tree = ast.parse(text.strip(), mode="eval").body
     except _UNREADABLE as error:
         raise ValueError(unread) from error
-    keywords, called, parts = [], tree, ()
+    parts: tuple[str, ...] = ()
+    keywords, called = [], tree
     if isinstance(tree, ast.Call):
         keywords, called = tree.keywords, tree.func
         if isinstance(called, ast.Name) and called.id in nests:

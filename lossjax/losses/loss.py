@@ -89,15 +89,11 @@ class Loss:
         """The name with other texts in the place of some arguments' values."""
         nests = self.family.endswith(")")
         values = {
-            p.name: literal(float(self.hyper[p.name]))
+            p.name: texts.get(p.name, literal(float(self.hyper[p.name])))
             for p in self.parameters
-            if nests or float(self.hyper[p.name]) != p.default
+            if nests or p.name in texts or float(self.hyper[p.name]) != p.default
         }
-        shown = [
-            f"{p.name}={(values | texts)[p.name]}"
-            for p in self.parameters
-            if p.name in values or p.name in texts
-        ]
+        shown = [f"{name}={value}" for name, value in values.items()]
         if not shown:
             return self.family
         head = f"{self.family[:-1]}, " if nests else f"{self.family}("

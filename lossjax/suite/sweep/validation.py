@@ -54,7 +54,8 @@ def validate(sweep: Sweep) -> Sweep:
     ranked = [n for n, row in metrics_of(sweep).items() if row.direction != "none"]
     if sweep.primary_metric not in ranked:
         raise unknown("config.primary_metric", sweep.primary_metric, ranked)
-    if sweep.tuned and getattr(metrics_of(sweep)[sweep.primary_metric], "partial", 0):
+    primary = metrics_of(sweep)[sweep.primary_metric]
+    if sweep.tuned and isinstance(primary, LatentMetric) and primary.partial:
         raise UserError(
             f"config.primary_metric = {sweep.primary_metric!r}: chooses the value of "
             "tune(...), and not every loss has it"
