@@ -260,7 +260,9 @@ def trained_on(loss: str) -> str:
 
 
 def family(loss: str) -> str:
-    """A loss's name without its arguments and cuts."""
+    """A loss's name without its arguments and cuts; of a mix with its two losses."""
+    if loss.startswith("mix("):
+        return f"{loss.rpartition(', weight=')[0]})"
     return loss.partition("(")[0].partition("[")[0]
 
 
