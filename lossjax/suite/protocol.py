@@ -218,14 +218,14 @@ def pending(grid: Iterable[Block], results: Mapping[str, Result]) -> Iterator[Ru
 
 
 @dataclasses.dataclass(frozen=True)
-class Judge:
+class DialJudge:
     """What compares the values of a dial: the primary metric, on validation images."""
 
     metric: str
     direction: str  # lower or higher, whichever is better
 
     @classmethod
-    def of(cls, description: Mapping[str, Any]) -> "Judge":
+    def of(cls, description: Mapping[str, Any]) -> "DialJudge":
         """That of a sweep.json."""
         metric = description["config"]["primary_metric"]
         return cls(metric, description["metrics"][metric]["direction"])
@@ -243,7 +243,7 @@ def chosen_by(metric: str) -> str:
     return f"dial chosen by {metric} on validation"
 
 
-def choose(results: Iterable[Result], judge: Judge | None = None) -> Result | None:
+def choose(results: Iterable[Result], judge: DialJudge | None = None) -> Result | None:
     """A seed's result among an arm's runs; None where none survived.
 
     Of each loss that was trained the surviving run of smallest own loss on validation

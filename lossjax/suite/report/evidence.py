@@ -232,7 +232,7 @@ def read(out: Path) -> Evidence:
             sweep, description["datasets"], description["provenance"]["numerics"]
         )
         _check(sweep, description)
-        judge = protocol.Judge.of(description)
+        judge = protocol.DialJudge.of(description)
     except FileNotFoundError:
         raise UserError(
             f"--out={out}: holds no sweep.json; ./run.sh sweep --out={out} writes it"
@@ -297,7 +297,7 @@ def _ordered(
 
 def _arm(
     sweep: Sweep,
-    judge: protocol.Judge,
+    judge: protocol.DialJudge,
     arm: protocol.Arm,
     results: Mapping[str, Result],
 ) -> ArmEvidence:

@@ -52,7 +52,7 @@ def of_sweep(
     sweep = Sweep.from_json(description["config"])
     numerics = description["provenance"]["numerics"]
     fixed = protocol.fixed_values(sweep, description["datasets"], numerics)
-    judge = protocol.Judge.of(description)
+    judge = protocol.DialJudge.of(description)
     results = store.load(out).results
     for block in protocol.blocks(sweep, fixed):
         found = [results[r.run_id] for r in block.runs if r.run_id in results]

@@ -87,7 +87,7 @@ def train(
             f"anew"
         )
     bare: set[str] = set()
-    judge = protocol.Judge.of(description)
+    judge = protocol.DialJudge.of(description)
     if keep_models and (
         bare := kept_models.missing(out, blocks, results, keep_models, judge)
     ):
@@ -258,7 +258,7 @@ def _attempt(
 
 def _lines(
     sweep: Sweep,
-    judge: protocol.Judge,
+    judge: protocol.DialJudge,
     blocks: Sequence[protocol.Block],
     results: dict[str, store.Result],
 ) -> Iterator[str]:

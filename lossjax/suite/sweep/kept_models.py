@@ -13,7 +13,7 @@ def missing(
     blocks: Sequence[protocol.Block],
     results: Mapping[str, Result],
     which: str,
-    judge: protocol.Judge,
+    judge: protocol.DialJudge,
 ) -> set[str]:
     """The stored runs, by run_id, whose network is wanted and not there."""
     return _wanted(blocks, results, which, judge) - parameters.stored(out)
@@ -24,7 +24,7 @@ def prune(
     done: Sequence[protocol.Block],
     results: Mapping[str, Result],
     which: str,
-    judge: protocol.Judge,
+    judge: protocol.DialJudge,
     before: set[str],
 ) -> None:
     """Remove the networks that nobody wants of blocks whose rates are all done.
@@ -42,7 +42,7 @@ def _wanted(
     blocks: Sequence[protocol.Block],
     results: Mapping[str, Result],
     which: str,
-    judge: protocol.Judge,
+    judge: protocol.DialJudge,
 ) -> set[str]:
     """Of each block the stored runs whose network is kept."""
     wanted: set[str] = set()

@@ -78,15 +78,15 @@ def test_verify_agrees(out: Path) -> None:
     assert problems(out) == [] == list(rebuild.problems(out))
 
 
-def on_test(results: Sequence[Result], judge: protocol.Judge) -> Result:
+def on_test(results: Sequence[Result], judge: protocol.DialJudge) -> Result:
     return min(results, key=lambda result: result.metrics["test_mse"])
 
 
-def by_own_value(results: Sequence[Result], judge: protocol.Judge) -> Result:
+def by_own_value(results: Sequence[Result], judge: protocol.DialJudge) -> Result:
     return min(results, key=lambda result: result.validation_loss)
 
 
-def upside_down(results: Sequence[Result], judge: protocol.Judge) -> Result | None:
+def upside_down(results: Sequence[Result], judge: protocol.DialJudge) -> Result | None:
     return CHOOSE(results, dataclasses.replace(judge, direction="higher"))
 
 
@@ -137,7 +137,7 @@ def test_a_tuned_loss_is_marked_wherever_it_stands(out: Path) -> None:
     assert compared.loc[DIAL, "dial"] == note and compared.loc["bce", "dial"] == ""
     assert "huber(delta=0.05) (5), mae (3)" in Comparison.of(out).verdict
     # What it is, in a command, is what the user wrote.
-    assert "tuned" not in Comparison.of(out).command
+    assert "config.tuned" not in Comparison.of(out).command
     assert f"'--config.losses=bce,{DIAL},mae'" in Comparison.of(out).command
 
 
@@ -154,7 +154,7 @@ def test_a_sweep_without_a_dial_says_nothing_of_dials(tmp_path: Path) -> None:
 def test_a_diverged_value_is_not_chosen(out: Path) -> None:
     arm: ArmEvidence = read(out).groups[0].arms[DIAL]
     runs = list(arm.seeds[0].results)
-    judge = protocol.Judge("mse", "lower")
+    judge = protocol.DialJudge("mse", "lower")
     gone = [
         dataclasses.replace(r, status="diverged", validation_loss=math.nan)
         if r.run.loss == "huber(delta=0.05)"
