@@ -6,9 +6,11 @@ only read results can use it too.
 
 import ast
 import difflib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, NamedTuple
 
+TUNE = "tune"  # huber(delta=tune(0.03, 0.1)): a sweep chooses among these values
 _LONGEST = 1000  # characters; a parser that recurses too deeply may crash
 _UNREADABLE = (ValueError, SyntaxError, MemoryError, RecursionError, TypeError)
 
@@ -18,22 +20,25 @@ class Value(NamedTuple):
 
     literal: Any  # None where it is neither
     text: str
+    dial: "tuple[Value, ...] | None" = None  # the values of tune(value, ...)
 
 
 class Call(NamedTuple):
-    """`name[cut+cut](argument=value, ...)`, taken apart."""
+    """`name[cut+cut](part, part, argument=value, ...)`, taken apart."""
 
     name: str
     cuts: tuple[str, ...]
     values: Mapping[str, Value]
+    parts: tuple[str, ...] = ()  # arguments without a keyword, as they are written
 
 
-def read_call(text: str, kind: str) -> Call:
+def read_call(text: str, kind: str, nests: Container[str] = ()) -> Call:
     """Take a call expression apart.
 
     Args:
       text: `name`, `name[cut+cut]`, or either with `(argument=value, ...)` behind it.
       kind: what is named, for messages; "loss", "model" or "dataset".
+      nests: the names whose first arguments have no keyword.
 
     Raises:
       ValueError: it is written otherwise; one line.
@@ -46,14 +51,17 @@ def read_call(text: str, kind: str) -> Call:
         tree = ast.parse(text.strip(), mode="eval").body
     except _UNREADABLE as error:
         raise ValueError(unread) from error
+    parts: tuple[str, ...] = ()
     keywords, called = [], tree
     if isinstance(tree, ast.Call):
-        if tree.args:
+        keywords, called = tree.keywords, tree.func
+        if isinstance(called, ast.Name) and called.id in nests:
+            parts = tuple(map(ast.unparse, tree.args))
+        elif tree.args:
             raise ValueError(
                 f"cannot read {kind} {shown!r}: every argument needs its keyword; "
                 f"{form(kind)}"
             )
-        keywords, called = tree.keywords, tree.func
     cuts: tuple[str, ...] = ()
     if isinstance(called, ast.Subscript):
         cuts, called = _cuts(called.slice, kind, shown), called.value
@@ -66,7 +74,20 @@ def read_call(text: str, kind: str) -> Call:
         if keyword.arg in values:
             raise ValueError(f"{kind} {shown!r}: {keyword.arg} is given twice")
         values[keyword.arg] = _value(keyword.value)
-    return Call(called.id, cuts, values)
+    return Call(called.id, cuts, values, parts)
+
+
+def dial_of(loss: str) -> tuple[str, tuple[float, ...]]:
+    """The dial in a loss's name, `argument=tune(value, value)`: argument and values.
+
+    Of a canonical name; ("", ()) where none is, or what is no number.
+    """
+    argument, _, values = loss.partition(f"={TUNE}(")
+    try:
+        numbers = tuple(map(float, values.partition(")")[0].split(",")))
+    except ValueError:
+        return "", ()
+    return re.split(r"[(\s]", argument)[-1], numbers
 
 
 def family(text: str) -> str:
@@ -133,7 +154,10 @@ def _literal(text: str | ast.expr) -> Any:
 
 def _value(node: ast.expr) -> Value:
     """A word without quotes is a string too."""
-    text = ast.unparse(node)[:40]
+    text = ast.unparse(node)
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == TUNE:
+        named = [Value(None, ast.unparse(keyword)) for keyword in node.keywords]
+        return Value(None, text, (*map(_value, node.args), *named))
     value = node.id if isinstance(node, ast.Name) else _literal(node)
     return Value(value if isinstance(value, int | float | str) else None, text)
 

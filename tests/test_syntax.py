@@ -18,7 +18,7 @@ def test_a_call_is_taken_apart() -> None:
 
 def test_nothing_is_evaluated() -> None:
     call = read_call("power(g=__import__('os').getcwd())", "loss")
-    assert call.values["g"] == (None, "__import__('os').getcwd()")
+    assert call.values["g"][:2] == (None, "__import__('os').getcwd()")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What can be measured of a loss that claims nothing of itself: the user's own."""
+"""What can be measured of a loss that claims nothing of itself: an own one, a mix."""
 
 from __future__ import annotations
 

@@ -61,6 +61,11 @@ class Claims:
     domain: str
     use: str
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing is claimed that could be checked."""
+        return not (self.gradient or self.floor or self.elicits or self.minimiser)
+
 
 # Of a loss that says nothing of itself: the user's own.
 UNSTATED = Claims(

@@ -79,13 +79,25 @@ class Loss:
 
     @property
     def name(self) -> str:
-        """Canonical name: the family and the arguments that differ from the default."""
-        changed = [
-            f"{p.name}={literal(float(self.hyper[p.name]))}"
+        """Canonical name: the family and the arguments that differ from the default.
+
+        A mix, whose family has losses in brackets, always shows its weight.
+        """
+        return self.named({})
+
+    def named(self, texts: Mapping[str, str]) -> str:
+        """The name with other texts in the place of some arguments' values."""
+        nests = self.family.endswith(")")
+        values = {
+            p.name: texts.get(p.name, literal(float(self.hyper[p.name])))
             for p in self.parameters
-            if float(self.hyper[p.name]) != p.default
-        ]
-        return f"{self.family}({', '.join(changed)})" if changed else self.family
+            if nests or p.name in texts or float(self.hyper[p.name]) != p.default
+        }
+        shown = [f"{name}={value}" for name, value in values.items()]
+        if not shown:
+            return self.family
+        head = f"{self.family[:-1]}, " if nests else f"{self.family}("
+        return f"{head}{', '.join(shown)})"
 
     @property
     def elicits(self) -> str:

@@ -1,7 +1,8 @@
 """Names of losses with arguments, `huber(delta=0.05)`, and their canonical form.
 
 `mse[straight_through]` is a row whose gradient is cut; see
-lossjax.losses.gradient_cuts.
+lossjax.losses.gradient_cuts. `mix(mae, ssim, weight=0.5)` is a weighted sum; see
+lossjax.losses.mixtures.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from lossjax.losses.checks import Choice, Parameter
 from lossjax.losses.gradient_cuts import CUTS, operated
 from lossjax.losses.loss import Loss
+from lossjax.losses.mixtures import MIX, mixed
 from lossjax.losses.own_losses import own_row
 from lossjax.own_code import Place, place_of
 from lossjax.syntax import Call, Value, form, nearest, read_call, shortened
@@ -29,7 +31,14 @@ def parse(text: str, table: Mapping[str, Loss]) -> Loss:
     """
     if (place := place_of(text)) is not None:
         return _own(text, place)
-    call = read_call(text, "loss")
+    if text.strip().startswith(f"{MIX}(") and ".py:" in text:
+        raise ValueError(
+            f"loss {shortened(text)!r}: a loss of your own cannot be mixed; write the "
+            "sum in its file"
+        )
+    call = read_call(text, "loss", (MIX,))
+    if call.name == MIX:
+        return _mix(text, call, table)
     takes = {row.family: row.parameters for row in table.values()}
     values = _checked(text, call, "loss", takes)
     shown = shortened(text)
@@ -45,6 +54,33 @@ def parse(text: str, table: Mapping[str, Loss]) -> Loss:
     row = operated(row, call.cuts) if call.cuts else row
     hyper = dict(row.hyper) | values
     return row if hyper == row.hyper else dataclasses.replace(row, hyper=hyper)
+
+
+def _mix(text: str, call: Call, table: Mapping[str, Loss]) -> Loss:
+    """`mix(LOSS, LOSS, weight=number)`: a weighted sum of two rows."""
+    shown = shortened(text)
+    if len(call.parts) != 2:
+        raise ValueError(
+            f"loss {shown!r}: mixes {len(call.parts)}; a mix is of two losses, "
+            f"{MIX}(mae, ssim, weight=0.5)"
+        )
+    for part in call.parts:
+        inner = read_call(part, "loss", (MIX,))
+        if inner.name == MIX or inner.cuts:
+            what = "a mix" if inner.name == MIX else "a loss whose gradient is cut"
+            raise ValueError(
+                f"loss {shown!r}: {what} cannot be mixed; a mix is of two losses of "
+                "the table"
+            )
+        if any(value.dial is not None for value in inner.values.values()):
+            raise ValueError(
+                f"loss {shown!r}: the dial of a mix is its weight; name one value of "
+                f"every argument in {shortened(part)}"
+            )
+    first, second = (parse(parse(part, table).name, table) for part in call.parts)
+    row = mixed(first, second)
+    values = _checked(text, call, "loss", {MIX: row.parameters})
+    return dataclasses.replace(row, hyper={**row.hyper, **values}) if values else row
 
 
 def _own(text: str, place: Place) -> Loss:
@@ -103,9 +139,15 @@ def _checked(
             values[keyword] = parameter.check(name, word)
         elif (number := _number(value)) is not None:
             values[keyword] = parameter.check(name, number)
+        elif value.dial is not None:
+            raise ValueError(
+                f"{kind} {shown!r}: only the losses of a sweep take "
+                f"{shortened(value.text)}; name one value of {keyword}"
+            )
         else:
             raise ValueError(
-                f"{kind} {shown!r}: {keyword}={value.text} is not a finite number"
+                f"{kind} {shown!r}: {keyword}={shortened(value.text)} is not a finite "
+                "number"
             )
     return values
 

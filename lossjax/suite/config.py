@@ -6,6 +6,7 @@ checked by the program that owns their tables.
 """
 
 import dataclasses
+import itertools
 import math
 import types
 from collections import Counter
@@ -14,7 +15,7 @@ from typing import Any
 
 from ml_collections import ConfigDict, config_dict
 
-from lossjax import own_code
+from lossjax import own_code, syntax
 from lossjax.suite.cli.errors import UserError, unknown
 from lossjax.suite.rules import Rule
 
@@ -27,7 +28,9 @@ AXES = (
     "budgets",
     "latent_dims",
 )
-_NOT_FIXED = ("train_steps", "latent_dim", "primary_metric", "own_code")
+# What a sweep fills in itself, whatever is asked.
+FILLED = ("own_code", "tuned")
+_NOT_FIXED = ("train_steps", "latent_dim", "primary_metric", *FILLED)
 
 
 def _field(default: Any, meaning: str, **rule: Any) -> Any:
@@ -46,11 +49,15 @@ class Sweep:
         ("conv_ae",), "autoencoders, with arguments such as vae(beta=2)"
     )
     losses: tuple[str, ...] = _field(
-        ("bce", "mse"), "what is compared; ./run.sh losses prints all"
+        ("bce", "mse"),
+        "what is compared; ./run.sh losses prints all; mix(mae, ssim, weight=0.2) is a "
+        "weighted sum; of huber(delta=tune(0.03, 0.1)) each seed chooses a value by "
+        "the primary metric on validation images",
     )
     learning_rates: tuple[float, ...] = _field(
         (1e-3, 3e-3, 1e-2),
-        "tried with every loss and seed",
+        "tried with every loss and seed; beside a loss with tune(...) the others try "
+        "as many more between these as it has runs",
         low=0,
         above=True,
         high=1e9,
@@ -185,6 +192,12 @@ class Sweep:
         empty=True,
         identity=False,
     )
+    tuned: tuple[str, ...] = _field(
+        (),
+        "the losses that every tune(...) is a choice of, filled in by the sweep",
+        empty=True,
+        identity=False,
+    )
 
     def __post_init__(self) -> None:
         for name, field in FIELDS.items():
@@ -233,24 +246,51 @@ class Sweep:
         return math.prod(map(len, (*axes, self.step_counts, self.code_sizes)))
 
     @property
+    def tries(self) -> int:
+        """The runs of one seed of an arm: as many for every loss."""
+        dials = [len(values) for _, values in map(syntax.dial_of, self.losses)]
+        return len(self.learning_rates) * max((1, *dials))
+
+    @property
     def at_once(self) -> int:
         """The runs of one arm, which can be trained side by side."""
-        return len(self.learning_rates) * len(self.seeds)
+        return self.tries * len(self.seeds)
+
+    @property
+    def members(self) -> dict[str, tuple[str, ...]]:
+        """The losses that each arm's runs are trained with, by the arm's own."""
+        left = iter(self.tuned)
+        members = {}
+        for loss in self.losses:
+            count = len(syntax.dial_of(loss)[1])
+            members[loss] = tuple(itertools.islice(left, count)) if count else (loss,)
+        return members
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Every loss that some run is trained with, once."""
+        return tuple(dict.fromkeys(itertools.chain(*self.members.values())))
 
     def to_json(self) -> dict[str, Any]:
         """Every field, JSON-ready; `Sweep.from_json` reads it back.
 
-        Without own code nothing is said of it, as before there was any.
+        Without own code nothing is said of it, as before there was any; nor of dials.
         """
-        values = {name: _plain(getattr(self, name)) for name in FIELDS}
-        if not self.own_code:
-            del values["own_code"]
-        return values
+        return {
+            name: _plain(getattr(self, name))
+            for name in FIELDS
+            if name not in FILLED or getattr(self, name)
+        }
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Sweep":
         fields: dict[str, Any] = {k: _tuple(v) for k, v in values.items()}
-        return cls(**fields)
+        sweep = cls(**fields)
+        dials = [syntax.dial_of(loss)[1] for loss in sweep.losses]
+        if (count := sum(map(len, dials))) != len(sweep.tuned):
+            rule = f"must name the {count} losses that dials choose among"
+            raise FIELDS["tuned"].error(sweep.tuned, rule)
+        return sweep
 
 
 # The rule of every field of `Sweep`, by name.
@@ -279,7 +319,7 @@ def resolve(config: ConfigDict) -> Sweep:
         if name not in FIELDS:
             raise unknown("config field", name, FIELDS)
     values = {k: _tuple(v) for k, v in values.items()}
-    return Sweep(**values | {"own_code": _own_code(values)})
+    return Sweep(**values | {"own_code": _own_code(values), "tuned": ()})
 
 
 def _own_code(values: Mapping[str, Any]) -> tuple[str, ...]:

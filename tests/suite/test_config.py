@@ -13,7 +13,7 @@ from lossjax import syntax
 from lossjax.suite import config
 from lossjax.suite.cli.commandline import expanded, parse_sweep
 from lossjax.suite.cli.errors import UserError
-from lossjax.suite.config import FIELDS, Sweep
+from lossjax.suite.config import FIELDS, FILLED, Sweep
 from lossjax.suite.rules import Rule
 from lossjax.suite.shipped import ROOT
 from lossjax.suite.sweep.validation import validate
@@ -128,7 +128,7 @@ def test_every_field_can_be_overridden() -> None:
         for field in dataclasses.fields(Sweep)
         if getattr(sweep, field.name) != getattr(Sweep(), field.name)
     ]
-    filled_in = {"precision", "own_code"}
+    filled_in = {"precision", *FILLED}
     assert set(changed) == {f.name for f in dataclasses.fields(Sweep)} - filled_in
 
 

@@ -1,13 +1,16 @@
 """The protocol: which runs there are, which one counts, who trains what."""
 
+import itertools
 import math
 from collections.abc import Callable
 
 import pytest
 
 from lossjax.suite import protocol
+from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep
 from lossjax.suite.store.results import Result, Run
+from lossjax.syntax import dial_of
 
 SWEEP = Sweep(
     losses=("bce", "mse"),
@@ -126,3 +129,57 @@ def test_the_rate_to_add_is_one_more_step_of_the_grid() -> None:
     assert protocol.wider(rates, [0.1]) == (0.001, 0.01, 0.1, 1.0)
     assert protocol.wider(rates, [0.001, 0.1]) == (0.0001, 0.001, 0.01, 0.1, 1.0)
     assert protocol.wider((3e-3, 1e-2), [1e-2]) == (3e-3, 1e-2, 0.033)
+
+
+def rates_of(*losses: str, rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2)) -> object:
+    dials = [dial_of(loss)[1] for loss in losses]
+    tuned = tuple(f"{loss} {value}" for loss in losses for value in dial_of(loss)[1])
+    sweep = Sweep(losses=losses, learning_rates=rates, tuned=tuned)
+    found = protocol.rates_of(sweep)
+    assert {sum(map(len, each.values())) for each in found.values()} == {sweep.tries}
+    assert sweep.tries == len(rates) * max(1, *map(len, dials))
+    return [[len(rates) for rates in each.values()] for each in found.values()]
+
+
+def test_every_loss_of_a_sweep_has_as_many_runs() -> None:
+    three, two = "huber(delta=tune(0.03, 0.1, 0.3))", "huber(delta=tune(1, 2))"
+    assert rates_of("bce", "mse") == [[3], [3]]
+    assert rates_of("bce", three) == [[9], [3, 3, 3]]
+    assert rates_of("bce", three, two) == [[9], [3, 3, 3], [5, 4]]
+    # Alone, or beside dials of as many values, a dial needs no rates between.
+    assert rates_of(three, rates=(1e-2,)) == [[1, 1, 1]]
+    with pytest.raises(UserError, match="no room for 3 rates"):
+        rates_of("bce", three, rates=(1e-2,))
+    with pytest.raises(UserError, match="no room for 9 rates"):
+        rates_of("bce", three, rates=(1e-2, 1.001e-2, 1.002e-2))
+
+
+def test_rates_between_are_evenly_spaced() -> None:
+    assert protocol.spaced((1e-2, 1e-3), 2) == (1e-3, 1e-2)
+    assert protocol.spaced((1e-3, 1e-1), 5) == (1e-3, 0.00316, 1e-2, 0.0316, 1e-1)
+    # The wider gap first; what is named stays.
+    assert protocol.spaced((1.0, 2.0, 8.0), 4) == (1.0, 2.0, 4.0, 8.0)
+    found = protocol.spaced((1e-3, 3e-3, 1e-2), 9)
+    steps = [b / a for a, b in itertools.pairwise(found)]
+    assert {1e-3, 3e-3, 1e-2} < set(found) and max(steps) / min(steps) < 1.05
+
+
+def test_a_run_of_two_arms_is_trained_once() -> None:
+    losses = ("huber", "huber(delta=tune(0.1, 0.3))")
+    sweep = Sweep(losses=losses, tuned=("huber", "huber(delta=0.3)"), seeds=(0,))
+    fixed = protocol.fixed_values(sweep, {"digits": {"fingerprint": "f"}}, 3)
+    grid = protocol.blocks(sweep, fixed)
+    runs = [run.run_id for run in protocol.pending(grid, {})]
+    assert len(runs) == len(set(runs)) == 6 + 3
+    # And it is the run of a sweep without any dial.
+    plain = Sweep(losses=("huber",), seeds=(0,))
+    own = protocol.blocks(plain, fixed)[0].runs
+    assert {run.run_id for run in own} < set(runs)
+
+
+def test_a_stored_dial_names_its_losses() -> None:
+    values = Sweep(losses=("mse(x=tune(1, 2))",), tuned=("a", "b")).to_json()
+    assert Sweep.from_json(values).members == {"mse(x=tune(1, 2))": ("a", "b")}
+    del values["tuned"]
+    with pytest.raises(UserError, match="must name the 2 losses"):
+        Sweep.from_json(values)

@@ -27,6 +27,7 @@ at, and its certificates, measured on the compiled function.
   ./run.sh losses "huber(delta=0.05)"
   ./run.sh losses "huber(delta=0.05)" --code=torch
   ./run.sh losses "my_file.py:tilted(quantile=0.7)"
+  ./run.sh losses "mix(mae, ssim, weight=0.5)"
   ./run.sh losses --html=losses.html
 """
 
@@ -87,7 +88,7 @@ def _check(values: flags.FlagValues, names: list[str]) -> None:
             loss = resolve(name)
         except ValueError as error:
             raise UserError(str(error)) from None
-        if loss.family not in LOSSES and own_code.place_of(name) is None:
+        if loss.family.endswith("]") and own_code.place_of(name) is None:
             raise UserError(
                 f"loss {name!r}: a card is of a loss, not of one whose gradient is "
                 f"cut; ./run.sh losses {loss.family.partition('[')[0]}"

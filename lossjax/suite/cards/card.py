@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 
 from lossjax import LOSSES, Loss, resolve
 from lossjax.certificates.certify import FAILS, HOLDS, IDLE, Certificate, certify
-from lossjax.losses.claims import UNSTATED
 from lossjax.losses.links import sigmoid
+from lossjax.own_code import place_of
 from lossjax.suite.report import markup, style
 from lossjax.suite.report.album import unstyled
 
@@ -41,7 +41,7 @@ class Card:
         """What the row states, label and text."""
         loss = self.loss
         link = "the mean of the law" if loss.channels > 2 else _read_out(loss)
-        if loss.claims == UNSTATED and loss.link is not sigmoid:
+        if place_of(loss.family) is not None and loss.link is not sigmoid:
             link = "a function of your own"
         facts = [
             ("formula", loss.formula),

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lossjax import LOSSES, Loss
 from lossjax.losses.checks import literal
+from lossjax.losses.mixtures import MIX
 from lossjax.suite.cards import plain
 from lossjax.suite.cli.errors import UserError
 
@@ -128,6 +129,11 @@ def code(loss: Loss, library: str) -> str:
     """
     if why := plain.WITHOUT.get(loss.family):
         raise UserError(f"{loss.name} has no code to paste: {why}")
+    if loss.family.startswith(f"{MIX}("):
+        raise UserError(
+            f"{loss.name} has no code to paste: paste its two losses, each printed by "
+            "its own name, and add them"
+        )
     if loss.family not in LOSSES:
         raise UserError(f"{loss.name} is code of your own: there is nothing to print")
     target = LIBRARIES[library]

@@ -226,18 +226,20 @@ def _page(evidence: Evidence, album: Album) -> str:
     ]
     if len(sweep.code_sizes) > 1:
         parts.append(count(len(sweep.code_sizes), "latent size"))
+    dials = " and, of a dial, its own value" if sweep.tuned else ""
     steps = " or ".join(count(steps, "step") for steps in sweep.step_counts)
     runs = sum(1 for _ in evidence.results())
     return markup.page(
         title=f"{question} · lossjax",
         question=question,
         lede=f"{', '.join(parts)}: {count(runs, 'stored run')} of "
-        f"{steps}. Each seed chooses its own learning rate. Primary metric: "
+        f"{steps}. Each seed chooses its own learning rate{dials}. Primary metric: "
         f"{sweep.primary_metric}.",
         out=evidence.out,
         sections=shown,
         symbols=Markup("").join(
-            mark.symbol() for mark in style.marks(evidence.losses).values()
+            mark.symbol()
+            for mark in style.marks(evidence.losses, evidence.primary).values()
         ),
         footer=f"Rebuilt from stored runs by {recipes.report(evidence)}; beside this "
         "page: rows.csv, summary.json, tables/ and figures/.",

@@ -6,6 +6,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from lossjax.suite import protocol
 from lossjax.suite.report import verdict
 from lossjax.suite.report.build import Summary
 from lossjax.suite.report.evidence import ArmEvidence, Group
@@ -48,6 +49,9 @@ def _table(group: Group) -> Table:
     table.add_column("n", justify="right")
     table.add_column("rate", justify="right", no_wrap=True)
     table.add_column("word", no_wrap=True)
+    if any(arm.dial for arm in group.arms.values()):
+        table.caption_justify = "left"
+        table.caption = f"† {protocol.chosen_by(group.primary)}"
     for standing in ranking.standings:
         scored = math.isfinite(standing.center)
         mean = f"{standing.center:.{places}f}" if scored else ""
@@ -58,7 +62,7 @@ def _table(group: Group) -> Table:
         )
         star = "* " if standing.best_set and ranking.needed is None else "  "
         table.add_row(
-            star + standing.loss,
+            star + standing.loss + (" †" if group.arms[standing.loss].dial else ""),
             mean,
             limits,
             f"{standing.n}",

@@ -79,13 +79,14 @@ class Comparison:
         """A row for each loss, the best by the primary metric first.
 
         Of every metric on test images the mean over seeds, the ends of its 95 %
-        interval, and the word: best, equivalent, undecided or worse. Empty while runs
-        are missing.
+        interval, and the word: best, equivalent, undecided or worse; where some loss
+        has a dial, by what it was chosen. Empty while runs are missing.
         """
         if not self._group.rankings:
             return pd.DataFrame(index=pd.Index([], name="loss"))
         table = matrices.comparison(self._group)[1].set_index("loss")
-        numbers = [name for name in table if not str(name).endswith("_word")]
+        words = ("_word", "dial")
+        numbers = [name for name in table if not str(name).endswith(words)]
         return table.assign(**table[numbers].apply(pd.to_numeric))
 
     def reconstructions(self) -> Figure:

@@ -26,7 +26,7 @@ UNRANKED = "none"  # direction of what is measured and not compared
 
 @dataclasses.dataclass(frozen=True)
 class Seed:
-    """One seed of an arm: its results by learning rate, and the one that counts."""
+    """One seed of an arm: its results, and the one that counts."""
 
     seed: int
     results: tuple[Result, ...]
@@ -52,6 +52,13 @@ class ArmEvidence:
         return tuple(result for seed in self.seeds for result in seed.results)
 
     @property
+    def counted(self) -> Iterator[tuple[Result, bool]]:
+        """Every stored run, and whether its seed counts by it."""
+        for seed in self.seeds:
+            for result in seed.results:
+                yield result, result is seed.chosen
+
+    @property
     def chosen(self) -> tuple[Result, ...]:
         """The run that counts of each seed that has one."""
         return tuple(seed.chosen for seed in self.seeds if seed.chosen is not None)
@@ -66,6 +73,43 @@ class ArmEvidence:
         """How many seeds chose each learning rate, the most frequent first."""
         count = collections.Counter(r.run.learning_rate for r in self.chosen)
         return dict(sorted(count.items(), key=lambda one: (-one[1], one[0])))
+
+    @property
+    def dial(self) -> Mapping[str, int]:
+        """How many seeds chose each loss, the most frequent first; empty without one.
+
+        Losses are the values of the dial.
+        """
+        if not self.arm.tuned:
+            return {}
+        order = list(self.arm.rates)
+        count = collections.Counter(r.run.loss for r in self.chosen)
+        return dict(sorted(count.items(), key=lambda x: (-x[1], order.index(x[0]))))
+
+    @property
+    def members(self) -> "Mapping[str, ArmEvidence]":
+        """The arm by the loss that was trained: itself, where it has no dial.
+
+        Of each value of a dial a seed counts only where it chose that value.
+        """
+        if not self.arm.tuned:
+            return {self.loss: self}
+        return {loss: self._member(loss) for loss in self.arm.rates}
+
+    def _member(self, loss: str) -> "ArmEvidence":
+        arm = dataclasses.replace(
+            self.arm, loss=loss, rates={loss: self.arm.rates[loss]}
+        )
+        seeds = [
+            Seed(
+                seed.seed,
+                tuple(r for r in seed.results if r.run.loss == loss),
+                seed.chosen if seed.chosen and seed.chosen.run.loss == loss else None,
+            )
+            for seed in self.seeds
+        ]
+        missing = tuple(run for run in self.missing if run.loss == loss)
+        return ArmEvidence(arm, tuple(seeds), missing, self.edge)
 
     @property
     def shown(self) -> Result | None:
@@ -165,9 +209,7 @@ class Evidence:
     def results(self) -> Iterator[tuple[Result, bool]]:
         """Every stored run of the grid, by arm, seed, rate; and whether it counts."""
         for _, arm in self.arms():
-            for seed in arm.seeds:
-                for result in seed.results:
-                    yield result, result is seed.chosen
+            yield from arm.counted
 
     def status(self, status: str) -> tuple[Result, ...]:
         return tuple(r for _, arm in self.arms() for r in arm.status(status))
@@ -190,6 +232,7 @@ def read(out: Path) -> Evidence:
             sweep, description["datasets"], description["provenance"]["numerics"]
         )
         _check(sweep, description)
+        judge = protocol.DialJudge.of(description)
     except FileNotFoundError:
         raise UserError(
             f"--out={out}: holds no sweep.json; ./run.sh sweep --out={out} writes it"
@@ -204,7 +247,7 @@ def read(out: Path) -> Evidence:
     used: set[str] = set()
     settings: dict[tuple[str, str, int, int], dict[str, ArmEvidence]] = {}
     for arm in protocol.arms(sweep, fixed):
-        mine = _arm(sweep, arm, stored.results)
+        mine = _arm(sweep, judge, arm, stored.results)
         used.update(result.run.run_id for result in mine.results)
         settings.setdefault(arm.setting, {})[arm.loss] = mine
     groups = tuple(
@@ -252,18 +295,24 @@ def _ordered(
     return {name: metrics[name] for name in sorted(metrics, key=lambda m: m != primary)}
 
 
-def _arm(sweep: Sweep, arm: protocol.Arm, results: Mapping[str, Result]) -> ArmEvidence:
+def _arm(
+    sweep: Sweep,
+    judge: protocol.DialJudge,
+    arm: protocol.Arm,
+    results: Mapping[str, Result],
+) -> ArmEvidence:
     seeds: list[Seed] = []
     missing: list[Run] = []
     for seed in sweep.seeds:
-        runs = [arm.run(rate, seed) for rate in sorted(sweep.learning_rates)]
+        runs = arm.runs(seed)
         found = tuple(results[r.run_id] for r in runs if r.run_id in results)
         missing += [run for run in runs if run.run_id not in results]
-        # Of an incomplete seed nothing counts: the best rate may be the one to come.
+        # Of an incomplete seed nothing counts: the best run may be the one to come.
         whole = len(found) == len(runs)
-        seeds.append(Seed(seed, found, protocol.choose(found) if whole else None))
-    chosen = [s.chosen.run.learning_rate for s in seeds if s.chosen is not None]
-    edge = protocol.edge_of(sweep.learning_rates, chosen)
+        chosen = protocol.choose(found, judge) if whole else None
+        seeds.append(Seed(seed, found, chosen))
+    rates = [s.chosen.run.learning_rate for s in seeds if s.chosen is not None]
+    edge = protocol.edge_of(sweep.learning_rates, rates)
     return ArmEvidence(arm, tuple(seeds), tuple(missing), edge)
 
 

@@ -5,6 +5,7 @@ for; each section draws its own, and an Album writes them, within `style.applied
 """
 
 import math
+import re
 
 import matplotlib
 import numpy as np
@@ -14,7 +15,9 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from lossjax.suite.report.evidence import Group
 from lossjax.suite.report.style import Mark
+from lossjax.syntax import dial_of
 
+_LETTERS = 22  # of a name that fit a column of a legend
 _COLUMNS, _LINE = 2, 0.19  # of a legend; the height of a line in inches
 WIDTH = 4.2  # inches: the width of a phone, so letters keep their size there
 
@@ -72,7 +75,11 @@ def legend(figure: Figure, group: Group, marks: dict[str, Mark]) -> None:
             markersize=5,
             markevery=[1],
         )
-        axes.text(x + 0.36, row, loss, va="center", fontsize=8.5)
+        shown, size = loss, 8.5
+        if dial_of(loss)[1]:  # its values stand in the tables
+            shown = re.sub(r"=tune\(.*?\)", "=tune", loss)
+            size *= min(1, _LETTERS / len(shown))
+        axes.text(x + 0.36, row, shown, va="center", fontsize=size)
 
 
 def plain_log(axis: matplotlib.axis.Axis, steps: tuple[float, ...]) -> None:

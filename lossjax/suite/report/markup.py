@@ -109,8 +109,11 @@ def mean(value: Interval | Standing, places: int, kind: str = "num") -> Field:
 
 
 def name(loss: str, mark: Mark) -> Field:
-    """A loss's icon and name."""
-    return Field(Markup("{}<code>{}</code>").format(mark.icon(), loss), loss, "loss")
+    """A loss's icon and name, and what must be known of it."""
+    shown = Markup("{}<code>{}</code>").format(mark.icon(), loss)
+    if mark.note:
+        shown += Markup(' <span class="half">({})</span>').format(mark.note)
+    return Field(shown, loss, "loss")
 
 
 def in_colour(images: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from lossjax import syntax
+from lossjax.suite.config import FILLED
 from lossjax.suite.report import markup
 from lossjax.suite.report.evidence import Evidence, Group
 from lossjax.suite.shipped import COMMAND
@@ -34,7 +35,7 @@ def sweep(evidence: Evidence, **narrowed: Sequence[Any]) -> str:
     if backend:
         words.append(f"--platform={backend}")
     for name, value in (evidence.sweep.to_json() | narrowed).items():
-        if value is not None:
+        if value is not None and name not in FILLED:
             words.append(f"--config.{name}={_text(value)}")
     return _line("sweep", words)
 

@@ -20,6 +20,9 @@ from matplotlib import font_manager
 from matplotlib.markers import MarkerStyle
 from matplotlib.transforms import Affine2D
 
+from lossjax.suite import protocol
+from lossjax.syntax import dial_of
+
 COLOURS = (
     "#0072b2",
     "#d98c00",
@@ -98,6 +101,7 @@ class Mark:
     index: int
     colour: str
     marker: str  # as matplotlib names it
+    note: str = ""  # beside its name in every table
 
     def symbol(self) -> Markup:
         """The shape, defined once in the page; `use` shows it wherever it is needed."""
@@ -124,9 +128,17 @@ class Mark:
         ).format(self.index)
 
 
-def marks(losses: tuple[str, ...]) -> dict[str, Mark]:
-    """Every loss's mark, by its place in the display order."""
+def marks(losses: tuple[str, ...], primary: str = "") -> dict[str, Mark]:
+    """Every loss's mark, by its place in the display order.
+
+    One with a dial says by which metric, the primary one, it was chosen.
+    """
     return {
-        loss: Mark(i, COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
+        loss: Mark(
+            i,
+            COLOURS[i % len(COLOURS)],
+            MARKERS[i % len(MARKERS)],
+            protocol.chosen_by(primary) if dial_of(loss)[1] else "",
+        )
         for i, loss in enumerate(losses)
     }

@@ -76,11 +76,24 @@ def common_rate(group: Group) -> float | None:
     """The rate of best mean rank over losses; None while runs are missing."""
     if group.missing:
         return None
-    curves = [curve(arm, OWN_LOSS) for arm in group.arms.values()]
-    centers = np.array([[point.value.center for point in points] for points in curves])
+    arms = _undialled(group).values()
+    if not arms:
+        return None
+    curves = [
+        {point.rate: point.value.center for point in curve(arm, OWN_LOSS)}
+        for arm in arms
+    ]
+    # Beside a dial an arm may have more rates than the config's.
+    rates = [rate for rate in curves[0] if all(rate in each for each in curves)]
+    centers = np.array([[each[rate] for rate in rates] for each in curves])
     ranks = pd.DataFrame(np.nan_to_num(centers, nan=math.inf)).rank(axis=1)
     # Of equal ranks the smaller rate.
-    return curves[0][int(np.argmin(ranks.mean()))].rate
+    return rates[int(np.argmin(ranks.mean()))]
+
+
+def _undialled(group: Group) -> dict[str, ArmEvidence]:
+    """The arms of one loss: who tunes nothing has no dial."""
+    return {loss: arm for loss, arm in group.arms.items() if not arm.arm.tuned}
 
 
 def rows(evidence: Evidence, group: Group, metric: str) -> list[Tuning]:
@@ -89,15 +102,14 @@ def rows(evidence: Evidence, group: Group, metric: str) -> list[Tuning]:
     if common is None:
         return []
     key = f"val_{metric}"
+    arms = _undialled(group)
     lower = evidence.metrics[metric]["direction"] == "lower"
     untuned = {
         loss: next(point for point in curve(arm, key) if point.rate == common)
-        for loss, arm in group.arms.items()
+        for loss, arm in arms.items()
     }
-    before = {
-        loss: _values(_at(arm, common), key, arm) for loss, arm in group.arms.items()
-    }
-    after = {loss: _values(arm.chosen, key, arm) for loss, arm in group.arms.items()}
+    before = {loss: _values(_at(arm, common), key, arm) for loss, arm in arms.items()}
+    after = {loss: _values(arm.chosen, key, arm) for loss, arm in arms.items()}
     tuned = {loss: _mean(values) for loss, values in after.items()}
     centers = [
         {loss: point.value.center for loss, point in untuned.items()},
@@ -115,7 +127,7 @@ def rows(evidence: Evidence, group: Group, metric: str) -> list[Tuning]:
             _mean(sign * (before[loss] - after[loss])),
             (first[loss], last[loss]),
         )
-        for loss in group.arms
+        for loss in arms
     ]
 
 

@@ -165,7 +165,37 @@ def caveats(evidence: Evidence, group: Group) -> Iterator[str]:
                 f"significantly worse by {group.primary} on these test images, but "
                 f"another draw of images might not show it: {', '.join(unsure)}."
             )
+    yield from dials(group)
     yield from edges(evidence, group)
+
+
+def dials(group: Group) -> Iterator[str]:
+    """What the seeds chose of every dial, and which of them at its edge."""
+    for loss, arm in group.arms.items():
+        if arm.dial:
+            line = f"{loss}: {chosen_by(group, loss)}: {dialled(arm)}"
+            first, *inner, last = arm.arm.rates
+            most = max(arm.dial.get(end, 0) for end in (first, last))
+            if inner and most >= protocol.EDGE_SHARE * len(arm.chosen):
+                line += "; a third of the seeds or more chose a value at its edge"
+            yield f"{line}."
+
+
+def chosen_by(group: Group, loss: str) -> str:
+    """What is said of a loss with a dial wherever it stands; empty of others."""
+    tuned = group.arms[loss].arm.tuned
+    return protocol.chosen_by(group.primary) if tuned else ""
+
+
+def dialled(arm: ArmEvidence) -> str:
+    """The values of a dial that seeds chose, and how many each, as `chosen`."""
+    return ", ".join(f"{loss} ({seeds})" for loss, seeds in arm.dial.items())
+
+
+def marked(group: Group, loss: str) -> str:
+    """A loss's name in a table's cell."""
+    note = chosen_by(group, loss)
+    return f"{loss} ({note})" if note else loss
 
 
 def chosen(arm: ArmEvidence) -> str:
@@ -232,7 +262,9 @@ def trained_on(loss: str) -> str:
 
 
 def family(loss: str) -> str:
-    """A loss's name without its arguments and cuts."""
+    """A loss's name without its arguments and cuts; of a mix with its two losses."""
+    if loss.startswith("mix("):
+        return f"{loss.rpartition(', weight=')[0]})"
     return loss.partition("(")[0].partition("[")[0]
 
 

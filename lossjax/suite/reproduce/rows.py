@@ -52,11 +52,12 @@ def of_sweep(
     sweep = Sweep.from_json(description["config"])
     numerics = description["provenance"]["numerics"]
     fixed = protocol.fixed_values(sweep, description["datasets"], numerics)
+    judge = protocol.DialJudge.of(description)
     results = store.load(out).results
     for block in protocol.blocks(sweep, fixed):
         found = [results[r.run_id] for r in block.runs if r.run_id in results]
         whole = len(found) == len(block.runs)
-        chosen = protocol.choose(found) if whole else None
+        chosen = protocol.choose(found, judge) if whole else None
         for result in found:
             yield Row(name, renamed(result, names or {}), result is chosen)
 

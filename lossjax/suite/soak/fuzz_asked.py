@@ -10,12 +10,15 @@ import lossjax
 from lossjax import syntax
 from lossjax.losses.checks import Choice
 from lossjax.losses.gradient_cuts import CUTS
+from lossjax.losses.mixtures import MIX, WEIGHT
+from lossjax.losses.tuned_losses import tuned_loss
 from lossjax.models import autoencoders
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import FIELDS
 from lossjax.suite.shipped import CONFIGS
 from lossjax.suite.soak import mutations
 from lossjax.suite.sweep import __main__ as sweep
+from lossjax.syntax import TUNE
 
 _NUMBERS: tuple[str, ...] = (
     "0",
@@ -65,15 +68,29 @@ _FLAGS += ("--undefok=", "--flagfile=", "--helpxml", "--retrain", "--", "-", "--
 
 
 def loss(folder: Path, generator: random.Random) -> str:
-    """A loss with arguments and cuts, or what looks like one."""
+    """A loss with arguments, cuts and dials, a mix of two, or what looks like one."""
     rows = [(row.family, row.parameters) for row in lossjax.LOSSES.values()]
     cuts = generator.choices(("", f"[{'+'.join(generator.choices(list(CUTS), k=2))}]"))
-    return _call(rows, generator, generator.choice(("", "", *cuts)))
+    one = _call(rows, generator, generator.choice(("", "", *cuts)))
+    if generator.random() < 0.3:
+        words = [one, _call(rows, generator, ""), *_weight(generator)]
+        one = f"{MIX}({', '.join(words)})"
+    return one
+
+
+def _weight(generator: random.Random) -> list[str]:
+    """The last argument of a mix, or what looks like one."""
+    numbers = [*_NUMBERS, *(repr(generator.random()) for _ in range(9))]
+    chosen = generator.choices(numbers, k=generator.choice((1, 1, 2, 3)))
+    value = chosen[0] if len(chosen) == 1 else f"{TUNE}({', '.join(chosen)})"
+    return generator.choice(([], [f"{WEIGHT.name}={value}"], [f"x={value}"]))
 
 
 def read_loss(text: str) -> None:
-    """As a config's field, and as a name of the library: one line, one name."""
-    _read(text, lambda name: lossjax.resolve(name).name)
+    """As a config's field, and each of its losses as a name of the library."""
+    _read(text, lambda name: tuned_loss(name).name)
+    for name in tuned_loss(text).losses:
+        _read(name, lambda name: lossjax.resolve(name).name)
 
 
 def model(folder: Path, generator: random.Random) -> str:
@@ -111,7 +128,11 @@ def _call(
         elif isinstance(one, Choice):
             value = repr(generator.choice(one.valid))
         else:
-            value = repr(generator.uniform(one.low, min(one.high, 10 + abs(one.low))))
+            high = min(one.high, 10 + abs(one.low))
+            drawn = [repr(generator.uniform(one.low, high)) for _ in range(3)]
+            value = drawn[0]
+            if generator.random() < 0.2:
+                value = f"{TUNE}({', '.join(drawn[: generator.randint(0, 3)])})"
         arguments.append(f"{one.name}={value}")
     text = f"{family}{cuts}({', '.join(arguments)})" if arguments else family + cuts
     fate = generator.random()

@@ -36,6 +36,7 @@ Run it again and nothing is trained twice; stop it at any time, run it again to 
   ./run.sh sweep
   ./run.sh sweep --config=configs/mnist.py --config.datasets=idx:DIR
   ./run.sh sweep --config.losses="bce,huber(delta=0.1)" --config.budgets=50,100
+  ./run.sh sweep --config.losses="bce,huber(delta=tune(0.03, 0.1, 0.3))"
 """
 
 

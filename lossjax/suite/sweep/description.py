@@ -20,7 +20,7 @@ def describe(sweep: Sweep, datasets: dict[str, Dataset]) -> dict[str, Any]:
     return {
         "config": sweep.to_json(),
         "losses": list(sweep.losses),
-        "hypers": {name: dict(resolve(name).hyper) for name in sweep.losses},
+        "hypers": {name: dict(resolve(name).hyper) for name in sweep.trained},
         "metrics": {
             name: {
                 "direction": metric.direction,

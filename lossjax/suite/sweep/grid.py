@@ -87,12 +87,15 @@ def train(
             f"anew"
         )
     bare: set[str] = set()
-    if keep_models and (bare := kept_models.missing(out, blocks, results, keep_models)):
+    judge = protocol.DialJudge.of(description)
+    if keep_models and (
+        bare := kept_models.missing(out, blocks, results, keep_models, judge)
+    ):
         say(f"{count(len(bare), 'stored run')} without a model: trained again")
         results = {k: r for k, r in results.items() if k not in bare}
     before = set(results)
     expected = sum(1 for _ in protocol.pending(blocks, results))
-    kept = sum(len(block.runs) for block in blocks) - expected
+    kept = len(mine) - expected
     if not expected:
         say(f"all {kept} runs are stored; nothing to train")
         return 0
@@ -166,12 +169,12 @@ def train(
             if quiet:
                 continue
             done = [b for b in own if not any(protocol.pending([b], results))]
-            for line in _lines(sweep, done, results):
+            for line in _lines(sweep, judge, done, results):
                 say(line)
             say(f"  {trained} runs in {time.monotonic() - began:.1f} s", style="dim")
     if keep_models:
         done = [b for b in blocks if not any(protocol.pending([b], results))]
-        kept_models.prune(out, done, results, keep_models, before)
+        kept_models.prune(out, done, results, keep_models, judge, before)
     return failed
 
 
@@ -255,10 +258,11 @@ def _attempt(
 
 def _lines(
     sweep: Sweep,
+    judge: protocol.DialJudge,
     blocks: Sequence[protocol.Block],
     results: dict[str, store.Result],
 ) -> Iterator[str]:
-    """A line for each arm that is done: the rates its seeds chose, and its scores.
+    """A line for each arm that is done: what its seeds chose, and its scores.
 
     The validation scores: those on test images are for the report.
     """
@@ -270,8 +274,13 @@ def _lines(
         chosen = [
             result
             for block in own
-            if (result := protocol.choose(results[run.run_id] for run in block.runs))
+            if (
+                result := protocol.choose(
+                    (results[run.run_id] for run in block.runs), judge
+                )
+            )
         ]
+        dials = sorted({result.run.loss for result in chosen} - {own[0].arm.loss})
         rates = sorted({result.run.learning_rate for result in chosen})
         scores = [result.metrics.get(f"val_{metric}", math.nan) for result in chosen]
         runs = [results[run.run_id] for block in own for run in block.runs]
@@ -279,7 +288,8 @@ def _lines(
         mean = f"{sum(scores) / len(scores):.4f}" if scores else "none"
         yield (
             f"{name}: learning rates {', '.join(f'{rate:g}' for rate in rates)}; "
-            f"validation {metric} {mean} over {len(chosen)} of {len(own)} seeds"
+            + (f"dial chosen by {metric}: {', '.join(dials)}; " if dials else "")
+            + f"validation {metric} {mean} over {len(chosen)} of {len(own)} seeds"
             + (f"; {diverged} runs diverged" if diverged else "")
         )
 

@@ -31,7 +31,7 @@ def check_sizes(sweep: Sweep, datasets: Mapping[str, Dataset]) -> None:
             for model in sweep.models:
                 if place_of(model) is None:
                     network_of(sweep, shape, model, sweep.code_sizes[0], 1)
-            for loss in map(resolve, sweep.losses):
+            for loss in map(resolve, sweep.trained):
                 raw = (2, height, width, channels * loss.channels)
                 jax.eval_shape(loss.fn, jax.ShapeDtypeStruct(raw, jnp.float32), image)
             for metric in METRICS.values():
@@ -52,7 +52,7 @@ def check_own_models(sweep: Sweep, datasets: Mapping[str, Dataset]) -> dict[str,
     """
     notes: dict[str, None] = {}
     shapes = {dataset.image_shape: name for name, dataset in datasets.items()}
-    channels = {resolve(loss).channels for loss in sweep.losses}
+    channels = {resolve(loss).channels for loss in sweep.trained}
     for model in filter(place_of, sweep.models):
         grid = itertools.product(shapes, sweep.code_sizes, sorted(channels))
         for shape, latent_dim, blocks in grid:

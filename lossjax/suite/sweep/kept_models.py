@@ -13,9 +13,10 @@ def missing(
     blocks: Sequence[protocol.Block],
     results: Mapping[str, Result],
     which: str,
+    judge: protocol.DialJudge,
 ) -> set[str]:
     """The stored runs, by run_id, whose network is wanted and not there."""
-    return _wanted(blocks, results, which) - parameters.stored(out)
+    return _wanted(blocks, results, which, judge) - parameters.stored(out)
 
 
 def prune(
@@ -23,6 +24,7 @@ def prune(
     done: Sequence[protocol.Block],
     results: Mapping[str, Result],
     which: str,
+    judge: protocol.DialJudge,
     before: set[str],
 ) -> None:
     """Remove the networks that nobody wants of blocks whose rates are all done.
@@ -31,12 +33,16 @@ def prune(
     that were there `before` stay: an earlier call may have wanted them.
     """
     mine = {run.run_id for block in done for run in block.runs} - before
-    for run_id in mine & parameters.stored(out) - _wanted(done, results, which):
+    wanted = _wanted(done, results, which, judge)
+    for run_id in mine & parameters.stored(out) - wanted:
         parameters.discard(out, run_id)
 
 
 def _wanted(
-    blocks: Sequence[protocol.Block], results: Mapping[str, Result], which: str
+    blocks: Sequence[protocol.Block],
+    results: Mapping[str, Result],
+    which: str,
+    judge: protocol.DialJudge,
 ) -> set[str]:
     """Of each block the stored runs whose network is kept."""
     wanted: set[str] = set()
@@ -44,6 +50,6 @@ def _wanted(
         found = [results[r.run_id] for r in block.runs if r.run_id in results]
         if which == "all":
             wanted |= {r.run.run_id for r in found if r.status != "failed"}
-        elif (best := protocol.choose(found)) is not None:
+        elif (best := protocol.choose(found, judge)) is not None:
             wanted.add(best.run.run_id)
     return wanted

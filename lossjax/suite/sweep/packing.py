@@ -91,8 +91,8 @@ def plan(
         images = sorted(one.resident for one in outlines.values())[-1 - AHEAD :]
         resident = sum(images) + (1 + AHEAD) * CODE
         room = Room(memory, resident, int(SLACK * each))
-    most = max(len(texts) for _, _, texts in kinds(sweep, outlines, mapping))
-    runs = most * sweep.at_once
+    each_seed = (kind.variants(sweep) for kind, _, _ in kinds(sweep, outlines, mapping))
+    runs = max(map(sum, each_seed)) * len(sweep.seeds)
     layout = plan_layout(backend, len(devices), runs, room)
     if backend == "gpu" and layout.each >= _GROUPED:
         layout = dataclasses.replace(layout, lowering="taps")

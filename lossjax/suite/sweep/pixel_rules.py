@@ -21,7 +21,7 @@ def check_pixels(sweep: Sweep, datasets: Mapping[str, Dataset]) -> None:
         if levels == BYTES.levels:
             continue
         found = f"{name} has {levels:,} levels" if levels else f"{name} has floats"
-        for text in sweep.losses:
+        for text in sweep.trained:
             if resolve(text).law == "levels":
                 raise UserError(
                     f"config.losses: {text} is a probability of {BYTES.levels} grey "

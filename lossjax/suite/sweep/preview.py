@@ -59,15 +59,19 @@ def preview(
         count(len(sweep.learning_rates), "learning rate"),
         count(len(sweep.seeds), "seed"),
     )
+    left = pending.total()
+    if sweep.tuned:
+        rates = f"{count(sweep.tries, 'value')} of dial and learning rate"
+        left = sum(1 for _ in protocol.pending(blocks, results))
     say(
         f"{count(runs.total(), 'run')}: {count(len(runs), 'arm')} x {rates} x {seeds}; "
-        f"{pending.total()} to train"
+        f"{left} to train"
     )
     if note := seeds_note(sweep):
         say(note)
     took = [r.provenance["seconds"] for r in results.values() if r.status == "ok"]
     if took:
-        seconds = stdlib.median(took) * pending.total()
+        seconds = stdlib.median(took) * left
         say(f"about {seconds:.0f} s, by the runs that are stored here")
     else:
         say("time: known as soon as a run is stored here; the config file says more")

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from lossjax.losses.loss import Loss
 from lossjax.losses.one_of import OneOf
 from lossjax.models import autoencoders
 from lossjax.models.pixels import BYTES, Pixels
+from lossjax.suite import protocol
 from lossjax.suite.config import Sweep
 from lossjax.suite.data import Outline
 from lossjax.suite.data.dataset import Noise
@@ -168,9 +170,10 @@ class ProgramKind:
 
     def variants(self, sweep: Sweep) -> list[int]:
         """Runs of each family with one seed on one dataset."""
-        losses = [resolve(name).family for name in sweep.losses]
-        rates = len(sweep.learning_rates)
-        return [losses.count(family) * rates for family in self.families]
+        counts = Counter[str]()
+        for loss, rates in protocol.tried(sweep).items():
+            counts[resolve(loss).family] += len(rates)
+        return [counts[family] for family in self.families]
 
     def segments(self, sweep: Sweep, slots: int) -> tuple[int, ...]:
         """Slots of each family in a row of one seed, of at most so many slots.
@@ -242,7 +245,7 @@ def _instruments(
     mesh: Mesh,
 ) -> Instruments:
     """One set for all kinds that differ only in steps and in losses alike."""
-    losses = [resolve(name) for name in sweep.losses]
+    losses = [resolve(name) for name in sweep.trained]
     alike = [loss for loss in losses if loss.channels == channels]
     return Instruments(
         Scorer(network, alike, layout, mesh),
@@ -273,7 +276,7 @@ def kinds(
     for name, model, latent_dim, train_steps in grid:
         outline = outlines[name]
         alike: dict[object, dict[str, list[str]]] = {}
-        for text in sweep.losses:
+        for text in sweep.trained:
             loss = resolve(text)
             alone = autoencoders.resolve(model).variational or (
                 mapping == "map" and bool(loss.scalars)

@@ -13,10 +13,12 @@ from lossjax import (
     LatentMetric,
     Metric,
 )
+from lossjax.losses.tuned_losses import tuned_loss
 from lossjax.models import autoencoders
 from lossjax.suite import data
 from lossjax.suite.cli.errors import UserError, unknown
 from lossjax.suite.config import FIELDS, Sweep
+from lossjax.suite.protocol import rates_of
 from lossjax.training import objective
 from lossjax.training.settings import OPTIMISERS, SCHEDULES
 
@@ -34,7 +36,8 @@ def validate(sweep: Sweep) -> Sweep:
       UserError: a name is not known, or names what another one names.
     """
     datasets = _datasets(sweep.datasets)
-    losses = _canonical("losses", sweep.losses, lambda text: lossjax.resolve(text).name)
+    losses = _canonical("losses", sweep.losses, lambda text: tuned_loss(text).name)
+    tuned = [one.losses for one in map(tuned_loss, losses) if len(one.losses) > 1]
     models = _canonical(
         "models", sweep.models, lambda text: autoencoders.resolve(text).name
     )
@@ -47,10 +50,23 @@ def validate(sweep: Sweep) -> Sweep:
     for field, table in _TABLES.items():
         if (name := getattr(sweep, field)) not in table:
             raise unknown(f"config.{field}", name, table)
-    sweep = dataclasses.replace(sweep, datasets=datasets, losses=losses, models=models)
+    sweep = dataclasses.replace(
+        sweep,
+        datasets=datasets,
+        losses=losses,
+        models=models,
+        tuned=tuple(itertools.chain(*tuned)),
+    )
     ranked = [n for n, row in metrics_of(sweep).items() if row.direction != "none"]
     if sweep.primary_metric not in ranked:
         raise unknown("config.primary_metric", sweep.primary_metric, ranked)
+    primary = metrics_of(sweep)[sweep.primary_metric]
+    if sweep.tuned and isinstance(primary, LatentMetric) and primary.partial:
+        raise UserError(
+            f"config.primary_metric = {sweep.primary_metric!r}: chooses the value of "
+            "tune(...), and not every loss has it"
+        )
+    rates_of(sweep)  # there may be no room for them
     return sweep
 
 
@@ -92,7 +108,7 @@ def notes(sweep: Sweep, datasets: Mapping[str, data.Dataset]) -> Iterator[str]:
         latent = autoencoders.resolve(model).latent
         if latent is None or latent.dequantise:
             continue
-        for loss in sweep.losses:
+        for loss in sweep.trained:
             if objective.is_unbounded(lossjax.resolve(loss).family):
                 yield (
                     f"{model} / {loss}: trains on dequantised pixels, "

@@ -5,13 +5,15 @@ which of them are stored and whether each is what was written.
 """
 
 import dataclasses
+import functools
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lossjax.suite.cli.errors import UserError
@@ -36,6 +38,7 @@ class Archive:
 
     sweep: Sweep
     description: Mapping[str, Any]  # sweep.json
+    grid: Sequence[tuple[str, str]]  # arm's loss and run_id, in display order
     runs: Mapping[str, Mapping[str, Any]]  # of the grid, by run_id, in display order
     foreign: Mapping[str, Mapping[str, Any]]  # not in the grid, by run_id
     missing: Mapping[str, Mapping[str, Any]]  # what each would be, by run_id
@@ -60,25 +63,42 @@ class Archive:
         setting = tuple(run[name] for name in SETTING)
         return f"{run['dataset']} / {self.model(setting)}"
 
+    def mark(self, *losses: str) -> str:
+        """What a table says where one of these has a dial."""
+        if all(len(self.sweep.members[loss]) == 1 for loss in losses):
+            return ""
+        return f"dial chosen by {self.sweep.primary_metric} on validation"
+
     def table(self) -> pd.DataFrame:
         """One line per run of the grid; `chosen` marks the one that a seed counts by.
 
         That is the surviving run of smallest own loss on validation images, of equal
-        ones that of the smaller learning rate.
+        ones that of the smaller learning rate. Of a dial's values, each with the rate
+        that it so has, the one of best primary metric on validation images, of equal
+        ones the smallest.
         """
         lines = [
-            {**result["run"], "run_id": run_id}
+            {**result["run"], "arm": arm, "run_id": run_id}
             | {name: result[name] for name in ("status", "diverged_step")}
             | {"validation_loss": result["validation_loss"]}
             | dict(result["metrics"])
-            for run_id, result in self.runs.items()
+            for arm, run_id in self.grid
+            if (result := self.runs.get(run_id)) is not None
         ]
         table = pd.DataFrame(lines).drop(columns="fixed")
         numbers = [n for n in table if n.startswith(("val", "test_", "diag_"))]
         table[numbers] = table[numbers].astype(float)  # null becomes NaN
         alive = table[table["status"].eq("ok") & table["validation_loss"].notna()]
         chosen = alive.sort_values(["validation_loss", "learning_rate"])
-        chosen = chosen.drop_duplicates([*SETTING, "loss", "seed"])
+        chosen = chosen.drop_duplicates([*SETTING, "arm", "loss", "seed"])
+        primary = self.sweep.primary_metric
+        rising = self.description["metrics"][primary]["direction"] == "lower"
+        if (column := f"val_{primary}") in chosen:
+            # The table is in the order of the dials' values, which a stable sort keeps.
+            chosen = chosen.sort_index().sort_values(
+                column, ascending=rising, kind="stable", na_position="last"
+            )
+        chosen = chosen.drop_duplicates([*SETTING, "arm", "seed"])
         return table.assign(chosen=table.index.isin(chosen.index))
 
 
@@ -109,10 +129,12 @@ def read(out: Path) -> Archive:
     if absent := set(sweep.datasets) - set(description["datasets"]):
         raise ValueError(f"describes no dataset {min(absent)!r}")
     stored, damaged = _stored(out)
-    grid = {digest(run)[:16]: run for run in _grid(sweep, description)}
+    each = [(arm, digest(run)[:16], run) for arm, run in _grid(sweep, description)]
+    grid = {run_id: run for _, run_id, run in each}
     return Archive(
         sweep,
         description,
+        [(arm, run_id) for arm, run_id, _ in each],
         {run_id: stored[run_id] for run_id in grid if run_id in stored},
         {run_id: each for run_id, each in stored.items() if run_id not in grid},
         {run_id: run for run_id, run in grid.items() if run_id not in stored},
@@ -179,21 +201,64 @@ def _stored(out: Path) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     return sound, damaged
 
 
-def _grid(sweep: Sweep, description: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every run that the sweep asks for, in display order."""
+def _grid(
+    sweep: Sweep, description: Mapping[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every run that the sweep asks for, with its arm's loss, in display order."""
     numerics = description["provenance"]["numerics"]
     values = [getattr(sweep, axis) for axis in AXES]
-    rates, fixed = sorted(sweep.learning_rates), sweep.fixed()
-    for *setting, loss, seed, rate in itertools.product(
-        *values, sweep.losses, sweep.seeds, rates
-    ):
+    members, shares, fixed = sweep.members, _shares(sweep), sweep.fixed()
+    arms = itertools.product(*values, sweep.losses, sweep.seeds)
+    tried = (
+        (setting, arm, loss, seed, rate)
+        for *setting, arm, seed in arms
+        for loss, number in zip(members[arm], shares[arm], strict=True)
+        for rate in _rates(sweep.learning_rates, number)
+    )
+    for setting, arm, loss, seed, rate in tried:
         fingerprint = description["datasets"][setting[0]]["fingerprint"]
-        yield {
-            **dict(zip(SETTING, setting, strict=True)),
-            "loss": loss,
-            "learning_rate": rate,
-            "seed": seed,
-            "fixed": fixed
-            | sweep.source_of(loss, setting[1])
-            | {"fingerprint": fingerprint, "numerics": numerics},
-        }
+        yield (
+            arm,
+            {
+                **dict(zip(SETTING, setting, strict=True)),
+                "loss": loss,
+                "learning_rate": rate,
+                "seed": seed,
+                "fixed": fixed
+                | sweep.source_of(loss, setting[1])
+                | {"fingerprint": fingerprint, "numerics": numerics},
+            },
+        )
+
+
+def _shares(sweep: Sweep) -> dict[str, list[int]]:
+    """How many rates each value of an arm's dial has: of all arms as many runs."""
+    members = sweep.members
+    runs = len(sweep.learning_rates) * max(map(len, members.values()))
+    shares = {}
+    for arm, losses in members.items():
+        each, more = divmod(runs, len(losses))
+        shares[arm] = [each + (place < more) for place in range(len(losses))]
+    return shares
+
+
+@functools.cache
+def _rates(rates: tuple[float, ...], number: int) -> list[float]:
+    """The rates, and so many between them that there are `number`.
+
+    They split the gaps as evenly as can be: again and again the gap whose steps are
+    the largest gets one step more.
+    """
+    ends = sorted(rates)
+    steps = dict.fromkeys(zip(ends, ends[1:], strict=False), 1)
+    for _ in range(number - len(ends)):
+        widest = max(
+            steps, key=lambda gap: round(np.log(gap[1] / gap[0]) / steps[gap], 9)
+        )
+        steps[widest] += 1
+    found = set(ends)
+    for (low, high), count in steps.items():
+        for step in range(1, count):
+            exact = np.exp(np.log(low) + np.log(high / low) * step / count)
+            found.add(float(f"{exact:.2e}"))
+    return sorted(found)

@@ -42,16 +42,18 @@ def rows(archive: Archive, runs: pd.DataFrame) -> Expected:
     ]
     scores += [name for name in runs if name.startswith("diag_")]
     lines: dict[Key, Line] = {}
+    # Of a sweep with a dial, two arms may share a run.
+    names = (*RUN, "arm") if archive.sweep.tuned else RUN
     for run in runs.to_dict("records"):
         hidden = [n for n in scores if n.startswith("test_") and not run["chosen"]]
-        lines[tuple(str(run[name]) for name in RUN)] = {
+        lines[tuple(str(run[name]) for name in names)] = {
             "chosen": run["chosen"],
             "status": run["status"],
             "diverged_step": _number(run["diverged_step"]),
             **{name: run.get(name, math.nan) for name in scores},
             **dict.fromkeys(hidden, math.nan),
         }
-    return Expected(RUN, lines, exact=True)
+    return Expected(names, lines, exact=True)
 
 
 def pixels(archive: Archive) -> Expected:
@@ -92,6 +94,7 @@ def tables(found: Sequence[Recomputation]) -> Iterator[tuple[str, Expected]]:
             "direction": ranked.direction,
             "derived_from": one.derived.get(key[-1], ""),
             **standing(ranked, loss),
+            **one.dial(loss),
         }
         for key, one, ranked in of_metric
         for loss in ranked.lines
@@ -174,7 +177,7 @@ def compared(one: Recomputation) -> Expected:
             cells = {
                 f"{metric}_{name}": own[name] for name in (*ENDS, "word") if name in own
             }
-            lines.setdefault((loss,), {}).update(cells)
+            lines.setdefault((loss,), one.dial(loss)).update(cells)
     return Expected(("loss",), lines)
 
 
@@ -193,6 +196,7 @@ def behind(one: Recomputation, metrics: Mapping[str, Mapping[str, Any]]) -> Expe
                 "derived_from": one.derived.get(metric, ""),
                 **dict(zip(("behind", "low", "high"), gap, strict=True)),
                 "unit": "%" if in_percent else metrics[metric]["unit"],
+                **one.dial(loss),
                 **{name: own[name] for name in ("word",) if name in own},
             }
     return Expected(("trained_with", "scored_by"), lines)

@@ -34,6 +34,12 @@ class Recomputation:
     def name(self) -> str:
         return f"{self.dataset} / {self.model}"
 
+    def dial(self, loss: str) -> dict[str, Any]:
+        """The column that a table has where some loss has a dial."""
+        return {
+            name: self.arms[loss][name] for name in ("dial",) if name in self.arms[loss]
+        }
+
 
 def comparisons(archive: Archive, table: pd.DataFrame) -> Iterator[Recomputation]:
     """Every setting of the grid, in display order, from the table of its runs."""
@@ -86,7 +92,7 @@ def _metrics(archive: Archive, runs: pd.DataFrame) -> Iterator[tuple[str, Ranked
         column = f"test_{metric}"
         if row["direction"] == "none" or column not in chosen:
             continue
-        scores = chosen.pivot(index="seed", columns="loss", values=column)
+        scores = chosen.pivot(index="seed", columns="arm", values=column)
         scores = scores.reindex(index=seeds, columns=losses)
         if np.isfinite(scores).any(axis=None):
             yield metric, rank(scores, counts, row["direction"], row["margin"])
@@ -96,8 +102,18 @@ def _arms(archive: Archive, runs: pd.DataFrame) -> Iterator[tuple[str, dict[str,
     """What became of every loss's runs and seeds, and which rates the seeds chose."""
     seeds, rates = len(archive.sweep.seeds), archive.sweep.learning_rates
     for loss in archive.sweep.losses:
-        own = runs[runs["loss"] == loss]
+        own = runs[runs["arm"] == loss]
         chosen = own.loc[own["chosen"], "learning_rate"]
+        dial: dict[str, str] = {}
+        if archive.sweep.tuned:
+            values = archive.sweep.members[loss]
+            counts = own.loc[own["chosen"], "loss"].value_counts()
+            first = sorted(counts.items(), key=lambda x: (-x[1], values.index(x[0])))
+            shown = ", ".join(f"{value} ({count})" for value, count in first)
+            dial = {
+                "dial": archive.mark(loss),
+                "values": shown if len(values) > 1 else "",
+            }
         often = sorted(chosen.value_counts().items(), key=lambda x: (-x[1], x[0]))
         edge = next(
             (
@@ -117,6 +133,7 @@ def _arms(archive: Archive, runs: pd.DataFrame) -> Iterator[tuple[str, dict[str,
                 "runs": len(own),
                 "diverged": int((own["status"] == "diverged").sum()),
                 "failed": int((own["status"] == "failed").sum()),
+                **dial,
             },
         )
 

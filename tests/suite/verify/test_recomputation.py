@@ -85,15 +85,15 @@ def test_a_right_report_is_what_is_recomputed(stored: Path, tmp_path: Path) -> N
     assert recomputed(stored, tmp_path) == []
 
 
-def on_test(results: Sequence[Result]) -> Result:
+def on_test(results: Sequence[Result], _: object) -> Result:
     return min(results, key=lambda result: result.metrics["test_mse"])
 
 
-def first_rate(results: Sequence[Result]) -> Result:
+def first_rate(results: Sequence[Result], _: object) -> Result:
     return results[0]
 
 
-def worst(results: Sequence[Result]) -> Result:
+def worst(results: Sequence[Result], _: object) -> Result:
     return max(results, key=lambda result: result.validation_loss)
 
 

@@ -318,7 +318,7 @@ def test_an_error_in_the_code_of_the_report_is_no_secret(
 ) -> None:
     """It is in the report and in the one made again; what is recomputed tells."""
 
-    def on_test(results: Sequence[Result]) -> Result:
+    def on_test(results: Sequence[Result], _: object) -> Result:
         return max(results, key=lambda one: one.run.learning_rate)
 
     for result in store.load(copy).results.values():

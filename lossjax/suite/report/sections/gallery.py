@@ -163,7 +163,7 @@ def _rows(
 
     `who` of a row is its loss, with its mark.
     """
-    marks = style.marks(evidence.losses)
+    marks = style.marks(evidence.losses, evidence.primary)
     for group in evidence.groups:
         rows = []
         for loss, arm in group.arms.items():

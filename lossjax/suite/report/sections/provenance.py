@@ -66,12 +66,13 @@ def _one_run(evidence: Evidence) -> str:
     """One run: with a single learning rate there is nothing to choose."""
     group = evidence.groups[0]
     arm = next(iter(group.arms.values()))
+    run = arm.chosen[0].run if arm.dial else None
     rate = next(iter(arm.rates), evidence.sweep.learning_rates[0])
     return recipes.sweep(
         evidence,
         **recipes.setting(evidence, group),
-        losses=[arm.loss],
-        learning_rates=[rate],
+        losses=[next(iter(arm.arm.rates)) if run is None else run.loss],
+        learning_rates=[rate if run is None else run.learning_rate],
         seeds=[evidence.sweep.seeds[0]],
     )
 

@@ -90,17 +90,19 @@ def build(evidence: Evidence, album: Album) -> Markup:
 def _commands(evidence: Evidence, group: Group) -> Markup:
     """What trains the runs of one loss again, at every learning rate."""
     lines = Markup("")
-    for loss in group.arms:
-        line = recipes.sweep(
-            evidence, **recipes.setting(evidence, group), losses=[loss]
-        )
-        lines += Markup("<p><code>{}</code></p>{}").format(loss, recipes.copied(line))
+    for arm in group.arms.values():
+        for loss, rates in arm.arm.rates.items():
+            axes = recipes.setting(evidence, group) | {"losses": [loss]}
+            if set(rates) != set(evidence.sweep.learning_rates):
+                axes["learning_rates"] = list(rates)
+            line = recipes.copied(recipes.sweep(evidence, **axes))
+            lines += Markup("<p><code>{}</code></p>{}").format(loss, line)
     return lines
 
 
 def _wide(evidence: Evidence, group: Group) -> Markup:
     """Every loss by every metric."""
-    marks = style.marks(evidence.losses)
+    marks = style.marks(evidence.losses, evidence.primary)
     first = group.rankings.get(group.primary, next(iter(group.rankings.values())))
     places = {
         metric: verdict.decimals(ranking.standings)
@@ -136,7 +138,7 @@ def _full(
     images: dict[str, OverImages],
 ) -> Markup:
     """One metric with everything that its ranking rests on."""
-    marks = style.marks(evidence.losses)
+    marks = style.marks(evidence.losses, evidence.primary)
     places = verdict.decimals(ranking.standings)
     lows = [s.low for s in ranking.standings if math.isfinite(s.low)]
     highs = [s.high for s in ranking.standings if math.isfinite(s.high)]
@@ -221,7 +223,7 @@ def figure_of(
 
     The thick line is over seeds, the thin one below it over test images.
     """
-    marks = style.marks(evidence.losses)
+    marks = style.marks(evidence.losses, evidence.primary)
     ranked = [s for s in ranking.standings if math.isfinite(s.center)]
     rest = [s for s in ranking.standings if not math.isfinite(s.center)]
     longest = max(len(s.loss) for s in ranking.standings)

@@ -49,9 +49,14 @@ MOST_ROWS = 1000  # of the whole curve in numbers; the page stays below 8 MB
 def build(evidence: Evidence, album: Album) -> Markup:
     groups = []
     sweep = evidence.sweep
-    few = sweep.arms * len(sweep.learning_rates) <= MOST_ROWS
+    few = sweep.arms * sweep.tries <= MOST_ROWS
     for group in evidence.groups:
-        panels = [p for p in (_panel(evidence, a) for a in group.arms.values()) if p]
+        panels = [
+            panel
+            for arm in group.arms.values()
+            for member in arm.members.values()
+            if (panel := _panel(evidence, arm.loss, member))
+        ]
         figure = _figure(evidence, group)
         if not panels or figure is None:
             continue
@@ -78,13 +83,16 @@ def build(evidence: Evidence, album: Album) -> Markup:
     return markup.render(TEMPLATE, groups=groups) if groups else Markup("")
 
 
-def _panel(evidence: Evidence, arm: ArmEvidence) -> dict[str, object] | None:
+def _panel(evidence: Evidence, loss: str, arm: ArmEvidence) -> dict[str, object] | None:
+    """The curve of one loss that is trained; `loss` is the arm that it is of."""
     tried = untuned.curve(arm, untuned.OWN_LOSS)
     if not tried:
         return None
-    mark = style.marks(evidence.losses)[arm.loss]
+    mark = style.marks(evidence.losses, evidence.primary)[loss]
     lost = [point.rate for point in tried if point.lost]
-    words = f"chosen: {verdict.chosen(arm) or 'none yet'}"
+    words = f"chosen: {verdict.chosen(arm) or 'by no seed'}"
+    if mark.note:
+        words += f"; {mark.note}, of {loss}"
     if arm.edge is not None:
         words += f"; {arm.edge:g} is at the edge"
     values = ", ".join(
@@ -130,7 +138,7 @@ def _common(evidence: Evidence, rows: list[untuned.Tuning]) -> str:
 
 
 def _untuned(evidence: Evidence, group: Group, rows: list[untuned.Tuning]) -> Markup:
-    marks = style.marks(evidence.losses)
+    marks = style.marks(evidence.losses, evidence.primary)
     means = [mean for row in rows for mean in (row.untuned.value, row.tuned)]
     places = verdict.places([mean.high - mean.low for mean in means])
     table = [
@@ -164,17 +172,22 @@ def _untuned(evidence: Evidence, group: Group, rows: list[untuned.Tuning]) -> Ma
 
 def _every(evidence: Evidence, group: Group) -> Markup:
     """The whole rate-response curve in numbers."""
-    marks = style.marks(evidence.losses)
+    marks = style.marks(evidence.losses, evidence.primary)
     metric = evidence.primary
     table = []
-    for loss, arm in group.arms.items():
+    members = [
+        (loss, member)
+        for loss, arm in group.arms.items()
+        for member in arm.members.values()
+    ]
+    for loss, arm in members:
         own = untuned.curve(arm, untuned.OWN_LOSS)
         scores = untuned.curve(arm, f"val_{metric}")
         places = verdict.places(_widths(own)), verdict.places(_widths(scores))
         for point, score in zip(own, scores, strict=True):
             table.append(
                 [
-                    markup.name(loss, marks[loss]),
+                    markup.name(arm.loss, marks[loss]),
                     Field(f"{point.rate:g}", point.rate, "num"),
                     Field(point.chosen, point.chosen, "num"),
                     Field(point.n, point.n, "num"),
@@ -224,10 +237,11 @@ def _limits(value: Interval, places: int) -> Field:
 
 def _describe(evidence: Evidence, group: Group) -> str:
     parts = []
-    for loss, arm in group.arms.items():
+    members = [m for arm in group.arms.values() for m in arm.members.values()]
+    for arm in members:
         for point in untuned.curve(arm, f"val_{evidence.primary}"):
             if point.chosen and not point.lost:
-                parts.append(f"{loss} {point.value.center:.4g} at {point.rate:g}")
+                parts.append(f"{arm.loss} {point.value.center:.4g} at {point.rate:g}")
     return (
         f"Validation {evidence.primary} of {group.name} against the learning rate; "
         f"at the chosen rates: {', '.join(parts) or 'none yet'}."
@@ -236,13 +250,18 @@ def _describe(evidence: Evidence, group: Group) -> str:
 
 def _figure(evidence: Evidence, group: Group) -> Figure | None:
     """The primary metric on validation against the rate, chosen rates ringed."""
-    marks = style.marks(evidence.losses)
+    marks = style.marks(evidence.losses, evidence.primary)
     metric = evidence.primary
     lower = evidence.metrics[metric]["direction"] == "lower"
     figure, axes = figures.canvas(2.5, entries=len(group.arms))
     lost: list[tuple[float, Mark]] = []
     drawn = 0
-    for loss, arm in group.arms.items():
+    members = [
+        (loss, member)
+        for loss, arm in group.arms.items()
+        for member in arm.members.values()
+    ]
+    for loss, arm in members:
         tried = untuned.curve(arm, f"val_{metric}")
         if not tried:
             continue

@@ -39,7 +39,9 @@ class LossAxis:
 
     @property
     def label(self) -> str:
-        return f"{self.argument} of {self.family}({self.argument}=...)"
+        mix = self.family.endswith(")")
+        head = f"{self.family[:-1]}, " if mix else f"{self.family}("
+        return f"{self.argument} of {head}{self.argument}=...)"
 
     def optimum(self, ranking: Ranking) -> tuple[float, float, float] | None:
         """The value of best mean; the smallest and the largest value tied for best.

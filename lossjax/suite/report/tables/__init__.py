@@ -6,7 +6,7 @@ from lossjax.suite.report import verdict
 from lossjax.suite.report.evidence import Evidence
 from lossjax.suite.report.inert import slug
 from lossjax.suite.report.tables import forms
-from lossjax.suite.report.tables.listings import LISTINGS, cells
+from lossjax.suite.report.tables.listings import DIALS, LISTINGS, cells
 from lossjax.suite.report.tables.matrices import behind, comparison
 
 
@@ -24,5 +24,7 @@ def write(evidence: Evidence, directory: Path) -> None:
             stem = directory / name.replace("comparison", "behind", 1)
             forms.write(stem, *matrix, note=verdict.BOLD)
     for title, (columns, lines) in LISTINGS.items():
+        if evidence.sweep.tuned:
+            columns = {**columns, **DIALS.get(title, {})}
         values = [cells(columns, line) for line in lines(evidence)]
         forms.write_long(directory / title, list(columns), values)

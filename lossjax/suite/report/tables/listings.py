@@ -16,6 +16,7 @@ from lossjax.suite.report.evidence import Evidence
 from lossjax.suite.report.imagewise import over_images, unsure
 from lossjax.suite.report.inert import csv_cell
 from lossjax.suite.report.tables.forms import number
+from lossjax.suite.report.tables.matrices import noted
 from lossjax.suite.statistics import NOTHING, Ranking, pareto
 from lossjax.suite.store.results import Result
 
@@ -63,20 +64,24 @@ def rows(evidence: Evidence) -> str:
     """rows.csv: one line a stored run of the grid, full precision.
 
     Test scores of runs that no seed chose stay in the store: nobody is to read them.
+    Where some loss has a dial, the arm stands beside the loss that was trained.
     """
     names = [f"{split}_{m}" for split in ("val", "test") for m in evidence.metrics]
     names += [f"diag_{name}" for name in evidence.diagnostics]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*RUN_COLUMNS, *map(csv_cell, names)])
-    for result, chosen in evidence.results():
-        scores = (
-            number(result.metrics.get(name, math.nan))
-            if chosen or not name.startswith("test_")
-            else ""
-            for name in names
-        )
-        writer.writerow([*map(csv_cell, run_values(result, chosen)), *scores])
+    tuned = bool(evidence.sweep.tuned)
+    writer.writerow([*RUN_COLUMNS, *["arm"] * tuned, *map(csv_cell, names)])
+    for _, arm in evidence.arms():
+        for result, chosen in arm.counted:
+            scores = (
+                number(result.metrics.get(name, math.nan))
+                if chosen or not name.startswith("test_")
+                else ""
+                for name in names
+            )
+            values = [*run_values(result, chosen), *[arm.loss] * tuned]
+            writer.writerow([*map(csv_cell, values), *scores])
     return buffer.getvalue()
 
 
@@ -232,15 +237,18 @@ RATES: Columns = {
 
 def _tried(evidence: Evidence) -> Iterator[Line]:
     """Every rate: the loss's own value and the primary metric, on validation images."""
-    for line in _tuned(evidence):
-        for name in (untuned.OWN_LOSS, f"val_{evidence.primary}"):
-            for point in untuned.curve(line.arm, name):
-                yield Line(**vars(line), metric=name, point=point)
+    for group, arm in evidence.arms():
+        for loss, member in arm.members.items():
+            for name in (untuned.OWN_LOSS, f"val_{evidence.primary}"):
+                for point in untuned.curve(member, name):
+                    yield Line(
+                        group=group, arm=arm, loss=loss, metric=name, point=point
+                    )
 
 
 CURVES: Columns = {
     **_named("group", "dataset model"),
-    "loss": attrgetter("arm.loss"),
+    "loss": attrgetter("loss"),
     "learning_rate": attrgetter("point.rate"),
     "seeds_that_chose": attrgetter("point.chosen"),
     "metric": attrgetter("metric"),
@@ -299,6 +307,30 @@ PIXELS: Columns = {
         *("dataset", "split", "images", "values", "counted", "share"),
         *("levels", "black", "white"),
     )
+}
+
+
+def _dial(losses: Callable[[Line], Iterable[str]]) -> Columns:
+    """The mark of losses with a dial, where a line is of them."""
+    return {"dial": lambda x: noted(x.group, *losses(x)).get("dial", "")}
+
+
+def _all(line: Line) -> Iterable[str]:
+    return line.group.arms
+
+
+# The columns more of a sweep in which some loss has a dial.
+DIALS: Mapping[str, Columns] = {
+    "ranking": _dial(lambda x: [x.standing.loss]),
+    **dict.fromkeys(("verdicts", "settings", "budgets"), _dial(_all)),
+    "rates": {
+        **_dial(lambda x: [x.arm.loss]),
+        "values": lambda x: verdict.dialled(x.arm),
+    },
+    "rate-response": {
+        **_dial(lambda x: [x.arm.loss]),
+        "arm": attrgetter("arm.loss"),
+    },
 }
 # The files' stem, the columns, and what makes the lines.
 LISTINGS: Mapping[str, tuple[Columns, Callable[[Evidence], Iterable[Line]]]] = {

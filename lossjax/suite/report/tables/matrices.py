@@ -40,13 +40,21 @@ class Distances:
 def comparison(group: Group) -> Table:
     """Losses by metrics, `mean ± half interval`; those tied for best in bold."""
     order = [s.loss for s in by_primary(group)]
-    table: dict[str, list[str]] = {"loss": order}
+    table = {"loss": [verdict.marked(group, loss) for loss in order]}
     for metric, ranking in group.rankings.items():
         places = verdict.decimals(ranking.standings)
         table[verdict.heading(group, metric)] = [
             _score(ranking.of(loss), places) for loss in order
         ]
     return pd.DataFrame(table, dtype=object), _exact(group)
+
+
+def noted(group: Group, *losses: str) -> dict[str, str]:
+    """A column of its own where some loss has a dial; none elsewhere."""
+    if not any(arm.arm.tuned for arm in group.arms.values()):
+        return {}
+    notes = (verdict.chosen_by(group, loss) for loss in losses)
+    return {"dial": next(filter(None, notes), "")}
 
 
 def by_primary(group: Group) -> tuple[Standing, ...]:
@@ -69,7 +77,7 @@ def _score(standing: Standing, places: int) -> str:
 def _exact(group: Group) -> pd.DataFrame:
     lines = []
     for standing in by_primary(group):
-        line: dict[str, Any] = {"loss": standing.loss}
+        line: dict[str, Any] = {"loss": standing.loss, **noted(group, standing.loss)}
         for metric, ranking in group.rankings.items():
             own = ranking.of(standing.loss)
             line |= {
@@ -110,7 +118,7 @@ def behind(evidence: Evidence, group: Group) -> Table | None:
         return None
     columns = distances(evidence, group)
     order = [s.loss for s in by_primary(group)]
-    shown: dict[str, list[str]] = {"trained with": order}
+    shown = {"trained with": [verdict.marked(group, loss) for loss in order]}
     exact: list[dict[str, Any]] = []
     for metric, column in columns.items():
         lines = []
@@ -123,6 +131,7 @@ def behind(evidence: Evidence, group: Group) -> Table | None:
             exact.append(
                 {
                     "trained_with": loss,
+                    **noted(group, loss),
                     "scored_by": metric,
                     "derived_from": group.derived.get(metric, ""),
                     "trained_on_it": own,
