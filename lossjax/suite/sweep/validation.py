@@ -42,6 +42,11 @@ def validate(sweep: Sweep) -> Sweep:
         if (name := getattr(sweep, field)) not in table:
             raise unknown(f"config.{field}", name, table)
     sweep = dataclasses.replace(sweep, datasets=datasets, losses=losses, models=models)
+    if refuse := [m for m in models if not autoencoders.takes(m, sweep.precision)]:
+        raise UserError(
+            f"config.precision={sweep.precision}: {refuse[0]} has convolutions of its "
+            f"own, which compute in float32 or bfloat16"
+        )
     ranked = [n for n, row in metrics_of(sweep).items() if row.direction != "none"]
     if sweep.primary_metric not in ranked:
         raise unknown("config.primary_metric", sweep.primary_metric, ranked)
