@@ -112,6 +112,7 @@ class Dense(nnx.Linear):
             precision=precision.algorithm,
             rngs=rngs,
         )
+        self.algorithm = precision.algorithm
 
 
 class Flatten(Dense):
@@ -170,7 +171,7 @@ class BatchLastFlatten(Flatten):
 
     def __call__(self, images: jax.Array) -> jax.Array:  # type: ignore[override]
         images, kernel, bias = _operands(self, images)
-        code = batch_last.flatten(images, kernel, self.precision)
+        code = batch_last.flatten(images, kernel, self.algorithm)
         return code + bias.reshape(1, -1)
 
 
@@ -179,7 +180,7 @@ class BatchLastUnflatten(Unflatten):
 
     def __call__(self, code: jax.Array) -> jax.Array:  # type: ignore[override]
         code, kernel, bias = _operands(self, code)
-        return batch_last.unflatten(code, kernel, bias, self.image, self.precision)
+        return batch_last.unflatten(code, kernel, bias, self.image, self.algorithm)
 
 
 @dataclass(frozen=True)
