@@ -29,7 +29,9 @@ from lossjax.models.convolution import convolve
 
 _FUSED, _LEVEL = "xla_cpu_use_fusion_emitters", "xla_backend_optimization_level"
 _DEVICES = "--xla_force_host_platform_device_count"
-_OURS = re.compile(rf"{guard.FLAG}|{_DEVICES}=\d+")
+# No sum of a GPU's in another order than before, and no choice by what was faster.
+_DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
+_OURS = re.compile(rf"{guard.FLAG}|{_DEVICES}=\d+|{_DETERMINISTIC}")
 # Packages whose versions decide what an accelerator computes.
 _LIBRARIES = {
     "gpu": r"jax-cuda\d+-plugin|nvidia-(cublas|cudnn|cuda-runtime|cuda-nvcc)(-cu\d+)?",
@@ -42,7 +44,7 @@ class PlatformError(RuntimeError):
     """The backend computes wrong numbers; nothing may be trained on it."""
 
 
-def prepare(cpu_devices: int | None = None) -> None:
+def prepare(cpu_devices: int | None = None, *, deterministic: bool = False) -> None:
     """Set XLA's flags and jax's precision; call before the first array is made.
 
     The user's own XLA_FLAGS are kept; a flag that is there already is not touched.
@@ -50,15 +52,23 @@ def prepare(cpu_devices: int | None = None) -> None:
     Args:
       cpu_devices: virtual CPU devices, one per core that should train; None leaves
         their number to XLA_FLAGS. Too late once jax has started, which is a warning.
+      deterministic: a GPU gives the same bits every time, as a CPU does anyway.
 
     Raises:
-      ValueError: XLA_FLAGS hold what XLA does not start with.
+      ValueError: XLA_FLAGS hold what XLA does not start with, or jax has started
+        without the flag that makes a GPU deterministic.
       PlatformError: jax has started without the guard, and computes wrong numbers.
     """
     jax.config.update("jax_default_matmul_precision", "highest")
     flags = guard.flags(os.environ.get("XLA_FLAGS", ""))
     more = cpu_devices is not None and _DEVICES not in flags
+    lacking = deterministic and _DETERMINISTIC not in flags
     if canary.started():
+        if lacking and jax.default_backend() == "gpu":
+            raise ValueError(
+                f"jax has started without XLA_FLAGS={_DETERMINISTIC}: no GPU is "
+                f"deterministic in this process"
+            )
         if not canary.holds():
             raise PlatformError(canary.LATE)
         count = jax.local_device_count()
@@ -70,9 +80,11 @@ def prepare(cpu_devices: int | None = None) -> None:
                 stacklevel=2,
             )
         return
-    if more:  # behind the guard, before whatever XLA may not read
+    added = [f"{_DEVICES}={cpu_devices}"] if more else []
+    added += [_DETERMINISTIC] if lacking else []
+    if added:  # behind the guard, before whatever XLA may not read
         rest = flags.removeprefix(guard.FLAG).strip()
-        flags = guard.flags(f"{_DEVICES}={cpu_devices} {rest}".strip())
+        flags = guard.flags(" ".join([*added, rest]).strip())
     _check_flags(flags)
     os.environ["XLA_FLAGS"] = flags
 

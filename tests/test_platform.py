@@ -72,17 +72,25 @@ def test_devices_that_are_asked_for_too_late_are_a_warning() -> None:
         with pytest.warns(RuntimeWarning, match="CPU devices stay 2, not 7"):
             platform.prepare(7)
         platform.prepare(2)
+        platform.prepare(deterministic=True)  # a CPU is
+        patch.setattr(platform.jax, "default_backend", lambda: "gpu")
+        with pytest.raises(ValueError, match="jax has started without XLA_FLAGS=--xla"):
+            platform.prepare(deterministic=True)
+        patch.setenv("XLA_FLAGS", "--xla_gpu_deterministic_ops=true")
+        platform.prepare(deterministic=True)
 
 
 def test_the_users_flags_are_kept() -> None:
     code = (
-        "import os; from lossjax import platform; platform.prepare(cpu_devices=3);"
+        "import os; from lossjax import platform; "
+        "platform.prepare(cpu_devices=3, deterministic=True);"
         "import jax; print(os.environ['XLA_FLAGS']); print(jax.device_count())"
     )
     mine = "--xla_cpu_enable_fast_min_max=false"
     flags, count = run(code, XLA_FLAGS=mine).stdout.split("\n")[:2]
     ours = "--xla_force_host_platform_device_count="
-    assert flags.split() == [guard.FLAG, f"{ours}3", mine]
+    repeated = "--xla_gpu_deterministic_ops=true"
+    assert flags.split() == [guard.FLAG, f"{ours}3", repeated, mine]
     assert count == "3"
     assert run(code, XLA_FLAGS=f"{ours}1").stdout.split("\n")[1] == "1"
 

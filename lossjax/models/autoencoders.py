@@ -10,9 +10,9 @@ import jax
 from flax import nnx
 
 from lossjax.losses.naming import read
-from lossjax.models.bodies import BODIES, PRECISIONS, Autoencoder
+from lossjax.models.bodies import BODIES, Autoencoder
 from lossjax.models.initial_weights import initial_weights
-from lossjax.models.layers import BATCH_LAST, NATIVE, Form
+from lossjax.models.layers import BATCH_LAST, NATIVE, PRECISIONS, Form
 from lossjax.models.network import Network, Output, Shape
 from lossjax.models.own_models import OwnModel, own_model
 from lossjax.models.own_networks import known_network, own_network
@@ -29,7 +29,9 @@ __all__ = [
     "Shape",
     "autoencoder",
     "build",
+    "lowering_of",
     "resolve",
+    "takes",
 ]
 
 _RESIDUAL = "residual"  # layers of two modes, which BODIES have not
@@ -104,6 +106,22 @@ def autoencoder(
     return BODIES[model.body](shape, model.latent, form, rngs=rngs)
 
 
+def lowering_of(precision: str) -> str:
+    """The only key of LOWERINGS that has a precision; empty where all have."""
+    return "taps" if PRECISIONS[precision].algorithm else ""
+
+
+def takes(name: str, precision: str) -> bool:
+    """Whether a model can compute in a precision.
+
+    What is said of products alone would leave other convolutions than those of BODIES
+    in a lower one than its name says.
+    """
+    model = resolve(name)
+    plain = not isinstance(model, OwnModel) and model.body in BODIES
+    return plain or not lowering_of(precision)
+
+
 def _check_sizes(shape: Shape) -> None:
     sizes = (*shape.image, shape.blocks, shape.latent_dim, *shape.width, *shape.hidden)
     if min(sizes) < 1 or min(shape.image[:2]) < 2:
@@ -118,6 +136,8 @@ def build(name: str, shape: Shape, lowering: str = "") -> Network:
     may be slower than matrix products.
     """
     model = resolve(name)
+    if not takes(name, shape.precision):
+        raise ValueError(f"{name}: does not compute in {shape.precision}")
     if isinstance(model, OwnModel):
         return own_network(model, shape)
     if model.body == _RESIDUAL:
@@ -132,6 +152,7 @@ def build(name: str, shape: Shape, lowering: str = "") -> Network:
 
     (native, state), (batch_last, _) = split(NATIVE), split(BATCH_LAST)
     graphs = {"native": native, "taps": batch_last}
+    lowering = lowering_of(shape.precision) or lowering
 
     def on_backend(
         method: Callable[[Any, jax.Array], jax.Array], params: Any, values: jax.Array

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 
 Padding = Sequence[tuple[int, int]]
+Algorithm = str | None  # of a product, a DotAlgorithmPreset; None: as everywhere
 
 
 def enter(images: jax.Array) -> jax.Array:
@@ -30,7 +31,11 @@ def leave(images: jax.Array) -> jax.Array:
 
 
 def convolve(
-    images: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Padding
+    images: jax.Array,
+    kernel: jax.Array,
+    strides: Sequence[int],
+    padding: Padding,
+    algorithm: Algorithm = None,
 ) -> jax.Array:
     """Cross-correlation with a kernel (height, width, channels_in, channels_out).
 
@@ -39,12 +44,15 @@ def convolve(
       kernel: float.
       strides: pixels between outputs, along height and width.
       padding: zeros (before, after) along height and width; none is negative.
+      algorithm: of the products, here and below.
     """
     taps = _Taps.of(kernel.shape[:2], strides, padding, images.shape[1:3])
-    return product(_matrix(taps, kernel), _window(taps, images))
+    return product(_matrix(taps, kernel), _window(taps, images), algorithm)
 
 
-def double(images: jax.Array, kernel: jax.Array) -> jax.Array:
+def double(
+    images: jax.Array, kernel: jax.Array, algorithm: Algorithm = None
+) -> jax.Array:
     """The transposed convolution of `lossjax.models.layers.Double`, without its bias.
 
     Args:
@@ -58,10 +66,12 @@ def double(images: jax.Array, kernel: jax.Array) -> jax.Array:
     inputs, outputs = kernel.shape[2], kernel.shape[3] // 4
     kernel = kernel[::-1, ::-1].reshape(2, 2, inputs, 2, 2, outputs)
     kernel = kernel.transpose(2, 0, 1, 3, 4, 5).reshape(inputs, -1)
-    return _fold(taps, product(kernel, images))
+    return _fold(taps, product(kernel, images, algorithm))
 
 
-def flatten(images: jax.Array, kernel: jax.Array) -> jax.Array:
+def flatten(
+    images: jax.Array, kernel: jax.Array, algorithm: Algorithm = None
+) -> jax.Array:
     """Images times a kernel (height * width * channels, features).
 
     Returns:
@@ -70,12 +80,16 @@ def flatten(images: jax.Array, kernel: jax.Array) -> jax.Array:
     channels, height, width, batch = images.shape
     kernel = kernel.reshape(height, width, channels, -1).transpose(2, 0, 1, 3)
     kernel = kernel.reshape(channels * height * width, -1)
-    code = product(kernel, images.reshape(-1, 1, 1, batch)).reshape(-1, batch)
-    return jax.lax.optimization_barrier(code).T
+    code = product(kernel, images.reshape(-1, 1, 1, batch), algorithm)
+    return jax.lax.optimization_barrier(code.reshape(-1, batch)).T
 
 
 def unflatten(
-    code: jax.Array, kernel: jax.Array, bias: jax.Array, image: tuple[int, int, int]
+    code: jax.Array,
+    kernel: jax.Array,
+    bias: jax.Array,
+    image: tuple[int, int, int],
+    algorithm: Algorithm = None,
 ) -> jax.Array:
     """A code (batch, features) times a kernel (features, pixels), plus a bias.
 
@@ -89,7 +103,8 @@ def unflatten(
         return weights.transpose(0, 3, 1, 2).reshape(weights.shape[0], -1)
 
     code = jax.lax.optimization_barrier(code.T)
-    laid = product(channels_first(kernel), code.reshape(*code.shape[:1], 1, 1, -1))
+    code = code.reshape(*code.shape[:1], 1, 1, -1)
+    laid = product(channels_first(kernel), code, algorithm)
     biased = add(laid, channels_first(bias)[0])
     return biased.reshape(channels, height, width, -1)
 
@@ -161,34 +176,40 @@ def _matrix(taps: _Taps, kernel: jax.Array) -> jax.Array:
     return kernel.transpose(0, 2, 1, 3, 4, 5).reshape(-1, outputs)
 
 
-def product(kernel: jax.Array, images: jax.Array) -> jax.Array:
+def product(
+    kernel: jax.Array, images: jax.Array, algorithm: Algorithm = None
+) -> jax.Array:
     """(inputs, outputs) kernel over the channels of batch-last images."""
-    product = weighted(kernel, images.reshape(images.shape[0], -1))
+    product = weighted(kernel, images.reshape(images.shape[0], -1), algorithm)
     return product.reshape(-1, *images.shape[1:])
 
 
-@jax.custom_vjp
-def weighted(kernel: jax.Array, columns: jax.Array) -> jax.Array:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def weighted(
+    kernel: jax.Array, columns: jax.Array, algorithm: Algorithm = None
+) -> jax.Array:
     """kernel.T @ columns, every product in the form that XLA multiplies fastest.
 
     That is: the first operand as (rows, contracted), the longer side as rows.
     """
-    return jax.lax.optimization_barrier(kernel.T) @ columns
+    rows = jax.lax.optimization_barrier(kernel.T)
+    return jnp.matmul(rows, columns, precision=algorithm)
 
 
 def _slopes(
-    saved: tuple[jax.Array, jax.Array], cotangent: jax.Array
+    algorithm: Algorithm, saved: tuple[jax.Array, jax.Array], cotangent: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     kernel, columns = saved
+    matmul = functools.partial(jnp.matmul, precision=algorithm)
     if kernel.shape[0] < kernel.shape[1]:
-        slope = jax.lax.optimization_barrier(cotangent @ columns.T).T
+        slope = jax.lax.optimization_barrier(matmul(cotangent, columns.T)).T
     else:
-        slope = columns @ cotangent.T
-    return slope, kernel @ cotangent
+        slope = matmul(columns, cotangent.T)
+    return slope, matmul(kernel, cotangent)
 
 
 weighted.defvjp(
-    lambda kernel, columns: (weighted(kernel, columns), (kernel, columns)),
+    lambda *operands: (weighted(*operands), operands[:2]),
     _slopes,
 )
 

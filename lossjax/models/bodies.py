@@ -14,13 +14,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from lossjax.models.layers import Form
+from lossjax.models.layers import PRECISIONS, Dense, Form
 from lossjax.models.network import Latent, Output, Shape
-
-# What a network computes in; its weights, its output and every loss stay float32.
-PRECISIONS: Mapping[str, Any] = types.MappingProxyType(
-    {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-)
 
 
 class Autoencoder(nnx.Module):
@@ -34,7 +29,7 @@ class Autoencoder(nnx.Module):
         self, shape: Shape, latent: Latent | None, form: Form, *, rngs: nnx.Rngs
     ) -> None:
         self.shape, self.latent = shape, latent
-        self.dtype = PRECISIONS[shape.precision]
+        self.precision = PRECISIONS[shape.precision]
 
     @property
     def codes(self) -> int:
@@ -76,7 +71,7 @@ class ConvAutoencoder(Autoencoder):
         height, width, channels = shape.image
         factor = 2 ** len(shape.width)
         coarse = (-(-height // factor), -(-width // factor), shape.width[-1])
-        made: Any = {"dtype": self.dtype, "rngs": rngs}
+        made: Any = {"precision": self.precision, "rngs": rngs}
         inputs, back = (channels, *shape.width[:-1]), shape.width[::-1]
         self.down = nnx.List(
             form.halve(before, after, **made)
@@ -119,8 +114,8 @@ class DenseAutoencoder(Autoencoder):
         hidden = shape.hidden
         pixels = math.prod(shape.image)
 
-        def linear(before: int, after: int) -> nnx.Linear:
-            return nnx.Linear(before, after, dtype=self.dtype, rngs=rngs)
+        def linear(before: int, after: int) -> Dense:
+            return Dense(before, after, precision=self.precision, rngs=rngs)
 
         sizes, back = (pixels, *hidden, self.codes), (shape.latent_dim, *hidden[::-1])
         self.down = nnx.List(map(linear, sizes[:-1], sizes[1:]))

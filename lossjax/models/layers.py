@@ -7,7 +7,8 @@ parameter means the same in both, so that weights move freely between backends.
 """
 
 import math
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +21,38 @@ from lossjax.models import batch_last
 _HALVING = (2, 2), ((1, 1), (1, 1))  # strides and padding of a 4x4 convolution
 
 
+@dataclass(frozen=True)
+class Precision:
+    """What a network computes in; its weights, its output and every loss stay float32.
+
+    Attributes:
+      dtype: of what its layers are given.
+      algorithm: of their matrix products where it is not that of everything else, a
+        DotAlgorithmPreset of jax; it says nothing of convolutions, so that layers take
+        products over taps.
+      backend: the only one that has it; empty where all have.
+    """
+
+    dtype: Any
+    algorithm: batch_last.Algorithm = None
+    backend: str = ""
+
+
+PRECISIONS: Mapping[str, Precision] = types.MappingProxyType(
+    {
+        "float32": Precision(jnp.float32),
+        "bfloat16": Precision(jnp.bfloat16),
+        # Three products of numbers with 10 bits each on tensor cores: near float32.
+        "tf32x3": Precision(jnp.float32, "TF32_TF32_F32_X3", "gpu"),
+    }
+)
+
+
 class Halve(nnx.Conv):
     """A 4x4 convolution of stride 2: half as high and wide."""
 
     def __init__(
-        self, inputs: int, features: int, *, dtype: Any, rngs: nnx.Rngs
+        self, inputs: int, features: int, *, precision: Precision, rngs: nnx.Rngs
     ) -> None:
         strides, padding = _HALVING
         super().__init__(
@@ -33,9 +61,10 @@ class Halve(nnx.Conv):
             (4, 4),
             strides=strides,
             padding=padding,
-            dtype=dtype,
+            dtype=precision.dtype,
             rngs=rngs,
         )
+        self.algorithm = precision.algorithm
 
 
 class Double(nnx.Module):
@@ -46,15 +75,16 @@ class Double(nnx.Module):
     """
 
     def __init__(
-        self, inputs: int, features: int, *, dtype: Any, rngs: nnx.Rngs
+        self, inputs: int, features: int, *, precision: Precision, rngs: nnx.Rngs
     ) -> None:
+        self.algorithm = precision.algorithm
         self.conv = nnx.Conv(
             inputs,
             4 * features,
             (2, 2),
             padding=1,
             use_bias=False,
-            dtype=dtype,
+            dtype=precision.dtype,
             rngs=rngs,
         )
         self.bias = nnx.Param(jnp.zeros((features,)))
@@ -69,25 +99,37 @@ class Double(nnx.Module):
         return pixels[:, 1:-1, 1:-1] + bias.reshape(1, 1, 1, -1)
 
 
-class Flatten(nnx.Linear):
-    """Images, (height, width, channels) each, to a code."""
+class Dense(nnx.Linear):
+    """Numbers to numbers."""
 
     def __init__(
-        self, image: tuple[int, int, int], codes: int, *, dtype: Any, rngs: nnx.Rngs
+        self, inputs: int, features: int, *, precision: Precision, rngs: nnx.Rngs
     ) -> None:
-        super().__init__(math.prod(image), codes, dtype=dtype, rngs=rngs)
+        super().__init__(
+            inputs,
+            features,
+            dtype=precision.dtype,
+            precision=precision.algorithm,
+            rngs=rngs,
+        )
+        self.algorithm = precision.algorithm
+
+
+class Flatten(Dense):
+    """Images, (height, width, channels) each, to a code."""
+
+    def __init__(self, image: tuple[int, int, int], codes: int, **made: Any) -> None:
+        super().__init__(math.prod(image), codes, **made)
 
     def __call__(self, images: jax.Array) -> jax.Array:  # type: ignore[override]
         return super().__call__(images.reshape(images.shape[0], -1))
 
 
-class Unflatten(nnx.Linear):
+class Unflatten(Dense):
     """A code to images, (height, width, channels) each."""
 
-    def __init__(
-        self, codes: int, image: tuple[int, int, int], *, dtype: Any, rngs: nnx.Rngs
-    ) -> None:
-        super().__init__(codes, math.prod(image), dtype=dtype, rngs=rngs)
+    def __init__(self, codes: int, image: tuple[int, int, int], **made: Any) -> None:
+        super().__init__(codes, math.prod(image), **made)
         self.image = image
 
     def __call__(self, code: jax.Array) -> jax.Array:  # type: ignore[override]
@@ -108,7 +150,7 @@ class BatchLastHalve(Halve):
 
     def __call__(self, images: jax.Array) -> jax.Array:  # type: ignore[override]
         images, kernel, bias = _operands(self, images)
-        halved = batch_last.convolve(images, kernel, *_HALVING)
+        halved = batch_last.convolve(images, kernel, *_HALVING, self.algorithm)
         return batch_last.add(halved, bias)
 
 
@@ -120,7 +162,8 @@ class BatchLastDouble(Double):
         images, kernel, bias = self.conv.promote_dtype(
             (images, kernel, bias), dtype=self.conv.dtype
         )
-        return batch_last.add(batch_last.double(images, kernel), bias)
+        doubled = batch_last.double(images, kernel, self.algorithm)
+        return batch_last.add(doubled, bias)
 
 
 class BatchLastFlatten(Flatten):
@@ -128,7 +171,8 @@ class BatchLastFlatten(Flatten):
 
     def __call__(self, images: jax.Array) -> jax.Array:  # type: ignore[override]
         images, kernel, bias = _operands(self, images)
-        return batch_last.flatten(images, kernel) + bias.reshape(1, -1)
+        code = batch_last.flatten(images, kernel, self.algorithm)
+        return code + bias.reshape(1, -1)
 
 
 class BatchLastUnflatten(Unflatten):
@@ -136,7 +180,7 @@ class BatchLastUnflatten(Unflatten):
 
     def __call__(self, code: jax.Array) -> jax.Array:  # type: ignore[override]
         code, kernel, bias = _operands(self, code)
-        return batch_last.unflatten(code, kernel, bias, self.image)
+        return batch_last.unflatten(code, kernel, bias, self.image, self.algorithm)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from lossjax.models.bodies import PRECISIONS
 from lossjax.models.convolution import convolve
+from lossjax.models.layers import PRECISIONS
 from lossjax.models.network import Output, Shape
 from lossjax.models.own_models import OwnModel
 from lossjax.own_scope import in_words
@@ -168,7 +168,8 @@ class Parts:
 
 def _make(model: OwnModel, shape: Shape, outputs: int, key: Any) -> nnx.Module:
     """The module; its convolutions are those that a compiled loop is fast at."""
-    more = {"dtype": PRECISIONS[shape.precision]} if model.takes_dtype else {}
+    dtype = PRECISIONS[shape.precision].dtype
+    more = {"dtype": dtype} if model.takes_dtype else {}
     made = model.made(
         image_shape=shape.image,
         out_channels=outputs,

@@ -179,7 +179,15 @@ class Sweep:
         identity=False,
     )
     precision: str = _field(
-        "float32", "of the network's own computation: float32 or bfloat16"
+        "float32",
+        "of the network's own computation: float32, bfloat16, or on a GPU tf32x3 "
+        "(three TF32 products for one, near float32)",
+    )
+    gpu: str = _field(
+        "fast",
+        "fast, or deterministic: the same bits every time, as a CPU gives anyway",
+        choices=("fast", "deterministic"),
+        identity=False,
     )
     primary_metric: str = _field("mse", "is named first in the report")
     curve_points: int = _field(
@@ -228,6 +236,11 @@ class Sweep:
             for key, place in of.items()
             if place is not None
         }
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether a GPU must give the same bits every time."""
+        return self.gpu == "deterministic"
 
     @property
     def step_counts(self) -> tuple[int, ...]:

@@ -146,7 +146,7 @@ def test_refuses_sizes_that_make_no_network() -> None:
 def test_bfloat16_computes_otherwise_and_keeps_float32_weights_and_output() -> None:
     images = jnp.asarray(np.random.default_rng(0).uniform(size=(4, 8, 8, 1)), "float32")
     raws = []
-    for precision in PRECISIONS:
+    for precision in ("float32", "bfloat16"):
         network = build("conv_ae", Shape((8, 8, 1), width=(4, 8), precision=precision))
         params = network.init(jax.random.key(0), jnp.zeros(1))
         assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.float32.dtype}
@@ -155,6 +155,32 @@ def test_bfloat16_computes_otherwise_and_keeps_float32_weights_and_output() -> N
         raws.append(raw)
     error = jnp.max(jnp.abs(raws[0] - raws[1])) / jnp.max(jnp.abs(raws[0]))
     assert 1e-4 < error < 3e-2
+
+
+@pytest.mark.parametrize("name", ["conv_ae", "mlp_ae"])
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_precision_is_of_every_product_on_a_gpu(name: str, precision: str) -> None:
+    """Of the gradient's too; a convolution would be computed in a lower one."""
+    network = build(name, Shape((8, 8, 1), width=(4, 8), precision=precision))
+    params = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros(1))
+    images = jax.ShapeDtypeStruct((16, 8, 8, 1), jnp.float32)
+    slope = jax.jit(jax.grad(lambda p, x: jnp.sum(network.apply(p, x).raw ** 2)))
+    text = slope.trace(params, images).lower(lowering_platforms=("cuda",)).as_text()
+    lines = text.splitlines()
+    # A bias's gradient is a product with ones, which no algorithm makes faster.
+    products = [
+        line
+        for line in lines
+        if "stablehlo.dot_general" in line
+        and not re.search(r"tensor<\d+xf32>\) ->", line)
+    ]
+    threefold = [line for line in products if "num_primitive_operations = 3" in line]
+    halved = [line for line in products if "bf16" in line]
+    native = [line for line in lines if "stablehlo.convolution" in line]
+    assert len(threefold) == (len(products) if precision == "tf32x3" else 0)
+    assert len(halved) == (len(products) if precision == "bfloat16" else 0)
+    assert len(products) >= (11 if native == [] else 5)
+    assert bool(native) == (name == "conv_ae" and precision != "tf32x3")
 
 
 @pytest.fixture

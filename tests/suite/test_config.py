@@ -91,6 +91,7 @@ def test_every_field_can_be_overridden() -> None:
         "--config.kl_cycles=2",
         "--config.kl_rise=0.25",
         "--config.precision=float32",
+        "--config.gpu=deterministic",
         "--config.primary_metric=ssim",
         "--config.curve_points=2",
     )
@@ -120,6 +121,7 @@ def test_every_field_can_be_overridden() -> None:
         schedule="constant",
         kl_cycles=2,
         kl_rise=0.25,
+        gpu="deterministic",
         primary_metric="ssim",
         curve_points=2,
     )
@@ -269,6 +271,9 @@ def test_a_precision_that_is_not_known_is_named() -> None:
     with pytest.raises(UserError, match="config.precision 'float23': did you mean"):
         validate(Sweep(precision="float23"))
     assert validate(Sweep(precision="bfloat16")).precision == "bfloat16"
+    assert validate(Sweep(precision="tf32x3")).precision == "tf32x3"
+    with pytest.raises(UserError, match="config.precision=tf32x3: res_ae has conv"):
+        validate(Sweep(models=("conv_ae", "res_ae"), precision="tf32x3"))
 
 
 def test_none_says_nothing_also_where_there_is_a_default() -> None:
@@ -287,6 +292,8 @@ def test_run_ids_depend_on_what_was_said_and_on_nothing_else() -> None:
     ]
     ends = {"value_range": [0.0, 4095.0]}
     assert Sweep(value_range=(0, 4095)).fixed() == Sweep().fixed() | ends
+    same = {"gpu": "deterministic"}
+    assert Sweep(**same).fixed() == Sweep().fixed() | same  # other bits, on a GPU
     said = {"image_size": 16, "optimiser": "sgd", "head_scale": 0.5, "start_logit": 2}
     assert Sweep(**said).fixed() == Sweep().fixed() | said
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lossjax.models.layers import PRECISIONS
 from lossjax.suite.bench import nets, table, whole
 from lossjax.suite.bench.pairs import timed
 from lossjax.suite.bench.works import WORKS
@@ -30,7 +31,7 @@ machine. FILE is JSON; the same as Markdown lies beside it. About 10 minutes on 
 6 with --quick. On a GPU or TPU the part "width" times one run among 1 to 4,000.
 """
 _SIDE_BY_SIDE = "width"  # what only an accelerator does
-PARTS = (*WORKS, "sweep", "replicas", "bfloat16", "losses", _SIDE_BY_SIDE)
+PARTS = (*WORKS, "sweep", "replicas", "precision", "losses", _SIDE_BY_SIDE)
 _LOSSES = ("bce", "mae", "huber", "power", "continuous_bernoulli", "ssim")
 
 
@@ -76,10 +77,11 @@ def main(arguments: list[str]) -> int:
             found[part] = nets.replicas(rounds)
         elif part == _SIDE_BY_SIDE:
             _, found[part] = timed(part, [])
-        elif part == "bfloat16":
+        elif part == "precision":
+            asked = precisions()
             seeds, steps = (6, 60) if values.quick else (10, 200)
-            effect = whole.effect_of_bfloat16(seeds, steps)
-            found[part] = nets.precisions(rounds) | {"metrics": effect}
+            effect = whole.effect_of(asked, seeds, steps)
+            found[part] = nets.precisions(asked, rounds) | effect
         else:
             found[part] = nets.overheads(_LOSSES, rounds)
         if path:
@@ -87,6 +89,12 @@ def main(arguments: list[str]) -> int:
             sealing.publish(path.with_suffix(".md"), table.markdown(found))
     say("\n" + table.markdown(found))
     return Exit.DONE
+
+
+def precisions() -> list[str]:
+    """All but float32 that this machine computes in."""
+    here = ("", *accelerators())
+    return [name for name, row in PRECISIONS.items() if row.backend in here][1:]
 
 
 def same(work: str) -> dict[str, Any]:

@@ -147,21 +147,25 @@ def replicas(rounds: int) -> dict[str, Any]:
         }
 
 
-def precisions(rounds: int) -> dict[str, Any]:
-    """Images a second in bfloat16 over those in float32."""
+def precisions(asked: Sequence[str], rounds: int) -> dict[str, Any]:
+    """Images a second in each precision over those in float32."""
     name = "one 28x28"
-    with (
-        Side("ours", [[name]]) as plain,
-        Side("ours", [[name, "precision=bfloat16"]]) as half,
-    ):
-        steps = {id(side): _steps(side) for side in (plain, half)}
-        ratios = []
+    with contextlib.ExitStack() as stack:
+        sides = [
+            stack.enter_context(Side("ours", [[name, f"precision={precision}"]]))
+            for precision in ("float32", *asked)
+        ]
+        steps = [_steps(side) for side in sides]
+        ratios: dict[str, list[float]] = {precision: [] for precision in asked}
         for _ in range(rounds):
-            rates = [
-                s / side.seconds(s) for side in (plain, half) if (s := steps[id(side)])
+            plain, *rates = [
+                count / side.seconds(count)
+                for side, count in zip(sides, steps, strict=True)
             ]
-            ratios.append(rates[1] / rates[0])
-        return {"work": name, "speed": spread(ratios)}
+            for precision, rate in zip(asked, rates, strict=True):
+                ratios[precision].append(rate / plain)
+        speed = {precision: spread(each) for precision, each in ratios.items()}
+        return {"work": name, "speed": speed}
 
 
 def overheads(losses: Sequence[str], rounds: int) -> dict[str, dict[str, float]]:

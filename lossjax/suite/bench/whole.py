@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,17 +69,17 @@ def sweeps(rounds: int, options: Sequence[str] = ()) -> dict[str, Any]:
     }
 
 
-def effect_of_bfloat16(seeds: int, steps: int) -> dict[str, dict[str, float]]:
-    """Every metric of digits runs in bfloat16 against the same in float32.
+def effect_of(precisions: Sequence[str], seeds: int, steps: int) -> dict[str, Any]:
+    """Every metric of digits runs in each precision against the same in float32.
 
     Returns:
-      metric -> mean difference, and that over the spread of float32 runs over seeds
-      (their standard deviation), the larger of bce's and mse's.
+      seeds and steps, and "metrics": precision -> metric -> mean difference, and that
+      over the spread of float32 runs over seeds (their standard deviation), the larger
+      of bce's and mse's.
     """
-    found: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="lossjax-bench-") as folder:
         scores = {}
-        for precision in ("float32", "bfloat16"):
+        for precision in ("float32", *precisions):
             out = Path(folder) / precision
             options = [
                 f"--out={out}",
@@ -91,9 +91,18 @@ def effect_of_bfloat16(seeds: int, steps: int) -> dict[str, dict[str, float]]:
             ]
             timed("whole", options, {})
             scores[precision] = _scores(out / "report" / "rows.csv")
-    for key, plain in scores["float32"].items():
+    whole = scores.pop("float32")
+    metrics = {name: _change(whole, other) for name, other in scores.items()}
+    return {"seeds": seeds, "steps": steps, "metrics": metrics}
+
+
+def _change(
+    whole: Mapping[Any, np.ndarray], other: Mapping[Any, np.ndarray]
+) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for key, plain in whole.items():
         _, metric = key
-        change = scores["bfloat16"][key] - plain
+        change = other[key] - plain
         deviation = float(plain.std(ddof=1))
         ratio = abs(float(change.mean())) / deviation if deviation else float("nan")
         held = found.get(metric)

@@ -10,6 +10,7 @@ from tabulate import tabulate
 
 from lossjax.suite.bench import table as bench_table
 from lossjax.suite.cli.errors import UserError
+from lossjax.suite.launch import accelerators
 from lossjax.suite.reproduce import folder, ledger, page
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.reproduce.claim import Book, Settled
@@ -100,10 +101,13 @@ def gpu() -> str:
 
 
 def scale() -> str:
-    """What a sweep of 10^6 digits runs costs beside training, by what was measured."""
+    """What a sweep of 10^6 digits runs costs, by what was measured."""
     found = _json(PUBLISHED / "bench" / "store.json")
     runs, widths = found["runs"], found["packs"]
     times, shards = 1e6 / runs, 32
+    card = _json(PUBLISHED / "bench" / "gpu.json")["sweeps"][-1]
+    trained = sum(card[part] for part in ("train", "score", "diagnose"))
+    minutes = 1e6 / card["runs"] * trained / shards / 60
 
     def row(what: str, step: str, of: str, part: int = 1) -> Iterable[tuple[str, ...]]:
         for width, one in widths.items():
@@ -118,6 +122,12 @@ def scale() -> str:
     size = widths[max(widths, key=int)]["bytes"]
     report = found["report"]
     lines = [
+        (
+            f"training and measuring, {card['steps']:,} steps, {card['card']}",
+            f"{trained:.3g} s for {card['runs']} runs",
+            "",
+            f"{minutes:.2g} minutes in each of {shards} shards",
+        ),
         *row("storing", "store", f"in each of {shards} shards", shards),
         *row("resuming", "resume", f"in each of {shards} shards", shards),
         *row("`launch fetch`", "fetch", "in all"),
@@ -137,7 +147,7 @@ def scale() -> str:
 
 
 def ahead() -> str:
-    """What TPU compilers said of the shipped configs: the largest of their programs."""
+    """What compilers said of the shipped configs: the largest of their programs."""
     proofs = _json(PROOFS)
     lines = []
     for config, chips in proofs.items():
@@ -148,6 +158,7 @@ def ahead() -> str:
                 for key in ("memory", "flops", "bytes")
             }
             collectives = {word for one in programs for word in one["collectives"]}
+            starts = max(sum(one["step"].values()) for one in programs)
             line = (
                 f"`{config}`",
                 f"`{name}`",
@@ -155,6 +166,7 @@ def ahead() -> str:
                 facts["layout"]["replicas"] // facts["layout"]["devices"],
                 f"{most['memory'] / 2**20:.1f}",
                 f"{most['memory'] / facts['limit']:.2%}",
+                starts if accelerators.gpu(name) else "",
                 f"{most['flops'] / 1e9:.3g}",
                 f"{most['bytes'] / 1e6:.3g}",
                 ", ".join(sorted(collectives)) or "none",
@@ -162,7 +174,8 @@ def ahead() -> str:
             lines.append(line)
     head = (
         *("config", "compiled for", "programs", "runs per device", "MiB per device"),
-        *("of the limit", "Gflop per step", "MB per step", "collectives"),
+        *("of the limit", "launches per step", "Gflop per step", "MB per step"),
+        "collectives",
     )
     found = {
         " and ".join(f"{k} {v}" for k, v in sorted(facts["versions"].items()))

@@ -54,9 +54,11 @@ def main(arguments: list[str]) -> int:
         print(json.dumps(facts))
         return Exit.DONE
     found = outlines(sweep)
+    backend.prepare(sweep)
     backend.devices()
-    devices = devices_of(topology)
     aim = "gpu" if topology.endswith(_TARGET) else "tpu"
+    backend.check_precision(sweep, aim)
+    devices = devices_of(topology)
     plan = packing.plan(sweep, found, aim, devices, int(gib) * 2**30)
     lowering = "taps" if aim == "gpu" else ""
     layout, room = dataclasses.replace(plan.layout, lowering=lowering), plan.room

@@ -32,17 +32,17 @@ def check(wanted: str | None) -> None:
 
 def prepare(sweep: Sweep) -> None:
     """Before any code of the user's: what must be said before it starts jax."""
-    _prepare(_cpu_devices(sweep))
+    _prepare(_cpu_devices(sweep), deterministic=sweep.deterministic)
 
 
 def _cpu_devices(sweep: Sweep) -> int:
     return min(len(os.sched_getaffinity(0)), sweep.at_once)
 
 
-def _prepare(cpu_devices: int | None) -> None:
+def _prepare(cpu_devices: int | None, *, deterministic: bool = False) -> None:
     os.environ.setdefault(_SHARING, "false")
     try:
-        platform.prepare(cpu_devices)
+        platform.prepare(cpu_devices, deterministic=deterministic)
     except ValueError as error:
         raise UserError(error) from None
     except platform.PlatformError as error:
@@ -73,6 +73,18 @@ def devices(cpu_devices: int | None = None, wanted: str | None = None) -> list[A
         raise UserError(f"{asked}: no such device: {reason}") from None
 
 
+def check_precision(sweep: Sweep, platform: str) -> None:
+    """UserError where this platform does not compute in what the sweep asks for."""
+    from lossjax.models.autoencoders import PRECISIONS
+
+    only = PRECISIONS[sweep.precision].backend
+    if only not in ("", platform):
+        raise UserError(
+            f"config.precision={sweep.precision}: needs a {only}, this is a "
+            f"{platform}: float32 computes here"
+        )
+
+
 def _asked() -> str:
     """The user's variable that says where to compute."""
     names = (name for name in environment.OBEYED if os.environ.get(name))
@@ -92,6 +104,7 @@ def start(sweep: Sweep, wanted: str | None, console: Console) -> None:
             f"this machine has a {present[0]} that jax does not use; install its lock "
             f"with LOSSJAX_DEVICE, or compute on the CPU with --platform=cpu"
         )
+    check_precision(sweep, backend)
     cores = f" (one per core of a {_processor()})" if backend == "cpu" else ""
     console.print(
         f"{backend}: {len(found)} x {found[0].device_kind}{cores}, "

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from lossjax import resolve
+from lossjax.models import autoencoders
 from lossjax.suite.config import Sweep
 from lossjax.suite.data import Outline
 from lossjax.suite.store.results import Result, Run
@@ -94,9 +95,10 @@ def plan(
     each_seed = (kind.variants(sweep) for kind, _, _ in kinds(sweep, outlines, mapping))
     runs = max(map(sum, each_seed)) * len(sweep.seeds)
     layout = plan_layout(backend, len(devices), runs, room)
-    if backend == "gpu" and layout.each >= _GROUPED:
-        layout = dataclasses.replace(layout, lowering="taps")
-    return LayoutPlan(layout, room)
+    lowering = autoencoders.lowering_of(sweep.precision)
+    if backend == "gpu" and (layout.each >= _GROUPED or sweep.deterministic):
+        lowering = "taps"  # with no choice by what is faster at the moment
+    return LayoutPlan(dataclasses.replace(layout, lowering=lowering), room)
 
 
 def memory_of(device: Any) -> int | None:

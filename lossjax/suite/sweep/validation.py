@@ -57,6 +57,11 @@ def validate(sweep: Sweep) -> Sweep:
         models=models,
         tuned=tuple(itertools.chain(*tuned)),
     )
+    if refuse := [m for m in models if not autoencoders.takes(m, sweep.precision)]:
+        raise UserError(
+            f"config.precision={sweep.precision}: {refuse[0]} has convolutions of its "
+            f"own, which compute in float32 or bfloat16"
+        )
     ranked = [n for n, row in metrics_of(sweep).items() if row.direction != "none"]
     if sweep.primary_metric not in ranked:
         raise unknown("config.primary_metric", sweep.primary_metric, ranked)

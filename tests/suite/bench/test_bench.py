@@ -1,6 +1,7 @@
 """The bench: what is timed, and what is said of it."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -62,6 +63,16 @@ def test_scores_are_of_chosen_runs_in_the_order_of_seeds(tmp_path) -> None:
         ("bce", "mse"),
         ("mse", "mse"),
     }
+
+
+def test_a_change_is_that_of_the_loss_that_changed_most() -> None:
+    plain = {(loss, "mse"): np.array([1.0, 2.0, 3.0]) for loss in ("bce", "mse")}
+    other = {("bce", "mse"): np.array([1.1, 2.1, 3.1]), ("mse", "mse"): np.full(3, 1.5)}
+    found = whole._change(plain, other)
+    assert found == {"mse": {"change": pytest.approx(-0.5), "of_spread": 0.5}}
+    part = {"speed": {}, "metrics": {"bfloat16": found}, "seeds": 3, "steps": 5}
+    page = table.markdown({"nets": {}, "precision": part})
+    assert re.search(r"\| mse +\| -0.5 +\| 0.50 ", page), page
 
 
 @pytest.mark.slow

@@ -44,6 +44,8 @@ def test_every_config_is_exported_for_cuda(config: Path) -> None:
         program = kind.program(sweep, layout, make_mesh(layout), segments)
         text = program.export(*kind.shapes(layout, segments), "cuda")
         assert "stablehlo.while" in text, kind
+        images = "x".join(map(str, kind.train))
+        assert f"<{images}x" in text and f"x{images}x" not in text, "copied for runs"
         for word in ("all_reduce", "all_gather", "all_to_all", "collective"):
             assert f"stablehlo.{word}" not in text, kind
         if kind.model.startswith("conv_ae"):

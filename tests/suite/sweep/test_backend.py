@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from lossjax import platform
+from lossjax.suite.cli.errors import UserError
 from lossjax.suite.shipped import ROOT
+from lossjax.suite.sweep import __main__ as sweep
 from lossjax.suite.sweep.backend import accelerators
 
 
@@ -43,6 +45,14 @@ def test_accelerators_are_known_by_what_only_they_have(
     assert found.split() == [
         {"gpu": "cuda"}.get(kind, kind) for kind in kinds or ["cpu"]
     ]
+
+
+def test_precision_that_no_cpu_has_is_refused(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = "config.precision=tf32x3: needs a gpu, this is a cpu: float32 computes here"
+    with pytest.raises(UserError, match=words):
+        sweep.main(["--config.precision=tf32x3", f"--out={out}"])
+    assert not out.exists()
 
 
 def test_provenance_names_what_computes_on_an_accelerator(

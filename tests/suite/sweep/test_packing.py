@@ -127,13 +127,21 @@ def test_the_largest_program_of_a_sweep_decides(outlines) -> None:
     assert "GiB hold 10, at most" in str(found)
 
 
-@pytest.mark.parametrize(("seeds", "lowering"), [(31, ""), (32, "taps")])
+@pytest.mark.parametrize(
+    ("seeds", "asked", "lowering"),
+    [
+        (31, {}, ""),
+        (32, {}, "taps"),
+        (31, {"gpu": "deterministic"}, "taps"),
+        (31, {"precision": "tf32x3"}, "taps"),
+    ],
+)
 def test_a_gpu_tries_its_own_convolutions_where_few_are_grouped(
-    seeds: int, lowering: str, outlines
+    seeds: int, asked: dict, lowering: str, outlines
 ) -> None:
-    few = dataclasses.replace(
-        SWEEP, losses=("bce", "mse"), learning_rates=(1e-3,), seeds=tuple(range(seeds))
-    )
+    """And where neither bits nor precision depend on it."""
+    some = {"losses": ("bce", "mse"), "learning_rates": (1e-3,)}
+    few = dataclasses.replace(SWEEP, **some, seeds=tuple(range(seeds)), **asked)
     found = packing.plan(few, outlines, "gpu", jax.devices()[:1], None).layout
     assert found == Layout(1, 2 * seeds, "vmap", lowering)
 
