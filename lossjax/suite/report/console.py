@@ -43,13 +43,14 @@ def _table(group: Group) -> Table:
     ranking = group.rankings[group.primary]
     places = verdict.decimals(ranking.standings)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("loss", no_wrap=True)
+    dialled = any(arm.dial for arm in group.arms.values())
+    table.add_column("loss", no_wrap=not dialled)  # no number makes room for a name
     table.add_column(group.primary, justify="right", no_wrap=True)
     table.add_column("95 % interval", justify="right", no_wrap=True)
     table.add_column("n", justify="right")
     table.add_column("rate", justify="right", no_wrap=True)
     table.add_column("word", no_wrap=True)
-    if any(arm.dial for arm in group.arms.values()):
+    if dialled:
         table.caption_justify = "left"
         table.caption = f"† {protocol.chosen_by(group.primary)}"
     for standing in ranking.standings:

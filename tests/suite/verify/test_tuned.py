@@ -133,6 +133,9 @@ def test_a_tuned_loss_is_marked_wherever_it_stands(out: Path) -> None:
     buffer = io.StringIO()
     console.render(build.build(out), Console(file=buffer, width=100))
     assert f"{DIAL} †" in buffer.getvalue() and f"† {note}" in buffer.getvalue()
+    narrow = io.StringIO()
+    console.render(build.build(out), Console(file=narrow, width=72))
+    assert "…" not in narrow.getvalue()  # a long name costs no number
     compared = Comparison.of(out).table()
     assert compared.loc[DIAL, "dial"] == note and compared.loc["bce", "dial"] == ""
     assert "huber(delta=0.05) (5), mae (3)" in Comparison.of(out).verdict
