@@ -233,10 +233,13 @@ def _moved_by(own: Parts, path: NodePath) -> tuple[float, float]:
     """How much of what is added to a bias arrives in raw output: least and most."""
     step = np.arange(1, 1 + own.outputs, dtype=np.float32)
     key = jax.random.key(0)
+    # Once, not within `moved`, where both modes would compile the dear random draws.
+    params = jax.jit(own.init, static_argnums=0)(path, key, jnp.zeros(own.outputs))
 
-    @functools.partial(jax.jit, static_argnums=1)
-    def moved(images: jax.Array, training: bool) -> tuple[jax.Array, jax.Array]:
-        params = own.init(path, key, jnp.zeros(own.outputs))
+    @functools.partial(jax.jit, static_argnums=2)
+    def moved(
+        params: Any, images: jax.Array, training: bool
+    ) -> tuple[jax.Array, jax.Array]:
         bias = params["params"][name_of(path)]
 
         def raw(bias: jax.Array) -> jax.Array:
@@ -251,8 +254,9 @@ def _moved_by(own: Parts, path: NodePath) -> tuple[float, float]:
 
     images = np.random.default_rng(0).random(own.images.shape, np.float32)
     other = np.concatenate([images[:1], 1 - images[1:]])
-    (raw, scored), (beside_another, _) = moved(images, False), moved(other, False)
-    _, trained = moved(images, True)
+    raw, scored = moved(params, images, False)
+    beside_another, _ = moved(params, other, False)
+    _, trained = moved(params, images, True)
     if not np.allclose(raw[0], beside_another[0], rtol=1e-4, atol=1e-5):
         raise ValueError(
             f"{own.model.family}: as it is scored, an image's raw output depends on "
