@@ -228,7 +228,8 @@ class DialJudge:
     def of(cls, description: Mapping[str, Any]) -> "DialJudge":
         """That of a sweep.json."""
         metric = description["config"]["primary_metric"]
-        return cls(metric, description["metrics"][metric]["direction"])
+        row = description["metrics"].get(metric, {"direction": "lower"})
+        return cls(metric, row["direction"])
 
     def badness(self, result: Result) -> float:
         """Smaller is better; infinite without a score."""

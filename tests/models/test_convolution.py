@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 from lossjax.models.convolution import convolve
-from lossjax.models.layers import BATCH_LAST, NATIVE
+from lossjax.models.layers import BATCH_LAST, NATIVE, PRECISIONS
 
 CASES = [
     (4, 2, (1, 1), 1, 28),
@@ -110,7 +110,7 @@ def test_both_forms_of_a_layer_are_one_function_of_one_set_of_parameters(
     params = None
     outputs = []
     for form in (NATIVE, BATCH_LAST):
-        layer = make(form, dtype=jnp.dtype(dtype), rngs=nnx.Rngs(0))
+        layer = make(form, precision=PRECISIONS[dtype], rngs=nnx.Rngs(0))
         graph, state = nnx.split(layer)
         if params is None:  # every number its own, biases too
             params = jax.tree.map(lambda x: normal(*x.shape), nnx.to_pure_dict(state))
@@ -133,7 +133,7 @@ def test_both_forms_of_a_layer_are_one_function_of_one_set_of_parameters(
 
 
 def test_double_is_the_transposed_convolution() -> None:
-    double = NATIVE.double(4, 3, dtype=jnp.float32, rngs=nnx.Rngs(0))
+    double = NATIVE.double(4, 3, precision=PRECISIONS["float32"], rngs=nnx.Rngs(0))
     images, kernel = normal(2, 5, 3, 4), double.conv.kernel[...]
     # Pixel 2 p + a of the 2x2 convolution's blocks reads input p + i - 1 by cell i: tap
     # 2 i + 1 - a of a kernel over an image spread with zeros is block a of cell i.

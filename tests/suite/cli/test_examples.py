@@ -24,7 +24,7 @@ TEXTS = {
         verb: importlib.import_module(f"lossjax.suite.{package}.__main__").USAGE
         for verb, (package, _) in VERBS.items()
     },
-    **{f"configs/{file.name}": file.read_text("utf-8") for file in CONFIGS.glob("*")},
+    **{f"configs/{x.name}": x.read_text("utf-8") for x in CONFIGS.glob("*.py")},
 }
 ONLY_SWEEP = re.compile(r"--(config[.\w]*)=")
 
