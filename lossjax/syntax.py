@@ -78,7 +78,7 @@ def read_call(text: str, kind: str, nests: Container[str] = ()) -> Call:
 
 
 def dial_of(loss: str) -> tuple[str, tuple[float, ...]]:
-    """The dial in a loss's name, `argument=tune(value, value)`: argument and values.
+    """The dial of a named loss, `argument=tune(value, value)`: argument and values.
 
     Of a canonical name; ("", ()) where none is, or what is no number.
     """

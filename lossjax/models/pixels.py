@@ -38,7 +38,7 @@ class Pixels:
         return arrays.where(arrays.isnan(images), arrays.full_like(images, 0.5), images)
 
     def weights(self, images: Any) -> Any:
-        """The weight of each pixel of float images in a loss; None where all are 1."""
+        """How much each pixel of float images counts; None where all count 1."""
         counted = self.counted(images)
         if not self.balance:
             return counted

@@ -81,6 +81,13 @@ def idx_folder(folder: str) -> Content:
         raise DataError(f"idx:{folder}: {error}") from None
 
 
+def idx_bytes(array: np.ndarray) -> bytes:
+    """An array of unsigned bytes or shorts as an IDX file holds it."""
+    (code,) = (code for code, kind in _DTYPES.items() if kind.name == array.dtype.name)
+    head = struct.pack(f">HBB{array.ndim}I", 0, code, array.ndim, *array.shape)
+    return head + array.astype(_DTYPES[code]).tobytes()
+
+
 def check_idx_folder(folder: str) -> None:
     """Raises DataError, cheaply, when the image files of the folder are not there."""
     find_idx(folder)

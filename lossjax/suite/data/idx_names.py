@@ -38,7 +38,7 @@ _TYPES = {
 
 @dataclasses.dataclass(frozen=True)
 class Files:
-    """The files of one split; a companion that is not there is None."""
+    """The files of one split; None where there is no such file."""
 
     images: Path
     labels: Path | None = None

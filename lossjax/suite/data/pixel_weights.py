@@ -1,4 +1,4 @@
-"""`pixel_weights`: weights of pixels in a loss, from the training images."""
+"""`pixel_weights`: how much each pixel counts in training, from the training images."""
 
 import dataclasses
 from collections.abc import Iterator

@@ -32,7 +32,7 @@ from lossjax.suite.report.sections import SECTIONS
 from lossjax.suite.report.tables import listings
 from lossjax.suite.statistics import Interval, Standing
 from lossjax.suite.store import ownership, packs, places, sealing
-from lossjax.suite.wording import count
+from lossjax.suite.wording import count, listed
 
 SCHEMA = 2  # of summary.json
 
@@ -214,9 +214,7 @@ def _page(evidence: Evidence, album: Album) -> str:
             body += behind if section.commands else ""
             shown.append({"key": section.key, "title": section.title, "body": body})
     sweep = evidence.sweep
-    names = list(sweep.datasets)
-    listed = ", ".join(names[:-1]) + " and " + names[-1] if names[1:] else names[0]
-    question = f"Which reconstruction loss for {listed}?"
+    question = f"Which reconstruction loss for {listed(sweep.datasets)}?"
     parts = [
         count(len(evidence.losses), "loss"),
         count(len(sweep.datasets), "dataset"),
@@ -238,8 +236,7 @@ def _page(evidence: Evidence, album: Album) -> str:
         out=evidence.out,
         sections=shown,
         symbols=Markup("").join(
-            mark.symbol()
-            for mark in style.marks(evidence.losses, evidence.primary).values()
+            mark.symbol() for mark in style.marks_of(evidence).values()
         ),
         footer=f"Rebuilt from stored runs by {recipes.report(evidence)}; beside this "
         "page: rows.csv, summary.json, tables/ and figures/.",

@@ -155,6 +155,13 @@ class Group:
         return next(iter(self.arms.values())).arm.setting
 
     @property
+    def members(self) -> "Iterator[tuple[str, ArmEvidence]]":
+        """Every loss that is trained, and before it the loss of the arm it is of."""
+        for loss, arm in self.arms.items():
+            for member in arm.members.values():
+                yield loss, member
+
+    @property
     def missing(self) -> tuple[Run, ...]:
         return tuple(run for arm in self.arms.values() for run in arm.missing)
 

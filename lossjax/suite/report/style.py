@@ -21,6 +21,7 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.transforms import Affine2D
 
 from lossjax.suite import protocol
+from lossjax.suite.report.evidence import Evidence
 from lossjax.syntax import dial_of
 
 COLOURS = (
@@ -126,6 +127,11 @@ class Mark:
         return Markup(
             '<svg class="icon" aria-hidden="true"><use href="#mark-{}"/></svg>'
         ).format(self.index)
+
+
+def marks_of(evidence: Evidence) -> dict[str, Mark]:
+    """The marks of a report's losses."""
+    return marks(evidence.losses, evidence.primary)
 
 
 def marks(losses: tuple[str, ...], primary: str = "") -> dict[str, Mark]:

@@ -15,6 +15,7 @@ from PIL import Image
 from lossjax.suite import data
 from lossjax.suite.data.cache import cached
 from lossjax.suite.data.dataset import Content, Split
+from lossjax.suite.data.idx import idx_bytes
 from lossjax.suite.data.tfds_prepare import prepare_tfds
 from lossjax.suite.soak import mutations
 
@@ -47,10 +48,8 @@ def idx(folder: Path, generator: random.Random) -> str:
         if part == "train" and generator.random() < 0.3:
             kinds["groups"] = generator.choice(((count,), (count, 2)))
         for kind, shape in kinds.items():
-            content = bytes((0, 0, 8, len(shape))) + struct.pack(
-                f">{len(shape)}I", *shape
-            )
-            content += generator.randbytes(int(np.prod(shape)))
+            values = generator.randbytes(int(np.prod(shape)))
+            content = idx_bytes(np.frombuffer(values, np.uint8).reshape(shape))
             joint = generator.choice("-.")
             file = f"{prefix}{part}-{kind}{joint}idx{len(shape)}{joint}ubyte"
             if generator.random() < 0.1:

@@ -18,14 +18,13 @@ USAGE = f"""
 Checks the sha256 of every stored run, that no run of the grid is missing and that runs
 compared with each other were made alike. Then it recomputes, with code of its own and
 from the stored runs alone, which learning rate (and value of a dial) each seed chose,
-means, intervals,
-differences to the best, p-values, words, who is tied for best, by every metric, and
-compares summary.json, rows.csv and the tables with that. At last it makes the whole
-report again and compares it with DIR/report, file by file. Processors round last bits
-differently, so computed numbers may differ by {agreement.RELATIVE:g} of their size and
-coordinates of drawings by {agreement.POINTS:g} points; counts, words, printed digits
-and all of rows.csv (every score and learning rate) must be equal. Exit code 0: all of
-it holds; 1: it names what does not.
+means, intervals, differences to the best, p-values, words, who is tied for best, by
+every metric, and compares summary.json, rows.csv and the tables with that. At last it
+makes the whole report again and compares it with DIR/report, file by file.
+Processors round last bits differently, so computed numbers may differ by
+{agreement.RELATIVE:g} of their size and coordinates of drawings by {agreement.POINTS:g}
+points; counts, words, printed digits and all of rows.csv (every score and learning
+rate) must be equal. Exit code 0: all of it holds; 1: it names what does not.
 """
 
 

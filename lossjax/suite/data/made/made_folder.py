@@ -3,7 +3,6 @@
 import gzip
 import os
 import shutil
-import struct
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,11 +12,9 @@ import numpy as np
 from lossjax.suite.cli.errors import DataError
 from lossjax.suite.data.dataset import Content
 from lossjax.suite.data.folders import folder_at
-from lossjax.suite.data.idx import check_idx_folder, idx_folder
+from lossjax.suite.data.idx import check_idx_folder, idx_bytes, idx_folder
 from lossjax.suite.data.made.made_set import MadeSet, Part, digest
 from lossjax.suite.data.tfds import data_dir
-
-_CODES = {np.dtype("u1"): (8, "ubyte"), np.dtype("i2"): (11, "short")}
 
 
 def made_folder(made_set: MadeSet) -> Path:
@@ -88,13 +85,11 @@ def write_parts(folder: Path, parts: Mapping[str, Part]) -> None:
             array = getattr(part, kind)
             if array is None:
                 continue
-            code, word = _CODES[array.dtype]
-            head = struct.pack(f">HBB{array.ndim}I", 0, code, array.ndim, *array.shape)
-            big = array.astype(array.dtype.newbyteorder(">"))
+            word = "ubyte" if array.dtype == np.uint8 else "short"
             # MNIST's name of images has a 3 whether they have colours or not.
             rank = 3 if kind == "images" else array.ndim
             file = folder / f"{name}-{kind}-idx{rank}-{word}.gz"
-            file.write_bytes(gzip.compress(head + big.tobytes(), 9, mtime=0))
+            file.write_bytes(gzip.compress(idx_bytes(array), 9, mtime=0))
 
 
 def _how(made_set: MadeSet) -> str:

@@ -43,7 +43,7 @@ def build(evidence: Evidence, album: Album) -> Markup:
 
 
 def _table(evidence: Evidence, group: Group) -> Markup:
-    marks = style.marks(evidence.losses, evidence.primary)
+    marks = style.marks_of(evidence)
     columns = matrices.distances(evidence, group)
     rows = []
     for standing in matrices.by_primary(group):

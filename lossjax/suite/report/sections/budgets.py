@@ -123,7 +123,7 @@ def _figure(evidence: Evidence, settings: list[Group]) -> Figure | None:
     """The primary metric of every loss against the training steps."""
     if any(evidence.primary not in group.rankings for group in settings):
         return None
-    marks = style.marks(evidence.losses, evidence.primary)
+    marks = style.marks_of(evidence)
     figure, axes = figures.canvas(2.5, entries=len(settings[0].arms))
     steps = np.array([group.setting[3] for group in settings], float)
     for loss, standings in _standings(evidence, settings).items():

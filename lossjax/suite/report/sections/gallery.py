@@ -163,7 +163,7 @@ def _rows(
 
     `who` of a row is its loss, with its mark.
     """
-    marks = style.marks(evidence.losses, evidence.primary)
+    marks = style.marks_of(evidence)
     for group in evidence.groups:
         rows = []
         for loss, arm in group.arms.items():

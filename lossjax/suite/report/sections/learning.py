@@ -56,7 +56,7 @@ def _describe(group: Group) -> str:
 
 def _figure(evidence: Evidence, group: Group) -> Figure | None:
     """Validation mse while training: mean over seeds, band from minimum to maximum."""
-    marks = style.marks(evidence.losses, evidence.primary)
+    marks = style.marks_of(evidence)
     figure, axes = figures.canvas(2.5, entries=len(group.arms))
     drawn = 0
     for loss, arm in group.arms.items():

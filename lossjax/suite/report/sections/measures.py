@@ -37,7 +37,7 @@ def build(evidence: Evidence, album: Album) -> Markup:
 
 
 def _table(evidence: Evidence, group: Group) -> Markup:
-    marks = style.marks(evidence.losses, evidence.primary)
+    marks = style.marks_of(evidence)
     rows = []
     for loss in group.arms:
         row = [markup.name(loss, marks[loss])]

@@ -69,7 +69,7 @@ def build(evidence: Evidence, album: Album) -> Markup:
 
 
 def _table(evidence: Evidence, group: Group) -> Markup:
-    marks = style.marks(evidence.losses, evidence.primary)
+    marks = style.marks_of(evidence)
     rows = [
         [markup.name(loss, marks[loss])]
         + [_field(arm, name) for name in evidence.diagnostics]
@@ -136,7 +136,7 @@ def _panels(evidence: Evidence, group: Group) -> Figure | None:
     None where no run of the group has any.
     """
     names = _singles(evidence)
-    marks = style.marks(evidence.losses, evidence.primary)
+    marks = style.marks_of(evidence)
     lines = math.ceil(len(names) / _COLUMNS)
     high = max(0.5, _ROW * len(group.arms))
     figure, below = figures.board(lines * (high + _HIGH), entries=len(group.arms))
@@ -182,7 +182,7 @@ def _from_zero(axes: Axes) -> None:
 def _spectrum(evidence: Evidence, group: Group) -> Figure | None:
     """What of each band's power every loss leaves undrawn; mean over seeds."""
     names = _bands(evidence)
-    marks = style.marks(evidence.losses, evidence.primary)
+    marks = style.marks_of(evidence)
     figure, axes = figures.canvas(2.0, entries=len(group.arms))
     centres = (np.arange(len(names)) + 0.5) / 8
     drawn = 0

@@ -102,7 +102,7 @@ def _commands(evidence: Evidence, group: Group) -> Markup:
 
 def _wide(evidence: Evidence, group: Group) -> Markup:
     """Every loss by every metric."""
-    marks = style.marks(evidence.losses, evidence.primary)
+    marks = style.marks_of(evidence)
     first = group.rankings.get(group.primary, next(iter(group.rankings.values())))
     places = {
         metric: verdict.decimals(ranking.standings)
@@ -138,7 +138,7 @@ def _full(
     images: dict[str, OverImages],
 ) -> Markup:
     """One metric with everything that its ranking rests on."""
-    marks = style.marks(evidence.losses, evidence.primary)
+    marks = style.marks_of(evidence)
     places = verdict.decimals(ranking.standings)
     lows = [s.low for s in ranking.standings if math.isfinite(s.low)]
     highs = [s.high for s in ranking.standings if math.isfinite(s.high)]
@@ -223,7 +223,7 @@ def figure_of(
 
     The thick line is over seeds, the thin one below it over test images.
     """
-    marks = style.marks(evidence.losses, evidence.primary)
+    marks = style.marks_of(evidence)
     ranked = [s for s in ranking.standings if math.isfinite(s.center)]
     rest = [s for s in ranking.standings if not math.isfinite(s.center)]
     longest = max(len(s.loss) for s in ranking.standings)

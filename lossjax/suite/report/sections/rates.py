@@ -53,9 +53,8 @@ def build(evidence: Evidence, album: Album) -> Markup:
     for group in evidence.groups:
         panels = [
             panel
-            for arm in group.arms.values()
-            for member in arm.members.values()
-            if (panel := _panel(evidence, arm.loss, member))
+            for loss, member in group.members
+            if (panel := _panel(evidence, loss, member))
         ]
         figure = _figure(evidence, group)
         if not panels or figure is None:
@@ -88,7 +87,7 @@ def _panel(evidence: Evidence, loss: str, arm: ArmEvidence) -> dict[str, object]
     tried = untuned.curve(arm, untuned.OWN_LOSS)
     if not tried:
         return None
-    mark = style.marks(evidence.losses, evidence.primary)[loss]
+    mark = style.marks_of(evidence)[loss]
     lost = [point.rate for point in tried if point.lost]
     words = f"chosen: {verdict.chosen(arm) or 'by no seed'}"
     if mark.note:
@@ -138,7 +137,7 @@ def _common(evidence: Evidence, rows: list[untuned.Tuning]) -> str:
 
 
 def _untuned(evidence: Evidence, group: Group, rows: list[untuned.Tuning]) -> Markup:
-    marks = style.marks(evidence.losses, evidence.primary)
+    marks = style.marks_of(evidence)
     means = [mean for row in rows for mean in (row.untuned.value, row.tuned)]
     places = verdict.places([mean.high - mean.low for mean in means])
     table = [
@@ -172,15 +171,10 @@ def _untuned(evidence: Evidence, group: Group, rows: list[untuned.Tuning]) -> Ma
 
 def _every(evidence: Evidence, group: Group) -> Markup:
     """The whole rate-response curve in numbers."""
-    marks = style.marks(evidence.losses, evidence.primary)
+    marks = style.marks_of(evidence)
     metric = evidence.primary
     table = []
-    members = [
-        (loss, member)
-        for loss, arm in group.arms.items()
-        for member in arm.members.values()
-    ]
-    for loss, arm in members:
+    for loss, arm in group.members:
         own = untuned.curve(arm, untuned.OWN_LOSS)
         scores = untuned.curve(arm, f"val_{metric}")
         places = verdict.places(_widths(own)), verdict.places(_widths(scores))
@@ -237,8 +231,7 @@ def _limits(value: Interval, places: int) -> Field:
 
 def _describe(evidence: Evidence, group: Group) -> str:
     parts = []
-    members = [m for arm in group.arms.values() for m in arm.members.values()]
-    for arm in members:
+    for _, arm in group.members:
         for point in untuned.curve(arm, f"val_{evidence.primary}"):
             if point.chosen and not point.lost:
                 parts.append(f"{arm.loss} {point.value.center:.4g} at {point.rate:g}")
@@ -250,18 +243,13 @@ def _describe(evidence: Evidence, group: Group) -> str:
 
 def _figure(evidence: Evidence, group: Group) -> Figure | None:
     """The primary metric on validation against the rate, chosen rates ringed."""
-    marks = style.marks(evidence.losses, evidence.primary)
+    marks = style.marks_of(evidence)
     metric = evidence.primary
     lower = evidence.metrics[metric]["direction"] == "lower"
     figure, axes = figures.canvas(2.5, entries=len(group.arms))
     lost: list[tuple[float, Mark]] = []
     drawn = 0
-    members = [
-        (loss, member)
-        for loss, arm in group.arms.items()
-        for member in arm.members.values()
-    ]
-    for loss, arm in members:
+    for loss, arm in group.members:
         tried = untuned.curve(arm, f"val_{metric}")
         if not tried:
             continue

@@ -53,7 +53,7 @@ def build(evidence: Evidence, album: Album) -> Markup:
 
 
 def _table(evidence: Evidence, group: Group) -> Markup:
-    marks = style.marks(evidence.losses, evidence.primary)
+    marks = style.marks_of(evidence)
     rows = []
     for metric, ranking in group.rankings.items():
         worse = verdict.worse(ranking)
