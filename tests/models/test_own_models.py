@@ -80,7 +80,8 @@ def test_starts_are_paired_over_losses(mine: Path, name: str) -> None:
             np.testing.assert_array_equal(second[path], leaf)
     kernel = second[f"{head}/kernel"].reshape(-1, 2, 2)  # pixels x blocks x channels
     base = first[f"{head}/kernel"].reshape(-1, 2)
-    np.testing.assert_array_equal(kernel[:, 0], base)
+    # Two programs: a compiler may fuse the scale into the draw in one of them alone.
+    np.testing.assert_array_max_ulp(kernel[:, 0], base, 2)
     assert not kernel[:, 1].any()
     assert "start" not in two.note
     again = one.init(jax.random.key(2), jnp.zeros(2))["params"]
