@@ -4,7 +4,7 @@ The three sweeps of the study `keras_blog`: `dense` (the default), `deep`, `conv
 
 Command: ./run.sh sweep --config=configs/keras_blog.py --config.datasets=idx:DIR
          ./run.sh reproduce keras_blog --data=mnist=idx:DIR (all three)
-Device and time: 2 CPU cores, about 2 minutes for all three; --full about 10.
+Device and time: 2 CPU cores, about 4 minutes for all three; --full about 30.
 Data: MNIST, 55,000 / 5,000 / 10,000 images of 28x28.
 """
 

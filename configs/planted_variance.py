@@ -4,7 +4,7 @@ The six sweeps of the study `planted_variance`: three laws, 400 steps and 200.
 
 Command: ./run.sh sweep --config=configs/planted_variance.py:a=1-400steps
          ./run.sh reproduce planted_variance (all six)
-Device and time: 2 CPU cores, about half an hour for all six.
+Device and time: 2 CPU cores, about 17 minutes for all six.
 Data: made as it is needed, 6 or 10 sets of 900 images of 8x8 for each law.
 """
 

@@ -12,8 +12,8 @@ p / (1 - p) = (y / (1 - y))^(1 / (1 - q)).
 Protocol: for 99 grey levels the least value of the compiled loss is searched in
 float64. The inverse of focal's map is solved from its gradient at the drawn level
 alone, without the target, and must give the target back. Then three losses are trained
-on the digits (conv_ae, rates tuned, ten seeds) and their pictures are judged as they
-are: this is what happens to somebody who swaps the loss and keeps the read-out.
+on the digits (conv_ae, 200 steps, rates tuned, ten seeds) and their pictures are judged
+as they are: this is what happens to somebody who swaps the loss and keeps the read-out.
 
 Deviations: the sources train classifiers; nothing of theirs is rebuilt but the map.
 """

@@ -199,16 +199,20 @@ def study_table(study: Study) -> str:
 
 
 def studies(names: Iterable[str]) -> str:
-    """Those studies, each in a line."""
+    """Those studies, each in a line, and the sum of what is stored."""
     head = ("study", "question", "minutes on 2 cores", "findings")
-    lines = []
+    lines, whole = [], []
     for name in names:
         study, summary = STUDIES[name], folder.summary_of(STUDIES[name])
         minutes, found = "not measured", "no rows yet"
         if summary is not None:
             minutes, found = f"{summary['made']['minutes']:g}", page.counts(summary)
+            whole.append(summary)
         link = f"[`{name}`](studies/{name}.md)"
         lines.append((link, study.what, minutes, found))
+    together = sum(summary["made"]["minutes"] for summary in whole)
+    findings = {"findings": [f for summary in whole for f in summary["findings"]]}
+    lines.append(("together", "", f"{together:.0f}", page.counts(findings)))
     return tabulate(lines, head, tablefmt="pipe", disable_numparse=True)
 
 
