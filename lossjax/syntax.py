@@ -10,6 +10,7 @@ import re
 from collections.abc import Container, Iterable, Mapping
 from typing import Any, NamedTuple
 
+MIX = "mix"  # mix(mae, ssim, weight=0.2): a weighted sum of two losses
 TUNE = "tune"  # huber(delta=tune(0.03, 0.1)): a sweep chooses among these values
 _LONGEST = 1000  # characters; a parser that recurses too deeply may crash
 _UNREADABLE = (ValueError, SyntaxError, MemoryError, RecursionError, TypeError)

@@ -19,8 +19,8 @@ import numpy as np
 from lossjax.losses.checks import Parameter
 from lossjax.losses.claims import UNSTATED
 from lossjax.losses.loss import Loss, image_mean, row
+from lossjax.syntax import MIX
 
-MIX = "mix"
 WEIGHT = Parameter(
     "weight",
     0.5,

@@ -14,10 +14,10 @@ from typing import Any
 from lossjax.losses.checks import Choice, Parameter
 from lossjax.losses.gradient_cuts import CUTS, operated
 from lossjax.losses.loss import Loss
-from lossjax.losses.mixtures import MIX, mixed
+from lossjax.losses.mixtures import mixed
 from lossjax.losses.own_losses import own_row
 from lossjax.own_code import Place, place_of
-from lossjax.syntax import Call, Value, form, nearest, read_call, shortened
+from lossjax.syntax import MIX, Call, Value, form, nearest, read_call, shortened
 
 
 def parse(text: str, table: Mapping[str, Loss]) -> Loss:

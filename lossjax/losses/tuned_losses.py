@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 from lossjax.losses import resolve
 from lossjax.losses.checks import literal
-from lossjax.losses.mixtures import MIX
 from lossjax.own_code import place_of
-from lossjax.syntax import TUNE, Call, read_call, shortened
+from lossjax.syntax import MIX, TUNE, Call, read_call, shortened
 
 
 class TunedLoss(NamedTuple):

@@ -1,4 +1,4 @@
-"""The model of the usual pieces trains, and scores an image by itself."""
+"""The models of the usual pieces train, and score an image by itself."""
 
 import jax
 import jax.numpy as jnp
@@ -31,11 +31,19 @@ def test_is_no_body_of_one_mode() -> None:
 
 
 @pytest.mark.slow
-def test_trains_and_scores_by_its_averages() -> None:
-    side, steps = 12, 120
-    shape = Shape((side, side, 1), 1, 8, width=(6,))
-    network, loss = build("res_ae(noise=masking, amount=0.1)", shape), resolve("bce")
-    assert network.corrupt is not None and network.carried
+@pytest.mark.parametrize(
+    ("model", "side", "width"),
+    [
+        ("res_ae(noise=masking, amount=0.1)", 12, (6,)),
+        ("conv_ae", 96, (4, 8, 8, 8)),
+    ],
+)
+def test_trains_and_scores_an_image_by_itself(
+    model: str, side: int, width: tuple[int, ...]
+) -> None:
+    steps, shape = 120, Shape((side, side, 1), 1, 8, width=width)
+    network, loss = build(model, shape), resolve("mse")
+    assert bool(network.corrupt) == bool(network.carried) == model.startswith("res_ae")
     images = discs(96, side)
     layout = Layout(1, 1, "map")
     mesh = make_mesh(layout)

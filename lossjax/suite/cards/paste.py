@@ -15,9 +15,9 @@ from pathlib import Path
 
 from lossjax import LOSSES, Loss
 from lossjax.losses.checks import literal
-from lossjax.losses.mixtures import MIX
 from lossjax.suite.cards import plain
 from lossjax.suite.cli.errors import UserError
+from lossjax.syntax import MIX
 
 _SOURCE = Path(plain.__file__)
 

@@ -21,6 +21,7 @@ from lossjax.suite.data.dataset import (
 from lossjax.suite.data.folders import expanded
 from lossjax.suite.data.intensities import intensities
 from lossjax.suite.store.untrusted import printable
+from lossjax.suite.wording import count
 from lossjax.syntax import nearest
 
 FEWEST = 12  # images; fewer cannot fill three splits
@@ -150,8 +151,7 @@ def _content(arrays: _Arrays, key: str, name: str, options: Options) -> Content:
     kept = seen
     if options.max_examples is not None and len(seen) > options.max_examples:
         kept = seen[hold_out(len(seen), options.max_examples)[0]]
-    if len(kept) < FEWEST:
-        raise DataError(f"{name}: {len(kept)} images; at least {FEWEST} are needed")
+    _refuse_few(len(kept), name)
     found = intensities(images, mask, kept, name, options.value_range)
     words = [f"{len(images)} images, {images.dtype}"]
     if unseen := len(images) - len(seen):
@@ -189,9 +189,8 @@ def _check_shape(images: Any, name: str) -> None:
         raise DataError(f"{name}: {images.dtype} are no images; {_SHAPE}, of numbers")
     if len(shape) not in (3, 4):
         raise DataError(f"{name}: an array of shape {shape}; {_SHAPE}")
-    count, height, width, *channels = shape
-    if count < FEWEST:
-        raise DataError(f"{name}: {count} images; at least {FEWEST} are needed")
+    number, height, width, *channels = shape
+    _refuse_few(number, name)
     if channels and height <= 4 < min(width, channels[0]):
         raise DataError(
             f"{name}: shape {shape} has the channels first; {_SHAPE}: save "
@@ -208,12 +207,18 @@ def _check_shape(images: Any, name: str) -> None:
         )
 
 
-def _labels(labels: np.ndarray, count: int, name: str) -> np.ndarray:
+def _refuse_few(number: int, name: str) -> None:
+    if number < FEWEST:
+        few = count(number, "image")
+        raise DataError(f"{name}: {few}; at least {FEWEST} are needed")
+
+
+def _labels(labels: np.ndarray, number: int, name: str) -> np.ndarray:
     """Labels as int32, refused where they are not one whole number an image."""
-    if labels.shape != (count,) or labels.dtype.kind not in "bui":
+    if labels.shape != (number,) or labels.dtype.kind not in "bui":
         raise DataError(
             f"{name}: labels of {labels.dtype} {labels.shape}; valid is one whole "
-            f"number for each of {count} images"
+            f"number for each of {number} images"
         )
     ends = np.iinfo(np.int32)
     if labels.min() < ends.min or labels.max() > ends.max:

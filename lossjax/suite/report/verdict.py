@@ -7,7 +7,7 @@ equivalent; a loss that was trained on the metric is marked; nothing mixes metri
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from lossjax.suite import protocol, statistics
@@ -15,6 +15,7 @@ from lossjax.suite.report import convergence, imagewise
 from lossjax.suite.report.evidence import ArmEvidence, Evidence, Group
 from lossjax.suite.statistics import Ranking, Standing
 from lossjax.suite.wording import count
+from lossjax.syntax import MIX, read_call
 
 COVERS = (
     "Intervals and tests are over seeds, the choice of each seed's learning rate "
@@ -103,7 +104,7 @@ def best_by(evidence: Evidence, group: Group, metric: str) -> str:
     if rivals:
         alike = all(s.word == "equivalent" for s in rivals)
         sentence += " (tied, no difference that matters)" if alike else " (tied)"
-    elif trained_on(best.loss) == metric:
+    elif metric in trained_on(best.loss):
         sentence += price(evidence, group, best.loss)
     return sentence + "."
 
@@ -251,19 +252,29 @@ def label(row: Mapping[str, Any], metric: str) -> str:
 
 def named(standing: Standing, metric: str) -> str:
     """A loss, marked where the metric that judges it is what it was trained on."""
-    mark = " (trained on it)" if trained_on(standing.loss) == metric else ""
+    mark = " (trained on it)" if metric in trained_on(standing.loss) else ""
     return standing.loss + mark
 
 
-def trained_on(loss: str) -> str:
-    """The metric that a loss is, up to a factor, a constant or its output link."""
+# Metrics that losses of another name are, or are sums of.
+_JUDGED = {"bce": ("excess_bce",), "ms_ssim": ("ssim",), "ms_ssim_l1": ("ssim", "mae")}
+
+
+def trained_on(loss: str) -> Collection[str]:
+    """The metrics that a loss is, up to a factor, a constant or its output link.
+
+    Of a weighted sum those of its parts.
+    """
+    if loss.startswith(f"{MIX}("):
+        parts = read_call(loss, "loss", (MIX,)).parts
+        return {metric for part in parts for metric in trained_on(part)}
     name = family(loss).removesuffix("_linear")
-    return {"bce": "excess_bce", "ms_ssim": "ssim"}.get(name, name)
+    return _JUDGED.get(name, (name,))
 
 
 def family(loss: str) -> str:
     """A loss's name without its arguments and cuts; of a mix with its two losses."""
-    if loss.startswith("mix("):
+    if loss.startswith(f"{MIX}("):
         return f"{loss.rpartition(', weight=')[0]})"
     return loss.partition("(")[0].partition("[")[0]
 

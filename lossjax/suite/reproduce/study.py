@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lossjax.suite import statistics
+from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep
 from lossjax.suite.reproduce import configs
 from lossjax.suite.reproduce.finding import Finding
 from lossjax.suite.statistics import Interval, Ranking, Scores
+from lossjax.syntax import TUNE
 
 if TYPE_CHECKING:
     from lossjax.suite.data import Dataset
+
+_DIAL = re.compile(rf"=\s*{TUNE}\s*\(")  # as it is written, not canonical
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,8 +197,19 @@ class Study:
         return self.text.split("\n\n")[1:]
 
     def sweeps(self, size: Size) -> Mapping[str, Sweep]:
-        """The sweeps to train at a size, by name."""
-        return configs.sweeps(self.config, size) if self.config else {}
+        """The sweeps to train at a size, by name.
+
+        Raises:
+          UserError: as `configs.sweeps`; also a loss with a dial.
+        """
+        sweeps = configs.sweeps(self.config, size) if self.config else {}
+        for loss in (loss for sweep in sweeps.values() for loss in sweep.losses):
+            if _DIAL.search(loss):
+                raise UserError(
+                    f"study {self.name}: config {self.config}: {loss}: rows of a study "
+                    "are of single losses; name each value as a loss of its own"
+                )
+        return sweeps
 
     @property
     def larger(self) -> bool:

@@ -10,7 +10,7 @@ import lossjax
 from lossjax import syntax
 from lossjax.losses.checks import Choice
 from lossjax.losses.gradient_cuts import CUTS
-from lossjax.losses.mixtures import MIX, WEIGHT
+from lossjax.losses.mixtures import WEIGHT
 from lossjax.losses.tuned_losses import tuned_loss
 from lossjax.models import autoencoders
 from lossjax.suite.cli.errors import UserError
@@ -18,7 +18,7 @@ from lossjax.suite.config import FIELDS
 from lossjax.suite.shipped import CONFIGS
 from lossjax.suite.soak import mutations
 from lossjax.suite.sweep import __main__ as sweep
-from lossjax.syntax import TUNE
+from lossjax.syntax import MIX, TUNE
 
 _NUMBERS: tuple[str, ...] = (
     "0",

@@ -20,7 +20,8 @@ def check(sweep: Sweep, loaded: Mapping[str, Dataset]) -> list[str]:
       UserError: what is refused, and why.
     """
     datasets.check_memory(loaded)
-    check_sizes(sweep, loaded)
+    sizes = check_sizes(sweep, loaded)
     check_pixels(sweep, loaded)
-    notes = *validation.notes(sweep, loaded), *check_own_models(sweep, loaded)
+    own = check_own_models(sweep, loaded)
+    notes = *sizes, *validation.notes(sweep, loaded), *own
     return [*notes, seeds_note(sweep)]

@@ -59,18 +59,20 @@ def compare(
     if keep_models not in (None, *parameters.WHICH):
         raise unknown("keep_models", keep_models, parameters.WHICH)
     console = _console()
-    sweep = _sweep(_named(images, labels, mask), asked)
-    backend.prepare(sweep)
-    sweep = validation.validate(sweep)
     limit = None if "train_steps" in asked else minutes
     if limit is not None and not limit > 0:
         raise UserError(f"minutes = {limit}: must be a number above 0, or None")
-    place = _place(sweep, limit, out)
-    output.check(place)
-    ownership.check(place)
-    loaded = datasets.load(sweep)
-    backend.start(sweep, None, console)
-    notes = data_checks.check(sweep, loaded)
+    with contextlib.ExitStack() as refused:
+        sweep = _sweep(_named(images, labels, mask, refused), asked)
+        backend.prepare(sweep)
+        sweep = validation.validate(sweep)
+        place = _place(sweep, limit, out)
+        output.check(place)
+        ownership.check(place)
+        loaded = datasets.load(sweep)
+        backend.start(sweep, None, console)
+        notes = data_checks.check(sweep, loaded)
+        refused.pop_all()
     if limit is not None:
         sweep = _within(sweep, loaded, limit, place, console)
     try:
@@ -103,8 +105,11 @@ def _sweep(dataset: str, asked: Mapping[str, Any]) -> config.Sweep:
     return config.resolve(config.sweep(**fields))
 
 
-def _named(images: Any, labels: Any, mask: Any) -> str:
-    """The dataset's name; an array is kept as a file that the name leads to."""
+def _named(images: Any, labels: Any, mask: Any, refused: contextlib.ExitStack) -> str:
+    """The dataset's name; an array is kept as a file that the name leads to.
+
+    Unless what is asked of it is refused: a new file then goes again.
+    """
     beside = {"labels": labels, "mask": mask}
     beside = {name: one for name, one in beside.items() if one is not None}
     if isinstance(images, str | PathLike):
@@ -137,6 +142,7 @@ def _named(images: Any, labels: Any, mask: Any) -> str:
         try:
             np.savez(fresh, **arrays)  # type: ignore[arg-type]
             os.replace(fresh, file)
+            refused.callback(file.unlink, missing_ok=True)
         finally:
             fresh.unlink(missing_ok=True)
     return f"arrays:{file}"

@@ -229,7 +229,7 @@ def _spoilt(value: float) -> np.ndarray:
         (BYTES, "", {"value_range": (0, 200)}, "values from 0 to 255 lie outside"),
         (_spoilt(np.nan), "", {}, "1 of the first 1800 values are nan or infinite"),
         (_spoilt(np.inf), "", {}, "are nan or infinite"),
-        (BYTES[:1], "", {}, "1 images; at least 12 are needed"),
+        (BYTES[:1], "", {}, "1 image; at least 12 are needed"),
         (BYTES[0, 0], "", {}, "an array of shape (5, 2); images are n x height"),
         (BYTES[:, :1], "", {}, "images of 1 x 5 pixels"),
         (np.moveaxis(BYTES, -1, 1), "", {}, "has the channels first"),

@@ -205,6 +205,23 @@ def test_behind_by_hand(told: Any, tmp_path: Path) -> None:
     assert list(shown["mse ↓ (%)"]) == ["**0.0**", "**0.1** (trained on it)", "40.2"]
 
 
+@pytest.mark.parametrize(
+    ("loss", "metrics"),
+    [
+        ("bce", {"excess_bce"}),
+        ("mse_linear", {"mse"}),
+        ("huber(delta=0.1)", {"huber"}),
+        ("ms_ssim_l1", {"ssim", "mae"}),
+        ("mix(mae, ssim, weight=0.2)", {"mae", "ssim"}),
+        ("mix(bce, huber(delta=0.1), weight=tune(0.2, 0.8))", {"excess_bce", "huber"}),
+    ],
+)
+def test_a_sum_is_judged_by_itself_where_a_part_of_it_is(
+    loss: str, metrics: set[str]
+) -> None:
+    assert set(verdict.trained_on(loss)) == metrics
+
+
 def test_a_loss_that_wins_its_own_metric_alone_pays_for_it_in_words(told: Any) -> None:
     sweep = dataclasses.replace(SWEEP, losses=("bce", "mae", "ssim"))
 

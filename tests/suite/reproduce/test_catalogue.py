@@ -94,6 +94,18 @@ def test_a_config_that_is_not_there_is_one_line(
     assert not (tmp_path / "o").exists()
 
 
+def test_a_config_with_a_dial_is_refused_before_training(tmp_path: Path) -> None:
+    config = tmp_path / "dial.py"
+    config.write_text(
+        "from lossjax.suite.config import sweep\n\n\ndef get_config():\n"
+        "    return sweep(losses=('bce', 'huber(delta = tune(0.1, 0.3))'))\n"
+    )
+    text = EXAMPLE.replace('config="response"', f'config="{config}"')
+    with pytest.raises(UserError, match="rows of a study are of single losses") as said:
+        reproduce.main([str(written(tmp_path, text)), "--quick", f"--out={tmp_path}/o"])
+    assert "\n" not in str(said.value) and not (tmp_path / "o").exists()
+
+
 def test_a_study_elsewhere_goes_by_its_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

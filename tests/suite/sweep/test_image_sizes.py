@@ -1,5 +1,6 @@
 """One spelling of a dataset, and images too small, before anything is trained."""
 
+import dataclasses
 import struct
 from pathlib import Path
 
@@ -36,6 +37,24 @@ def test_a_name_that_was_cut_at_a_comma_is_said_first(tmp_path: Path) -> None:
     write(tmp_path / "a,b", 8, 8)
     with pytest.raises(UserError, match="a comma separates datasets"):
         validate(Sweep(datasets=(f"idx:{tmp_path}/a", "b")))
+
+
+@pytest.mark.parametrize("model", ["conv_ae", "res_ae"])
+def test_rates_that_are_too_high_for_large_images_are_said(
+    tmp_path: Path, model: str
+) -> None:
+    name = write(tmp_path / "p", 96, 96)
+    loaded = {name: data.load(name)}
+    sweep = Sweep(datasets=(name,), models=(model,), learning_rates=(3e-3, 1e-2))
+    (line,) = check_sizes(sweep, loaded)
+    assert line.startswith(f"{name} / {model}: a layer adds up 18,432 numbers, and at")
+    assert "at 0.003, the lowest" in line and "add lower ones (5e-04), or" in line
+    for fields in (
+        {"learning_rates": (1e-3, 3e-3)},
+        {"width": (16, 32, 64, 64)},
+        {"optimiser": "sgd"},
+    ):
+        assert not check_sizes(dataclasses.replace(sweep, **fields), loaded)
 
 
 @pytest.mark.parametrize("size", [(1, 9), (9, 1)])

@@ -107,6 +107,8 @@ def test_refuses_before_anything_is_made(
         (("digits",), {"learning_rate": 1}, "did you mean 'learning_rates'"),
         (("digits",), {"model": "conv"}, "config.models: unknown model 'conv'"),
         (("digits",), {"seeds": -1}, "config.seeds"),
+        ((images,), {"losses": "mze"}, "config.losses: unknown loss 'mze'"),
+        ((images - 0.5,), {}, "say which are black and white"),
     ]
     for images_, fields, words in cases:
         with pytest.raises(UserError) as caught:
@@ -114,4 +116,4 @@ def test_refuses_before_anything_is_made(
         assert words in str(caught.value), caught.value
     with jax.enable_x64(True), pytest.raises(UserError, match="64 bits"):
         lossjax.compare("digits", out=out)
-    assert not list(tmp_path.iterdir())
+    assert not [path for path in tmp_path.rglob("*") if not path.is_dir()]

@@ -51,7 +51,7 @@ def _table(evidence: Evidence, group: Group) -> Markup:
         for metric in columns:
             own = group.rankings[metric].of(standing.loss)
             kind = "num best" if own.best_set else "num"
-            if verdict.trained_on(standing.loss) == metric:
+            if metric in verdict.trained_on(standing.loss):
                 kind += " own"
             gap = columns[metric].gaps[standing.loss]
             value, limits = columns[metric].words(standing.loss)

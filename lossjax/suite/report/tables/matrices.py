@@ -124,7 +124,7 @@ def behind(evidence: Evidence, group: Group) -> Table | None:
         lines = []
         for loss in order:
             standing, gap = group.rankings[metric].of(loss), column.gaps[loss]
-            own = verdict.trained_on(loss) == metric
+            own = metric in verdict.trained_on(loss)
             text = " ".join(filter(None, column.words(loss)))
             text = f"**{text}**" if standing.best_set else text
             lines.append(f"{text} (trained on it)" if own else text)
