@@ -502,13 +502,6 @@ def test_markdown_of_the_comparison(whole: Path) -> None:
     )
 
 
-def test_a_loss_keeps_its_colour_and_marker_in_a_subset() -> None:
-    names = tuple(f"loss{i}" for i in range(70))
-    marks = style.marks(names)
-    assert len({(mark.colour, mark.marker) for mark in marks.values()}) == 70
-    assert style.marks(names[:5])["loss4"] == marks["loss4"]
-
-
 def dialled(out: Path, centre: float) -> str:
     """The page of power(g) from -0.5 to 2, mse lowest at g = `centre`."""
     values = (-0.5, 0.0, 0.5, 1.0, 2.0)

@@ -128,7 +128,9 @@ def _figure(evidence: Evidence, settings: list[Group]) -> Figure | None:
     steps = np.array([group.setting[3] for group in settings], float)
     for loss, standings in _standings(evidence, settings).items():
         mark = marks[loss]
-        axes.plot(steps, [s.center for s in standings], color=mark.colour)
+        axes.plot(
+            steps, [s.center for s in standings], mark.line, color=mark.colour
+        )
         for x, standing in zip(steps, standings, strict=True):
             if not math.isfinite(standing.center):
                 continue
