@@ -1,7 +1,5 @@
 """Every loss looks the same in every report, and unlike the others."""
 
-import itertools
-
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb

@@ -26,7 +26,7 @@ from PIL import Image
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.config import Sweep
-from lossjax.suite.report import console, markup, style
+from lossjax.suite.report import console, markup
 from lossjax.suite.report import verdict as words
 from lossjax.suite.report.__main__ import main
 from lossjax.suite.report.build import build, swap

@@ -23,7 +23,7 @@ chose; bars reach from minimum to maximum.</p>
 {% for group in groups %}
 <h3>{{ group.name }}</h3>
 <div class="figures">{% for figure in group.figures %}{{ figure }}{% endfor %}</div>
-{{ group.table }}
+{{ group.tables | join }}
 {% endfor %}
 <dl class="facts">
 {% for name, row in notes.items() %}
@@ -62,27 +62,38 @@ def build(evidence: Evidence, album: Album) -> Markup:
                 )
             )
         groups.append(
-            {"name": group.name, "figures": shown, "table": _table(evidence, group)}
+            {
+                "name": group.name,
+                "figures": shown,
+                "tables": [
+                    _table(evidence, group, names, what)
+                    for names, what in (
+                        (_singles(evidence), "diagnostics"),
+                        (_bands(evidence), "residual over target power by frequency"),
+                    )
+                    if names
+                ],
+            }
         )
     if not groups:
         return Markup("")
     return markup.render(TEMPLATE, groups=groups, notes=evidence.diagnostics)
 
 
-def _table(evidence: Evidence, group: Group) -> Markup:
+def _table(evidence: Evidence, group: Group, names: list[str], what: str) -> Markup:
     marks = style.marks_of(evidence)
     rows = [
-        [markup.name(loss, marks[loss])]
-        + [_field(arm, name) for name in evidence.diagnostics]
+        [markup.name(loss, marks[loss])] + [_field(arm, name) for name in names]
         for loss, arm in group.arms.items()
     ]
     heads: list[str | Field] = ["loss"]
-    heads += [Field(name, kind="num") for name in evidence.diagnostics]
+    heads += [Field(markup.breakable(name), kind="num") for name in names]
     return markup.table(
-        f"{group.name}: mean over seeds, each at the learning rate it chose; in "
-        "brackets how many have a value, where not all do.",
+        f"{group.name}: {what}; mean over seeds, each at the learning rate it chose; "
+        "in brackets how many have a value, where not all do.",
         heads,
         rows,
+        "dense",
     )
 
 

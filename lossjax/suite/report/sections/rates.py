@@ -166,6 +166,7 @@ def _untuned(evidence: Evidence, group: Group, rows: list[untuned.Tuning]) -> Ma
         "95 % interval; gain: paired, positive where tuning helped.",
         heads,
         table,
+        "dense",
     )
 
 
@@ -204,6 +205,7 @@ def _every(evidence: Evidence, group: Group) -> Markup:
         "or failed run has no mean.",
         heads,
         table,
+        "dense",
     )
 
 
