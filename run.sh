@@ -30,8 +30,8 @@ case $verb in
     bench) extra=bench ;; # measures speed against a PyTorch twin, in pairs
     docs) extra=docs ;; # builds README and docs/ as a site
     test) module=tests extra=dev ;; # linter, type checker, import rules and tests
-    -h | --help | help) usage && exit ;;
-    --version) sed -n 's/^version = "\(.*\)"/lossjax \1/p' "$root/pyproject.toml" && exit ;;
+    -h | --help | help) usage; exit ;;
+    --version) sed -n 's/^version = "\(.*\)"/lossjax \1/p' "$root/pyproject.toml"; exit ;;
     --completion) ;;
     *)
         {

@@ -1,6 +1,7 @@
 """A shell completes verbs, and flags by what --help names."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -37,7 +38,13 @@ def test_bash_completes(tmp_path: Path, words: str, expected: list[str]) -> None
     assert done.stdout.split() == expected, done.stderr
 
 
-def test_the_version_is_that_of_the_clone() -> None:
-    text = (Path(__file__).parents[3] / "pyproject.toml").read_text()
+def test_version_citation_and_changelog_name_one_release() -> None:
+    root = Path(__file__).parents[3]
     number = cli.version().split()[1]
-    assert f'version = "{number}"' in text
+    assert f'version = "{number}"' in (root / "pyproject.toml").read_text()
+    citation = (root / "CITATION.cff").read_text()
+    released = re.findall(
+        r"^## (\d\S*) - (\S+)$", (root / "CHANGELOG.md").read_text(), re.M
+    )
+    assert released[0][0] == number
+    assert f'version: {number}\ndate-released: "{released[0][1]}"' in citation

@@ -85,7 +85,7 @@ for (const button of document.querySelectorAll(".copy button")) {
 }
 // Printing shows what is folded.
 addEventListener("beforeprint", () => {
-  for (const fold of document.querySelectorAll("details")) fold.open = true;
+  for (const fold of document.querySelectorAll("details:not(.again, .filter)")) fold.open = true;
 });
 // The section in view is marked in the navigation.
 const links = new Map();
