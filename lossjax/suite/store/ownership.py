@@ -25,6 +25,7 @@ _IN_SWEEP = (
     "sweep.json",
     packs.FETCHED,
     _REPORT,
+    AGAINST,
     places.PROBE,
 )  # kinds of temporaries, by place
 _IN_RUN = (results.FILE, checkpoint.FILE, parameters.FILE)

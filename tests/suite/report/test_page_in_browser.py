@@ -74,7 +74,7 @@ told.maps = [...gallery.querySelectorAll("canvas")].map((c) => c.ariaLabel);
 gallery.querySelectorAll("canvas")[2].click();
 const board = [...document.querySelectorAll("dialog figcaption")];
 told.board = board.map((c) => c.textContent.trim());
-const box = document.querySelector("nav input"); box.click();
+const box = document.querySelector("header input"); box.click();
 told.hidden = document.querySelectorAll(".off").length;
 return told;
 """

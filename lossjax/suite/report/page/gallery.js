@@ -114,7 +114,7 @@ const named = [...document.querySelectorAll("tr, .gallery .row, .worst > figure,
 const names = [...new Set(named.map(({ name }) => name))];
 if (names.length > 1) {
   const filter = made("details", "", { className: "filter" });
-  filter.append(made("summary", "Losses"));
+  filter.append(made("summary", "Show only some losses"));
   for (const name of names) {
     const box = made("input", "", { type: "checkbox", checked: true });
     box.addEventListener("change", () => {
@@ -124,7 +124,7 @@ if (names.length > 1) {
     label.append(box, ` ${name}`);
     filter.append(label);
   }
-  document.querySelector("nav").append(filter);
+  document.querySelector("header").append(filter);
 }
 const peek = made("aside", "", { className: "peek", hidden: true, ariaHidden: "true" });
 document.body.append(peek);

@@ -65,10 +65,11 @@ for (const table of document.querySelectorAll("table.sortable")) {
 }
 // A link to what is folded unfolds it.
 const unfold = () => {
-  let fold = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  const target = fold;
-  while ((fold = fold?.parentElement.closest("details"))) fold.open = true;
-  target?.scrollIntoView();
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  let fold = target?.closest("details:not([open])");
+  if (!fold) return;
+  for (; fold; fold = fold.parentElement.closest("details")) fold.open = true;
+  target.scrollIntoView({ behavior: "instant" });
 };
 addEventListener("hashchange", unfold);
 if (location.hash) unfold();
