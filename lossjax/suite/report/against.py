@@ -66,10 +66,19 @@ class Pair:
         return Change(statistics.interval(differences), len(shared))
 
     def flips(self) -> Iterator[str]:
-        """What is no longer tied for best, and what is now; a sentence a metric."""
+        """What is no longer tied for best, and what is now; a sentence a metric.
+
+        Of the losses that both have, where both have the seeds for a verdict.
+        """
         for metric in self.metrics:
-            new, old = (group.counted[metric] for group in (self.new, self.old))
-            now, then = ([s.loss for s in ranking.best_set] for ranking in (new, old))
+            rankings = [group.counted[metric] for group in (self.new, self.old)]
+            if any(ranking.needed is not None for ranking in rankings):
+                yield f"{self.new.name}, {metric}: too few seeds to compare verdicts."
+                continue
+            now, then = (
+                [s.loss for s in ranking.best_set if s.loss in self.losses]
+                for ranking in rankings
+            )
             parts = [
                 f"{listed(names)} {'is' if len(names) == 1 else 'are'} {what}"
                 for names, what in (

@@ -15,7 +15,9 @@ from lossjax.suite.store.results import Result
 OLD = Sweep(
     losses=("bce", "mse", "mae"), learning_rates=(3e-3,), seeds=tuple(range(10))
 )
-NEW = dataclasses.replace(OLD, train_steps=200, seeds=tuple(range(4, 16)))
+NEW = dataclasses.replace(
+    OLD, losses=("bce", "mae"), train_steps=200, seeds=tuple(range(4, 16))
+)
 
 
 def mae_wins(result: Result) -> Result:
@@ -44,7 +46,7 @@ def test_what_changed_is_said_and_shown(
     assert re.search(r"train_steps: \d+ before, 200 now", said)
     assert (
         "digits / conv_ae, mse: mae is now tied for best; "
-        "bce and mse are no longer tied for best." in said
+        "bce is no longer tied for best." in said  # mse is not in both
     )
     page = (new / "against.html").read_text()
     assert "over 6 shared seeds" in page  # 4 to 9, not all that either has
