@@ -10,6 +10,7 @@ verbs() { sed -n 's/^    \([a-z]*\)) .* # \(.*\)$/\1 \2/p' "$root/run.sh"; }
 
 usage() {
     echo "usage: ./run.sh VERB [ARGUMENTS]     (./run.sh VERB --help tells more)"
+    echo "       ./run.sh --version | --completion"
     verbs | while read -r name words; do printf '  %-10s %s\n' "$name" "$words"; done
 }
 
@@ -29,7 +30,9 @@ case $verb in
     bench) extra=bench ;; # measures speed against a PyTorch twin, in pairs
     docs) extra=docs ;; # builds README and docs/ as a site
     test) module=tests extra=dev ;; # linter, type checker, import rules and tests
-    -h | --help | help) usage && exit ;;
+    -h | --help | help) usage; exit ;;
+    --version) sed -n 's/^version = "\(.*\)"/lossjax \1/p' "$root/pyproject.toml"; exit ;;
+    --completion) ;;
     *)
         {
             [[ -z $verb ]] || echo "run.sh: unknown verb '$verb'"

@@ -36,6 +36,7 @@ class Yardstick:
     """What every kind of metric says of itself beside its number."""
 
     label = ""  # its name in a sentence, where that is another than its key
+    meaning = ""  # what it is, in plain words, for who meets it in a table
     derived = ""
     derived_under = math.inf
 
@@ -63,6 +64,7 @@ class Metric(Yardstick):
         image; such a metric is shown and not counted.
       derived_under: it is so only on images whose smaller side is below this.
       label: its name in a sentence.
+      meaning: what it is, in plain words.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Metric(Yardstick):
     derived: str = ""
     derived_under: float = math.inf
     label: str = ""
+    meaning: str = ""
 
     def fn(
         self, image: jax.Array, target: jax.Array, *, weights: jax.Array | None = None
@@ -127,6 +130,7 @@ class CodeMetric(Yardstick):
     margin: Margin
     note: str = ""
     label: str = ""
+    meaning: str = ""
 
     def fn(
         self,
@@ -247,6 +251,7 @@ METRICS: Mapping[str, Metric] = types.MappingProxyType(
                 "intensity squared",
                 _RELATIVE,
                 label="squared error",
+                meaning="mean of (output - original) squared, over pixels",
             ),
             Metric(
                 "psnr",
@@ -256,8 +261,17 @@ METRICS: Mapping[str, Metric] = types.MappingProxyType(
                 Margin(0.05, False),
                 derived="mse",
                 label="PSNR",
+                meaning="the squared error on the scale of decibels",
             ),
-            Metric("mae", mae, "lower", "intensity", _RELATIVE, label="absolute error"),
+            Metric(
+                "mae",
+                mae,
+                "lower",
+                "intensity",
+                _RELATIVE,
+                label="absolute error",
+                meaning="mean of |output - original|, over pixels",
+            ),
             # Relative to a number that is mostly floor, so a fifth of 1 %.
             Metric(
                 "bce",
@@ -268,6 +282,7 @@ METRICS: Mapping[str, Metric] = types.MappingProxyType(
                 note=_CLIPPED,
                 derived="excess_bce",
                 label="cross-entropy",
+                meaning="binary cross-entropy, pixels taken as chances of white",
             ),
             Metric(
                 "excess_bce",
@@ -277,8 +292,17 @@ METRICS: Mapping[str, Metric] = types.MappingProxyType(
                 _RELATIVE,
                 _CLIPPED,
                 label="cross-entropy above its floor",
+                meaning="binary cross-entropy less what a perfect image would get",
             ),
-            Metric("ssim", ssim, "higher", "index", Margin(0.002, False), label="SSIM"),
+            Metric(
+                "ssim",
+                ssim,
+                "higher",
+                "index",
+                Margin(0.002, False),
+                label="SSIM",
+                meaning="likeness of local patterns: 1 where equal",
+            ),
             Metric(
                 "ms_ssim",
                 ms_ssim,
@@ -289,6 +313,7 @@ METRICS: Mapping[str, Metric] = types.MappingProxyType(
                 derived="ssim",
                 derived_under=2 * structural.COARSEST,
                 label="MS-SSIM",
+                meaning="likeness of local patterns at several scales: 1 where equal",
             ),
             Metric(
                 "sharpness_error",
@@ -298,6 +323,7 @@ METRICS: Mapping[str, Metric] = types.MappingProxyType(
                 Margin(0.01, False),
                 note="of the energy of fine detail; too sharp and too soft both lose",
                 label="sharpness error",
+                meaning="how far the amount of fine detail is from the original's",
             ),
         )
     }
@@ -416,6 +442,7 @@ CODE_METRICS: Mapping[str, CodeMetric] = types.MappingProxyType(
                 "share",
                 _POINTS,
                 label="kNN accuracy of the code",
+                meaning="how often the 15 nearest training codes name the class",
             ),
             CodeMetric(
                 "probe_accuracy",
@@ -424,6 +451,7 @@ CODE_METRICS: Mapping[str, CodeMetric] = types.MappingProxyType(
                 "share",
                 _POINTS,
                 label="linear-probe accuracy of the code",
+                meaning="how often a linear classifier reads the class off the code",
             ),
         )
     }

@@ -2,9 +2,12 @@
 
 import contextlib
 import importlib
+import importlib.metadata
 import os
 import sys
+import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NoReturn
 
 from lossjax.suite.cli.environment import on_stops, settle
@@ -30,7 +33,8 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "bench": ("bench", "measures speed against a PyTorch twin, in pairs"),
     "docs": ("docs", "builds README and docs/ as a site; needs a clone"),
 }
-_USAGE = "usage: lossjax VERB [ARGUMENTS]     (lossjax VERB --help tells more)"
+_USAGE = """usage: lossjax VERB [ARGUMENTS]     (lossjax VERB --help tells more)
+       lossjax --version | --completion"""
 OF_A_CLONE = ("test",)  # which a clone's run.sh does itself
 
 
@@ -48,6 +52,9 @@ def main() -> None:
     if os.path.expanduser("~") == "~":
         _refuse("HOME is not set and this user has no home: export HOME=DIR")
     verb, *arguments = sys.argv[1:] or [""]
+    if told := _OF_ITSELF.get(verb):
+        print(told(), end="")
+        return
     if verb in OF_A_CLONE:
         _refuse(f"{verb} needs a clone of the repository: ./run.sh {verb} there")
     if verb not in VERBS:
@@ -73,6 +80,26 @@ def main() -> None:
             f"{verb} needs lossjax[suite]: pip install 'lossjax[suite]' "
             f"({error.name} is not installed)"
         )
+
+
+def version() -> str:
+    """The version of the clone, else of what is installed."""
+    clone = Path(__file__).parents[3] / "pyproject.toml"
+    try:
+        text = clone.read_text(encoding="utf-8")
+        number = tomllib.loads(text)["project"]["version"]
+    except OSError:
+        number = importlib.metadata.version("lossjax")
+    return f"lossjax {number}\n"
+
+
+def completion() -> str:
+    """What a shell reads to complete verbs and flags."""
+    text = Path(__file__).with_name("completion.bash").read_text(encoding="utf-8")
+    return text.replace("VERBS", " ".join((*VERBS, *_OF_ITSELF)))
+
+
+_OF_ITSELF = {"--version": version, "--completion": completion}
 
 
 def _refuse(why: str) -> NoReturn:

@@ -14,7 +14,7 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from lossjax.suite.report.inert import visible
+from lossjax.suite.report.inert import slug, visible
 from lossjax.suite.report.style import Mark
 from lossjax.suite.report.untuned import Point
 from lossjax.suite.statistics import Interval, Standing
@@ -37,6 +37,7 @@ class Field:
     sort: float | str = ""
     kind: str = ""  # CSS classes: num, best, ...
     head: str = ""  # shown before it where a narrow screen stacks the cells
+    first: str = ""  # of a head: "descending" where the largest is the best
 
 
 def render(template: str, **values: Any) -> Markup:
@@ -46,7 +47,8 @@ def render(template: str, **values: Any) -> Markup:
 
 def page(**values: Any) -> str:
     """A whole page, which runs its own script and no other; see `policy`."""
-    css, js = (_asset(name) for name in ("page.css", "page.js"))
+    css, *js_files = (_asset(n) for n in ("page.css", "page.js", "gallery.js"))
+    js = "".join(js_files)
     template = ENVIRONMENT.get_template("index.html")
     text = template.render(
         css=Markup(css), js=Markup(js), policy=policy(css, js), **values
@@ -83,11 +85,42 @@ def table(
     columns: Sequence[str | Field],
     rows: Sequence[Sequence[Field]],
     kind: str = "",
+    ordered: int | None = None,
 ) -> Markup:
-    """A sortable table; its first column heads the rows. Numbers sort as numbers."""
+    """A table to sort, link to and save; its first column heads the rows.
+
+    Args:
+      ordered: the column that the rows already stand in order of, the best first.
+    """
     heads = [c if isinstance(c, Field) else Field(c) for c in columns]
-    template = ENVIRONMENT.get_template("table.html")
-    return Markup(template.render(caption=caption, heads=heads, rows=rows, kind=kind))
+    words, _, _ = caption.partition(";")
+    title = slug(words.partition(".")[0]).lower()
+    key = f"{title[:60]}-{hashlib.sha256(caption.encode()).hexdigest()[:4]}"
+    return Markup(
+        ENVIRONMENT.get_template("table.html").render(
+            caption=caption,
+            heads=heads,
+            rows=rows,
+            kind=kind,
+            key=f"table-{key}",
+            ordered=ordered,
+            file=f"{key}.csv",
+        )
+    )
+
+
+def breakable(name: str) -> Markup:
+    """A name that a narrow column may break at its underscores."""
+    return Markup("_<wbr>").join(name.split("_"))
+
+
+def metric_head(name: str, direction: str, meaning: str, words: str) -> Field:
+    """A metric above a column, with its meaning and a few words below it."""
+    shown = Markup('<span title="{}">{}</span> <span class="half">{}</span>').format(
+        meaning, breakable(name), words
+    )
+    first = "descending" if direction == "higher" else ""
+    return Field(shown, name, "num", first=first)
 
 
 def number(value: float, places: int) -> Field:
@@ -144,8 +177,8 @@ def strip(images_u8: np.ndarray, alt: str) -> Markup:
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
     return Markup(
         '<img class="strip" src="data:image/png;base64,{}" width="{}" height="{}" '
-        'alt="{}">'
-    ).format(data, canvas.shape[1], height, alt)
+        'data-count="{}" data-side="{}" alt="{}">'
+    ).format(data, canvas.shape[1], height, count, width, alt)
 
 
 def forest(

@@ -1,9 +1,7 @@
-"""One look for every figure and table: a loss's colour and marker, and its icon.
+"""One style for every figure and table: how a loss is marked, and its icon.
 
-Both are fixed by the loss's place in the display order of sweep.json, so they agree
-between figures, survive a subset and need no second list of losses. Colours are told
-apart by colour-blind readers and stand on white and on dark paper alike; the marker
-says the same in print.
+A loss looks the same in every report, see lossjax.suite.report.looks; what else a study
+draws is marked by its place.
 """
 
 import dataclasses
@@ -22,6 +20,7 @@ from matplotlib.transforms import Affine2D
 
 from lossjax.suite import protocol
 from lossjax.suite.report.evidence import Evidence
+from lossjax.suite.report.looks import look
 from lossjax.syntax import dial_of
 
 COLOURS = (
@@ -91,17 +90,18 @@ def _own_font() -> None:
         manager.addfont(file)
 
 
-# Ten shapes and seven colours share no factor: seventy losses stay distinct.
+# Ten shapes and seven colours share no factor: seventy series stay distinct.
 MARKERS = ("o", "s", "^", "D", "v", "P", "*", "X", "h", "<")
 
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
-    """How one loss is drawn."""
+    """How one loss, or one series of a study, is drawn."""
 
     index: int
     colour: str
     marker: str  # as matplotlib names it
+    line: str = "-"
     note: str = ""  # beside its name in every table
 
     def symbol(self) -> Markup:
@@ -130,21 +130,23 @@ class Mark:
 
 
 def marks_of(evidence: Evidence) -> dict[str, Mark]:
-    """The marks of a report's losses."""
-    return marks(evidence.losses, evidence.primary)
-
-
-def marks(losses: tuple[str, ...], primary: str = "") -> dict[str, Mark]:
-    """Every loss's mark, by its place in the display order.
+    """The marks of a report's losses.
 
     One with a dial says by which metric, the primary one, it was chosen.
     """
     return {
         loss: Mark(
             i,
-            COLOURS[i % len(COLOURS)],
-            MARKERS[i % len(MARKERS)],
-            protocol.chosen_by(primary) if dial_of(loss)[1] else "",
+            *look(loss),
+            protocol.chosen_by(evidence.primary) if dial_of(loss)[1] else "",
         )
-        for i, loss in enumerate(losses)
+        for i, loss in enumerate(evidence.losses)
+    }
+
+
+def marks(series: tuple[str, ...]) -> dict[str, Mark]:
+    """The marks of what a study draws, by place: targets, laws, forms."""
+    return {
+        name: Mark(i, COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
+        for i, name in enumerate(series)
     }

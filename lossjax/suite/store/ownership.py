@@ -20,10 +20,12 @@ from lossjax.suite.cli.errors import UserError
 from lossjax.suite.store import checkpoint, packs, parameters, places, results, sealing
 
 _REPORT = "report"
+LOG, AGAINST = "sweep.log", "against.html"  # beside the runs and the report
 _IN_SWEEP = (
     "sweep.json",
     packs.FETCHED,
     _REPORT,
+    AGAINST,
     places.PROBE,
 )  # kinds of temporaries, by place
 _IN_RUN = (results.FILE, checkpoint.FILE, parameters.FILE)
@@ -64,7 +66,7 @@ def _may_be_ours(out: Path, name: str) -> bool:
     if inside := (_PACKED if remote else {"runs": _RUN}).get(name):
         linked = not remote and (out / name).is_symlink()
         return not linked and all(map(inside.fullmatch, places.names(out / name)))
-    return name in (_REPORT, packs.FETCHED) or _kind(name) in _IN_SWEEP
+    return name in (_REPORT, LOG, AGAINST, packs.FETCHED) or _kind(name) in _IN_SWEEP
 
 
 def check_file(path: Path, sign: str) -> None:

@@ -65,6 +65,7 @@ SWEEP: dict[Any, Any] = {
             "direction": str,
             "unit": str,
             "label?": str,
+            "meaning?": str,
             "margin": {"value": float, "relative": bool},
             "note?": str,
             "partial?": bool,
@@ -80,6 +81,7 @@ SWEEP: dict[Any, Any] = {
             "validation": int,
             "test": int,
             "derived?": {str: str},
+            "gallery_labels?": [int],
             "gallery?": (None, PACKED),
             "pixels?": {
                 "levels": int,

@@ -8,7 +8,7 @@ from lossjax.suite import shipped
 from lossjax.suite.cli.commandline import define, parse_sweep
 from lossjax.suite.cli.errors import Exit, Interrupted, UserError, unknown
 from lossjax.suite.cli.signals import Interrupts, run
-from lossjax.suite.cli.terminal import Terminal
+from lossjax.suite.cli.terminal import LoggedTerminal
 from lossjax.suite.report import build as report
 from lossjax.suite.report.console import render
 from lossjax.suite.store import ownership, parameters, places
@@ -32,6 +32,7 @@ Trains every loss of the config on every dataset: every seed tries every learnin
 keeps the best one on validation data, and that run alone is scored on test data.
 Stores every run, writes the report, prints the comparison table and the verdict.
 Run it again and nothing is trained twice; stop it at any time, run it again to go on.
+DIR/sweep.log keeps every line, with its time.
 
   ./run.sh sweep
   ./run.sh sweep --config=configs/mnist.py --config.datasets=idx:DIR
@@ -55,6 +56,7 @@ def main(arguments: list[str]) -> int:
             "best or all: store the weights of the runs that count, or all",
         ),
         retrain=(False, "train anew what other computing code has stored"),
+        quiet=(False, "print the comparison and the verdict alone"),
     )
     name, sweep = parse_sweep(values, arguments, USAGE)
     if (keep := values.keep_models) not in (None, *parameters.WHICH):
@@ -67,7 +69,7 @@ def main(arguments: list[str]) -> int:
     ownership.check(out)
     shard = shards.part(values.shard)
     part = "{}/{}".format(*shard)
-    console = Terminal()
+    console = LoggedTerminal(quiet=values.quiet and not values.dry_run)
     if shard[1] > 1 and values.shard != part:
         console.print(f"part {part} of the grid", soft_wrap=True)
     loaded = datasets.load(sweep)
@@ -78,6 +80,8 @@ def main(arguments: list[str]) -> int:
     notes = data_checks.check(sweep, loaded)
     description = describe(sweep, loaded)
     output.make(out)
+    if not places.is_remote(out):
+        console.keep_in(out / ownership.LOG)
     for line in notes:
         console.print(line, soft_wrap=True)
     interrupts = Interrupts()
@@ -105,6 +109,7 @@ def main(arguments: list[str]) -> int:
             f"{error}; every finished run is kept in {out}; to go on: {again}"
         ) from None
     if summary is not None:
+        console.quiet = False
         render(summary, console)
     else:
         fetch = shlex.join([shipped.COMMAND, "launch", "fetch", f"--out={out}"])

@@ -26,6 +26,7 @@ def describe(sweep: Sweep, datasets: dict[str, Dataset]) -> dict[str, Any]:
                 "direction": metric.direction,
                 "unit": metric.unit,
                 "label": metric.label or name,
+                "meaning": metric.meaning or getattr(metric, "note", ""),
                 "margin": vars(metric.margin),
                 **(_latent_facts(metric) if isinstance(metric, LatentMetric) else {}),
             }
@@ -58,7 +59,8 @@ def _derived(sweep: Sweep, dataset: Dataset) -> dict[str, str]:
 
 def facts_of(dataset: Dataset) -> dict[str, Any]:
     """Identity, sizes and the pictures that the report shows."""
-    test = dataset.test.images
+    test, labels = dataset.test.images, dataset.test.labels
+    shown_places = gallery_of(len(test))
     pixels = pixel_facts(dataset)
     return {
         "fingerprint": dataset.fingerprint,
@@ -66,7 +68,8 @@ def facts_of(dataset: Dataset) -> dict[str, Any]:
         "train": len(dataset.train.images),
         "validation": len(dataset.validation.images),
         "test": len(test),
-        "gallery": results.pack(shown(test[gallery_of(len(test))])),
+        "gallery": results.pack(shown(test[shown_places])),
+        **({} if labels is None else {"gallery_labels": labels[shown_places].tolist()}),
         **({"pixels": pixels} if pixels else {}),
     }
 

@@ -26,7 +26,7 @@ from lossjax.suite.cli.signals import Interrupts
 from lossjax.suite.config import Sweep
 from lossjax.suite.store import checkpoint, destination
 from lossjax.suite.store import results as store
-from lossjax.suite.sweep import kept_models, packing
+from lossjax.suite.sweep import kept_models, outlook, packing
 from lossjax.suite.sweep.programs import AHEAD
 from lossjax.suite.sweep.source import source_hash
 from lossjax.suite.sweep.worker import RunGroup, Worker
@@ -99,6 +99,8 @@ def train(
     if not expected:
         say(f"all {kept} runs are stored; nothing to train")
         return 0
+    known = outlook.by_stored(stored.results.values(), expected)
+    say("; ".join(filter(None, (outlook.grid(sweep, len(mine)), known))))
     if kept:
         say(f"{kept} runs are stored and kept")
     platform.use_compilation_cache(_cache())
@@ -114,8 +116,11 @@ def train(
         steps = sum(run.train_steps for run in protocol.pending(blocks, results))
         task = progress.add_task("compiling", total=steps)
 
+        pace = outlook.Pace(steps, say)
+
         def tick(steps: int) -> None:
             progress.advance(task, steps)
+            pace.tick(steps)
             interrupts.check()
 
         while queue := _queue(worker, blocks, results):
@@ -299,9 +304,9 @@ def _progress(console: Console) -> Progress:
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("steps"),
+        TextColumn("steps; elapsed"),
         TimeElapsedColumn(),
-        TextColumn("left"),
+        TextColumn("remaining"),
         TimeRemainingColumn(),
         console=console,
         transient=True,

@@ -1,6 +1,5 @@
 """What a sweep would train, for `--dry_run`, and what its seeds can decide."""
 
-import statistics as stdlib
 from collections import Counter
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from lossjax.suite import protocol, statistics
 from lossjax.suite.config import Sweep
 from lossjax.suite.data import Dataset
 from lossjax.suite.store import destination
-from lossjax.suite.sweep import grid
+from lossjax.suite.sweep import grid, outlook
 from lossjax.suite.sweep.description import facts_of
 from lossjax.suite.wording import count
 
@@ -55,24 +54,14 @@ def preview(
 
     for name, number in runs.items():
         say(f"{name}: {count(number, 'run')}, {pending[name]} to train")
-    rates, seeds = (
-        count(len(sweep.learning_rates), "learning rate"),
-        count(len(sweep.seeds), "seed"),
-    )
     left = pending.total()
     if sweep.tuned:
-        rates = f"{count(sweep.tries, 'value')} of dial and learning rate"
         left = sum(1 for _ in protocol.pending(blocks, results))
-    say(
-        f"{count(runs.total(), 'run')}: {count(len(runs), 'arm')} x {rates} x {seeds}; "
-        f"{left} to train"
-    )
+    say(f"{outlook.grid(sweep, runs.total())}; {left} to train")
     if note := seeds_note(sweep):
         say(note)
-    took = [r.provenance["seconds"] for r in results.values() if r.status == "ok"]
-    if took:
-        seconds = stdlib.median(took) * left
-        say(f"about {seconds:.0f} s, by the runs that are stored here")
+    if took := outlook.by_stored(results.values(), left):
+        say(f"{took}, by the runs that are stored here")
     else:
         say("time: known as soon as a run is stored here; the config file says more")
     say("nothing was trained")

@@ -479,3 +479,12 @@ def test_locks_are_hashed_and_name_no_place() -> None:
         versions[name] = {pin.rstrip("\\ ") for pin in pins}
     for name in (*devices, "dev", "store", "cluster"):
         assert versions["cpu"] <= versions[name]
+
+
+def test_what_is_asked_of_the_suite_itself_installs_nothing(clone: Path) -> None:
+    """Even where the reader of --help goes after a line."""
+    (clone / "pyproject.toml").write_text('[project]\nversion = "7.8.9"\n')
+    assert run(clone, "--version").stdout == "lossjax 7.8.9\n"
+    piped = f"set -o pipefail; sh '{clone / 'run.sh'}' --help | true"
+    subprocess.run(["bash", "-c", piped], capture_output=True)
+    assert not list(clone.glob(".venv*"))

@@ -26,7 +26,7 @@ from PIL import Image
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.config import Sweep
-from lossjax.suite.report import console, markup, style
+from lossjax.suite.report import console, markup
 from lossjax.suite.report import verdict as words
 from lossjax.suite.report.__main__ import main
 from lossjax.suite.report.build import build, swap
@@ -500,13 +500,6 @@ def test_markdown_of_the_comparison(whole: Path) -> None:
     assert lines[-1] == (
         "Bold: tied for best by the paired test, not by overlapping intervals."
     )
-
-
-def test_a_loss_keeps_its_colour_and_marker_in_a_subset() -> None:
-    names = tuple(f"loss{i}" for i in range(70))
-    marks = style.marks(names)
-    assert len({(mark.colour, mark.marker) for mark in marks.values()}) == 70
-    assert style.marks(names[:5])["loss4"] == marks["loss4"]
 
 
 def dialled(out: Path, centre: float) -> str:

@@ -50,6 +50,8 @@ def done(tmp_path_factory) -> Path:
     assert "digits / conv_ae / bce: learning rate" in ended.stdout
     assert "mse on test images" in ended.stdout
     assert "too few seeds: with 3 of them" in ended.stdout
+    plan = "18 runs: 2 losses x 3 learning rates x 3 seeds\n"
+    assert plan in ended.stdout and plan in (out / "sweep.log").read_text()
     return out
 
 
@@ -88,9 +90,11 @@ def test_what_a_sweep_leaves(done: Path) -> None:
 def test_again_trains_nothing(done: Path) -> None:
     before = {f: f.stat().st_mtime_ns for f in done.glob("runs/*/result.json")}
     held = tables(done)
-    ended = sweep(*SMALL, f"--out={done}")
+    ended = sweep(*SMALL, f"--out={done}", "--quiet")
     assert ended.returncode == 0
-    assert "are stored; nothing to train" in ended.stdout
+    # Quiet: the comparison comes first; what led to it stands in the log alone.
+    assert ended.stdout.startswith("digits / conv_ae: mse on test images")
+    assert "are stored; nothing to train" in (done / "sweep.log").read_text()
     assert {f: f.stat().st_mtime_ns for f in done.glob("runs/*/result.json")} == before
     assert tables(done) == held
 
@@ -99,8 +103,11 @@ def test_a_changed_config_trains_what_is_new_and_never_reuses(
     done: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for field, said in (
-        ("train_steps=7", "18 runs: 2 arms x 3 learning rates x 3 seeds; 18 to train"),
-        ("seeds=0,1,2,3", "24 runs: 2 arms x 3 learning rates x 4 seeds; 6 to train"),
+        (
+            "train_steps=7",
+            "18 runs: 2 losses x 3 learning rates x 3 seeds; 18 to train",
+        ),
+        ("seeds=0,1,2,3", "24 runs: 2 losses x 3 learning rates x 4 seeds; 6 to train"),
     ):
         assert not program.main(
             [*SMALL, f"--config.{field}", "--dry_run", f"--out={done}"]

@@ -1,15 +1,17 @@
 """How far every loss is behind the best, by every metric, with paired intervals."""
 
+import functools
 import math
 from typing import Any
 
 from markupsafe import Markup
 
-from lossjax.suite.report import markup, style, verdict
+from lossjax.suite.report import columns, markup, style, verdict
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence, Group
 from lossjax.suite.report.markup import Field
 from lossjax.suite.report.tables import matrices
+from lossjax.suite.wording import listed
 
 TEMPLATE = """
 <p>Rows are trained with, columns are scored by, on test images. A cell says how far the
@@ -29,7 +31,9 @@ def build(evidence: Evidence, album: Album) -> Markup:
     groups: list[dict[str, Any]] = [
         {
             "name": group.name,
-            "table": _table(evidence, group),
+            "table": columns.folded(
+                group, group.rankings, functools.partial(_table, evidence, group)
+            ),
             "unbeaten": verdict.unbeaten(group),
         }
         for group in evidence.groups
@@ -42,19 +46,20 @@ def build(evidence: Evidence, album: Album) -> Markup:
     )
 
 
-def _table(evidence: Evidence, group: Group) -> Markup:
+def _table(evidence: Evidence, group: Group, metrics: list[str]) -> Markup:
     marks = style.marks_of(evidence)
-    columns = matrices.distances(evidence, group)
+    every = matrices.distances(evidence, group)
+    distances = {metric: every[metric] for metric in metrics}
     rows = []
     for standing in matrices.by_primary(group):
         row = [markup.name(standing.loss, marks[standing.loss])]
-        for metric in columns:
+        for metric, distance in distances.items():
             own = group.rankings[metric].of(standing.loss)
             kind = "num best" if own.best_set else "num"
             if metric in verdict.trained_on(standing.loss):
                 kind += " own"
-            gap = columns[metric].gaps[standing.loss]
-            value, limits = columns[metric].words(standing.loss)
+            gap = distance.gaps[standing.loss]
+            value, limits = distance.words(standing.loss)
             shown = Markup("<span>{}{}</span>").format(
                 value, Markup(' <span class="half">{}</span>').format(limits)
             )
@@ -62,13 +67,15 @@ def _table(evidence: Evidence, group: Group) -> Markup:
             row.append(Field(shown, sort, kind))
         rows.append(row)
     heads = [Field("trained with")] + [
-        Field(verdict.heading(group, metric, column.unit), kind="num")
-        for metric, column in columns.items()
+        columns.head(evidence, group, metric, distance.unit)
+        for metric, distance in distances.items()
     ]
     return markup.table(
-        f"{group.name}: behind the best on test images, positive is worse. "
+        f"{group.name}: behind the best by {listed(metrics)}; on test images, "
+        "positive is worse. "
         f"{verdict.BOLD} A loss with a failed seed has no mean and is never tied.",
         heads,
         rows,
-        "matrix",
+        "matrix dense",
+        1 + metrics.index(group.primary) if group.primary in metrics else None,
     )

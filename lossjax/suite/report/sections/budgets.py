@@ -8,7 +8,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lossjax.suite.report import convergence, figures, markup, style, verdict
+from lossjax.suite.report import columns, convergence, figures, markup, style, verdict
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence, Group
 from lossjax.suite.report.markup import Field
@@ -82,7 +82,7 @@ def _table(evidence: Evidence, settings: list[Group], name: str) -> Markup:
             row.append(Field(shown, "" if change is None else change, "num"))
         rows.append(row)
     heads = [Field("steps", kind="num"), Field("result")] + [
-        Field(verdict.heading(settings[-1], metric), kind="num") for metric in metrics
+        columns.head(evidence, settings[-1], metric) for metric in metrics
     ]
     return markup.table(
         f"{name}: whether the result is settled, and how the best mean of each metric "
@@ -128,7 +128,7 @@ def _figure(evidence: Evidence, settings: list[Group]) -> Figure | None:
     steps = np.array([group.setting[3] for group in settings], float)
     for loss, standings in _standings(evidence, settings).items():
         mark = marks[loss]
-        axes.plot(steps, [s.center for s in standings], color=mark.colour)
+        axes.plot(steps, [s.center for s in standings], mark.line, color=mark.colour)
         for x, standing in zip(steps, standings, strict=True):
             if not math.isfinite(standing.center):
                 continue

@@ -1,6 +1,6 @@
 """Pictures of images through every loss: fixed ones, drawn ones, the worst ones."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,14 +9,17 @@ from markupsafe import Markup
 from lossjax.suite.report import markup, style
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import ArmEvidence, Evidence, Group
+from lossjax.suite.report.style import Mark
 from lossjax.suite.store import results
 from lossjax.suite.store.test_images import Drawn
+from lossjax.suite.wording import listed
 
 TEMPLATE = """
 <p>{{ words }}</p>
 {% for group in groups %}
 <h3>{{ group.name }}</h3>
-<div class="gallery">
+<div class="gallery{{ ' chosen' if chosen }}" data-name="{{ group.name }}"
+{%- if chosen and group.labels %} data-labels="{{ group.labels }}"{% endif %}>
 {% for row in group.rows %}
 <div class="row {{ row.kind }}"><div class="who">{{ row.who }}</div>
 <div>{{ row.strips | join(line) }}</div></div>
@@ -31,6 +34,15 @@ SAMPLES = """Output images of codes drawn from the prior, one seed of each loss,
 same codes for all. An output image is the mean of each pixel, not a draw of it."""
 INTERPOLATIONS = """Output images along the straight line between the mean codes of two
 test images, one seed of each loss, the same pairs for all."""
+PICTURES = """
+<div class="pictures">
+{% for row in rows %}
+<figure>{{ row.picture }}<figcaption>{{ row.who }}
+{% if row.best %}<br>best by {{ row.best }}{% endif %}</figcaption></figure>
+{% endfor %}
+</div>
+"""
+FEW = 3  # test images beside the verdict
 WORST = """
 <p>The test images that one seed of each loss scored worst on, the worst first: the
 originals
@@ -69,7 +81,44 @@ def build(evidence: Evidence, album: Album) -> Markup:
             alt = f"{len(originals)} original test images of {group.dataset}"
             strips = [markup.strip(originals, alt)]
             rows.insert(0, {"kind": "original", "who": "original", "strips": strips})
-    return _page(TEMPLATE, groups, GALLERY)
+    return _page(TEMPLATE, groups, GALLERY, evidence)
+
+
+def side_by_side(
+    evidence: Evidence, group: Group, losses: Mapping[str, Sequence[str]]
+) -> Markup:
+    """A few test images and what each of these losses makes of them.
+
+    Args:
+      losses: and the metrics that each is best by.
+    """
+    originals = originals_of(evidence, group)
+    if originals is None:
+        return Markup("")
+    marks = style.marks_of(evidence)
+    alt = f"{len(originals[:FEW])} test images of {group.dataset}"
+    rows: list[dict[str, Any]] = [
+        {"who": Markup("<b>original</b>"), "best": "", "picture": _few(originals, alt)}
+    ]
+    for loss, metrics in losses.items():
+        result = group.arms[loss].shown
+        if result is not None and result.gallery is not None:
+            rows.append(
+                {
+                    "who": _who(loss, marks[loss]),
+                    "best": listed(metrics) if metrics else "",
+                    "picture": _few(result.gallery, f"{alt} through {loss}"),
+                }
+            )
+    return markup.render(PICTURES, rows=rows) if len(rows) > 1 else Markup("")
+
+
+def _few(images: np.ndarray, alt: str) -> Markup:
+    return markup.strip(images[:FEW], alt)
+
+
+def _who(loss: str, mark: Mark) -> Markup:
+    return Markup("{}<code>{}</code>").format(mark.icon(), loss)
 
 
 def samples(evidence: Evidence, album: Album) -> Markup:
@@ -145,12 +194,25 @@ def _page(
     template: str,
     groups: Iterable[tuple[Group, list[dict[str, Any]]]],
     words: str = "",
+    evidence: Evidence | None = None,
 ) -> Markup:
-    """The rows of every group; nothing where there are none."""
-    named = [{"name": group.name, "rows": rows} for group, rows in groups]
+    """The rows of every group; nothing where there are none.
+
+    With evidence they are test images, which a reader may choose among.
+    """
+    named = [
+        {
+            "name": group.name,
+            "rows": rows,
+            "labels": _labels(evidence, group) if evidence else "",
+        }
+        for group, rows in groups
+    ]
     line = Markup("<br>")
     return (
-        markup.render(template, groups=named, words=words, line=line)
+        markup.render(
+            template, groups=named, words=words, line=line, chosen=evidence is not None
+        )
         if named
         else Markup("")
     )
@@ -169,10 +231,15 @@ def _rows(
         for loss, arm in group.arms.items():
             if (row := shown(group, loss, arm)) is None:
                 continue
-            who = Markup("{}<code>{}</code>").format(marks[loss].icon(), loss)
-            rows.append({"kind": "", "who": who, **row})
+            rows.append({"kind": "", "who": _who(loss, marks[loss]), **row})
         if rows:
             yield group, rows
+
+
+def _labels(evidence: Evidence, group: Group) -> str:
+    """The classes of the test images that are shown, where they are known."""
+    kept = evidence.description["datasets"][group.dataset].get("gallery_labels", [])
+    return " ".join(map(str, kept))
 
 
 def originals_of(evidence: Evidence, group: Group) -> np.ndarray | None:

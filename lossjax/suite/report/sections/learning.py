@@ -33,10 +33,20 @@ def build(evidence: Evidence, album: Album) -> Markup:
                     f"learning-{group.dataset}-{group.model}",
                     figure,
                     _describe(group),
-                    f"{group.name}: validation mse while training, log scale.",
+                    f"{group.name}: validation mse while training, log scale."
+                    + figures.coinciding(_means(group), "log"),
                 )
             )
     return markup.render(TEMPLATE, figures=shown) if shown else Markup("")
+
+
+def _means(group: Group) -> dict[str, np.ndarray]:
+    """The lines of the figure, by loss."""
+    curves = {
+        loss: _curves(arm, "validation_mse")[1] for loss, arm in group.arms.items()
+    }
+    whole = {loss: v[np.isfinite(v).all(axis=1)] for loss, v in curves.items()}
+    return {loss: values.mean(axis=0) for loss, values in whole.items() if values.size}
 
 
 def _describe(group: Group) -> str:

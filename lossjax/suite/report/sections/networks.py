@@ -23,7 +23,7 @@ chose; bars reach from minimum to maximum.</p>
 {% for group in groups %}
 <h3>{{ group.name }}</h3>
 <div class="figures">{% for figure in group.figures %}{{ figure }}{% endfor %}</div>
-{{ group.table }}
+{{ group.tables | join }}
 {% endfor %}
 <dl class="facts">
 {% for name, row in notes.items() %}
@@ -32,7 +32,7 @@ chose; bars reach from minimum to maximum.</p>
 </dl>
 """
 _BAND = re.compile(r"residual_(\d+)")
-_COLUMNS, _ROW, _HIGH = 2, 0.13, 0.62  # panels a line; inches a loss; of the rest
+_COLUMNS, _ROW, _HIGH = 2, 0.14, 0.62  # panels a line; inches a loss; of the rest
 
 
 def build(evidence: Evidence, album: Album) -> Markup:
@@ -57,31 +57,43 @@ def build(evidence: Evidence, album: Album) -> Markup:
                     spectrum,
                     _describe(evidence, group, _bands(evidence)),
                     f"{group.name}: power of the residual over that of the target, by "
-                    "radial frequency; at the dotted line nothing of it is drawn.",
+                    "radial frequency; at the dotted line nothing of it is drawn."
+                    + figures.coinciding(_means(evidence, group), "log"),
                 )
             )
         groups.append(
-            {"name": group.name, "figures": shown, "table": _table(evidence, group)}
+            {
+                "name": group.name,
+                "figures": shown,
+                "tables": [
+                    _table(evidence, group, names, what)
+                    for names, what in (
+                        (_singles(evidence), "diagnostics"),
+                        (_bands(evidence), "residual over target power by frequency"),
+                    )
+                    if names
+                ],
+            }
         )
     if not groups:
         return Markup("")
     return markup.render(TEMPLATE, groups=groups, notes=evidence.diagnostics)
 
 
-def _table(evidence: Evidence, group: Group) -> Markup:
+def _table(evidence: Evidence, group: Group, names: list[str], what: str) -> Markup:
     marks = style.marks_of(evidence)
     rows = [
-        [markup.name(loss, marks[loss])]
-        + [_field(arm, name) for name in evidence.diagnostics]
+        [markup.name(loss, marks[loss])] + [_field(arm, name) for name in names]
         for loss, arm in group.arms.items()
     ]
     heads: list[str | Field] = ["loss"]
-    heads += [Field(name, kind="num") for name in evidence.diagnostics]
+    heads += [Field(markup.breakable(name), kind="num") for name in names]
     return markup.table(
-        f"{group.name}: mean over seeds, each at the learning rate it chose; in "
-        "brackets how many have a value, where not all do.",
+        f"{group.name}: {what}; mean over seeds, each at the learning rate it chose; "
+        "in brackets how many have a value, where not all do.",
         heads,
         rows,
+        "dense",
     )
 
 
@@ -133,22 +145,26 @@ def _values(arm: ArmEvidence, name: str) -> np.ndarray:
 def _panels(evidence: Evidence, group: Group) -> Figure | None:
     """Every single number of every loss: mean over seeds, from minimum to maximum.
 
+    A panel's title is the number's name, its lines are the losses, named on the left.
     None where no run of the group has any.
     """
     names = _singles(evidence)
     marks = style.marks_of(evidence)
     lines = math.ceil(len(names) / _COLUMNS)
     high = max(0.5, _ROW * len(group.arms))
-    figure, below = figures.board(lines * (high + _HIGH), entries=len(group.arms))
-    total, across = float(figure.get_figheight()), figures.WIDTH / _COLUMNS
+    figure = Figure(figsize=(figures.WIDTH, max(1, lines) * (high + _HIGH)))
+    total = float(figure.get_figheight())
+    shown = [figures.short(loss) for loss in group.arms]
+    left = min(1.6, 0.2 + 0.068 * max(len(name) for name, _ in shown))
+    across = (figures.WIDTH - left) / _COLUMNS
     drawn = 0
     for place, name in enumerate(names):
         line, column = divmod(place, _COLUMNS)
-        bottom = below + (lines - 1 - line) * (high + _HIGH) + 0.32
+        bottom = (lines - 1 - line) * (high + _HIGH) + 0.32
         box = (
-            (column * across + 0.15) / figures.WIDTH,
+            (left + column * across) / figures.WIDTH,
             bottom / total,
-            (across - 0.3) / figures.WIDTH,
+            (across - 0.15) / figures.WIDTH,
             high / total,
         )
         axes = figure.add_axes(box)
@@ -163,20 +179,32 @@ def _panels(evidence: Evidence, group: Group) -> Figure | None:
                 found.mean(), row, marker=mark.marker, markersize=5, color=mark.colour
             )
         axes.set_title(name, loc="left", fontsize=9)
-        axes.set_yticks([])
+        axes.set_yticks(range(len(shown)), ["" if column else n for n, _ in shown])
+        for label, (_, size) in zip(axes.get_yticklabels(), shown, strict=True):
+            label.set_fontsize(min(size, 7.5))
+        axes.tick_params(axis="y", length=0)
         axes.set_ylim(len(group.arms) - 0.4, -0.6)
         axes.xaxis.set_major_locator(MaxNLocator(3))
         _from_zero(axes)
-    if not drawn:
-        return None
-    figures.legend(figure, group, marks)
-    return figure
+    return figure if drawn else None
 
 
 def _from_zero(axes: Axes) -> None:
     """Shares and ratios are read against 0; a panel without any gets 0 to 1."""
     low, high = axes.get_xlim() if axes.lines else (0.0, 1.0)
     axes.set_xlim(-0.03 * high, max(high, 1e-3))
+
+
+def _means(evidence: Evidence, group: Group) -> dict[str, np.ndarray]:
+    """The lines of the spectrum, by loss."""
+    found = {
+        loss: [_values(arm, name) for name in _bands(evidence)]
+        for loss, arm in group.arms.items()
+    }
+    return {
+        loss: np.array([each.mean() if each.size else math.nan for each in values])
+        for loss, values in found.items()
+    }
 
 
 def _spectrum(evidence: Evidence, group: Group) -> Figure | None:
@@ -186,9 +214,7 @@ def _spectrum(evidence: Evidence, group: Group) -> Figure | None:
     figure, axes = figures.canvas(2.0, entries=len(group.arms))
     centres = (np.arange(len(names)) + 0.5) / 8
     drawn = 0
-    for loss, arm in group.arms.items():
-        found = [_values(arm, name) for name in names]
-        shown = np.array([each.mean() if each.size else math.nan for each in found])
+    for loss, shown in _means(evidence, group).items():
         if np.isfinite(shown).any():
             drawn += 1
             figures.line(axes, marks[loss], centres, shown)

@@ -1,5 +1,6 @@
 """Rankings with intervals: the primary metric as a figure, every metric as tables."""
 
+import functools
 import math
 from collections.abc import Mapping
 
@@ -7,13 +8,14 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lossjax.suite.report import figures, markup, recipes, style, verdict
+from lossjax.suite.report import columns, figures, markup, recipes, style, verdict
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence, Group
 from lossjax.suite.report.imagewise import OverImages, over_images
 from lossjax.suite.report.markup import Field
 from lossjax.suite.report.style import PAPER, RULE
-from lossjax.suite.statistics import Interval, Ranking
+from lossjax.suite.statistics import Interval, Ranking, Standing
+from lossjax.suite.wording import listed
 
 TEMPLATE = """
 <p>Test images, mean over seeds with its 95 % interval; each seed at the learning rate
@@ -34,6 +36,9 @@ of the code have none.</p>
 {% for metric, details in group.details %}
 <details><summary>{{ metric }} in full</summary>{{ details }}</details>
 {% endfor %}
+{% if group.derived %}
+<details><summary>Derived metrics in full</summary>{{ group.derived }}</details>
+{% endif %}
 {% if group.commands %}
 <details><summary>Commands of one loss</summary>{{ group.commands }}</details>
 {% endif %}
@@ -69,15 +74,25 @@ def build(evidence: Evidence, album: Album) -> Markup:
                 f"{group.name}: {evidence.primary} on test images. Filled marks are "
                 "tied for best; the grey band is the margin of practical equivalence.",
             )
+        full = {
+            metric: _full(evidence, group, metric, ranking, images[metric])
+            for metric, ranking in group.rankings.items()
+        }
         groups.append(
             {
                 "name": group.name,
                 "figure": figure,
-                "table": _wide(evidence, group),
+                "table": columns.folded(
+                    group, group.rankings, functools.partial(_wide, evidence, group)
+                ),
                 "details": [
-                    (metric, _full(evidence, group, metric, ranking, images[metric]))
-                    for metric, ranking in group.rankings.items()
+                    (metric, table)
+                    for metric, table in full.items()
+                    if metric not in group.derived
                 ],
+                "derived": Markup("").join(
+                    table for metric, table in full.items() if metric in group.derived
+                ),
                 "unscored": group.unscored,
                 "commands": _commands(evidence, group) if few else "",
             }
@@ -100,18 +115,16 @@ def _commands(evidence: Evidence, group: Group) -> Markup:
     return lines
 
 
-def _wide(evidence: Evidence, group: Group) -> Markup:
-    """Every loss by every metric."""
+def _wide(evidence: Evidence, group: Group, metrics: list[str]) -> Markup:
+    """Every loss by these metrics."""
     marks = style.marks_of(evidence)
     first = group.rankings.get(group.primary, next(iter(group.rankings.values())))
-    places = {
-        metric: verdict.decimals(ranking.standings)
-        for metric, ranking in group.rankings.items()
-    }
+    shown = {metric: group.rankings[metric] for metric in metrics}
+    places = {metric: verdict.decimals(r.standings) for metric, r in shown.items()}
     rows = []
     for standing in first.standings:
         row = [markup.name(standing.loss, marks[standing.loss])]
-        for metric, ranking in group.rankings.items():
+        for metric, ranking in shown.items():
             own = ranking.of(standing.loss)
             if not math.isfinite(own.center):
                 row.append(Field(verdict.absent(own), "", "num"))
@@ -119,14 +132,13 @@ def _wide(evidence: Evidence, group: Group) -> Markup:
             kind = "num best" if own.best_set else "num"
             row.append(markup.mean(own, places[metric], kind))
         rows.append(row)
-    heads = [Field("loss")] + [
-        Field(verdict.heading(group, metric), kind="num") for metric in group.rankings
-    ]
+    heads = [Field("loss"), *(columns.head(evidence, group, m) for m in metrics)]
     return markup.table(
-        f"{group.name}: every metric on test images; ↓ lower is better, ↑ higher is "
-        f"better. {verdict.BOLD}",
+        f"{group.name}: {listed(metrics)}; means on test images. {verdict.BOLD}",
         heads,
         rows,
+        "dense",
+        1 + metrics.index(group.primary) if group.primary in metrics else None,
     )
 
 
@@ -152,64 +164,77 @@ def _full(
             if math.isfinite(standing.low)
             else Markup("")
         )
-        gap: Field = markup.number(math.nan, 0)
-        if behind is not None:
-            words = f"{behind.center:.{places}f}"
-            if math.isfinite(behind.low):
-                words += f" [{behind.low:.{places}f}, {behind.high:.{places}f}]"
-            gap = Field(words, behind.center, "num")
         own = images.get(standing.loss)
         kind = "num best" if standing.best_set else "num"
         rows.append(
             [
                 markup.name(standing.loss, mark),
-                Field(
-                    markup.number(standing.center, places).shown, standing.center, kind
-                )
-                if math.isfinite(standing.center)
-                else markup.number(math.nan, 0),
-                _limits(Interval(standing.center, standing.low, standing.high), places),
+                _limits(standing, places, kind),
                 Field(glyph),
-                *([_limits(own.mean if own else None, places)] if images else []),
-                Field(standing.n, standing.n, "num"),
-                Field(standing.lost, standing.lost, "num"),
-                Field(standing.diverged, standing.diverged, "num"),
-                gap,
-                *([_limits(own.behind if own else None, places)] if images else []),
-                markup.number(standing.effect, 1),
+                *([_ends(own.mean if own else None, places)] if images else []),
+                _limits(behind, places),
+                *([_ends(own.behind if own else None, places)] if images else []),
+                _effect(standing.effect),
                 markup.number(standing.p, 4),
                 Field(standing.word, standing.word),
+                _seeds(standing),
             ]
         )
     heads: list[str | Field] = [
         "loss",
-        *(Field(name, kind="num") for name in ("mean", "95 % over seeds")),
+        columns.head(evidence, group, metric),
         "",
         *([Field("95 % over images", kind="num")] if images else []),
-        *(
-            Field(name, kind="num")
-            for name in ("n", "failed seeds", "diverged", "behind")
-        ),
+        Field("behind", kind="num"),
         *([Field("behind, over images", kind="num")] if images else []),
         *(Field(name, kind="num") for name in ("effect", "p (Holm)")),
         "word",
+        Field("seeds", kind="num"),
     ]
     margin = f"{ranking.margin:.2g}" if math.isfinite(ranking.margin) else "–"
     return markup.table(
         f"{group.name}, {metric}, {ranking.direction} is better; margin {margin}. "
-        "n: seeds with a result; failed seeds: those without; diverged: runs, at any "
+        "Seeds: those with a result; failed: those without; diverged: runs, at any "
         "learning rate. Behind: mean paired difference to the best, 95 % interval. "
         "Effect: that difference in its own standard deviations. p: of being behind by "
         f"no more than the margin. {verdict.BOLD}",
         heads,
         rows,
+        "dense",
+        1,
     )
 
 
-def _limits(interval: Interval | None, places: int) -> Field:
+def _limits(value: Interval | Standing | None, places: int, kind: str = "num") -> Field:
+    """A mean, and its 95 % interval over seeds below it."""
+    if value is None or not math.isfinite(value.center):
+        return markup.number(math.nan, 0)
+    shown = Markup("{}").format(f"{value.center:.{places}f}")
+    if math.isfinite(value.low):
+        shown += Markup(' <span class="half">{}</span>').format(
+            f"[{value.low:.{places}f}, {value.high:.{places}f}]"
+        )
+    return Field(shown, value.center, kind)
+
+
+def _effect(value: float) -> Field:
+    """Where differences hardly vary, its many digits say nothing."""
+    return Field(">999", value, "num") if value > 999 else markup.number(value, 1)
+
+
+def _seeds(standing: Standing) -> Field:
+    counts = {"failed": standing.lost, "diverged": standing.diverged}
+    gone = ", ".join(f"{n} {word}" for word, n in counts.items() if n)
+    shown = Markup('{} <span class="half">{}</span>').format(standing.n, gone)
+    return Field(shown if gone else standing.n, standing.n, "num")
+
+
+def _ends(interval: Interval | None, places: int) -> Field:
     if interval is None or not math.isfinite(interval.low):
         return Field("–", "", "num")
-    shown = f"{interval.low:.{places}f} to {interval.high:.{places}f}"
+    shown = Markup('{} <span class="half">to {}</span>').format(
+        f"{interval.low:.{places}f}", f"{interval.high:.{places}f}"
+    )
     return Field(shown, float(f"{interval.low:.7g}"), "num")
 
 

@@ -72,7 +72,7 @@ def build(evidence: Evidence, album: Album) -> Markup:
                     _describe(evidence, group),
                     f"{group.name}: {metric} on validation images, mean over seeds. "
                     "Rings: chosen rates. Crosses at the edge: a run diverged or "
-                    "failed.",
+                    f"failed.{_coinciding(evidence, group)}",
                 ),
                 "common": _common(evidence, rows),
                 "untuned": _untuned(evidence, group, rows) if rows else "",
@@ -166,6 +166,7 @@ def _untuned(evidence: Evidence, group: Group, rows: list[untuned.Tuning]) -> Ma
         "95 % interval; gain: paired, positive where tuning helped.",
         heads,
         table,
+        "dense",
     )
 
 
@@ -204,6 +205,7 @@ def _every(evidence: Evidence, group: Group) -> Markup:
         "or failed run has no mean.",
         heads,
         table,
+        "dense",
     )
 
 
@@ -239,6 +241,18 @@ def _describe(evidence: Evidence, group: Group) -> str:
         f"Validation {evidence.primary} of {group.name} against the learning rate; "
         f"at the chosen rates: {', '.join(parts) or 'none yet'}."
     )
+
+
+def _coinciding(evidence: Evidence, group: Group) -> str:
+    tried = {
+        loss: untuned.curve(arm, f"val_{evidence.primary}")
+        for loss, arm in group.members
+    }
+    centers = {
+        loss: [math.nan if p.lost else p.value.center for p in points]
+        for loss, points in tried.items()
+    }
+    return figures.coinciding(centers, "linear")
 
 
 def _figure(evidence: Evidence, group: Group) -> Figure | None:

@@ -1,0 +1,86 @@
+"""Every text stands out, and a page has what a screen reader asks for, without scripts.
+
+axe-core is not a dependency: these are the rules that pages of the suite once broke.
+"""
+
+import html.parser
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+import stored_sweeps
+from matplotlib.colors import to_rgb
+
+from lossjax.suite.config import Sweep
+from lossjax.suite.report.build import build
+from lossjax.suite.report.looks import luminance
+from lossjax.suite.report.markup import PAGE
+
+TEXTS, GROUNDS = ("ink", "soft", "accent"), ("paper", "ground", "best")
+PAIRS = [*itertools.product(TEXTS, GROUNDS), ("warn", "warn-ground"), ("ink", "rule")]
+
+
+def schemes() -> dict[str, dict[str, str]]:
+    """The colours of the page in light, in the dark and in print."""
+    css = (PAGE / "page.css").read_text()
+    found = [
+        dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{3,6})", block))
+        for block in re.findall(r":root \{(.*?)\}", css, re.DOTALL)
+    ]
+    light, dark, paper = found
+    return {"light": light, "dark": light | dark, "print": light | paper}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark", "print"])
+def test_every_text_has_a_contrast_of_4_5(scheme: str) -> None:
+    colours = schemes()[scheme]
+    for text, ground in PAIRS:
+        pair = [luminance(to_rgb(colours[name])) + 0.05 for name in (text, ground)]
+        assert max(pair) / min(pair) >= 4.5, (text, ground)
+
+
+class Outline(html.parser.HTMLParser):
+    """What has no name, and what scrolls without keys."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.wrong: list[str] = []
+        self.headings: list[int] = []
+        self._open = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag in ("button", "th", "a", "summary", "h1", "h2", "h3"):
+            self._open = "" if given.get("aria-label") else tag
+        if given.get("class") == "scroll" and not (
+            given.get("tabindex") == "0" and given.get("aria-label")
+        ):
+            self.wrong.append("scroll")
+        if tag == "img" and not given.get("alt"):
+            self.wrong.append("img")
+        if tag == "nav" and not given.get("aria-label"):
+            self.wrong.append("nav")
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self._open = ""
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self._open:
+            self.wrong.append(f"nameless {tag}")
+
+
+def test_a_report_has_names_for_all_that_is_used(tmp_path: Path) -> None:
+    sweep = Sweep(losses=tuple(stored_sweeps.LOSSES), learning_rates=(3e-3,))
+    stored_sweeps.write(tmp_path, sweep)
+    page = build(tmp_path).page.read_text(encoding="utf-8")
+    outline = Outline(page)
+    assert outline.wrong == []
+    # No level of heading is left out on the way down.
+    assert outline.headings[0] == 1 and outline.headings.count(1) == 1
+    assert all(b <= a + 1 for a, b in itertools.pairwise(outline.headings))
+    assert {"<main>", "<header>", "<footer>"} <= set(re.findall("<[a-z]+>", page))

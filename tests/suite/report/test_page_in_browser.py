@@ -1,0 +1,100 @@
+"""The page as a reader with a browser has it: sorted, saved, looked at, by keys too."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stored_sweeps
+from browser import ask, needs_chromium
+
+from lossjax.suite.config import Sweep
+from lossjax.suite.report.build import build
+
+pytestmark = [needs_chromium, pytest.mark.slow]
+SWEEP = Sweep(
+    losses=tuple(stored_sweeps.LOSSES), learning_rates=(3e-3,), train_steps=200
+)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("page")
+    stored_sweeps.write(out, SWEEP)
+    return build(out).page
+
+
+LOOK = """
+document.querySelectorAll("details").forEach((fold) => { fold.open = true; });
+const areas = [...document.querySelectorAll(".scroll")];
+const within = (area) => [area, ...area.querySelectorAll("*")];
+const stops = (area) => within(area).filter((e) => e.tabIndex >= 0);
+const named = (e) => e.textContent.trim() || e.ariaLabel || e.labels?.length;
+const buttons = [...document.querySelectorAll("button, select, input, a")];
+return {
+  wide: areas.filter((a) => a.scrollWidth > a.clientWidth + 1).map((a) => a.id),
+  page: document.documentElement.scrollWidth,
+  unlabelled: areas.filter((a) => !a.ariaLabel).length,
+  stops: areas.map((a) => stops(a).length),
+  nameless: buttons.filter((b) => !named(b)).length,
+};
+"""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_is_hidden_and_a_table_is_one_tab_stop(
+    page: Path, tmp_path: Path, width: int
+) -> None:
+    seen = ask(page, LOOK, tmp_path, width)
+    assert seen["page"] <= width
+    assert width < 1280 or seen["wide"] == []
+    assert seen["unlabelled"] == seen["nameless"] == 0
+    assert set(seen["stops"]) == {1}
+
+
+USE = """
+const table = document.querySelector("#rankings table");
+const heads = [...table.tHead.rows[0].cells];
+const head = (name) => heads.find((h) => h.textContent.startsWith(name));
+const by = (name) => head(name).querySelector("button");
+const first = () => table.tBodies[0].rows[0].cells[0].textContent.trim();
+const sorted = () => heads.map((h) => h.ariaSort).filter(Boolean);
+const told = { before: [first(), sorted()] };
+by("ssim").click(); told.once = [first(), sorted()];
+by("ssim").click(); told.twice = [first(), sorted()];
+by("mse").click(); told.lower = [first(), sorted()];
+let blob; URL.createObjectURL = (it) => { blob = it; return ""; };
+HTMLAnchorElement.prototype.click = () => {};
+table.caption.querySelector("button").click();
+told.csv = (await blob.text()).split("\\n");
+const gallery = document.querySelector(".gallery");
+const [show, order] = gallery.previousElementSibling.querySelectorAll("select");
+order.value = "mae"; order.dispatchEvent(new Event("change"));
+show.value = "maps"; show.dispatchEvent(new Event("change"));
+told.maps = [...gallery.querySelectorAll("canvas")].map((c) => c.ariaLabel);
+gallery.querySelectorAll("canvas")[2].click();
+const board = [...document.querySelectorAll("dialog figcaption")];
+told.board = board.map((c) => c.textContent.trim());
+const box = document.querySelector("header input"); box.click();
+told.hidden = document.querySelectorAll(".off").length;
+return told;
+"""
+
+
+def test_it_sorts_saves_and_shows_differences(page: Path, tmp_path: Path) -> None:
+    told: dict[str, Any] = ask(page, USE, tmp_path)
+    assert told["before"] == ["bce", ["ascending"]]
+    assert told["once"] == ["bce", ["descending"]]  # higher is better: best first
+    assert told["twice"] == ["mae", ["ascending"]]
+    assert told["lower"] == ["bce", ["ascending"]]
+    assert told["csv"][0] == "loss,mse,mse beside,ssim,ssim beside"
+    name, mean, beside, *_ = told["csv"][1].split(",")
+    assert (name, beside) == ("bce", "±0.00015")
+    assert float(mean) == pytest.approx(0.010 - 0.6e-4)  # in full
+    assert told["maps"][:2] == [
+        "4 original test images of digits",
+        "differences of 4 test images of digits / conv_ae through bce",
+    ]
+    # Grey 20 more than black, of 255: (20 / 255)^2.
+    assert told["board"][0] == "original"
+    assert told["board"][1].startswith("bce squared error 0.")
+    assert told["hidden"] >= 5
