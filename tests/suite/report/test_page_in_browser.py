@@ -25,6 +25,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 LOOK = """
 document.querySelectorAll("details").forEach((fold) => { fold.open = true; });
+document.querySelector("main p").append(" --config." + "0.001,".repeat(99));
 const areas = [...document.querySelectorAll(".scroll")];
 const within = (area) => [area, ...area.querySelectorAll("*")];
 const stops = (area) => within(area).filter((e) => e.tabIndex >= 0);
