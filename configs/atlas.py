@@ -48,6 +48,23 @@ SETS = {
 # Half and full: the schedule ends with the budget, so that each is a sweep of its own.
 HALVED = ("digits", "mnist", "photos")
 OTHERS = ("digits", "glyphs", "mnist")  # another network and other codes
+# Made sets: a share of pixels that are black or white, and the deviation of the noise
+# on training targets. Three members of power(g), as many seeds as can decide and one.
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+NOISES = (0.0, 0.05, 0.15, 0.3)
+MADE = {
+    (share, noise): f"textures(binary={share}"
+    + (f", noise='gaussian', scale={noise})" if noise else ")")
+    for noise in NOISES
+    for share in SHARES
+}
+THREE = ("bce", "power(g=0.5)", "mse")
+# Targets of variance scale^2 s^a, on which a pilot's a is known; scales as in
+# planted_variance, where a is 0 and 1, and between them.
+PLANTED = {
+    a: f"linear_decoder(count=900, noise='variance', scale={scale}, exponent={a})"
+    for a, scale in ((0.0, 0.3), (0.25, 0.4), (0.5, 0.55), (0.75, 0.74), (1.0, 1.0))
+}
 
 
 def get_config(name: str = "digits") -> ConfigDict:
@@ -55,7 +72,10 @@ def get_config(name: str = "digits") -> ConfigDict:
 
 
 def sweeps(size: str = "usual") -> dict[str, Sweep]:
-    """One for each set, `SET-half`, `SET-mlp` and `SET-codes`; small ones: digits."""
+    """One for each set, `SET-half`, `SET-mlp`, `SET-codes`, `made` and `planted`.
+
+    Small ones: digits, and two made sets of each kind.
+    """
     every = {name: _sweep(name, latent_dim=code) for name, code in SETS.items()}
     planned = dict(every)
     for name in HALVED:
@@ -65,20 +85,34 @@ def sweeps(size: str = "usual") -> dict[str, Sweep]:
         planned[f"{name}-mlp"] = dataclasses.replace(few, models=("mlp_ae",))
         codes = (SETS[name] // 4, SETS[name] * 4)
         planned[f"{name}-codes"] = dataclasses.replace(few, latent_dims=codes)
+    planned["made"] = dataclasses.replace(
+        _sweep(*MADE.values(), latent_dim=8), losses=THREE, seeds=tuple(range(8))
+    )
+    planned["planted"] = dataclasses.replace(
+        _sweep(*PLANTED.values(), latent_dim=4),
+        models=("linear_ae",),
+        losses=("bce",),
+        seeds=(0,),
+    )
     if size != "quick":
         return planned
+    small = ("digits", "digits-half", "digits-mlp", "made", "planted")
     return {
         name: dataclasses.replace(
-            whole, losses=FEW, learning_rates=(1e-2,), seeds=(0, 1), train_steps=20
+            planned[name],
+            datasets=planned[name].datasets[-2:],
+            losses=planned[name].losses[:1] if name == "planted" else FEW,
+            learning_rates=(1e-2,),
+            seeds=(0, 1),
+            train_steps=20,
         )
-        for name, whole in planned.items()
-        if name.startswith("digits") and name != "digits-codes"
+        for name in small
     }
 
 
-def _sweep(dataset: str, **fields: Any) -> Sweep:
+def _sweep(*datasets: str, **fields: Any) -> Sweep:
     return Sweep(
-        datasets=(dataset,),
+        datasets=datasets,
         models=("conv_ae",),
         losses=LOSSES,
         learning_rates=(1e-3, 3e-3, 1e-2, 3e-2),

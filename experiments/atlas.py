@@ -113,21 +113,27 @@ keeps, which are evenly spaced over the test images, none selected either.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
 
+from lossjax.suite import protocol
 from lossjax.suite.report import convergence, reconstructions, style
 from lossjax.suite.report.style import INK
 from lossjax.suite.reproduce.configs import config
 from lossjax.suite.reproduce.finding import Finding, measured, shown
 from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study, Task
 from lossjax.suite.statistics import Interval, Ranking, Scores
+
+if TYPE_CHECKING:
+    from lossjax.suite.data import Dataset
 
 PLAN = config("atlas")
 METRICS = (
@@ -176,10 +182,9 @@ PILOT = (
 
 
 def pilot(task: Task) -> pd.DataFrame:
-    """What one bce run's residuals on validation images say; a line for each set."""
+    """What one bce run's residuals say, on every dataset of a part: a line for each."""
     from rich.console import Console
 
-    from lossjax.suite import pilot, protocol
     from lossjax.suite.cli.signals import Interrupts
     from lossjax.suite.store import results
     from lossjax.suite.sweep import grid
@@ -188,7 +193,7 @@ def pilot(task: Task) -> pd.DataFrame:
     sweep, runs = task.sweep, task.runs
     assert sweep is not None and runs is not None
     lines = []
-    if task.part in PLAN.SETS:
+    if task.part in (*PLAN.SETS, "planted"):
         one = dataclasses.replace(sweep, losses=("bce",), seeds=sweep.seeds[:1])
         place = runs.with_name("pilot")
         place.mkdir(parents=True, exist_ok=True)
@@ -205,14 +210,38 @@ def pilot(task: Task) -> pd.DataFrame:
             quiet=True,
             keep_models="best",
         )
-        chosen = protocol.choose(results.load(place).results.values())
-        if chosen is not None:
-            images = np.asarray(task.data[task.part].validation.images)
-            found = pilot.of_run(place / "runs" / chosen.run.run_id, images)
-            a = found.exponent
-            facts = [getattr(found, part) for part in PILOT[3:]]
-            lines.append((a.center, a.low, a.high, *facts))
-    return pd.DataFrame(lines, columns=list(PILOT))
+        every = results.load(place).results.values()
+        for name in one.datasets:
+            own = [result for result in every if result.run.dataset == name]
+            chosen = protocol.choose(own)
+            if chosen is not None:
+                run = place / "runs" / chosen.run.run_id
+                lines.append((name, *_facts(run, task.data[name])))
+    return pd.DataFrame(lines, columns=["dataset", *PILOT])
+
+
+def _facts(run: Path, dataset: "Dataset") -> list[float]:
+    """The pilot of a run; where the training targets carry noise, fresh noise on them.
+
+    Else validation images.
+    """
+    from lossjax.suite import pilot
+
+    if dataset.noise is None:
+        found = pilot.of_run(run, np.asarray(dataset.validation.images))
+    else:
+        import jax
+        import jax.numpy as jnp
+
+        from lossjax import load
+        from lossjax.suite.data.noise import noisy_targets
+
+        clean = np.asarray(dataset.train.images, np.float32) / 255
+        key, places = jax.random.key(0), jnp.arange(len(clean))
+        targets = noisy_targets(dataset.noise, key, jnp.asarray(clean), places)
+        found = pilot.of_outputs(load(run)(clean), np.asarray(targets))
+    a = found.exponent
+    return [a.center, a.low, a.high, *(getattr(found, part) for part in PILOT[3:])]
 
 
 def pictures(task: Task) -> pd.DataFrame:
@@ -270,7 +299,7 @@ class Atlas:
         """mse behind the best of the family, in per cent."""
         return behind(self.family["mse"], LOSS_AT[g], "mse")
 
-    @property
+    @functools.cached_property
     def optimum(self) -> tuple[Interval, bool]:
         """Where the curve is lowest, its interval over seeds; whether at an edge."""
         good = [loss for loss, one in self.scores.items() if one.complete]
@@ -314,7 +343,7 @@ def behind(ranking: Ranking, loss: str, metric: str) -> Interval:
 def atlases(record: Record) -> list[Atlas]:
     """Every set that is there, in the order of the config."""
     table = record.tables["pilot"]
-    pilots = {row["sweep"]: row for row in table.to_dict("records")}
+    pilots = {row["dataset"]: row for row in table.to_dict("records")}
     found = []
     for name in PLAN.SETS:
         if name in record.trials:
@@ -327,7 +356,7 @@ def atlases(record: Record) -> list[Atlas]:
                     {m: record.judges[m].rank(one) for m, one in whole.items()},
                     {m: record.judges[m].rank(one) for m, one in family.items()},
                     family["mse"],
-                    {k: v for k, v in pilots.get(name, {}).items() if k != "sweep"},
+                    {k: v for k, v in pilots.get(name, {}).items() if k in PILOT},
                 )
             )
     return found
@@ -362,6 +391,8 @@ def conclude(record: Record) -> Conclusion:
         drawings += [draw_response(sets), draw_prediction(sets), draw_costs(sets)]
         drawings.append(draw_others(sets))
     elsewhere(record, findings, counts)
+    recovered(record.tables["pilot"], findings, counts)
+    drawings += phases(record, findings, counts)
     drawings += draw_pictures(record.tables["pictures"])
     return Conclusion(findings, table_of(sets), drawings, counts)
 
@@ -697,6 +728,80 @@ def elsewhere(record: Record, findings: list[Finding], counts: dict[str, Any]) -
                 )
             )
     counts["elsewhere"] = words
+
+
+def recovered(
+    table: pd.DataFrame, findings: list[Finding], counts: dict[str, Any]
+) -> None:
+    """What the pilot estimates where the variance is planted."""
+    planted = {dataset: a for a, dataset in PLAN.PLANTED.items()}
+    counts["planted"] = []
+    for line in table[table["sweep"] == "planted"].to_dict("records"):
+        a, found = (
+            planted[line["dataset"]],
+            Interval(line["exponent"], line["low"], line["high"]),
+        )
+        counts["planted"].append({"a": a, "found": json_of(found)})
+        findings.append(
+            Finding(
+                f"planted variance s^{a:g}: a of the pilot",
+                f"{a:g}",
+                shown(found),
+                True,
+                decides=False,
+                number=found,
+            )
+        )
+
+
+def phases(
+    record: Record, findings: list[Finding], counts: dict[str, Any]
+) -> list[Drawing]:
+    """Which of three losses is tied for best on the made sets, share against noise."""
+    at = {dataset: cell for cell, dataset in PLAN.MADE.items()}
+    tied: dict[tuple[float, float], list[str]] = {}
+    for trial in record.trials.get("made", ()):
+        assert record.judge is not None
+        best_set = {s.loss for s in record.judge.rank(trial.arms).best_set}
+        tied[at[trial.dataset]] = [loss for loss in PLAN.THREE if loss in best_set]
+    if not tied:
+        return []
+    for noise in PLAN.NOISES:
+        cells = [
+            f"share {share:g}: {', '.join(tied[share, noise]) or 'none'}"
+            for share in PLAN.SHARES
+            if (share, noise) in tied
+        ]
+        if cells:
+            what = f"made sets, noise of deviation {noise:g}: tied for best by mse"
+            findings.append(Finding(what, "", "; ".join(cells), True, decides=False))
+    counts["made"] = [
+        {"share": share, "noise": noise, "tied": losses}
+        for (share, noise), losses in tied.items()
+    ]
+    figure = Figure(figsize=(5.6, 3.2), layout="constrained")
+    axes = figure.subplots()
+    marks = style.marks(PLAN.THREE)
+    for (share, noise), losses in tied.items():
+        x, y = PLAN.SHARES.index(share), PLAN.NOISES.index(noise)
+        for loss in losses:
+            mark = marks[loss]
+            shift = 0.25 * (PLAN.THREE.index(loss) - 1)
+            axes.plot(x + shift, y, mark.marker, color=mark.colour)
+    for mark, loss in ((marks[loss], loss) for loss in PLAN.THREE):
+        axes.plot([], [], mark.marker, color=mark.colour, label=loss)
+    axes.set_xticks(range(len(PLAN.SHARES)), [f"{x:g}" for x in PLAN.SHARES])
+    axes.set_yticks(range(len(PLAN.NOISES)), [f"{x:g}" for x in PLAN.NOISES])
+    axes.set_xlabel("share of pixels that are black or white")
+    axes.set_ylabel("deviation of the noise")
+    figure.legend(loc="outside upper center", ncols=3)
+    words = "; ".join(
+        f"share {share:g}, noise {noise:g}: {', '.join(losses)}"
+        for (share, noise), losses in tied.items()
+    )
+    return [
+        Drawing(figure, f"Losses tied for best by mse on made sets. {words}", "made")
+    ]
 
 
 def draw_response(sets: Sequence[Atlas]) -> Drawing:

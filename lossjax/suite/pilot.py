@@ -7,6 +7,7 @@ output images of one run. Only `of_run` needs jax.
 """
 
 import dataclasses
+import math
 from os import PathLike
 
 import numpy as np
@@ -30,7 +31,7 @@ class Pilot:
       by_s: a where each pixel has weight s: saturated pixels count little.
       grey: a of the pixels of s above GREY alone; NaN where there are none.
       black: share of pixels that are exactly 0.
-      white: share that are exactly 255.
+      white: share that are exactly 255 (or 1.0).
       coin: sum of squared residuals over that of s: 1 where pixels are coin flips.
       tail: mean over median of the images' excess bce.
       images: how many there were.
@@ -68,23 +69,26 @@ def of_run(run: str | PathLike[str], images: np.ndarray) -> Pilot:
 
 
 def of_outputs(outputs: np.ndarray, images: np.ndarray) -> Pilot:
-    """The pilot of output images in [0, 1] and the uint8 images they stand for.
+    """The pilot of output images in [0, 1] and the images they stand for.
 
-    Both (n, height, width, channels). The interval is a seeded percentile bootstrap
-    over images: pixels of one image are not independent.
+    Both (n, height, width, channels); images uint8, or float intensities, which noise
+    may take beyond [0, 1]: then the tail is NaN. The interval is a seeded percentile
+    bootstrap over images: pixels of one image are not independent.
 
     Raises:
-      ValueError: shapes differ, or the images are not uint8.
+      ValueError: shapes differ, or the images are neither.
     """
-    if outputs.shape != images.shape or images.dtype != np.uint8:
+    whole = images.dtype == np.uint8
+    if outputs.shape != images.shape or not (whole or images.dtype.kind == "f"):
         raise ValueError(
             f"of_outputs: outputs {outputs.shape}, images {images.shape} of "
-            f"{images.dtype}; must be of one shape, images uint8"
+            f"{images.dtype}; must be of one shape, images uint8 or float"
         )
+    white = 255 if whole else 1
     p = np.clip(
         outputs.reshape(len(images), -1).astype(float), HALF_LEVEL, 1 - HALF_LEVEL
     )
-    y = images.reshape(p.shape) / 255
+    y = images.reshape(p.shape) / white
     s, square = p * (1 - p), (y - p) ** 2
     lowest = HALF_LEVEL * (1 - HALF_LEVEL)
     edges = np.linspace(np.log(lowest), np.log(0.25), BINS + 1)
@@ -105,15 +109,17 @@ def of_outputs(outputs: np.ndarray, images: np.ndarray) -> Pilot:
     n, squares = n.sum(0), squares.sum(0)
     grey = at > np.log(GREY)
     excess = (rel_entr(y, p) + rel_entr(1 - y, 1 - p)).mean(1)
+    within = bool(np.isfinite(excess).all())
+    tail = float(excess.mean() / np.median(excess)) if within else math.nan
     weight = np.exp(at)
     return Pilot(
         Interval(_exponent(n, squares, at), float(low), float(high)),
         _exponent(n * weight, squares * weight, at),
         _exponent(n[grey], squares[grey], at[grey]),
         float(np.mean(images == 0)),
-        float(np.mean(images == 255)),
+        float(np.mean(images == white)),
         float(squares.sum() / s.sum()),
-        float(excess.mean() / np.median(excess)),
+        tail,
         len(images),
     )
 

@@ -25,6 +25,16 @@ def test_a_planted_exponent_is_in_the_interval(exponent: float, scale: float) ->
     assert found == of_outputs(*planted(exponent, scale))  # seeded
 
 
+def test_targets_beyond_the_range_keep_their_exponent() -> None:
+    random = np.random.default_rng(0)
+    p = random.uniform(0.05, 0.95, (150, 16, 16, 1))
+    y = (p + 0.3 * random.standard_normal(p.shape)).astype(np.float32)
+    found = of_outputs(p, y)
+    assert found.exponent.low < 0 < found.exponent.high and np.isnan(found.tail)
+    cut = of_outputs(p, np.rint(255 * np.clip(y, 0, 1)).astype(np.uint8))
+    assert cut.exponent.low > 0 and cut.tail > 1  # what clipping would do
+
+
 def test_coin_flips_are_bce_and_shares_are_counted() -> None:
     random = np.random.default_rng(0)
     p = random.uniform(0.01, 0.99, (400, 8, 8, 3))
@@ -50,5 +60,5 @@ def test_a_tail_is_seen_and_bad_shapes_are_named() -> None:
     plain = of_outputs(p, images)
     images[:6] = 255 - images[:6]
     assert of_outputs(p, images).tail > 1.5 * plain.tail > 1.4
-    with pytest.raises(ValueError, match="one shape, images uint8"):
+    with pytest.raises(ValueError, match="one shape, images uint8 or"):
         of_outputs(p[0], images)
