@@ -109,7 +109,9 @@ ones; that seeds stand for images. Validation images of a set without groups may
 photograph or a slab with training.
 
 Differs from what was fixed: the pictures are the first six of those that the store
-keeps, which are evenly spaced over the test images, none selected either.
+keeps, which are evenly spaced over the test images, none selected either; and on sets
+with a planted variance the residuals are those of fresh noise of the same law on the
+training images, not of the very noise that was trained on.
 """
 
 import dataclasses
