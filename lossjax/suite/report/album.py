@@ -77,7 +77,9 @@ _INHERITED = 'stroke-linejoin="round" stroke-linecap="butt"'
 
 def _attributes(style: re.Match[str]) -> str:
     values = dict(
-        part.strip().split(": ", 1) for part in style[1].split(";") if part.strip()
+        re.split(r":\s*", part.strip(), maxsplit=1)
+        for part in style[1].split(";")
+        if part.strip()
     )
     if font := re.fullmatch(r"(\S+) (.+)", values.pop("font", "")):
         values |= {"font-size": font[1], "font-family": font[2]}

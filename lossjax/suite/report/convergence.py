@@ -30,7 +30,8 @@ def sentence(evidence: Evidence, group: Group) -> str:
     half_steps = count(half.setting[3], "step")
     if word == SETTLED:
         return f"Settled: with {half_steps} the same losses are tied for best.{moved}"
-    metrics = ", ".join(m for m in group.counted if not _alike(half, group, m))
+    counted = group.counted.items()
+    metrics = ", ".join(m for m, after in counted if not same(half.counted[m], after))
     return f"Not settled by {metrics}: with {half_steps} the answer is another.{moved}"
 
 
@@ -45,17 +46,19 @@ def settled(evidence: Evidence, group: Group) -> str:
     rankings = [*half.counted.values(), *group.counted.values()]
     if any(r.best is None or r.needed is not None for r in rankings):
         return NOT_KNOWN
-    alike = all(_alike(half, group, metric) for metric in group.counted)
+    alike = all(same(half.counted[m], group.counted[m]) for m in group.counted)
     return SETTLED if alike else NOT_SETTLED
 
 
-def _alike(half: Group, group: Group, metric: str) -> bool:
-    """Whether half of the steps gives the same answer by a metric."""
-    before, after = half.counted[metric], group.counted[metric]
-    tied = [{s.loss for s in ranking.best_set} for ranking in (before, after)]
-    return tied[0] == tied[1] and not (
-        _reversed(before, after) or _reversed(after, before)
-    )
+def same(one: Ranking, other: Ranking) -> bool:
+    """Whether two settings give the same answer by a metric."""
+    tied = [{s.loss for s in ranking.best_set} for ranking in (one, other)]
+    return tied[0] == tied[1] and not turned(one, other)
+
+
+def turned(one: Ranking, other: Ranking) -> bool:
+    """Whether a loss is significantly worse than one that it is ahead of elsewhere."""
+    return _reversed(one, other) or _reversed(other, one)
 
 
 def _reversed(one: Ranking, other: Ranking) -> bool:

@@ -80,10 +80,6 @@ def main(arguments: list[str]) -> int:
         return Exit.FAILED if any(failed) else Exit.DONE
     again = shlex.join(["./run.sh", "reproduce", *arguments])
     lost = _make(studies, out, places, size, publish, again, console)
-    for study in studies:
-        _conclude(study, out / study.name, out / study.name, console)
-        if publish:
-            folder.publish(study, out / study.name)
     _page(every, out, console)
     return Exit.FAILED if lost else Exit.DONE
 
@@ -257,14 +253,32 @@ def _make(
     again: str,
     console: Console,
 ) -> int:
-    """Make what is missing of every study's rows; how many runs failed."""
+    """Make what is missing of every study's rows and say what they say.
+
+    Of a study in parts after each part: what is whole is published, whatever becomes of
+    the next.
+
+    Returns:
+      How many runs failed.
+    """
     from lossjax.suite.reproduce import maker as making
 
     for line in making.check_data(studies, places, wishes=publish):
         console.print(line, style="yellow", soft_wrap=True)
     maker = making.Maker(studies, out, places, size, console)
+    lost = 0
     try:
-        return sum(maker.make(study) for study in studies)
+        for study in studies:
+            place = out / study.name
+            for failed in maker.make(study):
+                lost += failed
+                source = place
+                if publish and study.parts:  # counted with those published before
+                    source = folder.publish_rows(study, place)
+                _conclude(study, source, place, console)
+                if publish:
+                    folder.publish(study, place, with_rows=not study.parts)
+        return lost
     except Interrupted as error:
         raise Interrupted(
             f"{error}; every finished run is kept in {out}; to go on: {again}"

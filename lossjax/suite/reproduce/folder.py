@@ -2,7 +2,8 @@
 
 `FOLDER/rows.csv.gz` holds the runs, `FOLDER/STEP.csv.gz` what each step computed,
 `FOLDER/made.json` how they were made: the judge, sizes, minutes, versions. Everything
-else is computed from these.
+else is computed from these. A study in parts has all of it in `FOLDER/SWEEP`, for each
+sweep that is there.
 """
 
 import csv
@@ -18,6 +19,7 @@ import pandas as pd
 from lossjax import NUMERICS
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.report import style
+from lossjax.suite.report.inert import slug
 from lossjax.suite.report.tables import forms
 from lossjax.suite.reproduce import rows
 from lossjax.suite.reproduce.finding import signed
@@ -39,7 +41,20 @@ ROWS, MADE, SUMMARY = "rows.csv.gz", "made.json", "summary.json"
 
 def stored(study: Study) -> bool:
     """Whether the rows of the study at its usual size are committed."""
-    return (PUBLISHED / study.name / MADE).is_file()
+    return bool(_there(study, PUBLISHED / study.name))
+
+
+def part_of(folder: Path, sweep: str) -> Path:
+    """Where the evidence of one sweep of a study in parts lies."""
+    return folder / slug(sweep)
+
+
+def _there(study: Study, folder: Path) -> dict[str, Path]:
+    """The folders that hold evidence, by the names of their sweeps if in parts."""
+    places = {"": folder}
+    if study.parts:
+        places = {name: part_of(folder, name) for name in study.sweeps(Size.USUAL)}
+    return {name: p for name, p in places.items() if (p / MADE).is_file()}
 
 
 def summary_of(study: Study) -> dict[str, Any] | None:
@@ -67,6 +82,49 @@ def record_of(study: Study, folder: Path) -> Record:
     Raises:
       UserError: the folder holds no rows, or not all that the study needs.
     """
+    there = _there(study, folder)
+    if not study.parts or not there:
+        return _record(study, folder)
+    records = {name: _record(study, place, name) for name, place in there.items()}
+    first = next(iter(records.values()))
+    tables = {
+        step: pd.concat(
+            [r.tables[step].assign(sweep=name) for name, r in records.items()],
+            ignore_index=True,
+        )
+        for step in study.steps
+    }
+    return Record(
+        {name: record.trials[name] for name, record in records.items()},
+        tables,
+        first.judge,
+        _together({name: record.made for name, record in records.items()}),
+        first.judges,
+    )
+
+
+def _together(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """How a study in parts was made: sums over its parts, and each of them.
+
+    Of several versions the provenance is that of the oldest numbers.
+    """
+    every = list(parts.values())
+    oldest = min(every, key=lambda made: made["provenance"]["numerics"])
+    return {
+        **oldest,
+        "runs": sum(made["runs"] for made in every),
+        "minutes": round(sum(made["minutes"] for made in every), 1),
+        "memory_mb": max(made["memory_mb"] for made in every),
+        "data": {name: facts for made in every for name, facts in made["data"].items()},
+        "parts": {
+            name: {key: made[key] for key in ("runs", "minutes", "provenance")}
+            for name, made in parts.items()
+        },
+    }
+
+
+def _record(study: Study, folder: Path, part: str = "") -> Record:
+    """What a folder's rows hold: a study's, or those of one of its sweeps."""
     try:
         made = read_json(folder / MADE, schemas.MADE)
         judge = Judge(**made["judge"]) if made["judge"] else None
@@ -83,10 +141,13 @@ def record_of(study: Study, folder: Path) -> Record:
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise UserError(f"study {study.name}: {folder} is damaged: {error}") from error
     grids = study.sweeps(size_of(made))
+    if part:
+        grids = {part: grids[part]}
     if grids and judge is None:
         raise UserError(f"study {study.name}: {folder / MADE} names no judge")
     trials = rows.trials(grids, found, columns, judge.metric if judge else "")
-    return Record(trials, tables, judge, made)
+    judges = {each["metric"]: Judge(**each) for each in made.get("judges", ())}
+    return Record(trials, tables, judge, made, judges)
 
 
 def conclude(study: Study, folder: Path) -> tuple[Conclusion, Mapping[str, Any]]:
@@ -204,12 +265,27 @@ def evidence_files(study: Study, size: Size) -> list[str]:
     return [*own, *(f"{name}.csv.gz" for name in study.steps), MADE]
 
 
+def publish_rows(study: Study, out: Path) -> Path:
+    """Copy the rows and how they were made; where they are published.
+
+    The parts of a study that are published already and not in `out` stay.
+    """
+    place = PUBLISHED / study.name
+    for source in _there(study, out).values():
+        target = place / source.relative_to(out)
+        target.mkdir(parents=True, exist_ok=True)
+        for name in evidence_files(study, Size.USUAL):
+            sealing.publish(target / name, (source / name).read_bytes())
+    return place
+
+
 def publish(study: Study, out: Path, *, with_rows: bool = True) -> None:
-    """Copy what is committed: rows, how they were made, summary, figures."""
+    """Copy what is committed: rows, and what is said of them, summary and figures."""
     place = PUBLISHED / study.name
     place.mkdir(parents=True, exist_ok=True)
+    if with_rows:
+        publish_rows(study, out)
     summary = json.loads((out / SUMMARY).read_text(encoding="utf-8"))
     figures = [f"figures/{figure['file']}" for figure in summary["figures"]]
-    evidence = evidence_files(study, Size.USUAL) if with_rows else []
-    for name in (*evidence, SUMMARY, *figures):
+    for name in (SUMMARY, *figures):
         sealing.publish(place / Path(name).name, (out / name).read_bytes())

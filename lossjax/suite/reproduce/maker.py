@@ -42,7 +42,7 @@ def check_data(
 
     Raises:
       UserError: one is not; the line has the command that gets it. With `wishes`
-        those that are wished for too.
+        those that are wished for too, unless the study is in parts.
     """
     told = []
     for study in studies:
@@ -52,7 +52,8 @@ def check_data(
             except data.DataError as error:
                 where = "" if name in places else f"; or --data={name}=idx:DIR"
                 line = f"study {study.name}: {error}{where}"
-                if name in study.needs or name in places or wishes:
+                must = wishes and not study.parts
+                if name in study.needs or name in places or must:
                     raise UserError(line) from None
                 told.append(f"left out of {line}")
     return told
@@ -78,14 +79,35 @@ class Maker:
         widest = max(sweeps, key=lambda sweep: sweep.at_once, default=Sweep())
         backend.start(widest, None, console)
 
-    def make(self, study: Study) -> int:
-        """What is missing of a study's rows; how many runs failed."""
+    def make(self, study: Study) -> Iterator[int]:
+        """What is missing of a study's rows; after each part how many runs failed."""
         place = self._out / study.name
+        grids = study.sweeps(self._size)
+        if not study.parts:
+            yield self._make(study, grids, place, self._given(study), study.name)
+            return
+        for number, (name, planned) in enumerate(grids.items(), start=1):
+            if all(map(self._there, planned.datasets)):
+                given = {name: self._load(name) for name in planned.datasets}
+                title = f"{study.name} {number}/{len(grids)}"
+                part = folder.part_of(place, name)
+                yield self._make(study, {name: planned}, part, given, title)
+
+    def _make(
+        self,
+        study: Study,
+        grids: Mapping[str, Sweep],
+        place: Path,
+        given: Mapping[str, Dataset],
+        title: str,
+    ) -> int:
+        """The evidence of a study, or of a part of it; how many runs failed."""
         cost = _Cost(place)
         found: list[rows.Row] = []
         made: dict[str, Any] = {
             "quick": self._size == Size.QUICK,
             "judge": None,
+            "judges": [],
             "runs": 0,
             "minutes": 0.0,
             "data": {},
@@ -93,37 +115,36 @@ class Maker:
         if self._size == Size.FULL:
             made["full"] = True
         failed = 0
-        grids = study.sweeps(self._size)
+        judges: dict[str, Any] = {}
+        task = Task(self._size == Size.QUICK, given)
         for number, (name, planned) in enumerate(grids.items(), start=1):
-            title = f"{study.name} {number}/{len(grids)}: {name}"
             directory = place / "grids" / slug(name)
+            whole = title if study.parts else f"{title} {number}/{len(grids)}"
             with cost.counted(directory / "runs"):
-                lost, described = self._train(planned, directory, title)
+                lost, described = self._train(planned, directory, f"{whole}: {name}")
             failed += lost
-            metric = planned.primary_metric
-            margin = described["metrics"][metric]["margin"]
-            made["judge"] = {
-                "metric": metric,
-                "direction": described["metrics"][metric]["direction"],
-                "margin": margin["value"],
-                "relative": margin["relative"],
-            }
+            judges = {name: _judge(described, name) for name in described["metrics"]}
+            made["judge"] = judges[planned.primary_metric]
             found += rows.of_sweep(name, directory, _spelled(planned, described))
+            if study.parts:
+                task = Task(task.quick, given, name, planned, directory)
         if study.steps:
             place.mkdir(parents=True, exist_ok=True)
             with cost.counted(place / _STEPS):
-                self._compute(study, place)
+                self._compute(study, place, task)
         made |= {
             "runs": len(found),
             "minutes": cost.minutes,
             "memory_mb": cost.megabytes,
-            "data": {name: _facts(d) for name, d in self._given(study).items()},
+            "data": {name: _facts(d) for name, d in given.items()},
             "provenance": platform.describe() | {"numerics": NUMERICS},
         }
         if made["judge"]:
             metric = f"test_{made['judge']['metric']}"
             columns = tuple(dict.fromkeys((metric, *study.columns)))
-            sealing.publish(place / folder.ROWS, rows.packed(found, columns))
+            known = {f"test_{name}" for name in judges}
+            made["judges"] = [j for n, j in judges.items() if f"test_{n}" in columns]
+            sealing.publish(place / folder.ROWS, rows.packed(found, columns, known))
         sealing.publish(place / folder.MADE, json.dumps(made, indent=1) + "\n")
         return failed
 
@@ -152,29 +173,28 @@ class Maker:
             )
         return failed, described
 
-    def _compute(self, study: Study, place: Path) -> None:
+    def _compute(self, study: Study, place: Path, task: Task) -> None:
         """Run the steps that are not stored yet."""
         path = place / _STEPS
         known = json.loads(path.read_text()) if path.is_file() else {}
-        given = self._given(study)
         for name, step in study.steps.items():
-            key = self._key(study, given)
+            key = self._key(study, task.data)
             if known.get(name) != key or not (place / f"{name}.csv.gz").is_file():
                 self._console.print(f"{study.name}: {name}")
-                folder.write_step(
-                    place, name, step(Task(self._size == Size.QUICK, given))
-                )
+                folder.write_step(place, name, step(task))
                 known[name] = key
                 sealing.publish(path, json.dumps(known, indent=1) + "\n")
 
     def _given(self, study: Study) -> dict[str, Dataset]:
         """What the study needs, and what is there of what it wishes for."""
-        wished = []
-        for name in study.wishes:
-            with contextlib.suppress(data.DataError):
-                data.check(self._places.get(name, name))
-                wished.append(name)
+        wished = filter(self._there, study.wishes)
         return {name: self._load(name) for name in (*study.needs, *wished)}
+
+    def _there(self, name: str) -> bool:
+        with contextlib.suppress(data.DataError):
+            data.check(self._places.get(name, name))
+            return True
+        return False
 
     def _key(self, study: Study, given: Mapping[str, Dataset]) -> str:
         """What a step's table depends on: its file, its data, the size, NUMERICS."""
@@ -204,6 +224,13 @@ def _spelled(planned: Sweep, described: Mapping[str, Any]) -> dict[str, str]:
         for axis in ("datasets", "models", "losses")
         for name, own in zip(trained[axis], getattr(planned, axis), strict=True)
     }
+
+
+def _judge(described: Mapping[str, Any], metric: str) -> dict[str, Any]:
+    """What compares arms by a metric, as sweep.json describes it."""
+    row = described["metrics"][metric]
+    margin = {"margin": row["margin"]["value"], "relative": row["margin"]["relative"]}
+    return {"metric": metric, "direction": row["direction"], **margin}
 
 
 def _facts(dataset: Dataset) -> dict[str, Any]:

@@ -5,11 +5,12 @@ sweep's report does, and a row says whether it counts.
 """
 
 import csv
+import dataclasses
 import functools
 import gzip
 import io
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,15 +68,7 @@ def renamed(result: Result, names: Mapping[str, str]) -> Result:
     values = result.run.to_json()
     for part in ("dataset", "model", "loss"):
         values[part] = names.get(values[part], values[part])
-    return Result(
-        Run(**values),
-        result.status,
-        diverged_step=result.diverged_step,
-        validation_loss=result.validation_loss,
-        metrics=result.metrics,
-        curve=result.curve,
-        provenance=result.provenance,
-    )
+    return dataclasses.replace(result, run=Run(**values))
 
 
 _KNOWN = ("grid", *RUN_COLUMNS, LOSS)
@@ -84,18 +77,21 @@ _STAGED = tuple(
 )
 
 
-def packed(rows: Iterable[Row], columns: Sequence[str]) -> bytes:
+def packed(
+    rows: Iterable[Row], columns: Sequence[str], known: Collection[str] = ()
+) -> bytes:
     """rows.csv, compressed; the same rows give the same bytes.
 
     Raises:
-      ValueError: no run that counts has a column, be it empty: its name is wrong.
+      ValueError: no run that counts has a column, be it empty: its name is wrong. Those
+        `known` may be absent: images without labels lack scores of codes.
     """
     rows = list(rows)
     good = [row.result for row in rows if row.chosen]
     for column in columns:
         curve = column.removeprefix(CURVE)
-        known = [column in r.metrics or curve in r.curve for r in good]
-        if good and not any(known):
+        there = [column in r.metrics or curve in r.curve for r in good]
+        if good and column not in known and not any(there):
             raise ValueError(f"no run has the column {column!r}")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

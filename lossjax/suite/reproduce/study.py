@@ -81,6 +81,7 @@ class Record:
     tables: Mapping[str, pd.DataFrame]  # by step
     judge: Judge | None  # None where there are no grids
     made: Mapping[str, Any]  # how the rows were made; see `folder`
+    judges: Mapping[str, Judge] = dataclasses.field(default_factory=dict)  # of columns
 
     @property
     def quick(self) -> bool:
@@ -119,11 +120,16 @@ class Conclusion:
 class Task:
     """What a step is given: the datasets that the study needs, by its names for them.
 
-    `quick` asks for a small version.
+    `quick` asks for a small version. Of a study in parts a step is called for each,
+    with its name, the data of its sweep, the `sweep` under the study's names and the
+    folder of its `runs`; what the step trains itself it may keep beside that folder.
     """
 
     quick: bool
     data: Mapping[str, "Dataset"]
+    part: str = ""
+    sweep: Sweep | None = None
+    runs: Path | None = None
 
 
 class Size(enum.StrEnum):
@@ -157,8 +163,11 @@ class Study:
       steps: what is computed beside the sweeps, by name.
       needs: datasets that must be there, by name; steps are given them.
       wishes: datasets that steps are given where they are there; usual-size rows are
-        published with all of them.
+        published with all of them, those of a study in parts without.
       answer: the study's counts in words, for a page of the docs.
+      parts: each sweep is stored by itself, in a folder of its name, and published when
+        it is whole; those without their data are left out. Tables of steps have the
+        name of the sweep as their first column, `sweep`.
       file, text: where it stands, and its docstring; the catalogue sets them.
     """
 
@@ -169,6 +178,7 @@ class Study:
     needs: tuple[str, ...] = ()
     wishes: tuple[str, ...] = ()
     answer: Callable[[Mapping[str, Any]], str] | None = None
+    parts: bool = False
     file: Path = Path()
     text: str = ""
 

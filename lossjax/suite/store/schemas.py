@@ -103,12 +103,11 @@ STATE: dict[Any, Any] = {
 }
 MODEL: dict[Any, Any] = {"run": RUN, "config": dict, "image": [int], "sha256": str}
 # How a study's stored rows were made.
+_JUDGE = {"metric": str, "direction": str, "margin": float, "relative": bool}
 MADE: dict[Any, Any] = {
     "quick": bool,
     "full?": bool,
-    "judge": (
-        None,
-        {"metric": str, "direction": str, "margin": float, "relative": bool},
-    ),
+    "judge": (None, _JUDGE),
+    "judges?": [_JUDGE],
     "provenance": {"numerics": int},
 }

@@ -24,7 +24,7 @@ from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep
 from lossjax.suite.reproduce import __main__ as reproduce
 from lossjax.suite.reproduce import finding, folder, page, rows
-from lossjax.suite.reproduce.catalogue import STUDIES
+from lossjax.suite.reproduce.catalogue import STUDIES, Catalogue
 from lossjax.suite.reproduce.finding import Finding, Published, Tag, Verdict
 from lossjax.suite.reproduce.study import (
     Conclusion,
@@ -71,7 +71,7 @@ def test_published_rows_give_what_is_published_and_a_reason_for_what_differs(
 
 @every_study
 def test_published_rows_are_small(study) -> None:
-    size = sum(f.stat().st_size for f in (folder.PUBLISHED / study.name).iterdir())
+    size = sum(f.stat().st_size for f in (folder.PUBLISHED / study.name).rglob("*"))
     assert size < 1_000_000
 
 
@@ -209,7 +209,11 @@ def evidence(trials, judge: Judge) -> Record:
 
 
 SHIPPED = ("digits", "patches")
-analytic = [s for s in STUDIES.values() if s.steps and set(s.needs) <= set(SHIPPED)]
+analytic = [
+    study
+    for study in STUDIES.values()
+    if study.steps and set(study.needs) <= set(SHIPPED) and not study.parts
+]
 
 
 @pytest.mark.slow
@@ -619,7 +623,7 @@ def test_a_full_size_is_trained_and_read_back_as_such(tmp_path: Path) -> None:
     for size, count in ((Size.FULL, 3), (Size.USUAL, 1)):
         out = tmp_path / size
         maker = making.Maker([study], out, {}, size, Console(quiet=True))
-        assert maker.make(study) == 0
+        assert list(maker.make(study)) == [0]
         outcome, made = folder.conclude(study, out / "sized")
         assert outcome.counts["seeds"] == made["runs"] == count
         assert folder.size_of(made) == size
@@ -666,7 +670,7 @@ def test_a_step_is_stored_as_rows_and_not_run_twice(tmp_path: Path) -> None:
     for size in (Size.QUICK, Size.QUICK, Size.USUAL):
         places = {"mnist": "digits"}
         maker = making.Maker([study], tmp_path, places, size, Console(quiet=True))
-        assert maker.make(study) == 0
+        assert list(maker.make(study)) == [0]
         outcome, made = folder.conclude(study, tmp_path / "stepped")
         folder.write(study, outcome, made, tmp_path / "stepped")
         counts.append(outcome.counts["at"])
@@ -675,3 +679,87 @@ def test_a_step_is_stored_as_rows_and_not_run_twice(tmp_path: Path) -> None:
     assert counts[0] == counts[1] < counts[2]
     figures = {f.name for f in (tmp_path / "stepped" / "figures").glob("*.svg")}
     assert figures == {"stepped.svg", "stepped-second.svg"}
+
+
+PARTS = """\"\"\"Which parts are there?
+
+Source: none.
+\"\"\"
+import pandas as pd
+from lossjax.suite.reproduce.study import Conclusion, Study
+
+def first(task):
+    names = [task.part, *task.data, *task.sweep.datasets]
+    return pd.DataFrame({"names": [" ".join(names)], "there": [task.runs.is_dir()]})
+
+def conclude(record):
+    table, parts = record.tables["first"], list(record.trials)
+    names = dict(zip(table["sweep"], table["names"], strict=True))
+    margin = record.judges["mse"].margin
+    counts = {"parts": parts, "names": names, "margin": margin}
+    return Conclusion([], table, [], counts)
+
+STUDY = Study(
+    conclude, config=CONFIG, columns=("test_mse", "test_knn_accuracy"),
+    steps={"first": first}, wishes=("glyphs",), parts=True,
+)
+"""
+PARTS_CONFIG = """
+from lossjax.suite.config import Sweep
+def sweeps(size):
+    fixed = dict(models=("linear_ae",), losses=("bce",), learning_rates=(1e-2,))
+    fixed |= dict(seeds=(0, 1), train_steps=1, curve_points=1, batch_size=16)
+    names = {"plain": "textures(count=60)", "more": "glyphs"}
+    return {name: Sweep(datasets=(own,), **fixed) for name, own in names.items()}
+"""
+
+
+@pytest.mark.slow
+def test_a_study_in_parts_is_published_part_by_part(
+    tmp_path: Path, monkeypatch, capsys
+) -> None:
+    """Parts without data are named; those that are published already stay."""
+    place, out = tmp_path / "published", tmp_path / "out"
+    for module in (folder, shipped):
+        monkeypatch.setattr(module, "PUBLISHED", place)
+    config, experiments = tmp_path / "own.py", tmp_path / "experiments"
+    config.write_text(PARTS_CONFIG)
+    experiments.mkdir()
+    file = experiments / "in_parts.py"
+    file.write_text(PARTS.replace("CONFIG", repr(str(config)), 1))
+    monkeypatch.setattr(reproduce, "STUDIES", Catalogue(experiments))
+    glyphs = tmp_path / "glyphs"
+    glyphs.mkdir()
+    for part, count in (("train", 60), ("t10k", 9)):
+        head = bytes([0, 0, 8, 3]) + np.array([count, 8, 8], ">i4").tobytes()
+        pixels = np.random.default_rng(count).integers(0, 256, count * 64, np.uint8)
+        (glyphs / f"{part}-images-idx3-ubyte").write_bytes(head + pixels.tobytes())
+    said = []
+    for given in ([f"--data=glyphs=idx:{glyphs}"], []):
+        arguments = [str(file), "--publish", f"--out={out}", *given]
+        assert reproduce.main(arguments) == 0
+        left_out = "left out of study in_parts: glyphs" in capsys.readouterr().out
+        assert left_out == (not given)
+        said.append(json.loads((place / "in_parts" / folder.SUMMARY).read_text()))
+        shutil.rmtree(out)  # a fresh clone: only what is published is left
+    for summary in said:
+        assert summary["counts"] == {
+            "parts": ["plain", "more"],
+            "names": {
+                "plain": "plain textures(count=60) textures(count=60)",
+                "more": "more glyphs glyphs",
+            },
+            "margin": 0.01,
+        }
+        assert summary["made"]["runs"] == 4
+        assert list(summary["made"]["parts"]) == ["plain", "more"]
+    published = {str(f.relative_to(place)) for f in place.rglob("*.*")}
+    assert published == {
+        f"in_parts/{part}{name}"
+        for part in ("plain/", "more/")
+        for name in (folder.ROWS, folder.MADE, "first.csv.gz")
+    } | {f"in_parts/{folder.SUMMARY}"}
+    # One part less is another answer.
+    shutil.rmtree(place / "in_parts" / "plain")
+    assert reproduce.main([str(file), "--from-stored", f"--out={out}"]) == 1
+    assert "/counts/parts" in capsys.readouterr().out

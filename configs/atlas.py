@@ -1,0 +1,125 @@
+"""Which reconstruction loss on which kind of images: twelve losses, eight sets.
+
+The sweeps of the study `atlas`, one for each set, then some at other budgets, for
+another network and for other codes. g of power(g) runs from -0.25 to 1.5 among the
+losses: bce is g = 0, mse g = 1.
+
+Command: ./run.sh sweep --config=configs/atlas.py:digits
+         ./run.sh reproduce atlas (all that are here; a set is prepared once with
+         ./run.sh data prepare SET, or lies in a folder: --data=SET=idx:DIR)
+Device and time: 2 CPU cores; digits about 5 minutes, the others up to an hour each.
+Data: digits come with scikit-learn; the other sets as ./run.sh data list says.
+"""
+
+import dataclasses
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from lossjax.suite.config import Sweep
+from lossjax.suite.reproduce.configs import one_of
+
+LOSSES = (
+    "bce",
+    "power(g=-0.25)",
+    "power(g=0.25)",
+    "power(g=0.5)",
+    "power(g=0.75)",
+    "mse",
+    "power(g=1.5)",
+    "mae",
+    "log_cosh",
+    "mse_linear",
+    "ssim",
+    "continuous_bernoulli",
+)
+FEW = ("bce", "mse", "mae", "ssim")
+# Numbers in the code of each set's network.
+SETS = {
+    "digits": 8,
+    "glyphs": 16,
+    "mnist": 16,
+    "fashion_mnist": 16,
+    "animals": 16,
+    "brain": 16,
+    "clipart": 64,
+    "photos": 64,
+}
+# Half and full: the schedule ends with the budget, so that each is a sweep of its own.
+HALVED = ("digits", "mnist", "photos")
+OTHERS = ("digits", "glyphs", "mnist")  # another network and other codes
+# Made sets: a share of pixels that are black or white, and the deviation of the noise
+# on training targets. Three members of power(g), as many seeds as can decide and one.
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+NOISES = (0.0, 0.05, 0.15, 0.3)
+MADE = {
+    (share, noise): f"textures(binary={share}"
+    + (f", noise='gaussian', scale={noise})" if noise else ")")
+    for noise in NOISES
+    for share in SHARES
+}
+THREE = ("bce", "power(g=0.5)", "mse")
+# Targets of variance scale^2 s^a, on which a pilot's a is known; scales as in
+# planted_variance, where a is 0 and 1, and between them.
+PLANTED = {
+    a: f"linear_decoder(count=900, noise='variance', scale={scale}, exponent={a})"
+    for a, scale in ((0.0, 0.3), (0.25, 0.4), (0.5, 0.55), (0.75, 0.74), (1.0, 1.0))
+}
+
+
+def get_config(name: str = "digits") -> ConfigDict:
+    return one_of(sweeps(), name)
+
+
+def sweeps(size: str = "usual") -> dict[str, Sweep]:
+    """One for each set, `SET-half`, `SET-mlp`, `SET-codes`, `made` and `planted`.
+
+    Small ones: digits, and two made sets of each kind.
+    """
+    every = {name: _sweep(name, latent_dim=code) for name, code in SETS.items()}
+    planned = dict(every)
+    for name in HALVED:
+        planned[f"{name}-half"] = dataclasses.replace(every[name], train_steps=500)
+    for name in OTHERS:
+        few = dataclasses.replace(every[name], losses=FEW)
+        planned[f"{name}-mlp"] = dataclasses.replace(few, models=("mlp_ae",))
+        codes = (SETS[name] // 4, SETS[name] * 4)
+        planned[f"{name}-codes"] = dataclasses.replace(few, latent_dims=codes)
+    planned["made"] = dataclasses.replace(
+        _sweep(*MADE.values(), latent_dim=8), losses=THREE, seeds=tuple(range(8))
+    )
+    planned["planted"] = dataclasses.replace(
+        _sweep(*PLANTED.values(), latent_dim=4),
+        models=("linear_ae",),
+        losses=("bce",),
+        seeds=(0,),
+    )
+    if size != "quick":
+        return planned
+    small = ("digits", "digits-half", "digits-mlp", "made", "planted")
+    return {
+        name: dataclasses.replace(
+            planned[name],
+            datasets=planned[name].datasets[-2:],
+            losses=planned[name].losses[:1] if name == "planted" else FEW,
+            learning_rates=(1e-2,),
+            seeds=(0, 1),
+            train_steps=20,
+        )
+        for name in small
+    }
+
+
+def _sweep(*datasets: str, **fields: Any) -> Sweep:
+    return Sweep(
+        datasets=datasets,
+        models=("conv_ae",),
+        losses=LOSSES,
+        learning_rates=(1e-3, 3e-3, 1e-2, 3e-2),
+        seeds=tuple(range(10)),
+        train_steps=1000,
+        batch_size=64,
+        width=(16, 32),
+        primary_metric="mse",
+        **fields,
+    )

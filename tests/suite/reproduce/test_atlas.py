@@ -1,0 +1,101 @@
+"""The atlas on scores whose answer is planted."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from lossjax.suite import loader
+from lossjax.suite.reproduce.catalogue import STUDIES
+from lossjax.suite.reproduce.study import Judge, Record, Trial
+from lossjax.suite.statistics import Scores
+
+atlas = loader.load(STUDIES["atlas"].file)
+BEST = dict(zip(atlas.PLAN.SETS, (-0.1, 0, 0.2, 0.4, 0.6, 0.8, 1, 1.4), strict=True))
+JUDGES = {
+    m: Judge(m, "higher" if "acc" in m or m == "ssim" else "lower", 0.01, True)
+    for m in atlas.METRICS
+}
+
+
+def trial(name: str, best: float) -> Trial:
+    """Every metric is a parabola over g around `best`; other losses are far behind."""
+    luck = np.random.default_rng(0).normal(0, 0.002, 10)
+    columns = {}
+    for metric, judge in JUDGES.items():
+        sign = 1 if judge.direction == "lower" else -1
+        columns[f"test_{metric}"] = {
+            loss: Scores(0.5 + sign * (0.3 * (atlas.G.get(loss, 3) - best) ** 2) + luck)
+            for loss in atlas.PLAN.LOSSES
+        }
+    return Trial(name, columns["test_mse"], {}, "conv_ae", columns)
+
+
+def record(exponents: dict[str, float], names=tuple(BEST)) -> Record:
+    facts = dict.fromkeys(atlas.PILOT, 1.0)
+    lines = []
+    for name in names:
+        a = exponents[name]
+        own = {"exponent": a, "low": a - 0.1, "high": a + 0.1, "by_s": 1 - BEST[name]}
+        noise = len(name) % 3  # candidates that say nothing
+        own |= {"grey": noise, "black": noise, "coin": -noise, "tail": 1 + noise}
+        lines.append(facts | own | {"dataset": name, "sweep": name})
+    pictures = pd.DataFrame(columns=["loss", "place", "shape", "pixels", "sweep"])
+    trials = {name: (trial(name, BEST[name]),) for name in names}
+    trials["digits-half"] = (trial("digits", BEST["digits"]),)
+    trials["mnist-half"] = (trial("mnist", 1.4),)
+    tables = {"pilot": pd.DataFrame(lines), "pictures": pictures}
+    return Record(trials, tables, JUDGES["mse"], {"quick": False}, JUDGES)
+
+
+def findings(exponents: dict[str, float], names=tuple(BEST)):
+    outcome = atlas.conclude(record(exponents, names))
+    return outcome, {f.key: f for f in outcome.findings}
+
+
+def test_a_pilot_that_is_right_holds_and_is_useful() -> None:
+    outcome, found = findings({name: 1 - g for name, g in BEST.items()})
+    assert found["prediction"].ours.startswith("holds and is useful: 8 of 8 sets")
+    assert outcome.counts["verdict"]["word"] == "holds and is useful"
+    for name, best in BEST.items():
+        own = outcome.counts["predictions"][name]
+        inside = best < 1.25  # above, the end of the scan is lowest
+        assert own["optimum"]["center"] == pytest.approx(
+            best if inside else 1.5, abs=0.05
+        )
+        assert own["edge"] == (not inside)
+        assert own["followed"] in own["tied"]
+    assert found["kendall"].number.center == pytest.approx(1)
+    assert not any("another statistic" in f.what for f in outcome.findings)
+    assert len(outcome.table) == len(BEST) * len(atlas.METRICS)
+    words = outcome.counts["elsewhere"]
+    assert [w for k, w in words.items() if k.startswith("digits")] == ["settled"]
+    assert [w for k, w in words.items() if k.startswith("mnist")] == ["not settled"]
+
+
+def test_a_pilot_that_is_wrong_is_refuted_and_another_statistic_found() -> None:
+    outcome, found = findings({name: 2 * (g > 0.5) for name, g in BEST.items()})
+    assert found["prediction"].ours.startswith("refuted")
+    assert not found["prediction"].holds and found["prediction"].reason
+    others = [f.ours for f in outcome.findings if "another statistic" in f.what]
+    assert len(others) == 2
+    for words in others:
+        assert words.startswith("a, pixels weighted by s: right on 4 of 4")
+
+
+def test_sets_that_are_not_there_are_named() -> None:
+    there = ("digits", "mnist")
+    outcome, found = findings({name: 1 - g for name, g in BEST.items()}, there)
+    assert outcome.counts["missing"] == [n for n in BEST if n not in there]
+    assert "2 of 8; not: glyphs" in found["sets_of_images_that_are_there"].ours
+    assert found["prediction"].ours.startswith("open") and not found["prediction"].verdict
+    ranks = outcome.counts["ranks"]["mse"]
+    assert ranks["bce"]["low"] <= ranks["bce"]["center"] <= ranks["bce"]["high"]
+
+
+def test_lowest_point_and_chance() -> None:
+    at = np.array([-0.25, 0, 0.25, 0.5, 0.75, 1, 1.5])
+    tops = np.array([0.1, 0.6, 1.1, -1, 3])
+    found = atlas.lowest(at, (at[:, None] - tops) ** 2)
+    np.testing.assert_allclose(found, [0.1, 0.6, 1.1, -0.25, 1.5], atol=1e-12)
+    assert atlas.at_least(3, [0.4] * 5) == pytest.approx(stats.binom.sf(2, 5, 0.4))
