@@ -20,7 +20,7 @@ from matplotlib.transforms import Affine2D
 
 from lossjax.suite import protocol
 from lossjax.suite.report.evidence import Evidence
-from lossjax.suite.report.looks import look
+from lossjax.suite.report.looks import LOOKS, look
 from lossjax.syntax import dial_of
 
 COLOURS = (
@@ -145,8 +145,14 @@ def marks_of(evidence: Evidence) -> dict[str, Mark]:
 
 
 def marks(series: tuple[str, ...]) -> dict[str, Mark]:
-    """The marks of what a study draws, by place: targets, laws, forms."""
+    """The marks of what a study draws: of losses those of every report, else by place.
+
+    What is no loss are targets, laws, forms.
+    """
+    losses = all(name.partition("(")[0] in LOOKS for name in series)
     return {
-        name: Mark(i, COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
+        name: Mark(i, *look(name))
+        if losses
+        else Mark(i, COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
         for i, name in enumerate(series)
     }

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 import lossjax
-from lossjax.suite.report import figures
+from lossjax.suite.report import figures, style
 from lossjax.suite.report.looks import LOOKS, look, luminance
 
 USUAL = (
@@ -52,3 +52,10 @@ def test_curves_on_one_another_are_named() -> None:
     )
     assert figures.coinciding({"bce": up, "mse": up + 0.1}, "log") == ""
     assert figures.coinciding({"bce": [np.nan], "mse": [1.0]}, "log") == ""
+
+
+def test_a_study_draws_losses_as_a_report_does_and_else_by_place() -> None:
+    for name, mark in style.marks(("ssim", "power(g=0.75)")).items():
+        assert (mark.colour, mark.marker, mark.line) == look(name)
+    marks = style.marks(("ssim", "a law of noise")).values()
+    assert [mark.colour for mark in marks] == [*style.COLOURS[:2]]
