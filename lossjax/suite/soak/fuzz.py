@@ -40,7 +40,7 @@ class Kind:
     make: Callable[[Path, random.Random], Any]
     read: Callable[[Any], object]
     count: int = 20_000
-    quick: int = 500
+    quick: int = 100
 
 
 KINDS: Mapping[str, Kind] = types.MappingProxyType(
@@ -54,17 +54,17 @@ KINDS: Mapping[str, Kind] = types.MappingProxyType(
             "folders of pictures", fuzz_data.pictures, fuzz_data.read_folder
         ),
         "prepared": Kind(
-            "prepared sets", fuzz_data.prepared, fuzz_data.read_prepared, quick=200
+            "prepared sets", fuzz_data.prepared, fuzz_data.read_prepared, quick=60
         ),
         "decoded": Kind(
             "decoded-image caches", fuzz_data.decoded, fuzz_data.read_decoded
         ),
         # Fewer: one in ten is reported whole, which takes a second.
         "results": Kind(
-            "stored runs", fuzz_store.result_files, fuzz_store.read_store, 5_000, 200
+            "stored runs", fuzz_store.result_files, fuzz_store.read_store, 5_000, 40
         ),
         "sweeps": Kind(
-            "sweep.json", fuzz_store.descriptions, fuzz_store.read_store, quick=200
+            "sweep.json", fuzz_store.descriptions, fuzz_store.read_store, quick=60
         ),
         "states": Kind("saved states", fuzz_store.states, fuzz_store.read_state),
         "rows": Kind(
