@@ -30,6 +30,8 @@ class NetworkRefused(RuntimeError):
 @pytest.fixture(autouse=True, scope="module")
 def _compiled_programs_are_forgotten() -> Iterator[None]:
     """Of one module at a time: those of all together take gigabytes."""
+    # To keep one that takes less costs more than to compile it again.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
     yield
     jax.clear_caches()
     lossjax.platform.return_memory()
