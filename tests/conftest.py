@@ -1,5 +1,6 @@
 """What every test runs under: two CPU devices, no rank promotion, no network."""
 
+import os
 import socket
 from collections.abc import Iterator
 
@@ -7,10 +8,19 @@ import jax
 import pytest
 
 import lossjax.platform
+from lossjax.suite.sweep import backend
 
 # Before any test module can start jax's backend.
 lossjax.platform.prepare(cpu_devices=2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A program is compiled once, whichever worker, verb or run asks for it first."""
+    if config.pluginmanager.hasplugin("cacheprovider"):
+        assert config.cache is not None
+        os.environ["XDG_CACHE_HOME"] = str(config.cache.mkdir("home"))
+        lossjax.platform.use_compilation_cache(backend.compilation_cache())
 
 
 class NetworkRefused(RuntimeError):
@@ -20,24 +30,11 @@ class NetworkRefused(RuntimeError):
 @pytest.fixture(autouse=True, scope="module")
 def _compiled_programs_are_forgotten() -> Iterator[None]:
     """Of one module at a time: those of all together take gigabytes."""
+    # To keep one that takes less costs more than to compile it again.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
     yield
     jax.clear_caches()
     lossjax.platform.return_memory()
-
-
-@pytest.fixture(scope="module")
-def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """For a module that makes one trainer of the same programs after the other."""
-    settings = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
-        "jax_persistent_cache_min_compile_time_secs": 0.2,
-    }
-    before = {name: getattr(jax.config, name) for name in settings}
-    for name, value in settings.items():
-        jax.config.update(name, value)
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -183,6 +183,7 @@ def test_programs_run_in_an_empty_folder(installed: Path, tmp_path: Path) -> Non
     assert done.returncode == 2 and "digits, " in done.stderr
     assert not list(tmp_path.iterdir())
     short = ("seeds=0,1", "losses=bce", "train_steps=5", "learning_rates=1e-2")
+    short += ("models=mlp_ae", "curve_points=2")
     words = ("sweep", "--platform=cpu", *(f"--config.{word}" for word in short))
     done = lossjax(installed, tmp_path, *words)
     assert done.returncode == 0, done.stderr

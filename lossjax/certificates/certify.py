@@ -139,7 +139,7 @@ def check_floor(loss: Loss, probe: Probe) -> Certificate:
     """Reached, and not undercut, from far and near."""
     claim = loss.claims.floor
     targets = np.concatenate([GREYS, [0.0, 1.0]])
-    image = np.asarray(loss.floor(jnp.asarray(targets).reshape(-1, 1, 1, 1)))
+    image = np.asarray(_floor(loss, targets.reshape(-1, 1, 1, 1)))
     if claim:
         right = evaluate(claim, {"y": targets} | probe.names)
         if not np.allclose(image, right, rtol=1e-7, atol=1e-7):
@@ -171,16 +171,20 @@ def _reached(
     inside = (255 * greys + 0.5) / 256
     beside = np.log(inside / (1 - inside)) + np.linspace(-0.06, 0.06, 61)[:, None]
     first = np.concatenate(
-        [first, best, np.log(greys / (1 - greys))[None], greys[None], beside]
+        [far[None], first, best, np.log(greys / (1 - greys))[None], greys[None], beside]
     )
-    found = []
+    found = {}
     for second in (-200.0, 0.0, 200.0) if loss.channels == 2 else (0.0,):
         y = np.broadcast_to(targets, first.shape)
         seconds = np.full(first.size, second)
         values = _scores(loss, first.ravel(), seconds, y.ravel())
-        found.append(np.asarray(values).reshape(first.shape).min(axis=0))
-    lowest = np.asarray(_scores(loss, far, np.zeros(count), targets))
-    return np.min(found, axis=0), lowest
+        found[second] = np.asarray(values).reshape(first.shape)
+    return np.min([each.min(axis=0) for each in found.values()], axis=0), found[0.0][0]
+
+
+@jax.jit
+def _floor(loss: Loss, target: jax.Array) -> jax.Array:
+    return loss.floor(target)
 
 
 @jax.jit

@@ -13,6 +13,7 @@ from lossjax.losses.loss import Loss
 
 GRID = np.linspace(-60, 60, 1201)
 LAWS = 6
+BATCH = 128
 # Where value and derivatives must be finite: no gap that a defect could hide in. From
 # 16 to 112 sigmoids round, under- and overflow in float32.
 SIZES = np.concatenate(
@@ -35,15 +36,8 @@ class Probe:
     def __call__(self, z: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
         """Value, gradient and curvature wherever z and y broadcast to."""
         z, y = np.broadcast_arrays(np.asarray(z, float), np.asarray(y, float))
-        # Two sizes of batch, so that two programs serve.
-        size = 64 if z.size <= 64 else 2048
-        flat = [np.resize(x.ravel(), -(-x.size // size) * size) for x in (z, y)]
-        parts = [
-            measure(self.loss, flat[0][i : i + size], flat[1][i : i + size])
-            for i in range(0, flat[0].size, size)
-        ]
-        joined = (np.concatenate(each) for each in zip(*parts, strict=True))
-        return tuple(each[: z.size].reshape(z.shape) for each in joined)
+        found = in_batches(measure, self.loss, z.ravel(), y.ravel())
+        return tuple(each.reshape(z.shape) for each in found)
 
     def minimum(self, y: np.ndarray) -> np.ndarray:
         """z of the smallest value at each target: a grid, then the gradient's root.
@@ -62,20 +56,31 @@ class Probe:
         """Read-out that minimises the expected loss under each law (laws, atoms)."""
         grid = _grid(atoms)
         wide = [np.repeat(x, grid.shape[1], axis=0) for x in (atoms, chance)]
-        values = np.asarray(_expected(self.loss, grid.ravel(), *wide)[0])
-        slope = lambda z: np.asarray(  # noqa: E731
-            _expected(self.loss, z, atoms, chance)[1]
-        )
+        values, _ = in_batches(_expected, self.loss, grid.ravel(), *wide)
+        slope = lambda z: in_batches(_expected, self.loss, z, atoms, chance)[1]  # noqa: E731
         return self.read_out(bisect(slope, *_bracket(grid, values.reshape(grid.shape))))
 
     def read_out(self, z: np.ndarray) -> np.ndarray:
-        raw = jnp.zeros((z.size, 1, 1, self.loss.channels)).at[:, 0, 0, 0].set(z)
-        return np.asarray(self.loss.read_out(raw)).reshape(z.shape)
+        return in_batches(_read_out, self.loss, z.ravel())[0].reshape(z.shape)
 
 
 # The loss is an argument of what is compiled, so that one program serves a family.
 def side(loss: Loss) -> int:
     return 1 if loss.tile_invariant else STRUCTURED
+
+
+def in_batches(
+    program: Callable[..., tuple[jax.Array, ...]], loss: Loss, *points: np.ndarray
+) -> list[np.ndarray]:
+    """What a program gives of any number of points; one size, so that one serves."""
+    count = len(points[0])
+    length = -(-count // BATCH) * BATCH
+    whole = [np.resize(x, (length, *x.shape[1:])) for x in points]
+    parts = [
+        program(loss, *(x[i : i + BATCH] for x in whole))
+        for i in range(0, length, BATCH)
+    ]
+    return [np.concatenate(each)[:count] for each in zip(*parts, strict=True)]
 
 
 @jax.jit
@@ -94,6 +99,13 @@ def measure(loss: Loss, z: jax.Array, y: jax.Array) -> tuple[jax.Array, ...]:
         return score(z, y), gradient, bend
 
     return jax.vmap(each)(z, y)
+
+
+@jax.jit
+def _read_out(loss: Loss, z: jax.Array) -> tuple[jax.Array]:
+    """Output grey of constant images, (images,)."""
+    raw = jnp.zeros((z.size, 1, 1, loss.channels)).at[:, 0, 0, 0].set(z)
+    return (loss.read_out(raw)[:, 0, 0, 0],)
 
 
 @jax.jit

@@ -187,7 +187,7 @@ def ignores_masked_pixels(loss: Loss) -> None:
             again, slope = weighted(*spoiled, mask)
             np.testing.assert_allclose(again, value, rtol=2e-6, err_msg=f"{bad}")
             np.testing.assert_allclose(slope, gradient, rtol=1e-5, atol=1e-9)
-    floors = loss.floor(target.at[:, 2, 3].set(np.nan), weights=mask)
+    floors = jax.jit(loss.floor)(target.at[:, 2, 3].set(np.nan), weights=mask)
     assert not np.isnan(floors).any()
     empty, _ = weighted(raw, target, jnp.ones(target.shape).at[1].set(0))
     assert empty[1] == 0 and np.isfinite(empty).all()

@@ -45,7 +45,7 @@ def gradient(name: str) -> np.ndarray:
     """dL/dz of every pixel's own loss, of the batch's mean."""
     z, y = pair()
     total = lambda raw: jnp.mean(resolve(name).fn(raw, y))  # noqa: E731
-    return np.asarray(jax.grad(total)(z), np.float64) * z.size
+    return np.asarray(jax.jit(jax.grad(total))(z), np.float64) * z.size
 
 
 def algebra() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

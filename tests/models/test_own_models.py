@@ -58,10 +58,14 @@ def test_a_plain_one_is_what_its_class_says(mine: Path) -> None:
     made = network("Plain")
     assert (made.train, made.carried, made.note) == (None, 0, "")
     params = started(made)
-    out = made.apply(params, images())
+    out = jax.jit(made.apply)(params, images())
     assert out.raw.shape == (4, *IMAGE) and out.code.shape == (4, 3)
-    np.testing.assert_allclose(made.decode(params, out.code), out.raw, atol=1e-6)
-    np.testing.assert_allclose(made.encode(params, images()), out.code)
+    np.testing.assert_allclose(
+        jax.jit(made.decode)(params, out.code), out.raw, atol=1e-6
+    )
+    np.testing.assert_allclose(
+        jax.jit(made.encode)(params, images()), out.code, atol=1e-6
+    )
     bias = params["params"]["head/bias"]
     np.testing.assert_array_equal(bias, np.tile([0, 1], 64))
     quarter = network("Plain", head_scale=0.25)
@@ -84,7 +88,7 @@ def test_starts_are_paired_over_losses(mine: Path, name: str) -> None:
     np.testing.assert_array_max_ulp(kernel[:, 0], base, 2)
     assert not kernel[:, 1].any()
     assert "start" not in two.note
-    again = one.init(jax.random.key(2), jnp.zeros(2))["params"]
+    again = jax.jit(one.init)(jax.random.key(2), jnp.zeros(2))["params"]
     assert not np.array_equal(again[f"{head}/kernel"], first[f"{head}/kernel"])
 
 
@@ -97,10 +101,12 @@ def test_batch_norm_trains_by_the_batch_and_scores_by_its_averages(
     assert made.train is not None and made.carried == 8 and "mean" in made.note
     params = started(made)
     mean = next(path for path in params["state"] if path.endswith("mean"))
-    raw, carried = made.train(params, images(), KEY)
-    alone = made.apply(params, images()).raw
+    raw, carried = jax.jit(made.train)(params, images(), KEY)
+    alone = jax.jit(made.apply)(params, images()).raw
     assert not np.allclose(raw, alone, atol=1e-3)
-    np.testing.assert_allclose(made.apply(params, images(9)[:4]).raw, alone, atol=1e-6)
+    np.testing.assert_allclose(
+        jax.jit(made.apply)(params, images(9)[:4]).raw, alone, atol=1e-6
+    )
     # The order of the numbers is that of the weights in one vector.
     flat, _ = jax.flatten_util.ravel_pytree(params)
     assert flat.size == size_of(made)
@@ -113,7 +119,9 @@ def test_batch_norm_trains_by_the_batch_and_scores_by_its_averages(
     assert np.all(variances > 0.4) and np.all(means != 0) and means.min() < 0.4
     for path, leaf in params["params"].items():
         np.testing.assert_array_equal(after["params"][path], leaf)
-    slopes = jax.grad(lambda p: jnp.sum(made.train(p, images(), KEY)[0]))(params)  # type: ignore[misc]
+    slopes = jax.grad(lambda p: jnp.sum(jax.jit(made.train)(p, images(), KEY)[0]))(
+        params
+    )  # type: ignore[misc]
     assert not any(np.any(np.asarray(leaf)) for leaf in slopes["state"].values())
 
 
@@ -123,7 +131,8 @@ def test_dropout_is_drawn_in_training_alone(mine: Path) -> None:
     params = started(made)
     assert made.train is not None and "random numbers of the step" in made.note
     first, again, other = (
-        made.train(params, images(), key)[0] for key in (KEY, KEY, jax.random.key(5))
+        jax.jit(made.train)(params, images(), key)[0]
+        for key in (KEY, KEY, jax.random.key(5))
     )
     np.testing.assert_array_equal(first, again)
     assert not np.allclose(first, other, atol=1e-3)
@@ -192,4 +201,7 @@ def test_the_example_of_the_docs_is_one(mine: Path) -> None:
     (code,) = re.findall(r"```python\n(# my_file\.py\n.*?)```", text, re.DOTALL)
     Path("mine.py").write_text(code)
     made = network("MyAE(width=4)")
-    assert made.carried == 8 and made.apply(started(made), images()).raw.shape[-1] == 2
+    assert (
+        made.carried == 8
+        and jax.jit(made.apply)(started(made), images()).raw.shape[-1] == 2
+    )

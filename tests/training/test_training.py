@@ -209,7 +209,7 @@ def test_an_epoch_sees_every_image_once_in_an_order_of_the_seed(monkeypatch) -> 
     params = made.init(stack([replica(loss, 1e-30, 5)], ONE))
     from jax.flatten_util import ravel_pytree
 
-    unravel = ravel_pytree(network().init(jax.random.key(0), jnp.zeros(1)))[1]
+    unravel = ravel_pytree(jax.jit(network().init)(jax.random.key(0), jnp.zeros(1)))[1]
     weights = unravel(params.weights[0])
     expected = 0.0
     for step in range(STEPS):
@@ -217,7 +217,7 @@ def test_an_epoch_sees_every_image_once_in_an_order_of_the_seed(monkeypatch) -> 
         order = jax.random.permutation(key, 30)
         place = step % per_epoch * BATCH
         batch = as_intensity(images()[:30][np.asarray(order[place : place + BATCH])])
-        raw = network().apply(weights, batch).raw
+        raw = jax.jit(network().apply)(weights, batch).raw
         expected += float(loss.fn(raw, batch).mean())
     state, _ = train(made, [replica(loss, 1e-30, 5)])
     np.testing.assert_allclose(state.train_total[0], expected, rtol=1e-5)
@@ -229,9 +229,9 @@ def test_validation_loss_is_the_mean_over_the_split() -> None:
     state, progress = train(trainer("mae", ONE), [replica(loss)])
     from jax.flatten_util import ravel_pytree
 
-    unravel = ravel_pytree(network().init(jax.random.key(0), jnp.zeros(1)))[1]
+    unravel = ravel_pytree(jax.jit(network().init)(jax.random.key(0), jnp.zeros(1)))[1]
     there = as_intensity(images()[30:])
-    raw = network().apply(unravel(state.weights[0]), there).raw
+    raw = jax.jit(network().apply)(unravel(state.weights[0]), there).raw
     np.testing.assert_allclose(
         progress.validation_loss[0], loss.fn(raw, there).mean(), rtol=1e-5
     )

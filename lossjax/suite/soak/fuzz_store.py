@@ -5,6 +5,7 @@ Half of what is spoiled is sealed again, as whoever writes a file can.
 
 import base64
 import contextlib
+import functools
 import gzip
 import hashlib
 import io
@@ -33,8 +34,13 @@ _SWEEP = Sweep(losses=("bce", "mse"), seeds=(0, 1, 2), learning_rates=(1e-3, 1e-
 _METRICS = ("mse", "ssim")
 # Small ones, with runs and with steps alone.
 _STUDIES = ("bce_floor", "surfaces", "keras_blog")
-_BOMB = zlib.compress(bytes(2**28), 9)  # 260 KB that inflate to 256 MB
 _REPORTS = 10  # one input of so many is reported whole, which takes a second
+
+
+@functools.cache  # not at import, in every process of the soak: it takes a second
+def _bomb() -> bytes:
+    """260 KB that inflate to 256 MB."""
+    return zlib.compress(bytes(2**28), 9)
 
 
 def _whole(place: Path) -> Path:
@@ -103,7 +109,7 @@ def _bent(content: bytes, generator: random.Random) -> bytes:
         spoiled = bend(json.dumps(payload).encode(), generator)
         payload = json.loads(spoiled)
         if generator.random() < 0.1 and isinstance(payload, dict):
-            bomb = {"shape": [2**28], "data": base64.b64encode(_BOMB).decode()}
+            bomb = {"shape": [2**28], "data": base64.b64encode(_bomb()).decode()}
             bomb["shape"] = generator.choice(([2**28], [4, 8, 8, 1], [-1]))
             payload[generator.choice(("gallery", "drawn"))] = bomb
         return sealing.sealed(payload).encode()

@@ -110,10 +110,18 @@ def start(sweep: Sweep, wanted: str | None, console: Console) -> None:
         f"{backend}: {len(found)} x {found[0].device_kind}{cores}, "
         f"jax {jax.__version__}",
     )
+    # Before the first program is compiled: those of the self-test are kept, too.
+    platform.use_compilation_cache(compilation_cache())
     try:
         platform.self_test()
     except platform.PlatformError as error:
         raise SelfTestFailed(error) from None
+
+
+def compilation_cache() -> str:
+    """Where compiled programs are kept: private to the user, keyed by jax itself."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return str(Path(base) / "lossjax" / "compiled")
 
 
 def accelerators(root: Path = Path("/")) -> list[str]:

@@ -2,7 +2,6 @@
 
 import functools
 import math
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from lossjax import NUMERICS, platform
+from lossjax import NUMERICS
 from lossjax.suite import data, protocol
 from lossjax.suite.cli.errors import Interrupted, UserError
 from lossjax.suite.cli.signals import Interrupts
@@ -103,7 +102,6 @@ def train(
     say("; ".join(filter(None, (outlook.grid(sweep, len(mine)), known))))
     if kept:
         say(f"{kept} runs are stored and kept")
-    platform.use_compilation_cache(_cache())
     outlines = {name: data.Outline.of(dataset) for name, dataset in datasets.items()}
     layout, note = packing.here(sweep, outlines, results.values())
     say("; ".join(filter(None, (str(layout), note))), style="dim")
@@ -311,9 +309,3 @@ def _progress(console: Console) -> Progress:
         console=console,
         transient=True,
     )
-
-
-def _cache() -> str:
-    """Where compiled programs are kept: private to the user, keyed by jax itself."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return str(Path(base) / "lossjax" / "compiled")

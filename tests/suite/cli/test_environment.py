@@ -113,7 +113,8 @@ def test_a_clone_that_cannot_be_written_to(tmp_path: Path) -> None:
         shutil.copytree(ROOT / name, clone / name, ignore=unwanted)
     shutil.copy(ROOT / "run.sh", clone)
     (clone / "results").mkdir()
-    small = ["--config.losses=bce", "--config.learning_rates=0.01"]
+    small = ["--config.losses=bce", "--config.models=mlp_ae"]
+    small += ["--config.learning_rates=0.01"]
     small += ["--config.seeds=0", "--config.train_steps=2", "--config.curve_points=2"]
     calls = {
         "losses": (["losses"], 0, ""),

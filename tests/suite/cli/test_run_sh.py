@@ -21,10 +21,29 @@ ROOT = Path(__file__).parents[3]
 VERSION = "{}.{}".format(*sys.version_info[:2])
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment as `python -m venv` makes it."""
+    place = tmp_path_factory.mktemp("made") / "venv"
+    base = getattr(sys, "_base_executable", sys.executable)
+    subprocess.run([base, "-I", "-m", "venv", place], check=True)
+    return place
+
+
 @pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """A clone whose locks hold nothing, so that an install takes a second."""
+def clone(tmp_path: Path, made: Path) -> Path:
+    """A clone whose locks hold nothing, so that an install takes a second.
+
+    The Python beside it copies the environment that it should make: making one, with
+    pip in it, takes seconds.
+    """
     root = tmp_path / "a clone"
+    fake_python(
+        tmp_path,
+        "copying-python",
+        f'case "$*" in\n*" -m venv "*) exec cp -a "{made}/." "${{@: -1}}" ;;\n'
+        f'*ensurepip*) echo "$0" ;;\n*) exec "{sys.executable}" "$@" ;;\nesac',
+    )
     (root / "requirements").mkdir(parents=True)
     (root / "lossjax/suite/cli").mkdir(parents=True)
     shutil.copy(ROOT / "run.sh", root)
@@ -42,7 +61,9 @@ def run(
     root: Path, *words: str, cwd: Path | None = None, **environment: str | None
 ) -> subprocess.CompletedProcess[str]:
     """run.sh with these variables besides the usual ones; None takes one away."""
-    settings = {"LOSSJAX_DEVICE": "cpu", "LOSSJAX_PYTHON": sys.executable}
+    python = root.parent / "copying-python"
+    settings = {"LOSSJAX_DEVICE": "cpu"}
+    settings["LOSSJAX_PYTHON"] = str(python) if python.exists() else sys.executable
     variables = {**os.environ, "LOSSJAX_VENV": "", **settings, **environment}
     return subprocess.run(
         ["sh", str(root / "run.sh"), *words],
@@ -160,6 +181,7 @@ def test_no_setting_and_no_foreign_module_leads_the_install_astray(
         clone,
         "losses",
         cwd=here,
+        LOSSJAX_PYTHON=sys.executable,
         HOME=None,
         XDG_CONFIG_HOME=str(tmp_path),
         PYTHONPATH=str(here),

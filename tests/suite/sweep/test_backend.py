@@ -5,12 +5,14 @@ import types
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from lossjax import platform
 from lossjax.suite.cli.errors import UserError
+from lossjax.suite.config import Sweep
 from lossjax.suite.shipped import ROOT
 from lossjax.suite.sweep import __main__ as sweep
-from lossjax.suite.sweep.backend import accelerators
+from lossjax.suite.sweep.backend import accelerators, start
 
 
 @pytest.mark.parametrize(
@@ -53,6 +55,16 @@ def test_precision_that_no_cpu_has_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=words):
         sweep.main(["--config.precision=tf32x3", f"--out={out}"])
     assert not out.exists()
+
+
+def test_programs_of_the_self_test_are_kept_as_those_of_the_sweep_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order: list[str] = []
+    for name in ("use_compilation_cache", "self_test"):
+        monkeypatch.setattr(platform, name, lambda *_, n=name: order.append(n))
+    start(Sweep(), "cpu", Console(quiet=True))
+    assert order == ["use_compilation_cache", "self_test"]
 
 
 def test_provenance_names_what_computes_on_an_accelerator(

@@ -28,6 +28,7 @@ def asked(out: Path, *more: str) -> list[str]:
         f"--config.models={MODELS}",
         f"--config.losses={LOSSES}",
         "--config.seeds=0,1",
+        "--config.width=4,4",
         *more,
     ]
 

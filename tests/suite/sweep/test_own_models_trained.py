@@ -29,6 +29,7 @@ def asked(folder: Path, *more: str) -> list[str]:
         "--config.losses=bce,gaussian_pixel",  # of one and of two channels
         "--config.learning_rates=1e-2",
         "--config.seeds=0,1",
+        "--config.width=4,4",
         "--config.train_steps=40",
         "--keep_models=all",
         *more,

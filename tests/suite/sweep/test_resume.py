@@ -13,8 +13,6 @@ from lossjax.suite.store import results as store
 from lossjax.suite.sweep.worker import Worker
 from lossjax.training.replicas import Layout, plan_layout
 
-pytestmark = pytest.mark.usefixtures("compiled_once")
-
 SWEEP = Sweep(
     losses=("bce",),
     learning_rates=(3e-3,),

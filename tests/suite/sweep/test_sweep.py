@@ -11,7 +11,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typed_commands import SMALL, environment, python
@@ -23,6 +25,7 @@ from lossjax.suite.shipped import ROOT
 from lossjax.suite.store import results as store
 from lossjax.suite.sweep import __main__ as program
 from lossjax.suite.sweep import output
+from lossjax.suite.sweep.worker import Worker
 
 
 def sweep(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -47,7 +50,7 @@ def done(tmp_path_factory) -> Path:
     assert first.startswith("cpu: ")
     assert last == f"report: {out / 'report' / 'index.html'}"
     assert "a program trains up to " in ended.stdout
-    assert "digits / conv_ae / bce: learning rate" in ended.stdout
+    assert "digits / mlp_ae / bce: learning rate" in ended.stdout
     assert "mse on test images" in ended.stdout
     assert "too few seeds: with 3 of them" in ended.stdout
     plan = "18 runs: 2 losses x 3 learning rates x 3 seeds\n"
@@ -87,13 +90,13 @@ def test_what_a_sweep_leaves(done: Path) -> None:
     assert all((row["test_mse"] != "") == (row in chosen) for row in rows)
 
 
-def test_again_trains_nothing(done: Path) -> None:
+def test_again_trains_nothing(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {f: f.stat().st_mtime_ns for f in done.glob("runs/*/result.json")}
     held = tables(done)
-    ended = sweep(*SMALL, f"--out={done}", "--quiet")
-    assert ended.returncode == 0
+    assert not program.main([*SMALL, f"--out={done}", "--quiet"])
     # Quiet: the comparison comes first; what led to it stands in the log alone.
-    assert ended.stdout.startswith("digits / conv_ae: mse on test images")
+    printed = capsys.readouterr().out
+    assert printed.startswith("digits / mlp_ae: mse on test images")
     assert "are stored; nothing to train" in (done / "sweep.log").read_text()
     assert {f: f.stat().st_mtime_ns for f in done.glob("runs/*/result.json")} == before
     assert tables(done) == held
@@ -125,17 +128,16 @@ def test_an_axis_of_budgets_adds_to_what_is_stored(
     assert not program.main([*SMALL, *axes, "--dry_run", f"--out={out}"])
     said = capsys.readouterr().out
     assert "72 runs: 8 arms" in said and "; 54 to train" in said
-    ended = sweep(*SMALL, *axes, f"--out={out}")
-    assert ended.returncode == 0, ended.stderr
+    assert not program.main([*SMALL, *axes, f"--out={out}"])
     models = json.loads((out / "report" / "summary.json").read_text())["datasets"]
     assert set(models["digits"]["models"]) == {
-        f"conv_ae[latent_dim={k},train_steps={n}]" for k in (2, 3) for n in (3, 6)
+        f"mlp_ae[latent_dim={k},train_steps={n}]" for k in (2, 3) for n in (3, 6)
     }
 
 
 @pytest.mark.slow
 def test_runs_of_other_code_are_named_and_trained_anew_when_asked(
-    done: Path, tmp_path: Path
+    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
     shutil.copytree(done, out)
@@ -143,11 +145,13 @@ def test_runs_of_other_code_are_named_and_trained_anew_when_asked(
         result = store.Result.from_json(json.loads(path.read_text())["payload"])
         other = dict(result.provenance) | {"source": "other"}
         store.write_result(out, dataclasses.replace(result, provenance=other))
-    kept = sweep(*SMALL, f"--out={out}")
-    assert "4 stored runs kept although other code computed" in kept.stdout
-    assert "nothing to train" in kept.stdout
-    anew = sweep(*SMALL, "--retrain", f"--out={out}")
-    assert "4 stored runs of other computing code: trained anew" in anew.stdout
+    assert not program.main([*SMALL, f"--out={out}"])
+    kept = capsys.readouterr().out
+    assert "4 stored runs kept although other code computed" in kept
+    assert "nothing to train" in kept
+    assert not program.main([*SMALL, "--retrain", f"--out={out}"])
+    anew = capsys.readouterr().out
+    assert "4 stored runs of other computing code: trained anew" in anew
     sources = {r.provenance["source"] for r in store.load(out).results.values()}
     assert "other" not in sources
     assert tables(out) == tables(done)
@@ -184,7 +188,7 @@ def test_dry_run_trains_nothing(
     assert not program.main([*SMALL, "--dry_run", f"--out={tmp_path / 'out'}"])
     said = capsys.readouterr().out
     assert not (tmp_path / "out").exists()
-    assert "digits / conv_ae / bce: 9 runs, 9 to train" in said
+    assert "digits / mlp_ae / bce: 9 runs, 9 to train" in said
     assert "too few seeds: with 3 of them" in said
     assert "nothing was trained" in said
 
@@ -255,43 +259,45 @@ def test_interrupted_says_how_to_go_on_and_loses_nothing(
     line = error.strip().splitlines()[-1]
     assert "to go on: ./run.sh sweep" in line and str(tmp_path) in line
     kept = {f: f.stat().st_mtime_ns for f in tmp_path.glob("runs/*/result.json")}
-    assert sweep(*SMALL, f"--out={tmp_path}").returncode == 0
+    assert not program.main([*SMALL, f"--out={tmp_path}"])
     for file, stamp in kept.items():
         assert file.stat().st_mtime_ns == stamp, "a finished run was trained twice"
     assert tables(tmp_path) == tables(done)
 
 
 @pytest.mark.slow
-def test_a_damaged_result_is_trained_again(done: Path, tmp_path: Path) -> None:
+def test_a_damaged_result_is_trained_again(
+    done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out"
     shutil.copytree(done, out)
     victim = sorted(out.glob("runs/*/result.json"))[3]
     victim.write_text(victim.read_text().replace("0", "1", 5))
-    ended = sweep(*SMALL, f"--out={out}")
-    assert ended.returncode == 0
-    assert "runs are stored and kept" in ended.stdout
-    assert f"damaged, not used: {victim.relative_to(out)}: " in ended.stdout
+    assert not program.main([*SMALL, f"--out={out}"])
+    said = capsys.readouterr().out
+    assert "runs are stored and kept" in said
+    assert f"damaged, not used: {victim.relative_to(out)}: " in said
     assert store.load(out).damaged == {}
     assert tables(out) == tables(done)
 
 
 @pytest.mark.slow
-def test_a_run_that_fails_is_a_row_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_run_that_fails_is_a_row_and_the_others_go_on(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """What cannot be computed, here for want of memory, fails its own runs only."""
-    code = (
-        "import sys\n"
-        "from lossjax.suite.sweep import __main__ as setup, worker\n"
-        "whole = worker.Worker.train\n"
-        "def train(self, runs, tick):\n"
-        "    if any(run.loss == 'mse' for run in runs):\n"
-        "        raise RuntimeError('RESOURCE_EXHAUSTED: 9 GB')\n"
-        "    return whole(self, runs, tick)\n"
-        "worker.Worker.train = train\n"
-        "sys.exit(setup.main(sys.argv[1:]))\n"
-    )
-    ended = python("-c", code, *SMALL, f"--out={tmp_path}")
-    assert ended.returncode == 1, ended.stderr
-    assert "failed: RuntimeError: RESOURCE_EXHAUSTED" in ended.stdout
+    whole = Worker.train
+
+    def train(self: Worker, runs: Sequence[store.Run], tick: Any) -> Iterator[Any]:
+        if any(run.loss == "mse" for run in runs):
+            raise RuntimeError("RESOURCE_EXHAUSTED: 9 GB")
+        return whole(self, runs, tick)
+
+    monkeypatch.setattr(Worker, "train", train)
+    assert program.main([*SMALL, f"--out={tmp_path}"]) == 1
+    assert "failed: RuntimeError: RESOURCE_EXHAUSTED" in capsys.readouterr().out
     statuses = {(r.run.loss, r.status) for r in store.load(tmp_path).results.values()}
     assert statuses == {("bce", "ok"), ("mse", "failed")}
 
