@@ -127,7 +127,8 @@ def test_an_axis_of_budgets_adds_to_what_is_stored(
     axes = ("--config.budgets=3,6", "--config.latent_dims=2,3")
     assert not program.main([*SMALL, *axes, "--dry_run", f"--out={out}"])
     said = capsys.readouterr().out
-    assert "72 runs: 8 arms" in said and "; 54 to train" in said
+    assert "72 runs: 2 latent sizes x 2 budgets x 2 losses x 3 learning rates" in said
+    assert "; 54 to train" in said
     assert not program.main([*SMALL, *axes, f"--out={out}"])
     models = json.loads((out / "report" / "summary.json").read_text())["datasets"]
     assert set(models["digits"]["models"]) == {
