@@ -277,23 +277,13 @@ def _capital(words: str) -> str:
 
 def protocol() -> str:
     """What a reader must know of how the committed rows were made."""
-    path = PUBLISHED / "digits" / "summary.json"
-    if _json(path)["schema"] == 1:
-        return (
-            "Made with the first protocol: two or six tuning seeds chose one learning "
-            "rate for all seeds, 200 training steps, SSIM in windows inside the image. "
-            "The intervals leave out the luck of tuning."
-        )
     text = (
         "The ten losses on digits were compared by the protocol of this version: each "
         "seed chooses its own learning rate, 1,000 training steps."
     )
     summaries = filter(None, map(folder.summary_of, STUDIES.values()))
     if any(s["made"]["runs"] and folder.age(s["made"]) for s in summaries):
-        text += (
-            " Studies whose rows are older say so on their pages: tuning seeds chose "
-            "one learning rate for all seeds, and SSIM had windows inside the image."
-        )
+        text += " Studies whose rows are older say so on their pages."
     return text
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from lossjax.suite import statistics
 from lossjax.suite.reproduce import folder
 from lossjax.suite.reproduce.finding import Verdict, significant
-from lossjax.suite.reproduce.rows import RENAMED, counts
+from lossjax.suite.reproduce.rows import counts
 from lossjax.suite.shipped import PUBLISHED
 
 
@@ -122,7 +122,7 @@ class Book:
         """Every loss's standing on the first dataset and model of a stored sweep."""
         (dataset,) = self.summary(sweep)["datasets"].values()
         (model,) = dataset["models"].values()
-        found = model["metrics"][self._stored(sweep, metric)]
+        found = model["metrics"][metric]
         lines, direction = found["ranking"], found["direction"]
         best = [line["loss"] for line in lines if line["best_set"]]
         self._note(sweep, f"tied for best by {metric}: {', '.join(best)}")
@@ -141,7 +141,7 @@ class Book:
         """
         rows = pd.read_csv(self._place / sweep / "rows.csv")
         rows = rows[[counts(line) for line in rows.to_dict("records")]]
-        names = [f"test_{self._stored(sweep, metric)}" for metric in metrics]
+        names = [f"test_{metric}" for metric in metrics]
         arms = rows.sort_values("seed").set_index("loss")[names]
         gaps = arms.loc[one].to_numpy() - arms.loc[two].to_numpy()
         p = statistics.holm(statistics.sign_flip(gaps.T))
@@ -149,18 +149,10 @@ class Book:
             self._note(sweep, f"{one} and {two} by {metric}: p {value:.2g} (Holm)")
         return [m for m, x in zip(metrics, p, strict=True) if x <= statistics.LEVEL]
 
-    def _stored(self, sweep: str, metric: str) -> str:
-        """The name that a metric has in a stored sweep."""
-        old = {today: name for name, today in RENAMED.items()}
-        return old.get(metric, metric) if self._age(sweep) else metric
-
     def _age(self, name: str) -> str:
-        """Of which NUMERICS stored numbers are, where they are of an old one."""
+        """Of which NUMERICS a study's numbers are, where they are of an old one."""
         summary = self.summary(name)
-        if "made" in summary:
-            return folder.age(summary["made"])
-        # A sweep's summary; that of schema 1 did not say.
-        return "made before NUMERICS 3" if summary["schema"] == 1 else ""
+        return folder.age(summary["made"]) if "made" in summary else ""
 
     def _note(self, name: str, words: str) -> None:
         age = self._age(name)

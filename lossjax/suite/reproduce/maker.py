@@ -28,6 +28,7 @@ from lossjax.suite.sweep import backend, grid, output
 from lossjax.suite.sweep.datasets import load
 from lossjax.suite.sweep.description import describe
 from lossjax.suite.sweep.validation import validate
+from lossjax.suite.wording import count
 
 _STEPS = "steps.json"
 
@@ -156,7 +157,7 @@ class Maker:
         sweep = validate(dataclasses.replace(planned, datasets=names))
         datasets = load(sweep)
         described = describe(sweep, datasets)
-        self._console.print(f"{title}, {len(datasets)} datasets")
+        self._console.print(f"{title}, {count(len(datasets), 'dataset')}")
         directory.mkdir(parents=True, exist_ok=True)
         ownership.check(directory)
         results.write_sweep(directory, described)

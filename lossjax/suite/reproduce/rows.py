@@ -19,7 +19,7 @@ import numpy as np
 from lossjax.suite import protocol
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep
-from lossjax.suite.report.tables.listings import RUN_COLUMNS, SETTING, run_values
+from lossjax.suite.report.tables.listings import RUN_COLUMNS, run_values
 from lossjax.suite.reproduce.study import Trial
 from lossjax.suite.statistics import Scores
 from lossjax.suite.store import results as store
@@ -28,10 +28,6 @@ from lossjax.suite.store.untrusted import gunzip_bytes
 
 CURVE = "curve_"  # a column of this prefix holds a whole curve, numbers and spaces
 LOSS = "validation_loss"
-# Rows of NUMERICS 1 and 2: some runs tuned, others were final, and a sweep had one
-# budget and one size of code, which rows did not say. The names that metrics had then.
-STAGE, NOT_SAID = "stage", 0
-RENAMED = {"sharpness": "sharpness_error"}
 
 
 class Row(NamedTuple):
@@ -72,9 +68,6 @@ def renamed(result: Result, names: Mapping[str, str]) -> Result:
 
 
 _KNOWN = ("grid", *RUN_COLUMNS, LOSS)
-_STAGED = tuple(
-    STAGE if name == "chosen" else name for name in _KNOWN if name not in SETTING
-)
 
 
 def packed(
@@ -116,33 +109,31 @@ def _cell(row: Row, column: str) -> str:
 def unpacked(
     content: bytes, name: object = "rows"
 ) -> tuple[list[Row], tuple[str, ...]]:
-    """The rows that `packed` wrote, now or before NUMERICS 3; and their columns.
+    """The rows that `packed` wrote, and their columns.
 
     Raises:
       ValueError: damaged, or other columns.
     """
     reader = csv.DictReader(io.StringIO(gunzip_bytes(content, name).decode()))
     names = tuple(reader.fieldnames or ())
-    staged = STAGE in names
-    known = _STAGED if staged else _KNOWN
-    if names[: len(known)] != known:
-        raise ValueError(f"rows begin with columns {names}, not with {known}")
-    columns = {name: _today(name) if staged else name for name in names[len(known) :]}
+    if names[: len(_KNOWN)] != _KNOWN:
+        raise ValueError(f"rows begin with columns {names}, not with {_KNOWN}")
+    columns = names[len(_KNOWN) :]
     lines = list(reader)
     if any(None in line or None in line.values() for line in lines):
         raise ValueError("a row has more or fewer values than there are columns")
-    return [_row(line, columns) for line in lines], tuple(columns.values())
+    return [_row(line, columns) for line in lines], columns
 
 
-def _row(line: Mapping[str, str], columns: Mapping[str, str]) -> Row:
+def _row(line: Mapping[str, str], columns: Sequence[str]) -> Row:
     run = Run(
         line["dataset"],
         line["model"],
         line["loss"],
         float(line["learning_rate"]),
         int(line["seed"]),
-        int(line.get("latent_dim", NOT_SAID)),
-        int(line.get("train_steps", NOT_SAID)),
+        int(line["latent_dim"]),
+        int(line["train_steps"]),
         {},
     )
     step = line["diverged_step"]
@@ -152,13 +143,11 @@ def _row(line: Mapping[str, str], columns: Mapping[str, str]) -> Row:
         diverged_step=int(step) if step else None,
         validation_loss=_read(line[LOSS]),
         metrics={
-            name: _read(line[column])
-            for column, name in columns.items()
-            if not name.startswith(CURVE)
+            name: _read(line[name]) for name in columns if not name.startswith(CURVE)
         },
         curve={
-            name.removeprefix(CURVE): [float(x) for x in line[column].split()]
-            for column, name in columns.items()
+            name.removeprefix(CURVE): [float(x) for x in line[name].split()]
+            for name in columns
             if name.startswith(CURVE)
         },
     )
@@ -167,13 +156,7 @@ def _row(line: Mapping[str, str], columns: Mapping[str, str]) -> Row:
 
 def counts(line: Mapping[str, Any]) -> bool:
     """Whether a line of a table of runs is one that its seed counts with."""
-    return line[STAGE] == "final" if STAGE in line else str(line["chosen"]) == "True"
-
-
-def _today(column: str) -> str:
-    """The name of a column of old rows."""
-    split, _, metric = column.partition("_")
-    return f"{split}_{RENAMED[metric]}" if metric in RENAMED else column
+    return str(line["chosen"]) == "True"
 
 
 def trials(

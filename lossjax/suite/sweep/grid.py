@@ -174,7 +174,8 @@ def train(
             done = [b for b in own if not any(protocol.pending([b], results))]
             for line in _lines(sweep, judge, done, results):
                 say(line)
-            say(f"  {trained} runs in {time.monotonic() - began:.1f} s", style="dim")
+            took = time.monotonic() - began
+            say(f"  {count(trained, 'run')} in {took:.1f} s", style="dim")
     if keep_models:
         done = [b for b in blocks if not any(protocol.pending([b], results))]
         kept_models.prune(out, done, results, keep_models, judge, before)

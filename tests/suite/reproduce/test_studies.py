@@ -533,28 +533,6 @@ def test_a_seed_counts_with_what_it_chose_on_validation_images(tmp_path: Path) -
     assert (arm.lost, arm.diverged) == (1, 2)
 
 
-def test_rows_of_two_stages_are_read_with_the_names_of_today() -> None:
-    lines = (
-        "grid,dataset,model,loss,learning_rate,seed,stage,status,diverged_step,"
-        "validation_loss,test_sharpness",
-        "own,digits,linear_ae,bce,0.001,100,tune,ok,,0.1,",
-        "own,digits,linear_ae,bce,0.01,100,tune,diverged,3,,",
-        "own,digits,linear_ae,bce,0.001,0,final,ok,,0.2,0.5",
-        "own,digits,linear_ae,bce,0.001,1,final,diverged,7,,",
-        "own,digits,linear_ae,bce,0.001,2,final,ok,,0.2,0.7",
-    )
-    content = gzip.compress("\n".join(lines).encode())
-    found, columns = rows.unpacked(content)
-    assert columns == ("test_sharpness_error",)
-    grids = {"own": SMALL_SWEEP}
-    (trial,) = rows.trials(grids, found, columns, "sharpness_error")["own"]
-    arm = trial.arms["bce"]
-    np.testing.assert_array_equal(arm.values, [0.5, math.nan, 0.7])
-    np.testing.assert_array_equal(trial.rates["bce"], [1e-3, math.nan, 1e-3])
-    with pytest.raises(UserError, match="rows lack"):
-        rows.trials(grids, found[:-1], columns, "sharpness_error")
-
-
 def test_settings_of_an_axis_are_trials_of_their_own() -> None:
     both = dataclasses.replace(SMALL_SWEEP, budgets=(50, 100), seeds=(0,))
     fixed: dict[str, dict] = {"digits": {}}
