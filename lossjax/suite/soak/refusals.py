@@ -20,6 +20,12 @@ from lossjax.suite.soak.testbed import (
     without_override,
 )
 
+_TRIES = 5
+
+
+def _stored(out: Path) -> int:
+    return len(list(out.glob("runs/*/result.json")))
+
 
 def _refused(
     bench: Testbed,
@@ -27,19 +33,26 @@ def _refused(
     before: Callable[[], Any] | None = None,
     break_it: Callable[[Path], Callable[[], Any]] | None = None,
 ) -> Tally:
-    """A sweep that cannot write: one line, exit code 1, whole after a rerun."""
+    """A sweep that cannot write: one line, exit code 1, whole after a rerun.
+
+    Where it had stored all its runs before it was disturbed, another one is.
+    """
     outcome = Tally()
-    for _ in range(times):
+    for _ in range(_TRIES * times):
+        if outcome.injected == times:
+            break
         out = bench.fresh()
         process = bench.start(out, before=before)
         mend = None
         if break_it is not None:
-            while process.poll() is None and not list(out.glob("runs/*/result.json")):
+            while process.poll() is None and not _stored(out):
                 time.sleep(0.01)
             mend = break_it(out)
         stdout, stderr = process.communicate()
         if mend is not None:
             mend()
+            if process.returncode == Exit.DONE and _stored(out) == _stored(bench.whole):
+                continue
         ended = subprocess.CompletedProcess((), process.returncode, stdout, stderr)
         lost, seconds, note = bench.recover(out)
         said = one_line(ended, Exit.FAILED)

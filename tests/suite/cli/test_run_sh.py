@@ -260,14 +260,16 @@ def test_a_place_that_cannot_be_is_named_in_one_line(
 def test_verbs_run_and_are_listed() -> None:
     listed = run(ROOT, "--help")
     assert listed.returncode == 0
-    verbs = [line.split()[0] for line in listed.stdout.splitlines()[1:]]
+    usage, own, *lines = listed.stdout.splitlines()
+    assert "VERB" in usage and "--version" in own
+    verbs = [line.split()[0] for line in lines]
     assert {"sweep", "report", "losses", "data", "test"} <= set(verbs)
     assert set(verbs) - set(OF_A_CLONE) == set(VERBS)
     for package, _ in VERBS.values():
         program = importlib.import_module(f"lossjax.suite.{package}.__main__")
         assert callable(program.main)
         assert program.main.__module__ == program.__name__
-    assert all(len(line.split()) > 3 for line in listed.stdout.splitlines()[1:])
+    assert all(len(line.split()) > 3 for line in lines)
 
 
 @pytest.mark.parametrize(
