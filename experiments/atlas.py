@@ -128,10 +128,11 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from lossjax.suite import protocol
+from lossjax.suite.pilot import fitting
 from lossjax.suite.report import convergence, reconstructions, style
 from lossjax.suite.report.style import INK
 from lossjax.suite.reproduce.configs import config
-from lossjax.suite.reproduce.finding import Finding, measured, shown
+from lossjax.suite.reproduce.finding import Finding, measured, noted, shown
 from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study, Task
 from lossjax.suite.statistics import Interval, Ranking, Scores
 
@@ -186,12 +187,7 @@ PILOT = (
 
 def pilot(task: Task) -> pd.DataFrame:
     """What one bce run's residuals say, on every dataset of a part: a line for each."""
-    from rich.console import Console
-
-    from lossjax.suite.cli.signals import Interrupts
-    from lossjax.suite.store import results
-    from lossjax.suite.sweep import grid
-    from lossjax.suite.sweep.description import describe
+    from lossjax.suite.sweep import unattended
 
     sweep, runs = task.sweep, task.runs
     assert sweep is not None and runs is not None
@@ -199,21 +195,7 @@ def pilot(task: Task) -> pd.DataFrame:
     if task.part in (*PLAN.SETS, "planted"):
         one = dataclasses.replace(sweep, losses=("bce",), seeds=sweep.seeds[:1])
         place = runs.with_name("pilot")
-        place.mkdir(parents=True, exist_ok=True)
-        described = describe(one, dict(task.data))
-        results.write_sweep(place, described)
-        grid.train(
-            one,
-            dict(task.data),
-            described,
-            place,
-            (0, 1),
-            Interrupts(),
-            Console(quiet=True),
-            quiet=True,
-            keep_models="best",
-        )
-        every = results.load(place).results.values()
+        every = unattended.train(one, task.data, place, keep_models="best")
         for name in one.datasets:
             own = [result for result in every if result.run.dataset == name]
             chosen = protocol.choose(own)
@@ -292,7 +274,7 @@ class Atlas:
     def predicted(self) -> Interval:
         """g* = 1 - a."""
         a = self.pilot
-        return Interval(1 - a["exponent"], 1 - a["high"], 1 - a["low"])
+        return fitting(Interval(a["exponent"], a["low"], a["high"]))
 
     def nearest(self, g: float) -> float:
         """The trained value nearest to g, of two the smaller."""
@@ -369,16 +351,9 @@ def conclude(record: Record) -> Conclusion:
     """Tied sets and costs of every set, and what the pilots were worth."""
     sets = atlases(record)
     missing = [name for name in PLAN.SETS if name not in record.trials]
-    findings = [
-        Finding(
-            "sets of images that are there",
-            "",
-            f"{len(sets)} of {len(PLAN.SETS)}"
-            + (f"; not: {', '.join(missing)}" if missing else ""),
-            True,
-            decides=False,
-        )
-    ]
+    there = f"{len(sets)} of {len(PLAN.SETS)}"
+    there += f"; not: {', '.join(missing)}" if missing else ""
+    findings = [noted("sets of images that are there", there)]
     counts: dict[str, Any] = {"sets": [a.name for a in sets], "missing": missing}
     drawings: list[Drawing] = []
     if sets:
@@ -479,32 +454,24 @@ def hardly(
             unit = "%" if metric in RELATIVE else "hundredths"
             said = f"; most {most[0]:.3g} {unit} ({most[1]})" if most else ""
             findings.append(
-                Finding(
+                noted(
                     f"{loss} is significantly worse than the best by {metric}",
-                    "",
                     f"on {len(worse)} of {len(sets)} sets{said}",
-                    True,
-                    decides=False,
                     key=f"cost_{metric}_{loss}",
                 )
             )
     two = {a.name: a.regret(0.0).center - a.regret(1.0).center for a in sets}
-    apart = []
-    for a in sets:
-        pair = {
-            s.loss: s for s in a.family["mse"].standings if s.loss in ("bce", "mse")
-        }
-        if any(s.word == "worse" for s in pair.values()):
-            apart.append(a.name)
+    apart = [
+        a.name
+        for a in sets
+        if "worse" in {a.family["mse"].of(loss).word for loss in ("bce", "mse")}
+    ]
     counts["bce_or_mse"] = {"beyond the margin": apart, "bce less mse, per cent": two}
     findings.append(
-        Finding(
+        noted(
             "bce or mse is significantly worse than the best power(g), by mse",
-            "",
             f"on {len(apart)} of {len(sets)} sets"
             + (f": {', '.join(apart)}" if apart else ""),
-            True,
-            decides=False,
             key="bce_or_mse",
         )
     )
@@ -538,12 +505,9 @@ def foretold(
             )
         )
         findings.append(
-            Finding(
+            noted(
                 f"{a.name}: measured optimum of g",
-                "",
                 shown(best) + (", edge of the scan" if edge else ""),
-                True,
-                decides=False,
                 number=best,
                 key=f"optimum_{a.name}",
             )
@@ -582,33 +546,16 @@ def foretold(
         rule: [a.regret(at[a.name]).center for a in sets] for rule, at in rules.items()
     }
     for rule, lost in regrets.items():
-        tied = sum(at in a.tied for a in sets for at in [rules[rule][a.name]])
-        better = sum(
-            x > y + MATTERS for x, y in zip(lost, regrets["the pilot's"], strict=True)
-        )
-        other = sum(
-            x < y - MATTERS for x, y in zip(lost, regrets["the pilot's"], strict=True)
-        )
-        against = ""
+        tied = sum(rules[rule][a.name] in a.tied for a in sets)
+        said = f"tied for best on {tied} of {n}; median {np.median(lost):.3g} %, "
+        said += f"largest {max(lost):.3g} %"
         if rule != "the pilot's":
-            p = (
-                stats.binomtest(better, better + other).pvalue
-                if better + other
-                else 1.0
-            )
-            against = (
-                f"; the pilot's is better on {better}, worse on {other} (p {p:.2g})"
-            )
-        findings.append(
-            Finding(
-                f"regret in mse: {rule}",
-                "",
-                f"tied for best on {tied} of {n}; median {np.median(lost):.3g} %, "
-                f"largest {max(lost):.3g} %{against}",
-                True,
-                decides=False,
-            )
-        )
+            more = np.subtract(lost, regrets["the pilot's"])
+            better, worse = int((more > MATTERS).sum()), int((more < -MATTERS).sum())
+            apart = better + worse
+            p = stats.binomtest(better, apart).pvalue if apart else 1.0
+            said += f"; the pilot's is better on {better}, worse on {worse} (p {p:.2g})"
+        findings.append(noted(f"regret in mse: {rule}", said))
     bce, mse = constants[0.0], constants[1.0]
     holds = 4 * k >= 3 * n and k >= max(bce, mse)
     refuted = 2 * k < n or k < max(bce, mse)
@@ -689,12 +636,9 @@ def another(sets: Sequence[Atlas]) -> list[Finding]:
             in by_name[name].tied
         ]
         findings.append(
-            Finding(
+            noted(
                 f"another statistic, found on {', '.join(half)}",
-                "",
                 f"{kept}: right on {len(right)} of {len(rest)} of the other sets",
-                True,
-                decides=False,
             )
         )
     return findings
@@ -725,15 +669,8 @@ def elsewhere(record: Record, findings: list[Finding], counts: dict[str, Any]) -
             what = f"{base}, {sweep.train_steps} steps, {trial.model}"
             words[what] = word
             tied = ", ".join(s.loss for s in other.best_set)
-            findings.append(
-                Finding(
-                    f"{what}: is the answer by mse the same?",
-                    "",
-                    f"{word}; tied for best: {tied}",
-                    True,
-                    decides=False,
-                )
-            )
+            said = f"{word}; tied for best: {tied}"
+            findings.append(noted(f"{what}: is the answer by mse the same?", said))
     counts["elsewhere"] = words
 
 
@@ -744,10 +681,8 @@ def recovered(
     planted = {dataset: a for a, dataset in PLAN.PLANTED.items()}
     counts["planted"] = []
     for line in table[table["sweep"] == "planted"].to_dict("records"):
-        a, found = (
-            planted[line["dataset"]],
-            Interval(line["exponent"], line["low"], line["high"]),
-        )
+        a = planted[line["dataset"]]
+        found = Interval(line["exponent"], line["low"], line["high"])
         counts["planted"].append({"a": a, "found": json_of(found)})
         findings.append(
             Finding(
@@ -781,7 +716,7 @@ def phases(
         ]
         if cells:
             what = f"made sets, noise of deviation {noise:g}: tied for best by mse"
-            findings.append(Finding(what, "", "; ".join(cells), True, decides=False))
+            findings.append(noted(what, "; ".join(cells)))
     counts["made"] = [
         {"share": share, "noise": noise, "tied": losses}
         for (share, noise), losses in tied.items()
@@ -795,7 +730,7 @@ def phases(
             mark = marks[loss]
             shift = 0.25 * (PLAN.THREE.index(loss) - 1)
             axes.plot(x + shift, y, mark.marker, color=mark.colour)
-    for mark, loss in ((marks[loss], loss) for loss in PLAN.THREE):
+    for loss, mark in marks.items():
         axes.plot([], [], mark.marker, color=mark.colour, label=loss)
     axes.set_xticks(range(len(PLAN.SHARES)), [f"{x:g}" for x in PLAN.SHARES])
     axes.set_yticks(range(len(PLAN.NOISES)), [f"{x:g}" for x in PLAN.NOISES])
@@ -873,10 +808,11 @@ def draw_prediction(sets: Sequence[Atlas]) -> Drawing:
     figure = Figure(figsize=(4.6, 4.2), layout="constrained")
     axes = figure.subplots()
     axes.axline((0, 0), slope=1, color=INK, lw=0.8, linestyle=":")
+    marks = style.marks(tuple(PLAN.SETS))
     told = []
     for a in (a for a in sets if a.pilot):
         best, _ = a.optimum
-        mark, g = style.marks(tuple(PLAN.SETS))[a.name], a.predicted
+        mark, g = marks[a.name], a.predicted
         x = g.center
         axes.plot(
             [x, x], [min(a.tied), max(a.tied)], color=mark.colour, lw=5, alpha=0.25

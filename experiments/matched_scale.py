@@ -88,12 +88,7 @@ def pictures(task: Task) -> pd.DataFrame:
 
     One line per picture: model, loss, kind, its place, its pixels in hexadecimal.
     """
-    from rich.console import Console
-
-    from lossjax.suite.cli.signals import Interrupts
-    from lossjax.suite.store.results import load
-    from lossjax.suite.sweep import grid
-    from lossjax.suite.sweep.description import describe
+    from lossjax.suite.sweep import unattended
     from lossjax.suite.sweep.resident import gallery_of
 
     lines: list[tuple[str, str, str, int, str]] = []
@@ -104,20 +99,7 @@ def pictures(task: Task) -> pd.DataFrame:
             planned, losses=losses, learning_rates=(RATE,), seeds=(0,)
         )
         with tempfile.TemporaryDirectory() as folder:
-            place = Path(folder)
-            (place / "runs").mkdir()
-            described = describe(one, {"mnist": dataset})
-            grid.train(
-                one,
-                {"mnist": dataset},
-                described,
-                place,
-                (0, 1),
-                Interrupts(),
-                Console(quiet=True),
-                quiet=True,
-            )
-            results = load(place).results.values()
+            results = unattended.train(one, {"mnist": dataset}, Path(folder))
         if not lines:
             images = np.asarray(dataset.test.images)
             originals = images[gallery_of(len(images))]

@@ -60,7 +60,7 @@ from lossjax.suite import statistics
 from lossjax.suite.report import style
 from lossjax.suite.report.style import INK
 from lossjax.suite.reproduce.configs import config
-from lossjax.suite.reproduce.finding import Finding
+from lossjax.suite.reproduce.finding import Finding, noted
 from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study
 from lossjax.suite.statistics import Interval
 
@@ -148,12 +148,9 @@ def _findings(grid: str, conditions: Mapping[str, Any]) -> list[Finding]:
     own = conditions[grid]
     there, n = own["there"], own["seeds"]
     findings = [
-        Finding(
+        noted(
             f"{grid}: steps with `mse` over steps with `bce`",
-            "",
             _times(own),
-            True,
-            decides=False,
             number=_number(own["ratios"]["mse"]),
         )
     ]
@@ -170,12 +167,9 @@ def _findings(grid: str, conditions: Mapping[str, Any]) -> list[Finding]:
             )
         )
         findings.append(
-            Finding(
+            noted(
                 f"{grid}: seeds that get there, arms with saturation and without",
-                "",
                 f"{_there(own, True)} and {_there(own, False)}",
-                True,
-                decides=False,
                 key="far_parts" if grid == FAR else "",
             )
         )

@@ -49,8 +49,12 @@ class Pilot:
     @property
     def g(self) -> Interval:
         """The g of power(g) that fits this variance."""
-        a = self.exponent
-        return Interval(1 - a.center, 1 - a.high, 1 - a.low)
+        return fitting(self.exponent)
+
+
+def fitting(exponent: Interval) -> Interval:
+    """The g of power(g) that fits a variance of this exponent."""
+    return Interval(1 - exponent.center, 1 - exponent.high, 1 - exponent.low)
 
 
 def of_run(run: str | PathLike[str], images: np.ndarray) -> Pilot:

@@ -2,10 +2,8 @@
 
 import contextlib
 import importlib
-import importlib.metadata
 import os
 import sys
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
@@ -84,6 +82,9 @@ def main() -> None:
 
 def version() -> str:
     """The version of the clone, else of what is installed."""
+    import importlib.metadata
+    import tomllib
+
     clone = Path(__file__).parents[3] / "pyproject.toml"
     try:
         text = clone.read_text(encoding="utf-8")

@@ -19,6 +19,7 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.transforms import Affine2D
 
 from lossjax.suite import protocol
+from lossjax.suite.report import verdict
 from lossjax.suite.report.evidence import Evidence
 from lossjax.suite.report.looks import LOOKS, look
 from lossjax.syntax import dial_of
@@ -149,7 +150,7 @@ def marks(series: tuple[str, ...]) -> dict[str, Mark]:
 
     What is no loss are targets, laws, forms.
     """
-    losses = all(name.partition("(")[0] in LOOKS for name in series)
+    losses = all(verdict.family(name) in LOOKS for name in series)
     return {
         name: Mark(i, *look(name))
         if losses

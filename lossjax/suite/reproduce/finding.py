@@ -242,6 +242,13 @@ def measured(
     return Finding(what, "", text, True, reason, decides=False, number=number, key=key)
 
 
+def noted(
+    what: str, text: str, *, number: Interval | None = None, key: str = ""
+) -> Finding:
+    """What is said in words and nothing was expected of: it has no verdict."""
+    return Finding(what, "", text, True, decides=False, number=number, key=key)
+
+
 def shown(value: Interval | float, digits: int = 3) -> str:
     """A number to so many significant digits, its interval in brackets."""
     if not isinstance(value, Interval):

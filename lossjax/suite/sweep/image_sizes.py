@@ -58,11 +58,13 @@ def _too_far(
     sweep: Sweep, name: str, model: str, network: Network, channels: int
 ) -> dict[str, None]:
     """What is said where every learning rate may be too high for the widest layer."""
+    if sweep.optimiser != "adam":
+        return {}
     start = jax.ShapeDtypeStruct((channels,), jnp.float32)
     weights = jax.eval_shape(lambda s: network.init(jax.random.key(0), s), start)
     widest = max(math.prod(leaf.shape[:-1]) for leaf in jax.tree.leaves(weights))
     lowest = min(sweep.learning_rates)
-    if sweep.optimiser != "adam" or lowest * widest <= _FURTHEST:
+    if lowest * widest <= _FURTHEST:
         return {}
     line = (
         f"{name} / {model}: a layer adds up {widest:,} numbers, and at {lowest:g}, the "
