@@ -95,7 +95,7 @@ class Rule:
             check_unicode(f"config.{self.name}", value)
             good = bool(value)
         elif good:
-            good = math.isfinite(value) and self._within(value)
+            good = self._within(value) and _finite(value)
         if not good or (self.choices and value not in self.choices):
             raise self.error(value, f"must be {self.valid}")
         return self.kind(value)
@@ -107,6 +107,13 @@ class Rule:
 
     def error(self, value: Any, rule: str) -> UserError:
         return UserError(f"config.{self.name} = {value!r}: {rule}")
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond every float
+        return False
 
 
 def _shown(value: Any) -> str:

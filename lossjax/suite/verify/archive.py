@@ -128,6 +128,8 @@ def read(out: Path) -> Archive:
         ) from error
     if absent := set(sweep.datasets) - set(description["datasets"]):
         raise ValueError(f"describes no dataset {min(absent)!r}")
+    if sweep.primary_metric not in description["metrics"]:
+        raise ValueError(f"describes no metric {sweep.primary_metric!r}")
     stored, damaged = _stored(out)
     each = [(arm, digest(run)[:16], run) for arm, run in _grid(sweep, description)]
     grid = {run_id: run for _, run_id, run in each}

@@ -342,6 +342,16 @@ def test_a_sweep_of_an_older_schema_is_refused_in_one_line(copy: Path) -> None:
         verify.main([f"--out={copy}"])
 
 
+def test_a_sweep_that_lacks_its_own_metric_is_named(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    described = store.read_sweep(copy)
+    config = described["config"] | {"primary_metric": "ms"}
+    store.write_sweep(copy, described | {"config": config})
+    assert verify.main([f"--out={copy}"]) == 1
+    assert "describes no metric 'ms'" in capsys.readouterr().out
+
+
 def test_nothing_to_verify_is_bad_usage(true: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such directory"):
         verify.main([f"--out={tmp_path / 'absent'}"])
