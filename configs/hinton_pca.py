@@ -4,7 +4,7 @@ The two sweeps of the study `hinton_pca`, `linear` (the default) and `deep`.
 
 Command: ./run.sh sweep --config=configs/hinton_pca.py --config.datasets=idx:DIR
          ./run.sh reproduce hinton_pca --data=mnist=idx:DIR (both, beside PCA)
-Device and time: 2 CPU cores, about 5 minutes for both; --full about 60.
+Device and time: 2 CPU cores, about 15 minutes for both; --full about 60.
 Data: MNIST, 55,000 / 5,000 / 10,000 images of 28x28.
 """
 
@@ -42,7 +42,7 @@ def sweeps(size: str = "usual") -> dict[str, Sweep]:
         hidden=(1000, 500, 250),
         losses=("bce",),
         batch_size=128,
-        train_steps=4500,
+        train_steps=50 * 430,
         learning_rates=(1e-3,),
     )
     small: dict[str, Any] = {}

@@ -20,9 +20,12 @@ is the best that a linear output can do unclipped.
 
 Deviations: Adam with cosine decay from random weights (the deep one at a single rate)
 for pretraining with restricted Boltzmann machines and fine-tuning; rectifiers for
-logistic units in the deep one, whose code is linear as theirs; 10 epochs (`--full`:
+logistic units in the deep one, whose code is linear as theirs; 50 epochs (`--full`:
 200). Their logistic PCA may fit the code of each test image by search; ours is computed
 by the encoder.
+
+Known before these runs: after 10 epochs the deep one was at 4.30, the published 3.00.
+More steps were expected to close a part of that.
 """
 
 import numpy as np
@@ -48,7 +51,7 @@ PIXELS = 784
 PUBLISHED_DEEP, PUBLISHED_LOGISTIC, PUBLISHED_PCA = (
     Published(text, SOURCE, Tag.SEEN) for text in ("3.00", "8.01", "13.87")
 )
-OTHER_TRAINING = "10 epochs for 200, one rate, no pretraining, rectifiers"
+OTHER_TRAINING = "50 epochs for 200, one rate, no pretraining, rectifiers"
 SHOWN = (  # key, row, grid, loss, published, why it differs
     (
         "deep",

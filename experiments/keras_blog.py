@@ -9,21 +9,24 @@ Source: F. Chollet, Building Autoencoders in Keras, The Keras Blog, 2016. Dense 
 50. Adadelta, batches of 256 (128 for the convolutional one).
 
 Protocol: MNIST, losses of held-out images that neither trained nor tuned anything, mean
-of four seeds (convolutional: two). The number to compare is the loss itself, exact, on
-the 5,000 validation images; beside it `bce` of the 10,000 test images, whose pictures
-are clipped half a grey level away from 0 and 1. The floor is counted from the levels of
-the same images.
+of four seeds. The number to compare is the loss itself, exact, on the 5,000 validation
+images; beside it `bce` of the 10,000 test images, whose pictures are clipped half a
+grey level away from 0 and 1. The floor is counted from the levels of the same images.
 
 Deviations: Adam with cosine decay for Adadelta, each seed with the better of two rates
 (the convolutional one has a single rate); the tutorial's test images are our validation
 images; the dense code has no rectifier (`linear_ae`), which the tutorial's has; the
 deep code has none either; stride-2 convolutions of 4x4 and a linear layer to a code of
-128 for its 3x3 with pooling; 15 epochs for 50 (dense) and 100 (deep), 5 for the
-convolutional one's 50 (`--full` trains all of them). The L1 penalty on the code cannot
-be run: the suite has none. The tutorial gives no number for its denoising model.
+128 for its 3x3 with pooling. The L1 penalty on the code cannot be run: the suite has
+none. The tutorial gives no number for its denoising model. All its epochs are trained.
 
-What is quoted and corrected: the page was edited to 0.09 for the dense model and kept
-"0.094, significantly better than our previous models" for the convolutional one.
+Known before these runs, from 15 epochs (5 for the convolutional one): dense 0.0920,
+deep 0.0890, convolutional 0.0822. More were expected to take each further down, and all
+three below the page's first numbers.
+
+What is quoted and corrected: the page was edited to 0.09 for the dense model, which has
+a row of its own, and kept "0.094, significantly better than our previous models" for
+the convolutional one.
 """
 
 import dataclasses
@@ -50,6 +53,7 @@ from lossjax.suite.statistics import Interval
 
 PLAN = config("keras_blog")
 BLOG = "Building Autoencoders in Keras, 2016"
+LATER = "0.09"  # of the dense model, which the page first gave 0.11
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,19 +69,18 @@ MODELS = {
     "dense": Tutorial(
         "dense 784-32-784",
         "0.11",
-        "lower with 15 of its 50 epochs: Adam for Adadelta, no rectifier on the code; "
-        "the page itself was edited to 0.09",
+        "Adam for Adadelta, no rectifier on the code; the page itself was edited",
     ),
     "sparse": Tutorial("dense with an L1 penalty", "0.10"),
     "deep": Tutorial(
         "deep 784-128-64-32",
         "0.097",
-        "lower with 15 of its 100 epochs: Adam for Adadelta, no rectifier on the code",
+        "Adam for Adadelta, no rectifier on the code",
     ),
     "conv": Tutorial(
         "convolutional, code 128",
         "0.094",
-        "another network, 5 epochs for 50, and an interval of two seeds",
+        "Adam for Adadelta, another network",
     ),
 }
 
@@ -113,9 +116,12 @@ def conclude(record: Record) -> Conclusion:
                 "reproduced, above the floor": f"{own.center - floor:.4f}",
                 "bce of test images": f"{trial.mean('bce', 'test_bce').center:.4f}",
                 "psnr (dB)": f"{trial.mean('bce', 'test_psnr').center:.2f}",
-                "epochs": str(PLAN.EPOCHS[name][bool(record.made.get("full"))]),
+                "epochs": str(PLAN.EPOCHS[name]),
             }
         )
+    later = Published(LATER, f"{BLOG}, as edited", Tag.SEEN, floor=round(floor, 4))
+    words = f"{MODELS['dense'].words}, the page as edited: the same number"
+    findings.append(compared(words, later, losses["dense"]))
     excess = [own.center - floor for own in losses.values()]
     falling = bool(np.all(np.diff(excess) < 0)) and excess[-1] > 0
     findings += [
@@ -143,7 +149,7 @@ def conclude(record: Record) -> Conclusion:
     return Conclusion(findings, table, [_draw(floor, losses)], counts)
 
 
-REASON = "fewer epochs than the tutorial, unequal between models: see Deviations"
+REASON = "Adam for Adadelta and another convolutional network: see Deviations"
 
 
 def _draw(floor: float, losses: dict[str, Interval]) -> Drawing:
