@@ -28,14 +28,18 @@ def soak(*arguments: str) -> subprocess.CompletedProcess:
     )
 
 
+# Hostile inputs are tried in test_fuzz.py, without a process for each kind of them.
+BROKEN = [name for name in FAULTS if not name.startswith("fuzz:")]
+
+
 @pytest.mark.slow
 def test_quick_form_loses_nothing(tmp_path: Path) -> None:
     log = tmp_path / "soak.json"
-    ended = soak("--quick", f"--log={log}")
+    ended = soak("--quick", f"--only={','.join(BROKEN)}", f"--log={log}")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "0 not noticed, 0 results lost" in ended.stdout
     rows = json.loads(log.read_text())
-    assert [row["fault"] for row in rows] == list(FAULTS)
+    assert [row["fault"] for row in rows] == BROKEN
     assert all(row["injected"] == FAULTS[row["fault"]].quick for row in rows)
 
 
