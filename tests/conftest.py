@@ -9,8 +9,7 @@ import jax
 import pytest
 
 import lossjax.platform
-from lossjax.suite.sweep import backend
-from lossjax.suite.sweep.programs import ProgramKind
+from lossjax.suite.sweep import backend, programs
 
 # Before any test module can start jax's backend.
 lossjax.platform.prepare(cpu_devices=2)
@@ -38,7 +37,7 @@ def _compiled_programs_are_forgotten() -> Iterator[None]:
     # To keep one that takes less costs more than to compile it again.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ProgramKind, "program", functools.cache(ProgramKind.program))
+        patch.setattr(programs, "Program", functools.cache(programs.Program))
         yield
     jax.clear_caches()
     lossjax.platform.return_memory()
