@@ -63,9 +63,14 @@ ODDS = (0.2 / 0.8) ** (1 / 0.3)
 ROOTS = {"focal": "0.3733852", "gce": f"{ODDS / (1 + ODDS):.7f}"}
 # power(g) is convex exactly for -1 <= g <= 0: a little above 0 it is not.
 CONVEX = {"power(g=-0.75)": True, "power(g=0)": True, "power(g=0.02)": False}
+# A family's together: one program serves them.
+FAMILIES = list(LOSSES)
 NAMES = [
     pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow])
-    for name in dict.fromkeys((*names(), *ESTIMATES, *CONVEX))
+    for name in sorted(
+        {*names(), *ESTIMATES, *CONVEX},
+        key=lambda name: (FAMILIES.index(resolve(name).family), name),
+    )
 ]
 
 

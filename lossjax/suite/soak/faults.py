@@ -31,9 +31,9 @@ FAULTS: Mapping[str, Fault] = types.MappingProxyType(
         "killed_long": Fault(
             "killed in a run of more than a minute", processes.killed_long, 1, 0
         ),
-        "stopped": Fault("stopped (SIGTERM, SIGINT)", processes.stopped, 8, 1),
+        "stopped": Fault("stopped (SIGTERM, SIGINT)", processes.stopped, 8, 2),
         "flipped": Fault("one bit of a result flipped", damage.flipped, 50, 20),
-        "cut": Fault("a result cut short", damage.cut, 20, 0),
+        "cut": Fault("a result cut short", damage.cut, 20, 8),
         "flipped_state": Fault("a saved state damaged", damage.flipped_state, 70, 10),
         "stranger": Fault("strange results, files and folders", damage.stranger, 10, 1),
         "sharded": Fault("three shards, at once and in turn", processes.sharded, 4, 1),
