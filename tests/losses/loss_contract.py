@@ -303,6 +303,21 @@ CLAUSES: tuple[Callable[[Loss], None], ...] = (
     refuses_what_does_not_fit,
     one_program_serves_all_hyper,
 )
+# The shell around the kernels answers these: masks, means, empty batches, dtypes.
+OF_KINDS = (
+    does_not_depend_on_image_size,
+    ignores_masked_pixels,
+    takes_an_empty_batch,
+    takes_numpy_of_any_width,
+)
+
+
+def kind(loss: Loss) -> object:
+    """What the shell tells losses apart by; a kernel that takes masks is its own."""
+    alike = loss.channels, loss.link, bool(loss.hyper), bool(loss.scalars)
+    return loss.family if loss.whole else alike
+
+
 COSTLY = (
     one_program_serves_all_hyper,
     does_not_depend_on_image_size,
