@@ -310,7 +310,7 @@ config("aa").QUICK = 40
 plan = config("planted_noise")
 plan.LAWS, plan.QUICK = {k: plan.LAWS[k] for k in ("gaussian", "bernoulli")}, 1
 plan = config("planted_variance")
-plan.LAWS, plan.VALUES = {k: plan.LAWS[k] for k in ("a = 0", "a = 1")}, plan.VALUES[::4]
+plan.LAWS, plan.VALUES = {k: plan.LAWS[k] for k in ("a = 0", "a = 1")}, plan.VALUES[::2]
 plan.KNOB = {loss: g for loss, g in plan.KNOB.items() if g in plan.VALUES}
 run(reproduce.main, sys.argv[1:])
 """
