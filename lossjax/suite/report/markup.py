@@ -138,7 +138,7 @@ def mean(value: Interval | Standing, places: int, kind: str = "num") -> Field:
     if math.isfinite(value.low):
         half = f"{(value.high - value.low) / 2:.{places}f}"
         shown += Markup(' <span class="half">±{}</span>').format(half)
-    return Field(shown, value.center, kind)
+    return Field(shown, float(f"{value.center:.7g}"), kind)
 
 
 def name(loss: str, mark: Mark) -> Field:

@@ -33,6 +33,7 @@ RESULT: dict[Any, Any] = {
         {
             "metrics": [str],
             "groups": PACKED,
+            "classes?": PACKED,
             "worst": (
                 None,
                 {
@@ -82,6 +83,7 @@ SWEEP: dict[Any, Any] = {
             "test": int,
             "derived?": {str: str},
             "gallery_labels?": [int],
+            "classes?": {"labels": [int], "counts": [int]},
             "gallery?": (None, PACKED),
             "pixels?": {
                 "levels": int,

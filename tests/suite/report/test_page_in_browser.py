@@ -75,6 +75,16 @@ told.maps = [...gallery.querySelectorAll("canvas")].map((c) => c.ariaLabel);
 gallery.querySelectorAll("canvas")[2].click();
 const board = [...document.querySelectorAll("dialog figcaption")];
 told.board = board.map((c) => c.textContent.trim());
+document.querySelector("dialog button:last-of-type").click();
+const group = [...gallery.previousElementSibling.querySelectorAll("select")][2];
+told.groups = [...group.options].map((o) => o.text);
+group.value = "8"; group.dispatchEvent(new Event("change"));
+gallery.querySelectorAll("canvas")[2].click();
+told.eight = document.querySelector("dialog b").textContent;
+told.widths = [...gallery.querySelectorAll("canvas")].map((c) => c.width);
+const scores = [...document.querySelector("#classes tbody").rows];
+const cells = (row) => [...row.cells].map((c) => c.textContent.trim());
+told.classes = scores.map(cells);
 const box = document.querySelector("header input"); box.click();
 told.hidden = document.querySelectorAll(".off").length;
 return told;
@@ -98,4 +108,12 @@ def test_it_sorts_saves_and_shows_differences(page: Path, tmp_path: Path) -> Non
     # Grey 20 more than black, of 255: (20 / 255)^2.
     assert told["board"][0] == "original"
     assert told["board"][1].startswith("bce squared error 0.")
+    # Two of the four images are eights, the second and the fourth.
+    assert told["groups"] == ["all", "3", "8"]
+    assert told["eight"].endswith(" of the gallery, class 8")
+    assert set(told["widths"]) == {2 * 8 + 1}
+    assert told["classes"] == [
+        ["3 100 images", "bce 0.00994; tied: mse", "mae 1.23242"],
+        ["8 200 images", "bce 0.00994; tied: mse", "bce 0.90030; tied: mse"],
+    ]
     assert told["hidden"] >= 5

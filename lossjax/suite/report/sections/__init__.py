@@ -10,6 +10,7 @@ from lossjax.suite.report.evidence import Evidence
 from lossjax.suite.report.sections import (
     behind,
     budgets,
+    by_class,
     counted_pixels,
     gallery,
     latent_map,
@@ -43,6 +44,7 @@ SECTIONS = (
     Section("response", "Response curves", response.build),
     Section("measures", "What the codes say", measures.build),
     Section("gallery", "Gallery", gallery.build),
+    Section("classes", "By class", by_class.build),
     Section("samples", "Samples", gallery.samples),
     Section("interpolations", "Interpolations", gallery.interpolations),
     Section("map", "Latent map", latent_map.build),
