@@ -201,6 +201,26 @@ def forest(
     ).format(line, mark.use(place(center), middle, 6))
 
 
+def accepted(
+    published: float, delta: float, low: float, center: float, high: float
+) -> Markup:
+    """A published number, what is accepted around it, and ours with its interval."""
+    ends = (published - delta, published + delta, low, high)
+    first, extent = min(ends), max(ends) - min(ends) or 1.0
+
+    def place(value: float) -> float:
+        return 6 + 148 * (value - first) / extent
+
+    left, right, line = (place(x) for x in (*ends[:2], published))
+    return Markup(
+        '<svg class="forest" viewBox="0 0 160 16" aria-hidden="true">'
+        '<rect x="{:.1f}" width="{:.1f}" y="1" height="14"/>'
+        '<line x1="{:.1f}" x2="{:.1f}" y1="1" y2="15"/>'
+        '<line x1="{:.1f}" x2="{:.1f}" y1="8" y2="8"/>'
+        '<circle cx="{:.1f}" cy="8" r="4"/></svg>'
+    ).format(left, right - left, line, line, place(low), place(high), place(center))
+
+
 def sparkline(mark: Mark, points: Sequence[Point]) -> Markup:
     """Values on log axes where they allow it; lost rates are crosses on top.
 

@@ -48,6 +48,11 @@ STUDY = """
 {% for words in paragraphs %}<p>{{ words }}</p>{% endfor %}
 </details>
 <dl class="facts">
+<dt>run it</dt><dd><code>./run.sh reproduce {{ study.name }}</code></dd>
+{% if study.links %}
+<dt>source</dt>
+<dd>{% for link in study.links %}<a href="{{ link }}">{{ link }}</a> {% endfor %}</dd>
+{% endif %}
 {% for name, value in facts %}<dt>{{ name }}</dt><dd>{{ value }}</dd>{% endfor %}
 </dl>
 """
@@ -203,7 +208,7 @@ def _findings(findings: Sequence[Mapping[str, Any]]) -> Markup:
             [
                 Field(found["what"], kind="wrap"),
                 Field(found["expected"], kind="wrap", head="expected"),
-                Field(found["ours"], kind="wrap", head="reproduced"),
+                Field(_beside(found), found["ours"], "wrap", "reproduced"),
                 Field(found.get("words", "measured"), kind="wrap", head="verdict"),
                 Field(notes, kind="wrap", head="note"),
             ]
@@ -211,7 +216,8 @@ def _findings(findings: Sequence[Mapping[str, Any]]) -> Markup:
     return markup.table(
         "What was published or expected, and what is found; [S] seen in the source, "
         "[V] read off its figure, [C] computed, [R] recalled; nothing was expected of "
-        "what is only measured",
+        "what is only measured. Drawn: the published number as a line, in grey what is "
+        "accepted around it, ours as a dot with its interval",
         [
             "finding",
             "published or expected",
@@ -222,3 +228,14 @@ def _findings(findings: Sequence[Mapping[str, Any]]) -> Markup:
         rows,
         "stack",
     )
+
+
+def _beside(found: Mapping[str, Any]) -> Markup:
+    """Ours, and drawn on the published number with what is accepted around it."""
+    published, ours = found.get("published", {}), found.get("number", {})
+    shown = Markup("{}").format(found["ours"])
+    if "value" not in published or "center" not in ours:
+        return shown
+    center = ours["center"]
+    ends = ours.get("low", center), center, ours.get("high", center)
+    return shown + markup.accepted(published["value"], published["delta"], *ends)

@@ -14,6 +14,7 @@ from lossjax.suite.report.sections import (
     counted_pixels,
     gallery,
     latent_map,
+    leaderboard,
     learning,
     measures,
     networks,
@@ -37,6 +38,7 @@ class Section:
 
 
 SECTIONS = (
+    Section("leaderboard", "All datasets", leaderboard.build),
     Section("verdict", "Verdict", verdicts.build),
     Section("behind", "How far behind", behind.build),
     Section("rankings", "Rankings", rankings.build),
