@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import html.parser
+from collections.abc import Sequence
 
 
 class Page(html.parser.HTMLParser):

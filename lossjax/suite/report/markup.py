@@ -11,10 +11,10 @@ from typing import Any
 
 import jinja2
 import numpy as np
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from PIL import Image
 
-from lossjax.suite.report.inert import slug, visible
+from lossjax.suite.report.inert import slug, unbroken, visible
 from lossjax.suite.report.style import Mark
 from lossjax.suite.report.untuned import Point
 from lossjax.suite.statistics import Interval, Standing
@@ -49,9 +49,16 @@ def page(**values: Any) -> str:
     """A whole page, which runs its own script and no other; see `policy`."""
     css, *js_files = (_asset(n) for n in ("page.css", "page.js", "gallery.js"))
     js = "".join(js_files)
+    for section in values["sections"]:
+        section["body"] = Markup(unbroken(section["body"]))
+    footer = Markup(unbroken(escape(values.pop("footer"))))
     template = ENVIRONMENT.get_template("index.html")
     text = template.render(
-        css=Markup(css), js=Markup(js), policy=policy(css, js), **values
+        css=Markup(css),
+        js=Markup(js),
+        policy=policy(css, js),
+        footer=footer,
+        **values,
     )
     return visible(text)
 

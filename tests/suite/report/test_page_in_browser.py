@@ -9,6 +9,8 @@ from browser import ask, needs_chromium
 
 from lossjax.suite.config import Sweep
 from lossjax.suite.report.build import build
+from lossjax.suite.reproduce import page as reproduced
+from lossjax.suite.reproduce.catalogue import STUDIES
 
 pytestmark = [needs_chromium, pytest.mark.slow]
 SWEEP = Sweep(
@@ -23,33 +25,57 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(out).page
 
 
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two studies as they are published: one with a floor, one with links."""
+    page = tmp_path_factory.mktemp("studies") / "index.html"
+    chosen = {name: STUDIES[name] for name in ("bce_floor", "improper")}
+    page.write_text(reproduced.page(chosen, page.parent), encoding="utf-8")
+    return page
+
+
 LOOK = """
 document.querySelectorAll("details").forEach((fold) => { fold.open = true; });
-document.querySelector("main p").append(" --config." + "0.001,".repeat(99));
+const long = " --config." + "0.001,".repeat(99);
+document.querySelector("main p").append(long);
 const areas = [...document.querySelectorAll(".scroll")];
 const within = (area) => [area, ...area.querySelectorAll("*")];
 const stops = (area) => within(area).filter((e) => e.tabIndex >= 0);
 const named = (e) => e.textContent.trim() || e.ariaLabel || e.labels?.length;
 const buttons = [...document.querySelectorAll("button, select, input, a")];
-return {
-  wide: areas.filter((a) => a.scrollWidth > a.clientWidth + 1).map((a) => a.id),
-  page: document.documentElement.scrollWidth,
+const seen = {
   unlabelled: areas.filter((a) => !a.ariaLabel).length,
+  links: areas.map((a) => a.querySelectorAll("tbody a").length),
   stops: areas.map((a) => stops(a).length),
   nameless: buttons.filter((b) => !named(b)).length,
 };
+for (const width of [1280, 390]) {
+  frameElement.width = width;
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const flags = [...document.querySelectorAll(".flag")];
+  seen[width] = {
+    wide: areas.filter((a) => a.scrollWidth > a.clientWidth + 1).map((a) => a.id),
+    page: document.documentElement.scrollWidth,
+    flags: flags.length,
+    broken: flags.filter((f) => f.getClientRects().length > 1).length,
+  };
+}
+return seen;
 """
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("which", ["page", "studies"])
 def test_nothing_is_hidden_and_a_table_is_one_tab_stop(
-    page: Path, tmp_path: Path, width: int
+    which: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    seen = ask(page, LOOK, tmp_path, width)
-    assert seen["page"] <= width
-    assert width < 1280 or seen["wide"] == []
+    seen = ask(request.getfixturevalue(which), LOOK, tmp_path)
     assert seen["unlabelled"] == seen["nameless"] == 0
-    assert set(seen["stops"]) == {1}
+    stops = zip(seen["stops"], seen["links"], strict=True)
+    assert {here - links for here, links in stops} == {1}
+    assert seen["1280"]["wide"] == []
+    for width in ("1280", "390"):
+        assert seen[width]["page"] <= int(width)
+        assert seen[width]["flags"] > 0 == seen[width]["broken"]
 
 
 USE = """

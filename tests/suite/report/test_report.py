@@ -157,7 +157,7 @@ def test_the_verdict_in_words(whole: Path) -> None:
 
 def test_summary_is_the_contract(whole: Path) -> None:
     summary = json.loads((whole / "report/summary.json").read_text())
-    assert list(summary) == ["schema", "verdict", "datasets"]
+    assert list(summary) == ["schema", "verdict", "datasets", "mean_ranks"]
     assert summary["schema"] == 2
     assert list(summary["datasets"]) == ["digits", "patches"]
     metrics = summary["datasets"]["patches"]["models"]["conv_ae"]["metrics"]

@@ -54,9 +54,7 @@ SECTIONS = (
     Section("learning", "Learning curves", learning.build),
     Section("diagnostics", "Diagnostics", networks.build),
     Section("rates", "Learning rates", rates.build),
-    Section(
-        "problems", "Missing, failed and diverged runs", problems.build, commands=False
-    ),
+    Section("problems", "Problems", problems.build, commands=False),
     Section("pixels", "Pixels", counted_pixels.build, commands=False),
     Section("provenance", "Provenance", provenance.build, commands=False),
 )

@@ -45,7 +45,7 @@ def settings(evidence: Evidence) -> Iterator[tuple[str, Sequence[Group]]]:
 
 
 def of_each(groups: Sequence[Group]) -> dict[str, dict[str, np.ndarray]]:
-    """Ranks (datasets,) by loss, of every metric that some dataset counts."""
+    """Ranks (datasets,) by loss, of every metric that two datasets count."""
     metrics = dict.fromkeys(metric for group in groups for metric in group.counted)
     found = {
         metric: ranks.on_each(
@@ -53,7 +53,11 @@ def of_each(groups: Sequence[Group]) -> dict[str, dict[str, np.ndarray]]:
         )
         for metric in metrics
     }
-    return {metric: own for metric, own in found.items() if own}
+    return {metric: own for metric, own in found.items() if _datasets(own) > 1}
+
+
+def _datasets(of_loss: Mapping[str, np.ndarray]) -> int:
+    return max(map(len, of_loss.values()), default=0)
 
 
 def build(evidence: Evidence, album: Album) -> Markup:
@@ -137,10 +141,10 @@ def _table(
         [
             Field("loss"),
             Field("tie group", kind="num"),
-            Field(f"1 to {len(letter)}"),
+            Field(f"rank 1 to {len(letter)}"),
             *(
-                columns.head(evidence, groups[0], metric, unit="mean rank")
-                for metric in order
+                columns.head(evidence, groups[0], metric, _unit(own, groups))
+                for metric, own in ((metric, every[metric]) for metric in order)
             ),
             Field(
                 f"tied for best by {evidence.primary}", "", "num", first="descending"
@@ -150,6 +154,12 @@ def _table(
         "dense",
         1,
     )
+
+
+def _unit(of_loss: Mapping[str, np.ndarray], groups: Sequence[Group]) -> str:
+    """What stands in a metric's column, and of how many datasets if not of all."""
+    n = _datasets(of_loss)
+    return "mean rank" if n == len(groups) else f"mean rank, {n} datasets"
 
 
 def _rank(mean: Interval, kind: str) -> Field:
