@@ -1,11 +1,12 @@
 """One HTML page over the claims and all studies: self-contained, opens from disk."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from lossjax import NUMERICS
 from lossjax.suite.report import markup
@@ -25,7 +26,7 @@ CLAIM = """
 <h3>{{ entry.claim.says }}</h3>
 <p class="headline">{{ entry.answer.verdict }}</p>
 {% if entry.answered %}
-<p>{{ entry.answer.words }}</p>
+<p>{{ emphasised(entry.answer.words) }}</p>
 <details><summary>figure and numbers</summary>
 <div class="figures wide">{{ figures[entry.answer.figure] }}</div>
 <ul>{% for number in entry.numbers %}<li>{{ number }}</li>{% endfor %}</ul>
@@ -124,7 +125,14 @@ def _claims(entries: Sequence[Settled]) -> Markup:
         for entry in entries
         if entry.answered
     }
-    return markup.render(CLAIM, entries=entries, figures=figures)
+    return markup.render(
+        CLAIM, entries=entries, figures=figures, emphasised=_emphasised
+    )
+
+
+def _emphasised(words: str) -> Markup:
+    """An answer, whose only markup is stars around what is stressed."""
+    return Markup(re.sub(r"\*(\w[^*]*)\*", r"<em>\1</em>", escape(words)))
 
 
 def _overview(
@@ -189,8 +197,9 @@ def _study(study: Study, summary: Mapping[str, Any], figures: Path) -> Markup:
         figures=Markup("").join(shown),
         table=markup.table(
             "Counted from the stored rows",
-            list(lines[0]),
-            [[Field(value) for value in line.values()] for line in lines],
+            [Field(name, kind="wrap") for name in lines[0]],
+            [[Field(x, kind="wrap") for x in line.values()] for line in lines],
+            "dense",
         ),
         findings=_findings(summary["findings"]),
         paragraphs=study.paragraphs,
