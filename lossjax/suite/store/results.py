@@ -207,6 +207,12 @@ def read_sweep(out: Path, schema: Any = schemas.SWEEP) -> dict[str, Any]:
         raise ValueError(
             f"{path} is of another version of the suite: {error.reason}"
         ) from None
+    for facts in description["datasets"].values() if schema is schemas.SWEEP else ():
+        classes = facts.get("classes", {"labels": [], "counts": []})
+        labels, counts = classes["labels"], classes["counts"]
+        apart = len({*labels}) == len(labels) == len(counts)
+        if not apart or min(counts, default=1) < 1:
+            raise ValueError(f"{path}: classes without a number of images each")
     return cast(dict[str, Any], description)
 
 

@@ -112,7 +112,8 @@ const scores = [...document.querySelector("#classes tbody").rows];
 const cells = (row) => [...row.cells].map((c) => c.textContent.trim());
 told.classes = scores.map(cells);
 const box = document.querySelector("header input"); box.click();
-told.hidden = document.querySelectorAll(".off").length;
+const hidden = (row) => row.classList.contains("off");
+told.hidden = [...table.tBodies[0].rows].map((r) => [cells(r)[0], hidden(r)]);
 return told;
 """
 
@@ -142,4 +143,5 @@ def test_it_sorts_saves_and_shows_differences(page: Path, tmp_path: Path) -> Non
         ["3 100 images", "bce 0.00994; tied: mse", "mae 1.23242"],
         ["8 200 images", "bce 0.00994; tied: mse", "bce 0.90030; tied: mse"],
     ]
-    assert told["hidden"] >= 5
+    assert [name for name, hidden in told["hidden"] if not hidden] == ["bce"]
+    assert len(told["hidden"]) == 4

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import stored_sweeps
 
+from lossjax.suite.config import Sweep
 from lossjax.suite.store import results, sealing
 from lossjax.suite.store.results import Result, Run
 from lossjax.suite.store.test_images import (
@@ -98,6 +100,24 @@ def test_kept_survives_the_store(tmp_path: Path) -> None:
     assert kept.metrics == KEPT.metrics and kept.worst.places == (7, 3)
     assert kept.worst.scores[0] == 0.25 and math.isnan(kept.worst.scores[1])
     assert kept.of("ssim") is not None and kept.of("knn_accuracy") is None
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        {"labels": [3, 8], "counts": [300]},
+        {"labels": [3, 3], "counts": [100, 200]},
+        {"labels": [3, 8], "counts": [300, 0]},
+    ],
+)
+def test_classes_of_a_sweep_have_images_each(
+    classes: dict[str, list[int]], tmp_path: Path
+) -> None:
+    described = stored_sweeps.describe(Sweep())
+    described["datasets"]["digits"]["classes"] = classes
+    results.write_sweep(tmp_path, described)
+    with pytest.raises(ValueError, match="classes without a number of images each"):
+        results.read_sweep(tmp_path)
 
 
 def test_a_result_of_before_reads(tmp_path: Path) -> None:
