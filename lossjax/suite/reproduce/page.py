@@ -112,7 +112,7 @@ def _summary(study: Study, out: Path) -> tuple[dict[str, Any], Path] | None:
 def _figure(path: Path, alt: str) -> Markup:
     svg = Markup(inline(path.read_text(encoding="utf-8")))
     return Markup(
-        '<figure role="group"><div role="img" aria-label="{}">{}</div>'
+        '<figure><div role="img" aria-label="{}">{}</div>'
         "<figcaption>{}</figcaption></figure>"
     ).format(alt, svg, alt)
 
