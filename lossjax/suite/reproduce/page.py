@@ -196,18 +196,18 @@ def _study(study: Study, summary: Mapping[str, Any], figures: Path) -> Markup:
         numerics=NUMERICS,
         figures=Markup("").join(shown),
         table=markup.table(
-            "Counted from the stored rows",
+            f"{study.name}: counted from the stored rows",
             [Field(name, kind="wrap") for name in lines[0]],
             [[Field(x, kind="wrap") for x in line.values()] for line in lines],
             "dense",
         ),
-        findings=_findings(summary["findings"]),
+        findings=_findings(study.name, summary["findings"]),
         paragraphs=study.paragraphs,
         facts=[(name, value) for name, value in facts if value],
     )
 
 
-def _findings(findings: Sequence[Mapping[str, Any]]) -> Markup:
+def _findings(name: str, findings: Sequence[Mapping[str, Any]]) -> Markup:
     rows = []
     for found in findings:
         published = found.get("published")
@@ -223,7 +223,7 @@ def _findings(findings: Sequence[Mapping[str, Any]]) -> Markup:
             ]
         )
     return markup.table(
-        "What was published or expected, and what is found; [S] seen in the source, "
+        f"{name}: published or expected, and what is found; [S] seen in the source, "
         "[V] read off its figure, [C] computed, [R] recalled; nothing was expected of "
         "what is only measured. Drawn: the published number as a line, in grey what is "
         "accepted around it, ours as a dot with its interval",

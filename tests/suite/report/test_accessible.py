@@ -98,6 +98,9 @@ def test_a_page_has_names_for_all_that_is_used(
     # No level of heading is left out on the way down.
     assert outline.headings[0] == 1 and outline.headings.count(1) == 1
     assert all(b <= a + 1 for a, b in itertools.pairwise(outline.headings))
+    for name in ("id", "aria-label"):  # of what scrolls: both are gone to by name
+        regions = re.findall(f'<div class="scroll"[^>]* {name}="([^"]*)"', page)
+        assert len({*regions}) == len(regions) > 1
     assert {"<main>", "<header>", "<footer>"} <= set(re.findall("<[a-z]+>", page))
 
 
