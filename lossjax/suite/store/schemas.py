@@ -34,6 +34,7 @@ RESULT: dict[Any, Any] = {
         {
             "metrics": [str],
             "groups": PACKED,
+            "classes?": PACKED,
             "worst": (
                 None,
                 {
@@ -83,6 +84,7 @@ SWEEP: dict[Any, Any] = {
             "test": _COUNT,
             "derived?": {str: str},
             "gallery_labels?": [int],
+            "classes?": {"labels": [int], "counts": [int]},
             "gallery?": (None, PACKED),
             "pixels?": {
                 "levels": int,
