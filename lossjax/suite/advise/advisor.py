@@ -1,0 +1,347 @@
+"""The advice: looks, compares within the time, lets a pilot add one loss, words it."""
+
+import contextlib
+import dataclasses
+import math
+import time
+from collections.abc import Mapping
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import lossjax
+from lossjax import CODE_METRICS
+from lossjax.suite import config, pilot, shipped, shortlist
+from lossjax.suite.advise import look, plan
+from lossjax.suite.cards import paste
+from lossjax.suite.cli.errors import UserError, unknown
+from lossjax.suite.cli.terminal import Terminal
+from lossjax.suite.data import Dataset
+from lossjax.suite.data.image_folder import DEFAULT_SIZE, scan
+from lossjax.suite.report import advising, evidence
+from lossjax.suite.report.recommendation import Recommendation
+from lossjax.suite.store import ownership, places, sealing
+from lossjax.suite.store import results as store
+from lossjax.suite.sweep import (
+    backend,
+    data_checks,
+    datasets,
+    notebook,
+    output,
+    timing,
+    validation,
+)
+from lossjax.suite.sweep.description import describe
+from lossjax.suite.wording import count
+
+LEAST = 0.2  # minutes
+MOST_IMAGES = 20_000  # that are used of more
+LARGEST = 64  # pixels a side; larger images are made so
+_MANY = 2_000  # squares that are cut out of pictures, about
+_REPORT_S = 10.0  # the page, and the code to paste
+# Fields of a config that the advisor sets itself.
+OWN = ("datasets", "losses", "learning_rates", "seeds", "budgets")
+OWN += ("latent_dims", "train_steps", "primary_metric")
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """What is asked: images, as a dataset's name; what for; how long; other fields."""
+
+    dataset: str
+    purpose: str
+    minutes: float
+    fields: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        return sealing.digest(dataclasses.asdict(self))
+
+
+def advise(
+    images: Any,
+    purpose: str,
+    minutes: float,
+    labels: Any,
+    mask: Any,
+    out: str | PathLike[str] | None,
+    fields: Mapping[str, Any],
+    console: Terminal,
+) -> Recommendation:
+    """See `lossjax.recommend`."""
+    began = time.monotonic()
+    notebook.refuse_wide("recommend")
+    if purpose not in shortlist.PURPOSES:
+        raise unknown("purpose", purpose, shortlist.PURPOSES)
+    if not (isinstance(minutes, int | float) and LEAST <= minutes < math.inf):
+        raise UserError(
+            f"minutes = {minutes}: must be a number of at least {LEAST}, which is "
+            f"{60 * LEAST:g} seconds; 5 is usual"
+        )
+    if taken := [name for name in fields if name in OWN]:
+        raise UserError(
+            f"config.{taken[0]}: the advisor chooses it; a comparison of your own is "
+            f"{shipped.COMMAND} sweep"
+        )
+    with contextlib.ExitStack() as refused:
+        name = notebook.named(images, labels, mask, refused)
+        asked = Question(name, purpose, float(minutes), dict(fields))
+        place = _place(asked, out)
+        console.print(f"reading {name}", soft_wrap=True)
+        sweep, loaded = _read(asked, console)
+        notes = data_checks.check(sweep, loaded)[:-1]  # seeds are planned below
+        refused.pop_all()
+    dataset = loaded[name := sweep.datasets[0]]
+    found = {
+        "question": asked.digest,
+        "purpose": purpose,
+        "minutes": asked.minutes,
+        "look": look.look(dataset),
+        "trivial": look.trivial(dataset, sweep.primary_metric, sweep.latent_dim),
+        "pilot": None,
+        "notes": notes + _cuts(sweep, dataset),
+        "losses": {},
+    }
+    for line in (*advising.seen(found), *found["notes"]):
+        console.print(line, soft_wrap=True)
+    room = 60 * minutes - _REPORT_S - (time.monotonic() - began)
+    row = shortlist.PURPOSES[purpose]
+    sweep = _begun(place, asked, sweep) or _planned(
+        sweep, loaded, row.dial, room, minutes, console
+    )
+    output.make(place)
+    started = time.monotonic()
+    _train(sweep, loaded, found, place, console)
+    took = time.monotonic() - started
+    if row.dial and (run := _pilot_run(place)) is not None:
+        said = pilot.of_run(run, dataset.validation.images)
+        found["pilot"] = _facts(said, run)
+        console.print(advising.of_pilot(found), soft_wrap=True)
+        more = tuple(lossjax.resolve(x).name for x in shortlist.dialled(said.g))
+        left = 60 * minutes - _REPORT_S / 2 - (time.monotonic() - began)
+        fits = took / 2 <= left  # one loss of two or more, compiled by itself
+        if more and not fits:
+            found["notes"].append(
+                f"{more[0]}, which the pilot suggests, was not compared: no time left"
+            )
+            console.print(found["notes"][-1], soft_wrap=True)
+            more = ()
+        sweep = dataclasses.replace(sweep, losses=(*sweep.losses, *more))
+        _train(sweep, loaded, found, place, console)
+    console.print("writing the report")
+    return Recommendation.of(place)
+
+
+def _place(asked: Question, out: str | PathLike[str] | None) -> Path:
+    """Where it goes: nowhere in the folder that is looked at.
+
+    Raises:
+      UserError: that cannot be, or something else is there.
+    """
+    if out is None:
+        place = (shipped.LOCAL / f"advise-{asked.digest[:8]}").absolute()
+    else:
+        place = places.parse(fspath(out))
+    if places.is_remote(place):
+        raise UserError(f"--out={out}: advice is kept in a folder of this machine")
+    kind, _, folder = asked.dataset.partition(":")
+    if kind in ("images", "idx") and place.resolve().is_relative_to(
+        Path(folder).resolve()
+    ):
+        raise UserError(
+            f"--out={place}: lies in the folder that is looked at, where nothing is "
+            "changed; name another directory"
+        )
+    output.check(place)
+    ownership.check(place)
+    return place
+
+
+def _read(
+    asked: Question, console: Terminal
+) -> tuple[config.Sweep, dict[str, Dataset]]:
+    """The sweep, but for what the time decides, and its images."""
+    row = shortlist.PURPOSES[asked.purpose]
+    fields: dict[str, Any] = {"max_examples": MOST_IMAGES, **asked.fields}
+    if "crops" not in fields and "image_size" not in fields:
+        fields |= _crops(asked.dataset)
+    fields |= {
+        "losses": tuple(row.losses),
+        "models": fields.get("models", row.model),
+        "primary_metric": row.metric,
+    }
+    sweep = notebook.asked_for(asked.dataset, {"batch_size": 2, **fields})
+    backend.prepare(sweep)
+    sweep = validation.validate(sweep)
+    if len(sweep.models) > 1:
+        raise UserError(f"config.models = {sweep.models}: the advisor trains one")
+    loaded = datasets.load(sweep)
+    (dataset,) = loaded.values()
+    large = max(dataset.image_shape[:2]) > LARGEST and not dataset.pixels.masked
+    if large and sweep.image_size is None:
+        sweep = dataclasses.replace(sweep, image_size=LARGEST)
+        loaded = datasets.load(sweep)
+        (dataset,) = loaded.values()
+    values = math.prod(dataset.image_shape)
+    chosen: dict[str, Any] = {}
+    if "batch_size" not in asked.fields:
+        chosen["batch_size"] = min(64, len(dataset.train))
+    if "latent_dim" not in asked.fields:
+        chosen["latent_dim"] = 8 if values <= 256 else 16 if values <= 1024 else 64
+    sweep = dataclasses.replace(sweep, **chosen)
+    if sweep.primary_metric in CODE_METRICS and dataset.train.labels is None:
+        raise UserError(
+            f"--for={asked.purpose}: needs labels, and {asked.dataset} has none; "
+            "sub-folders of pictures are labels, and so are those of an array"
+        )
+    backend.start(sweep, None, console)
+    return sweep, loaded
+
+
+def _crops(name: str) -> dict[str, int]:
+    """Squares to cut, where a folder's pictures are large: shrunk they are others.
+
+    Lines of a page are grey in a thumbnail of it, and noise is gone.
+    """
+    kind, _, folder = name.partition(":")
+    if kind != "images":
+        return {}
+    try:
+        paths, _ = scan(Path(folder))
+    except OSError:
+        return {}
+    sides = []
+    for path in paths[:: max(1, len(paths) // 32)]:
+        with contextlib.suppress(Exception), Image.open(path) as picture:
+            sides.append(min(picture.size))
+    if not sides or np.median(sides) < 4 * DEFAULT_SIZE:
+        return {}
+    return {"crops": max(1, min(64, _MANY // len(paths))), "image_size": DEFAULT_SIZE}
+
+
+def _cuts(sweep: config.Sweep, dataset: Dataset) -> list[str]:
+    """What was made of the images, a line each."""
+    total = sum(map(len, dataset.splits.values()))
+    side = f"{dataset.image_shape[0]}x{dataset.image_shape[1]}"
+    lines = []
+    if sweep.crops:
+        lines.append(
+            f"large pictures: of each {count(sweep.crops, 'square')} of {side} at "
+            "most, as they are; --config.image_size=SIZE shrinks whole pictures instead"
+        )
+    elif sweep.image_size == LARGEST:
+        lines.append(f"made {side}; --config.image_size=SIDE changes that")
+    limit = sweep.max_examples
+    if limit and total > 0.99 * limit:
+        lines.append(
+            f"a sample of {total:,} images; --config.max_examples=NUMBER takes more"
+        )
+    return lines
+
+
+def _begun(place: Path, asked: Question, sweep: config.Sweep) -> config.Sweep | None:
+    """The sweep that was begun there for the same question, without what a pilot added.
+
+    So a second call trains nothing twice, however fast the machine is then.
+    """
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        held = store.read_sweep(place)
+        if held["advice"]["question"] == asked.digest:
+            begun = config.Sweep.from_json(held["config"])
+            again = dataclasses.replace(begun, losses=begun.losses[: len(sweep.losses)])
+            planned = {
+                name: getattr(begun, name)
+                for name in ("seeds", "learning_rates", "train_steps")
+            }
+            if dataclasses.replace(sweep, **planned) == again:
+                return again
+    return None
+
+
+def _planned(
+    sweep: config.Sweep,
+    loaded: dict[str, Dataset],
+    dial: bool,
+    room: float,
+    minutes: float,
+    console: Terminal,
+) -> config.Sweep:
+    """The sweep with what fits so many seconds.
+
+    Raises:
+      UserError: nothing does.
+    """
+    console.print("measuring how long a training step takes")
+    losses = len(sweep.losses) + dial
+    began = time.monotonic()
+    each = timing.seconds_a_step(sweep, loaded)
+    compiling = time.monotonic() - began
+    room -= 2 * compiling  # that was one, and there is another to come
+    chosen, fits = plan.best_within(losses, each, room)
+    if not fits:
+        least = minutes + (chosen.seconds - room) / 60
+        raise UserError(
+            f"minutes = {minutes:g}: the smallest comparison needs about "
+            f"{math.ceil(10 * least) / 10:g} here; a smaller --config.image_size needs "
+            "less"
+        )
+    console.print(
+        f"comparing {', '.join(sweep.losses)}: {count(len(chosen.seeds), 'seed')} x "
+        f"{count(len(chosen.learning_rates), 'learning rate')} of "
+        f"{count(chosen.train_steps, 'step')} each, about {chosen.seconds:.0f} s",
+        soft_wrap=True,
+    )
+    return dataclasses.replace(
+        sweep,
+        seeds=chosen.seeds,
+        learning_rates=chosen.learning_rates,
+        train_steps=chosen.train_steps,
+    )
+
+
+def _train(
+    sweep: config.Sweep,
+    loaded: dict[str, Dataset],
+    found: dict[str, Any],
+    place: Path,
+    console: Terminal,
+) -> None:
+    found["losses"] = {name: _pasted(name) for name in sweep.losses}
+    description = describe(sweep, loaded) | {"advice": found}
+    notebook.train(sweep, loaded, description, place, console, "best")
+
+
+def _pasted(name: str) -> dict[str, Any]:
+    """How a loss's raw output becomes an image, and its code, where there is some."""
+    loss = lossjax.resolve(name)
+    code = {}
+    for library in paste.LIBRARIES:
+        try:
+            code[library] = paste.code(loss, library)
+        except UserError as error:
+            code[library] = f"# {error}"
+    return {"output": loss.link.__name__.strip("_"), "code": code}
+
+
+def _pilot_run(place: Path) -> Path | None:
+    """The kept network of bce's first seed; None where there is none."""
+    (group,) = evidence.read(place).groups
+    chosen = group.arms["bce"].chosen if "bce" in group.arms else ()
+    return place / "runs" / chosen[0].run.run_id if chosen else None
+
+
+def _facts(said: pilot.Pilot, run: Path) -> dict[str, Any] | None:
+    g = said.g
+    if not all(map(math.isfinite, (g.center, g.low, g.high))):
+        return None
+    return {
+        "run": run.name,
+        "images": said.images,
+        "g": g.center,
+        "low": g.low,
+        "high": g.high,
+        "tail": said.tail,
+    }
