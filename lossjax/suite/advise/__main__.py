@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
     try:
         made = advise(
             names[0],
-            values["for"].value,
+            str(values["for"].value),
             minutes,
             None,
             None,

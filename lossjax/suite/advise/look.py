@@ -12,6 +12,7 @@ from sklearn.decomposition import PCA
 
 from lossjax import CODE_METRICS, METRICS
 from lossjax.suite.data import Dataset
+from lossjax.suite.report import advising
 
 BINS = 16  # of the histogram
 _MOST = 2_000  # images that are looked at, evenly spaced
@@ -24,7 +25,7 @@ def look(dataset: Dataset) -> dict[str, Any]:
     images = dataset.train.images
     seen = _intensity(_spaced(images))
     values = seen[np.isfinite(seen)]
-    same = {hashlib.sha256(np.ascontiguousarray(x)).digest() for x in images}
+    same = {hashlib.sha256(x.tobytes()).digest() for x in images}
     colour = seen.shape[3] == 3 and np.nanmean(np.ptp(seen, axis=3) > _EDGE) > 0.01
     floor = np.mean(entr(values) + entr(1 - values), dtype=float)
     return {
@@ -72,10 +73,10 @@ def trivial(dataset: Dataset, metric: str, numbers: int) -> dict[str, float]:
         )
         found, counts = np.unique(labels, return_counts=True)
         most = float(np.mean(held == found[counts.argmax()]))
-        return {"the commonest label": most, "principal components": float(told)}
+        return {"the commonest label": most, advising.LINEAR: float(told)}
     guesses: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "the mean image": lambda images: np.tile(mean, (len(images), 1)),
-        "principal components": lambda images: linear.inverse_transform(
+        advising.LINEAR: lambda images: linear.inverse_transform(
             linear.transform(filled(images))
         ),
     }

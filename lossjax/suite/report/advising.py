@@ -19,6 +19,7 @@ from lossjax.suite.shortlist import PURPOSES, Purpose
 from lossjax.suite.statistics import Ranking, Standing
 from lossjax.suite.wording import count, listed
 
+LINEAR = "principal components"  # as many as there are numbers in the code
 FEW_TEST = 20  # test images below which a mean over them says little of others
 _KINDS = (
     (0.9, "black and white"),
@@ -109,20 +110,27 @@ def _doubts(
 def _against(
     evidence: Evidence, group: Group, best: Standing, found: Mapping[str, Any]
 ) -> list[tuple[str, bool, float, float]]:
-    """Of each trivial guess: its name, whether the best beats it, both scores."""
-    metric = group.primary
-    if metric in evidence.metrics and evidence.metrics[metric].get("variational"):
-        metric = "mse"
-    ranking = group.rankings.get(metric)
+    """Of each trivial guess: its name, whether the best beats it, both scores.
+
+    That of a linear code, which is the better one, comes last.
+    """
+    ranking = group.rankings.get(_beside(evidence))
     if ranking is None:
         return []
     ours = ranking.of(best.loss).center
     sign = 1 if ranking.direction == "lower" else -1
+    order = sorted(found["trivial"].items(), key=lambda one: one[0] == LINEAR)
     return [
         (name, sign * ours < sign * value, ours, value)
-        for name, value in found["trivial"].items()
+        for name, value in order
         if value is not None and math.isfinite(ours)
     ]
+
+
+def _beside(evidence: Evidence) -> str:
+    """The metric by which networks stand beside guesses: the primary one, or mse."""
+    only = evidence.metrics[evidence.primary].get("variational")
+    return "mse" if only else evidence.primary
 
 
 def _how(group: Group, loss: str, output: str) -> Iterator[str]:
@@ -164,7 +172,10 @@ def _rivals(
     elif equal:
         yield f"No difference that matters: {listed([told(s) for s in equal])}."
     if unsure:
-        yield f"Undecided: {listed([told(s) for s in unsure])}."
+        yield (
+            f"Tied with the best, more seeds may decide: "
+            f"{listed([told(s) for s in unsure])}."
+        )
     if worse:
         yield f"Significantly worse: {listed([told(s) for s in worse])}."
 
@@ -182,7 +193,12 @@ def _learned(
     if not pairs:
         return
     beside = listed([f"{name} {value:.3g}" for name, _, _, value in pairs])
-    line = f"The best network scores {pairs[0][2]:.3g}, {beside}"
+    metric = _beside(evidence)
+    label = verdict.label(evidence.metrics[metric], metric)
+    line = (
+        f"Was anything learned? By {label} the best network has {pairs[0][2]:.3g}, "
+        f"{beside}"
+    )
     beaten = [won for _, won, _, _ in pairs]
     if all(beaten):
         yield line + "."

@@ -209,7 +209,7 @@ def _within(
 def train(
     sweep: config.Sweep,
     loaded: dict[str, Dataset],
-    description: Mapping[str, Any],
+    description: dict[str, Any],
     out: Path,
     console: Terminal,
     keep_models: str | None,
