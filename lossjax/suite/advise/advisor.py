@@ -182,13 +182,18 @@ def _read(
         raise UserError(f"config.models = {sweep.models}: the advisor trains one")
     loaded = datasets.load(sweep)
     (dataset,) = loaded.values()
+    chosen: dict[str, Any] = {}
     large = max(dataset.image_shape[:2]) > LARGEST and not dataset.pixels.masked
     if large and sweep.image_size is None:
-        sweep = dataclasses.replace(sweep, image_size=LARGEST)
+        chosen["image_size"] = LARGEST
+    if sweep.channels is None and _is_grey(dataset):
+        chosen["channels"] = 1
+    if chosen:
+        sweep = dataclasses.replace(sweep, **chosen)
         loaded = datasets.load(sweep)
         (dataset,) = loaded.values()
     values = math.prod(dataset.image_shape)
-    chosen: dict[str, Any] = {}
+    chosen = {}
     if "batch_size" not in asked.fields:
         chosen["batch_size"] = min(64, len(dataset.train))
     if "latent_dim" not in asked.fields:
@@ -201,6 +206,16 @@ def _read(
         )
     backend.start(sweep, None, console)
     return sweep, loaded
+
+
+def _is_grey(dataset: Dataset) -> bool:
+    """Whether pictures that were read in colour have none, so that a third will do."""
+    images = dataset.train.images
+    return (
+        images.dtype == np.uint8
+        and images.shape[3] == 3
+        and bool((images == images[..., :1]).all())
+    )
 
 
 def _crops(name: str) -> dict[str, int]:

@@ -34,8 +34,7 @@ def purposes() -> str:
             f"`{name}`",
             one.meaning,
             f"`{one.metric}`",
-            ", ".join(f"`{loss}`" for loss in one.losses)
-            + ", a `power(g)`" * one.dial,
+            ", ".join(f"`{loss}`" for loss in one.losses) + ", a `power(g)`" * one.dial,
             f"`{one.safe[0]}`",
         )
         for name, one in PURPOSES.items()
