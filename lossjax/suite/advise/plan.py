@@ -14,6 +14,7 @@ _WISHES: tuple[tuple[int | None, tuple[float, ...], int], ...] = (
     (None, RATES, 200),
     (None, RATES[1:], LADDER[0]),
     (3, RATES[1:3], LADDER[0]),
+    (1, RATES[1:3], LADDER[0]),
 )
 
 

@@ -112,16 +112,24 @@ def _against(
 ) -> list[tuple[str, bool, float, float]]:
     """Of each trivial guess: its name, whether the best beats it, both scores.
 
-    That of a linear code, which is the better one, comes last.
+    By less than the metric's margin is not beaten. That of a linear code, which is the
+    better one, comes last.
     """
-    ranking = group.rankings.get(_beside(evidence))
+    metric = _beside(evidence)
+    ranking, margin = group.rankings.get(metric), evidence.metrics[metric]["margin"]
     if ranking is None:
         return []
     ours = ranking.of(best.loss).center
     sign = 1 if ranking.direction == "lower" else -1
     order = sorted(found["trivial"].items(), key=lambda one: one[0] == LINEAR)
     return [
-        (name, sign * ours < sign * value, ours, value)
+        (
+            name,
+            sign * (value - ours)
+            > margin["value"] * (abs(value) if margin["relative"] else 1),
+            ours,
+            value,
+        )
         for name, value in order
         if value is not None and math.isfinite(ours)
     ]
