@@ -50,20 +50,6 @@ OWN = (
 )  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True)
-class Question:
-    """What is asked: images, as a dataset's name; what for; how long; other fields."""
-
-    dataset: str
-    purpose: str
-    minutes: float
-    fields: Mapping[str, Any]
-
-    @property
-    def digest(self) -> str:
-        return sealing.digest(dataclasses.asdict(self))
-
-
 def advise(
     images: Any,
     purpose: str,
@@ -89,19 +75,28 @@ def advise(
             f"config.{taken[0]}: the advisor chooses it; a comparison of your own is "
             f"{shipped.COMMAND} sweep"
         )
+    row = shortlist.PURPOSES[purpose]
     with contextlib.ExitStack() as refused:
         name = notebook.named(images, labels, mask, refused)
-        asked = Question(name, purpose, float(minutes), dict(fields))
-        place = _place(asked, out)
-        console.print(f"reading {name}", soft_wrap=True)
-        sweep, loaded = _read(asked, console)
+        sweep = _asked_for(name, row, fields)
+        asked = {"config": sweep.to_json(), "purpose": purpose, "minutes": minutes}
+        question = sealing.digest(asked)
+        place = _place(sweep, question, out)
+        console.print(f"reading {sweep.datasets[0]}", soft_wrap=True)
+        sweep, loaded = _read(sweep, fields)
+        if row.metric in CODE_METRICS and not _labelled(loaded):
+            raise UserError(
+                f"--for={purpose}: needs labels, and {sweep.datasets[0]} has none; "
+                "sub-folders of pictures are labels, and so are those of an array"
+            )
+        backend.start(sweep, None, console)
         notes = data_checks.check(sweep, loaded)[:-1]  # seeds are planned below
         refused.pop_all()
-    dataset = loaded[name := sweep.datasets[0]]
+    (dataset,) = loaded.values()
     found: dict[str, Any] = {
-        "question": asked.digest,
+        "question": question,
         "purpose": purpose,
-        "minutes": asked.minutes,
+        "minutes": float(minutes),
         "look": look.look(dataset),
         "trivial": look.trivial(dataset, sweep.primary_metric, sweep.latent_dim),
         "pilot": None,
@@ -110,8 +105,7 @@ def advise(
     }
     for line in (*advising.seen(found), *found["notes"]):
         console.print(line, soft_wrap=True)
-    row = shortlist.PURPOSES[purpose]
-    sweep = _begun(place, asked, sweep) or _planned(
+    sweep = _begun(place, question, sweep) or _planned(
         sweep, loaded, row.dial, minutes, began, console
     )
     output.make(place)
@@ -137,22 +131,40 @@ def advise(
     return Recommendation.of(place)
 
 
-def _place(asked: Question, out: str | PathLike[str] | None) -> Path:
+def _asked_for(
+    name: str, row: shortlist.Purpose, fields: Mapping[str, Any]
+) -> config.Sweep:
+    """The sweep, but for what the images and the time decide."""
+    given: dict[str, Any] = {"max_examples": MOST_IMAGES, "batch_size": 2, **fields}
+    if "crops" not in fields and "image_size" not in fields:
+        given |= _crops(name)
+    given |= {
+        "losses": tuple(row.losses),
+        "models": fields.get("models", row.model),
+        "primary_metric": row.metric,
+    }
+    sweep = notebook.asked_for(name, given)
+    backend.prepare(sweep)
+    if len(sweep.models) > 1:
+        raise UserError(f"config.models = {sweep.models}: the advisor trains one")
+    return validation.validate(sweep)
+
+
+def _place(sweep: config.Sweep, question: str, out: str | PathLike[str] | None) -> Path:
     """Where it goes: nowhere in the folder that is looked at.
 
     Raises:
       UserError: that cannot be, or something else is there.
     """
     if out is None:
-        place = (shipped.LOCAL / f"advise-{asked.digest[:8]}").absolute()
+        place = (shipped.LOCAL / f"advise-{question[:8]}").absolute()
     else:
         place = places.parse(fspath(out))
     if places.is_remote(place):
         raise UserError(f"--out={out}: advice is kept in a folder of this machine")
-    kind, _, folder = asked.dataset.partition(":")
-    if kind in ("images", "idx") and place.resolve().is_relative_to(
-        Path(folder).resolve()
-    ):
+    kind, _, folder = sweep.datasets[0].partition(":")
+    pictures = Path(folder).resolve()
+    if kind in ("images", "idx") and place.resolve().is_relative_to(pictures):
         raise UserError(
             f"--out={place}: lies in the folder that is looked at, where nothing is "
             "changed; name another directory"
@@ -163,23 +175,9 @@ def _place(asked: Question, out: str | PathLike[str] | None) -> Path:
 
 
 def _read(
-    asked: Question, console: Terminal
+    sweep: config.Sweep, fields: Mapping[str, Any]
 ) -> tuple[config.Sweep, dict[str, Dataset]]:
-    """The sweep, but for what the time decides, and its images."""
-    row = shortlist.PURPOSES[asked.purpose]
-    fields: dict[str, Any] = {"max_examples": MOST_IMAGES, **asked.fields}
-    if "crops" not in fields and "image_size" not in fields:
-        fields |= _crops(asked.dataset)
-    fields |= {
-        "losses": tuple(row.losses),
-        "models": fields.get("models", row.model),
-        "primary_metric": row.metric,
-    }
-    sweep = notebook.asked_for(asked.dataset, {"batch_size": 2, **fields})
-    backend.prepare(sweep)
-    sweep = validation.validate(sweep)
-    if len(sweep.models) > 1:
-        raise UserError(f"config.models = {sweep.models}: the advisor trains one")
+    """The images, and the sweep with what suits them."""
     loaded = datasets.load(sweep)
     (dataset,) = loaded.values()
     chosen: dict[str, Any] = {}
@@ -193,29 +191,14 @@ def _read(
         loaded = datasets.load(sweep)
         (dataset,) = loaded.values()
     values = math.prod(dataset.image_shape)
-    chosen = {}
-    if "batch_size" not in asked.fields:
-        chosen["batch_size"] = min(64, len(dataset.train))
-    if "latent_dim" not in asked.fields:
-        chosen["latent_dim"] = 8 if values <= 256 else 16 if values <= 1024 else 64
-    sweep = dataclasses.replace(sweep, **chosen)
-    if sweep.primary_metric in CODE_METRICS and dataset.train.labels is None:
-        raise UserError(
-            f"--for={asked.purpose}: needs labels, and {asked.dataset} has none; "
-            "sub-folders of pictures are labels, and so are those of an array"
-        )
-    backend.start(sweep, None, console)
-    return sweep, loaded
+    code = 8 if values <= 256 else 16 if values <= 1024 else 64
+    suits = {"batch_size": min(64, len(dataset.train)), "latent_dim": code}
+    chosen = {name: value for name, value in suits.items() if name not in fields}
+    return dataclasses.replace(sweep, **chosen), loaded
 
 
-def _is_grey(dataset: Dataset) -> bool:
-    """Whether pictures that were read in colour have none, so that a third will do."""
-    images = dataset.train.images
-    return (
-        images.dtype == np.uint8
-        and images.shape[3] == 3
-        and bool((images == images[..., :1]).all())
-    )
+def _labelled(loaded: Mapping[str, Dataset]) -> bool:
+    return all(dataset.train.labels is not None for dataset in loaded.values())
 
 
 def _crops(name: str) -> dict[str, int]:
@@ -239,6 +222,16 @@ def _crops(name: str) -> dict[str, int]:
     return {"crops": max(1, min(64, _MANY // len(paths))), "image_size": DEFAULT_SIZE}
 
 
+def _is_grey(dataset: Dataset) -> bool:
+    """Whether pictures that were read in colour have none, so that a third will do."""
+    images = dataset.train.images
+    return (
+        images.dtype == np.uint8
+        and images.shape[3] == 3
+        and bool((images == images[..., :1]).all())
+    )
+
+
 def _cuts(sweep: config.Sweep, dataset: Dataset) -> list[str]:
     """What was made of the images, a line each."""
     total = sum(map(len, dataset.splits.values()))
@@ -259,14 +252,14 @@ def _cuts(sweep: config.Sweep, dataset: Dataset) -> list[str]:
     return lines
 
 
-def _begun(place: Path, asked: Question, sweep: config.Sweep) -> config.Sweep | None:
+def _begun(place: Path, question: str, sweep: config.Sweep) -> config.Sweep | None:
     """The sweep that was begun there for the same question, without what a pilot added.
 
     So a second call trains nothing twice, however fast the machine is then.
     """
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         held = store.read_sweep(place)
-        if held["advice"]["question"] == asked.digest:
+        if held["advice"]["question"] == question:
             begun = config.Sweep.from_json(held["config"])
             again = dataclasses.replace(begun, losses=begun.losses[: len(sweep.losses)])
             planned = {
