@@ -249,7 +249,8 @@ def _change(
 def seen(found: Mapping[str, Any]) -> Iterator[str]:
     """What the images are, in words."""
     look = found["look"]
-    kind = next(words for least, words in _KINDS if look["binary"] >= least)
+    shares = (words for least, words in _KINDS if look["binary"] >= least)
+    kind = next(shares, _KINDS[-1][1])
     colour = "colour" if look["colour"] else "no colour"
     yield (
         f"{look['images']:,} images: {kind}, {colour}; {look['black']:.1%} of the "

@@ -9,6 +9,7 @@ from lossjax.suite.report.evidence import Evidence
 from lossjax.suite.report.style import INK
 from lossjax.suite.shortlist import PURPOSES
 
+MOST_BINS = 64  # of a file that anybody may have written
 TEMPLATE = """
 <div class="verdict">
 <p class="headline">Use {{ advice.loss }}
@@ -43,7 +44,7 @@ def build(evidence: Evidence, album: Album) -> Markup:
         advice=advice,
         notes=found["notes"],
         seen=list(advising.seen(found)),
-        histogram=_histogram(found["look"]["histogram"], album),
+        histogram=_histogram(found["look"]["histogram"][:MOST_BINS], album),
         reasons=PURPOSES[found["purpose"]].losses,
         pilot=advising.of_pilot(found),
         copied=recipes.copied,
