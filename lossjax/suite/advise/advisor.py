@@ -75,7 +75,7 @@ def advise(
             f"config.{taken[0]}: the advisor chooses it; a comparison of your own is "
             f"{shipped.COMMAND} sweep"
         )
-    row = shortlist.PURPOSES[purpose]
+    row, minutes = shortlist.PURPOSES[purpose], float(minutes)  # 5 asks as 5.0 does
     with contextlib.ExitStack() as refused:
         name = notebook.named(images, labels, mask, refused)
         sweep = _asked_for(name, row, fields)
@@ -96,7 +96,7 @@ def advise(
     found: dict[str, Any] = {
         "question": question,
         "purpose": purpose,
-        "minutes": float(minutes),
+        "minutes": minutes,
         "look": look.look(dataset),
         "trivial": look.trivial(dataset, sweep.primary_metric, sweep.latent_dim),
         "pilot": None,

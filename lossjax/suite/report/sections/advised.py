@@ -12,12 +12,11 @@ from lossjax.suite.shortlist import PURPOSES
 MOST_BINS = 64  # of a file that anybody may have written
 TEMPLATE = """
 <div class="verdict">
-<p class="headline">Use {{ advice.loss }}
-{%- if not advice.decided %}, the safe choice{% endif %}.</p>
+<p class="headline">{{ advice.sentences[0] }}</p>
 <p class="sure">{{ advice.sentences[1:] | join(" ") }}</p>
 {% for line in notes %}<p class="note">{{ line }}</p>{% endfor %}
 </div>
-<details open><summary>Your images</summary>
+<details><summary>Your images</summary>
 <ul>{% for line in seen %}<li>{{ line }}</li>{% endfor %}</ul>
 {{ histogram }}
 </details>
@@ -52,8 +51,8 @@ def build(evidence: Evidence, album: Album) -> Markup:
 
 
 def _histogram(shares: list[float], album: Album) -> Markup:
-    figure = Figure(figsize=(4.2, 1.7))
-    axes = figure.add_axes((0.14, 0.28, 0.83, 0.66))
+    figure = Figure(figsize=(8, 1.8))
+    axes = figure.add_axes((0.08, 0.28, 0.9, 0.66))
     width = 1 / max(1, len(shares))
     middles = [(i + 0.5) * width for i in range(len(shares))]
     axes.bar(middles, shares, 0.9 * width, color=INK)
@@ -62,6 +61,8 @@ def _histogram(shares: list[float], album: Album) -> Markup:
     axes.set_ylabel("share of pixels")
     told = ", ".join(f"{share:.0%}" for share in shares)
     return album.add(
-        "intensities", figure, f"Histogram of intensities, dark to bright: {told}",
+        "intensities",
+        figure,
+        f"Histogram of intensities, dark to bright: {told}",
         "How often each intensity is, training images.",
-    )  # fmt: skip
+    )
