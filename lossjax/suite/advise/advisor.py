@@ -15,7 +15,7 @@ from PIL import Image
 import lossjax
 from lossjax import CODE_METRICS
 from lossjax.suite import config, pilot, shipped, shortlist
-from lossjax.suite.advise import look, plan
+from lossjax.suite.advise import look, timetable
 from lossjax.suite.cards import paste
 from lossjax.suite.cli.errors import UserError, unknown
 from lossjax.suite.cli.terminal import Terminal
@@ -293,7 +293,7 @@ def _planned(
     # them, so that the first one may take longer than it was given.
     left = 60 * minutes - (now - began) - 2 * (now - started) - _REPORT_S
     room = max(left, _TRAINS * 60 * minutes)
-    chosen, fits = plan.best_within(losses, each, room)
+    chosen, fits = timetable.best_within(losses, each, room)
     if not fits:
         least = minutes + (chosen.seconds - room) / 60
         raise UserError(

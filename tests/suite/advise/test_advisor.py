@@ -9,7 +9,7 @@ from PIL import Image
 
 import lossjax
 from lossjax.suite.advise import __main__ as verb
-from lossjax.suite.advise import plan
+from lossjax.suite.advise import timetable
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.store import results as store
 
@@ -102,8 +102,8 @@ def test_the_verb_and_the_call_are_one(
 ) -> None:
     """And what is stored is not trained again, nor planned anew."""
     monkeypatch.setattr("lossjax.suite.shipped.LOCAL", tmp_path)
-    monkeypatch.setattr(plan, "_WISHES", ((None, (1e-3,), 5),))
-    monkeypatch.setattr(plan, "LADDER", (5,))
+    monkeypatch.setattr(timetable, "_WISHES", ((None, (1e-3,), 5),))
+    monkeypatch.setattr(timetable, "LADDER", (5,))
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (160, 8, 8)).astype(np.uint8)
     mask = np.ones(images.shape, bool)

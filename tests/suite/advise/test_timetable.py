@@ -2,7 +2,7 @@
 
 import pytest
 
-from lossjax.suite.advise.plan import best_within
+from lossjax.suite.advise.timetable import best_within
 from lossjax.suite.statistics import seeds_needed
 
 
