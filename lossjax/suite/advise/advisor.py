@@ -9,18 +9,14 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 import lossjax
 from lossjax import CODE_METRICS
 from lossjax.suite import config, pilot, shipped, shortlist
-from lossjax.suite.advise import look, timetable
+from lossjax.suite.advise import look, reading, timetable
 from lossjax.suite.cards import paste
 from lossjax.suite.cli.errors import UserError, unknown
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.data import Dataset
-from lossjax.suite.data.image_folder import DEFAULT_SIZE, scan
 from lossjax.suite.report import advising, evidence
 from lossjax.suite.report.recommendation import Recommendation
 from lossjax.suite.store import ownership, places, sealing
@@ -28,19 +24,14 @@ from lossjax.suite.store import results as store
 from lossjax.suite.sweep import (
     backend,
     data_checks,
-    datasets,
     notebook,
     output,
     timing,
-    validation,
 )
 from lossjax.suite.sweep.description import describe
 from lossjax.suite.wording import count
 
 LEAST = 0.2  # minutes
-MOST_IMAGES = 20_000  # that are used of more
-LARGEST = 64  # pixels a side; larger images are made so
-_MANY = 2_000  # squares that are cut out of pictures, about
 _REPORT_S = 8.0  # the page, and the code to paste
 _TRAINS = 0.4  # of the time at least is for training, though compilation took more
 # Fields of a config that the advisor sets itself.
@@ -78,13 +69,13 @@ def advise(
     row, minutes = shortlist.PURPOSES[purpose], float(minutes)  # 5 asks as 5.0 does
     with contextlib.ExitStack() as refused:
         name = notebook.named(images, labels, mask, refused)
-        sweep = _asked_for(name, row, fields)
+        sweep = reading.question_of(name, row, fields)
         asked = {"config": sweep.to_json(), "purpose": purpose, "minutes": minutes}
         question = sealing.digest(asked)
         place = _place(sweep, question, out)
         console.print(f"reading {sweep.datasets[0]}", soft_wrap=True)
-        sweep, loaded = _read(sweep, fields)
-        if row.metric in CODE_METRICS and not _labelled(loaded):
+        sweep, loaded = reading.read(sweep, fields)
+        if row.metric in CODE_METRICS and not reading.labelled(loaded):
             raise UserError(
                 f"--for={purpose}: needs labels, and {sweep.datasets[0]} has none; "
                 "sub-folders of pictures are labels, and so are those of an array"
@@ -100,7 +91,7 @@ def advise(
         "look": look.look(dataset),
         "trivial": look.trivial(dataset, sweep.primary_metric, sweep.latent_dim),
         "pilot": None,
-        "notes": notes + _cuts(sweep, dataset),
+        "notes": notes + reading.made_of(sweep, dataset),
         "losses": {},
     }
     for line in (*advising.seen(found), *found["notes"]):
@@ -131,25 +122,6 @@ def advise(
     return Recommendation.of(place)
 
 
-def _asked_for(
-    name: str, row: shortlist.Purpose, fields: Mapping[str, Any]
-) -> config.Sweep:
-    """The sweep, but for what the images and the time decide."""
-    given: dict[str, Any] = {"max_examples": MOST_IMAGES, "batch_size": 2, **fields}
-    if "crops" not in fields and "image_size" not in fields:
-        given |= _crops(name)
-    given |= {
-        "losses": tuple(row.losses),
-        "models": fields.get("models", row.model),
-        "primary_metric": row.metric,
-    }
-    sweep = notebook.asked_for(name, given)
-    backend.prepare(sweep)
-    if len(sweep.models) > 1:
-        raise UserError(f"config.models = {sweep.models}: the advisor trains one")
-    return validation.validate(sweep)
-
-
 def _place(sweep: config.Sweep, question: str, out: str | PathLike[str] | None) -> Path:
     """Where it goes: nowhere in the folder that is looked at.
 
@@ -172,84 +144,6 @@ def _place(sweep: config.Sweep, question: str, out: str | PathLike[str] | None) 
     output.check(place)
     ownership.check(place)
     return place
-
-
-def _read(
-    sweep: config.Sweep, fields: Mapping[str, Any]
-) -> tuple[config.Sweep, dict[str, Dataset]]:
-    """The images, and the sweep with what suits them."""
-    loaded = datasets.load(sweep)
-    (dataset,) = loaded.values()
-    chosen: dict[str, Any] = {}
-    large = max(dataset.image_shape[:2]) > LARGEST and not dataset.pixels.masked
-    if large and sweep.image_size is None:
-        chosen["image_size"] = LARGEST
-    if sweep.channels is None and _is_grey(dataset):
-        chosen["channels"] = 1
-    if chosen:
-        sweep = dataclasses.replace(sweep, **chosen)
-        loaded = datasets.load(sweep)
-        (dataset,) = loaded.values()
-    values = math.prod(dataset.image_shape)
-    code = 8 if values <= 256 else 16 if values <= 1024 else 64
-    suits = {"batch_size": min(64, len(dataset.train)), "latent_dim": code}
-    chosen = {name: value for name, value in suits.items() if name not in fields}
-    return dataclasses.replace(sweep, **chosen), loaded
-
-
-def _labelled(loaded: Mapping[str, Dataset]) -> bool:
-    return all(dataset.train.labels is not None for dataset in loaded.values())
-
-
-def _crops(name: str) -> dict[str, int]:
-    """Squares to cut, where a folder's pictures are large: shrunk they are others.
-
-    Lines of a page are grey in a thumbnail of it, and noise is gone.
-    """
-    kind, _, folder = name.partition(":")
-    if kind != "images":
-        return {}
-    try:
-        paths, _ = scan(Path(folder))
-    except OSError:
-        return {}
-    sides = []
-    for path in paths[:: max(1, len(paths) // 32)]:
-        with contextlib.suppress(Exception), Image.open(path) as picture:
-            sides.append(min(picture.size))
-    if not sides or np.median(sides) < 4 * DEFAULT_SIZE:
-        return {}
-    return {"crops": max(1, min(64, _MANY // len(paths))), "image_size": DEFAULT_SIZE}
-
-
-def _is_grey(dataset: Dataset) -> bool:
-    """Whether pictures that were read in colour have none, so that a third will do."""
-    images = dataset.train.images
-    return (
-        images.dtype == np.uint8
-        and images.shape[3] == 3
-        and bool((images == images[..., :1]).all())
-    )
-
-
-def _cuts(sweep: config.Sweep, dataset: Dataset) -> list[str]:
-    """What was made of the images, a line each."""
-    total = sum(map(len, dataset.splits.values()))
-    side = f"{dataset.image_shape[0]}x{dataset.image_shape[1]}"
-    lines = []
-    if sweep.crops:
-        lines.append(
-            f"large pictures: of each {count(sweep.crops, 'square')} of {side} at "
-            "most, as they are; --config.image_size=SIZE shrinks whole pictures instead"
-        )
-    elif sweep.image_size == LARGEST:
-        lines.append(f"made {side}; --config.image_size=SIDE changes that")
-    limit = sweep.max_examples
-    if limit and total > 0.99 * limit:
-        lines.append(
-            f"a sample of {total:,} images; --config.max_examples=NUMBER takes more"
-        )
-    return lines
 
 
 def _begun(place: Path, question: str, sweep: config.Sweep) -> config.Sweep | None:
