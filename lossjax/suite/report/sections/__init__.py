@@ -8,6 +8,7 @@ from markupsafe import Markup
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence
 from lossjax.suite.report.sections import (
+    advised,
     behind,
     budgets,
     by_class,
@@ -38,6 +39,7 @@ class Section:
 
 
 SECTIONS = (
+    Section("advice", "Advice", advised.build, commands=False),
     Section("leaderboard", "All datasets", leaderboard.build),
     Section("verdict", "Verdict", verdicts.build),
     Section("behind", "How far behind", behind.build),
