@@ -115,7 +115,7 @@ def content(evidence: Evidence) -> dict[str, Any]:
                 }
                 for name, means in group.measures.items()
             }
-    summary = {
+    summary: dict[str, Any] = {
         "schema": SCHEMA,
         "verdict": verdict.text(evidence),
         "datasets": datasets,

@@ -93,6 +93,7 @@ def test_kept_survives_the_store(tmp_path: Path) -> None:
     results.write_result(tmp_path, Result(RUN, "ok", kept=KEPT))
     kept = results.load(tmp_path).results[RUN.run_id].kept
     assert kept is not None and kept.worst is not None and KEPT.worst is not None
+    assert kept.classes is not None and KEPT.classes is not None
     np.testing.assert_array_equal(kept.groups, KEPT.groups)
     np.testing.assert_array_equal(kept.classes, KEPT.classes)
     np.testing.assert_array_equal(kept.worst.originals, PICTURES)
