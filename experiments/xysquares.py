@@ -92,6 +92,7 @@ def distances(task: Task) -> pd.DataFrame:
     places = np.concatenate([walk, pairs], axis=1)
     kinds = ["walk"] * (PLACES - 1) + ["pair"] * count
     lines = []
+    losses = {name: jax.jit(LOSSES[name].fn) for name in (*PIXELWISE, *WINDOWED)}
     with jax.enable_x64(True):
         for spacing in SPACINGS:
             first, second = (square_images(own, spacing) for own in places)
@@ -101,8 +102,7 @@ def distances(task: Task) -> pd.DataFrame:
             )
             target = jnp.asarray(second)
             differ = (first != second).reshape(len(first), -1).mean(1)
-            for name in (*PIXELWISE, *WINDOWED):
-                fn = jax.jit(LOSSES[name].fn)
+            for name, fn in losses.items():
                 found = np.asarray(fn(output, target) - fn(right, target))
                 lines.append(
                     pd.DataFrame(
@@ -123,7 +123,7 @@ STEPS = {"distances": distances}
 
 
 def told(values: np.ndarray) -> int:
-    """How many of the distances of a walk, in its order, differ from those before."""
+    """How many distances of a walk can be told from one another."""
     ordered = np.sort(values)
     gaps = np.diff(ordered) > APART * np.abs(ordered).max()
     return 1 + int(np.count_nonzero(gaps))
@@ -144,8 +144,7 @@ def conclude(record: Record) -> Conclusion:
     far = walks[walks["spacing"] == widest].groupby("loss")["distance"]
     spread = float(((far.max() - far.min()) / far.max()).max())
     square = table[table["loss"] == "mse"]
-    scale = (1 - 2 * EDGE) ** 2 + 2 * EDGE * (1 - 2 * EDGE)
-    gap = float((square["distance"] - scale * square["pixels"]).abs().max())
+    gap = float((square["distance"] - (1 - 2 * EDGE) * square["pixels"]).abs().max())
     wrong = [
         f"{loss} at {spacing}: {apart[spacing, loss]}"
         for spacing in SPACINGS
@@ -287,9 +286,9 @@ def _draw(table: pd.DataFrame, ranked: dict[Any, float]) -> Drawing:
     figure.legend(loc="outside lower center", ncols=len(DRAWN))
     return Drawing(
         figure,
-        "Left: the distance that a loss gives a square that moved by so many places, at "
-        "a spacing without overlap: flat for pixel-wise losses. Right: rank correlation "
-        "of distance and places moved against the spacing. At spacing 8: "
+        "Left: the distance that a loss gives a square that moved by so many places, "
+        "at a spacing without overlap: flat for pixel-wise losses. Right: rank "
+        "correlation of distance and places moved against the spacing. At spacing 8: "
         + ", ".join(words)
         + ".",
     )
