@@ -134,7 +134,7 @@ def _of_images(model: "TrainedModel", images: np.ndarray) -> dict[str, np.ndarra
     @jax.jit
     def of(raw: Any, target: Any) -> dict[str, Any]:
         output = loss.read_out(raw)
-        own, floor = loss.fn(raw, target), loss.floor(target).mean((1, 2, 3))
+        own, floor = loss.fn(raw, target), loss.floor(target)
         return {
             OWN: own,
             ABOVE: own - floor,
@@ -148,10 +148,13 @@ def _of_images(model: "TrainedModel", images: np.ndarray) -> dict[str, np.ndarra
     for k in range(0, len(images), 500):
         target = jnp.asarray(images[k : k + 500], jnp.float32) / 255
         parts.append(of(jnp.asarray(raws[k : k + 500]), target))
-    return {
+    found = {
         name: np.concatenate([np.asarray(part[name], np.float64) for part in parts])
         for name in parts[0]
     }
+    if not np.ptp(found[FLOOR]):  # 0 for every image: nothing to take away
+        del found[FLOOR], found[ABOVE]
+    return found
 
 
 STEPS = {"scores": scores}
@@ -178,6 +181,14 @@ def conclude(record: Record) -> Conclusion:
         _side(table, "bce", SSIM),
         _side(table, "continuous_bernoulli", ABOVE),
         _side(table, "mse", OWN),
+        *(
+            measured(
+                f"{loss}, the floor alone, without a network: AUROC",
+                float(_whole(table, loss, FLOOR)["auroc"]),
+                key=f"floor_{loss}",
+            )
+            for loss in ("bce", "continuous_bernoulli")
+        ),
     ]
     turned = _each(table, "bce", ABOVE, "zeros")
     findings += [
@@ -192,7 +203,7 @@ def conclude(record: Record) -> Conclusion:
         ),
     ]
     for loss in PUBLISHED:
-        for name in (OWN, ABOVE, FLOOR):
+        for name in _whole_or_above(loss):
             findings.append(
                 measured(
                     f"{loss}, {name}: AUROC of the mean score of all networks",
@@ -218,10 +229,15 @@ def conclude(record: Record) -> Conclusion:
     counts = {
         f"{loss}, {name}": float(f"{_each(table, loss, name, 'auroc').center:.6g}")
         for loss in PUBLISHED
-        for name in (OWN, ABOVE)
+        for name in _whole_or_above(loss)
     }
     drawing = _draw(table)
     return Conclusion(findings, pd.DataFrame(rows, dtype=object), [drawing], counts)
+
+
+def _whole_or_above(loss: str) -> tuple[str, ...]:
+    """The scores that a loss itself gives; the floor of squared error is 0."""
+    return (OWN,) if loss == "mse" else (OWN, ABOVE)
 
 
 def _each(table: pd.DataFrame, loss: Any, name: Any, what: str) -> Interval:
@@ -254,7 +270,7 @@ def _draw(table: pd.DataFrame) -> Drawing:
     """Correlations beside the published ones; AUROC of each score beside a guess."""
     figure = Figure(figsize=(7.2, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    lines = [(loss, name) for loss in PUBLISHED for name in (OWN, ABOVE)]
+    lines = [(loss, name) for loss in PUBLISHED for name in _whole_or_above(loss)]
     lines += [("bce", SQUARE), ("bce", SSIM)]
     words = []
     for row, (loss, name) in enumerate(lines):
