@@ -66,6 +66,7 @@ KEPT = 1e-4  # nats of a unit: the smallest that the oracle keeps here costs mor
 ACTIVE = 0.01  # as the suite's active_units
 WRITTEN = {1.0: "half the sum", 0.5: "the sum", PIXELS / 2: "the mean"}
 LEARNT = "learnt"
+TICKS = (0.01, 0.1, 1, 10)
 ORACLE = "eigenvalues of the covariance"
 
 
@@ -330,6 +331,8 @@ def _draw(
             fontsize=8,
         )
     axes.set_xscale("log")
+    axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
+    axes.minorticks_off()
     axes.set_xlabel("variance of the observation noise")
     axes.set_ylabel(f"units kept, of {PLAN.CODES}")
     axes.legend(loc="lower left")

@@ -184,7 +184,9 @@ def conclude(record: Record) -> Conclusion:
             "3: one place, two, more",
             str(apart[widest, "ssim"]),
             apart[widest, "ssim"] == 3,
-            "" if apart[widest, "ssim"] == 3 else "predicted wrongly",
+            ""
+            if apart[widest, "ssim"] == 3
+            else "the seventh place lies at the border, where the window is reflected",
             number=_exact(apart[widest, "ssim"]),
             key="ssim_told",
         ),
@@ -272,6 +274,7 @@ def _draw(table: pd.DataFrame, ranked: dict[Any, float]) -> Drawing:
             & (table["spacing"] == max(SPACINGS))
         ]
         look: dict[str, Any] = {"color": mark.colour, "marker": mark.marker, "ms": 4}
+        look["linestyle"] = mark.line
         share = own["distance"] / own["distance"].max()
         # Equal lines would lie on one another.
         left.plot(own["moved"], share + 0.012 * mark.index, label=loss, **look)
