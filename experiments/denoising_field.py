@@ -14,10 +14,10 @@ Protocol: clean points in the unit square, 40 on a ring, dense on one side; nois
 sigma 0.1. Exact: on a grid of 9 by 9 noisy points the law of the clean point is a
 finite one, and the output of least expected loss is searched for `bce`, `mse` and `mae`
 of the library, compiled, float64, each coordinate a pixel; beside it Tweedie's formula,
-its gradient by central differences of the log-density. Trained: 2-64-64-2, sigmoid output, Adam at 0.003 with
-cosine decay, 4,000 steps of 256 fresh pairs, three networks of each loss, the same
-starts and draws for every loss; root mean squared distance from the formula over 4,000
-fresh noisy points, both coordinates together.
+its gradient by central differences of the log-density. Trained: 2-64-64-2, sigmoid
+output, Adam at 0.003 with cosine decay, 4,000 steps of 256 fresh pairs, three networks
+of each loss, the same starts and draws for every loss; root mean squared distance from
+the formula over 4,000 fresh noisy points, both coordinates together.
 
 Deviations: the source trains on images and shows samples; it prints no numbers for
 these fields. Ours are two-dimensional so that the field is known.
