@@ -74,11 +74,11 @@ def levels(task: Task) -> pd.DataFrame:
             probe = Probe(LOSSES[name])
             for clip in CLIPS:
                 end = math.log1p(-clip) - math.log(clip) if clip else FAR
-                best = bisect(
-                    lambda z, p=probe, y=target: p(z, y)[1],
-                    np.full(256, -end),
-                    np.full(256, end),
-                )
+
+                def slope(z: Any, probe: Any = probe, target: Any = target) -> Any:
+                    return probe(z, target)[1]
+
+                best = bisect(slope, np.full(256, -end), np.full(256, end))
                 lines.append(
                     pd.DataFrame(
                         {
