@@ -26,9 +26,9 @@ Predicted before any run: exact fields of bce and mse equal Tweedie's to 1e-5, t
 mae is the conditional median and differs by more than 0.01 at some point; trained, bce
 and mse are within 0.02 of the formula and within 20 per cent of one another.
 
-Changed after the first reading: pairs of points on the ring shared a coordinate, and the
-search for the best output stopped at such a pair, up to 3e-4 from the minimum; the ring
-is turned by 0.05 since. Limits and predictions are those from before.
+Changed after the first reading: pairs of points on the ring shared a coordinate, and
+the search for the best output stopped at such a pair, up to 3e-4 from the minimum; the
+ring is turned by 0.05 since. Limits and predictions are those from before.
 """
 
 from typing import Any
