@@ -1,5 +1,7 @@
 """Studies of other papers' figures: known truth comes back, planted faults are seen."""
 
+import types
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,10 +10,9 @@ from test_studies_of_gradients import concluded, differs
 from lossjax.suite import loader
 from lossjax.suite.reproduce.catalogue import STUDIES
 
-linear_vae, xysquares, cb_mixture = (
-    loader.load(STUDIES[name].file)
-    for name in ("linear_vae", "xysquares", "cb_mixture")
-)
+
+def module(name: str) -> types.ModuleType:
+    return loader.load(STUDIES[name].file)
 
 
 def test_a_unit_that_should_have_collapsed_is_seen() -> None:
@@ -25,6 +26,7 @@ def test_a_unit_that_should_have_collapsed_is_seen() -> None:
 
 def test_ppca_is_the_gaussian_of_its_own_covariance() -> None:
     """The likelihood by eigenvalues against one that multiplies matrices."""
+    linear_vae = module("linear_vae")
     values = np.geomspace(2, 1e-3, linear_vae.PIXELS)
     variance, own = 0.05, linear_vae.kept(values, 0.05)
     turn, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(len(values),) * 2))
@@ -37,6 +39,7 @@ def test_ppca_is_the_gaussian_of_its_own_covariance() -> None:
 
 
 def test_squares_lie_where_the_source_puts_them() -> None:
+    xysquares = module("xysquares")
     places = np.array([[[0, 0], [7, 0], [3, 5]]])
     (image,) = xysquares.square_images(places, 8)
     assert image.shape == (64, 64, 3) and image.sum() == 3 * 64
@@ -59,6 +62,7 @@ def test_em_has_the_law_of_the_library_and_finds_a_planted_mixture() -> None:
     from lossjax import LOSSES
     from lossjax.certificates.probe import Probe
 
+    cb_mixture = module("cb_mixture")
     logits = np.array([-30.0, -3.0, -0.02, 0.005, 0.5, 40.0])
     probe = Probe(LOSSES["continuous_bernoulli"])
     means = cb_mixture.mean_of(logits)
@@ -101,3 +105,31 @@ def test_a_floor_that_hides_digits_still_is_seen() -> None:
     after = differs(concluded("outliers", "scores", change))
     what = "trained with bce, scored by above its floor: AUROC"
     assert (what in before) != (what in after)
+
+
+def test_a_field_that_leads_elsewhere_is_seen() -> None:
+    def change(table: pd.DataFrame) -> None:
+        table["bce_x"] += 1e-3
+
+    found = differs(concluded("denoising_field", "exact", change))
+    assert found == {"bce, exact: largest distance from Tweedie's formula, 81 points"}
+
+
+def test_tweedies_formula_is_the_mean_of_the_posterior() -> None:
+    own = module("denoising_field")
+    noisy = np.random.default_rng(0).uniform(size=(20, 2))
+    points, chance = own.ring()
+    assert chance.sum() == pytest.approx(1)
+    np.testing.assert_allclose(
+        own.tweedie(noisy), own.posterior(noisy) @ points, atol=1e-8
+    )
+
+
+def test_a_square_that_does_not_mind_outliers_is_seen() -> None:
+    def change(table: pd.DataFrame) -> None:
+        clean = table[table["outliers"] == 0]["error"].to_numpy()
+        for share in (0.1, 0.3):
+            table.loc[table["outliers"] == share, "error"] = clean
+
+    found = differs(concluded("barron_alpha", "pixels", change))
+    assert "10 % outliers: error of the square over the best's" in found
