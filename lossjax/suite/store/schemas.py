@@ -6,6 +6,7 @@ The keys are those that a reader needs; what is sealed may still be anybody's wo
 from typing import Any
 
 _NUMBER = (None, float)  # null where there is no number
+_COUNT = range(1, 2**53)  # of images, or a side: every one is a divisor somewhere
 PACKED = {"shape": [int], "data": str, "dtype?": str}
 
 RUN: dict[Any, Any] = {
@@ -76,10 +77,10 @@ SWEEP: dict[Any, Any] = {
     "datasets": {
         str: {
             "fingerprint": str,
-            "shape": [int],
-            "train": int,
-            "validation": int,
-            "test": int,
+            "shape": [_COUNT, _COUNT, _COUNT],
+            "train": _COUNT,
+            "validation": _COUNT,
+            "test": _COUNT,
             "derived?": {str: str},
             "gallery_labels?": [int],
             "gallery?": (None, PACKED),

@@ -125,9 +125,10 @@ def conform(value: Any, schema: Any, name: object, where: str = "") -> None:
     """Raises UntrustedError unless a JSON value has the shape of the schema.
 
     A schema is a type (`float` takes whole numbers too, `int` and `float` no booleans,
-    `object` anything), None, a tuple of schemas of which one must hold, `[schema]` for
-    a list, `{str: schema}` for a mapping with any keys, or `{"key": schema, ...}`,
-    where a key that ends in "?" may be absent and others than those named may be there.
+    `object` anything), a range of whole numbers, None, a tuple of schemas of which one
+    must hold, `[schema]` for a list, `[schema, schema, ...]` for one of that length,
+    `{str: schema}` for a mapping with any keys, or `{"key": schema, ...}`, where a key
+    that ends in "?" may be absent and others than those named may be there.
     """
     if isinstance(schema, tuple):
         for one in schema[:-1]:
@@ -138,8 +139,10 @@ def conform(value: Any, schema: Any, name: object, where: str = "") -> None:
         return conform(value, schema[-1], name, where)
     if isinstance(schema, list):
         _require(value, list, name, where)
+        if len(schema) not in (1, len(value)):
+            raise UntrustedError(name, f"{where or 'the list'} has {len(value)} values")
         for index, one in enumerate(value):
-            conform(one, schema[0], name, f"{where}[{index}]")
+            conform(one, schema[index % len(schema)], name, f"{where}[{index}]")
     elif isinstance(schema, Mapping):
         _require(value, dict, name, where)
         for key, one in schema.items():
@@ -150,6 +153,10 @@ def conform(value: Any, schema: Any, name: object, where: str = "") -> None:
                 conform(value[plain], one, name, f"{where}.{plain}".lstrip("."))
             elif plain == key:
                 raise UntrustedError(name, f"{where or 'the object'} lacks {key!r}")
+    elif isinstance(schema, range):
+        _require(value, int, name, where)
+        if value not in schema:
+            raise UntrustedError(name, f"{where or 'the value'} is out of range")
     else:
         _require(value, type(None) if schema is None else schema, name, where)
     return None

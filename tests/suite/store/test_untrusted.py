@@ -36,10 +36,14 @@ def refused(act) -> str:
         (b'{"a": "1", "b": []}', "a is str, not int"),
         (b'{"b": []}', "lacks 'a'"),
         (b"[]", "is list, not dict"),
+        (b'{"a": 1, "b": [], "d": [0, 1]}', "d[0] is out of range"),
+        (b'{"a": 1, "b": [], "d": [1.5, 1]}', "d[0] is float, not int"),
+        (b'{"a": 1, "b": [], "d": [1]}', "d has 1 values"),
     ],
 )
 def test_json_of_another_shape_is_one_line(content: bytes, words: str) -> None:
-    schema = {"a": int, "b": [int], "c?": {str: (float, None)}}
+    size = range(1, 100)
+    schema = {"a": int, "b": [int], "c?": {str: (float, None)}, "d?": [size, size]}
     assert words in refused(lambda: untrusted.parse_json(content, "a\nfile", schema))
 
 

@@ -19,6 +19,7 @@ import stored_sweeps
 from lossjax.suite import protocol
 from lossjax.suite.cli.errors import UserError
 from lossjax.suite.config import Sweep
+from lossjax.suite.report import evidence
 from lossjax.suite.report.build import build
 from lossjax.suite.shipped import ROOT
 from lossjax.suite.store import results as store
@@ -350,6 +351,19 @@ def test_a_sweep_that_lacks_its_own_metric_is_named(
     store.write_sweep(copy, described | {"config": config})
     assert verify.main([f"--out={copy}"]) == 1
     assert "describes no metric 'ms'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name, value", [("test", 0), ("shape", [8, 0, 1])])
+def test_a_dataset_without_pixels_is_refused_in_one_line(
+    copy: Path, capsys: pytest.CaptureFixture[str], name: str, value: Any
+) -> None:
+    described = store.read_sweep(copy)
+    described["datasets"]["digits"][name] = value
+    store.write_sweep(copy, described)
+    assert verify.main([f"--out={copy}"]) == 1
+    assert f"{name}" in (said := capsys.readouterr().out) and "out of range" in said
+    with pytest.raises(UserError, match="out of range"):
+        evidence.read(copy)
 
 
 def test_nothing_to_verify_is_bad_usage(true: Path, tmp_path: Path) -> None:
