@@ -21,6 +21,7 @@ case $verb in
     sweep) ;; # trains the grid of --config, writes the report, prints the comparison
     report) ;; # rebuilds tables, figures and report from stored runs
     reproduce) ;; # rebuilds published figures, with published and reproduced numbers
+    advise) ;; # recommends a loss for your own images, with evidence
     verify) ;; # recomputes every number of a report from the stored runs
     losses) ;; # prints the loss table, or one loss card
     metrics) ;; # prints the metric table, or one metric card

@@ -133,6 +133,7 @@ from scipy import stats
 
 from lossjax.suite import protocol
 from lossjax.suite.pilot import fitting
+from lossjax.suite.ranks import mean_ranks
 from lossjax.suite.report import convergence, reconstructions, style
 from lossjax.suite.report.style import INK
 from lossjax.suite.reproduce.configs import config
@@ -174,7 +175,7 @@ HALVES = (
     ("glyphs", "fashion_mnist", "brain", "clipart"),
 )
 MATTERS = 1.0  # per cent of mse: the margin, between rules
-SEEDS_DRAWN, SETS_DRAWN = 2_000, 10_000
+SEEDS_DRAWN = 2_000
 PILOT = (
     "exponent",
     "low",
@@ -407,27 +408,6 @@ def json_of(x: Interval) -> dict[str, float | None]:
         part: float(f"{value:.6g}") if math.isfinite(value) else None
         for part, value in vars(x).items()
     }
-
-
-def mean_ranks(rankings: Sequence[Ranking]) -> dict[str, Interval]:
-    """Mean rank of each loss over sets, with the bootstrap over sets."""
-    losses = [s.loss for s in rankings[0].standings]
-    table = []
-    for ranking in rankings:
-        sign = 1 if ranking.direction == "lower" else -1
-        at = [sign * ranking.of(loss).center for loss in losses]
-        if any(map(math.isfinite, at)):  # else no labels, hence no such score
-            table.append(stats.rankdata(np.nan_to_num(at, nan=math.inf)))
-    if not table:
-        return {}
-    ranks = np.array(table)
-    n = len(ranks)
-    drawn = np.random.default_rng(0).integers(0, n, (SETS_DRAWN, n))
-    low, high = np.percentile(ranks[drawn].mean(1), [2.5, 97.5], axis=0)
-    if n < 2:
-        low = high = np.full(len(losses), math.nan)
-    means = zip(ranks.mean(0).tolist(), low.tolist(), high.tolist(), strict=True)
-    return {loss: Interval(*m) for loss, m in zip(losses, means, strict=True)}
 
 
 def hardly(

@@ -9,6 +9,9 @@ perfect prediction is 0.58", datascience.stackexchange.com question 97200, and t
 non-binary data question of stats.stackexchange.com. The floor of MNIST's test images,
 45.53 nats an image, is what stands behind every published BCE of MNIST.
 
+Links:
+https://datascience.stackexchange.com/questions/97200
+
 Protocol: `bce` and `excess_bce` of the library, compiled, in float64. For 21 grey
 levels y the least value is searched (grid, then the root of the gradient). The floor of
 a dataset is the mean of `Loss.floor` over every pixel of a split; beside it the same

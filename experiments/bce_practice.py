@@ -7,6 +7,12 @@ Source: Lasagne/Recipes issue 54 (down to -5.3e6), keras issues 2841 (-10 to -49
 and 4744 (NaN; a clip that hid a missing sigmoid for days), and the questions about tanh
 outputs. The limits of float32 to meet follow from its 24 bits.
 
+Links:
+https://github.com/Lasagne/Recipes/issues/54
+https://github.com/keras-team/keras/issues/2841
+https://github.com/keras-team/keras/issues/377
+https://github.com/keras-team/keras/issues/4744
+
 Protocol: the library's `bce`, compiled. Targets out of [0, 1] in float64. The
 probability form, sigmoid first and logarithm then, in float32, as it is and behind
 Keras' clip at 1e-7, beside the logit form. For tanh the matching loss log cosh z - y z

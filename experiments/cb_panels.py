@@ -7,6 +7,9 @@ out, and lambda is not its mean.
 Source: Loaiza-Ganem and Cunningham, The continuous Bernoulli: fixing a pervasive error
 in variational autoencoders, NeurIPS 32, 2019 (figure 1 and the poster, panels a to d).
 
+Links:
+https://arxiv.org/abs/1907.06845
+
 Protocol: everything is the library's `continuous_bernoulli`, compiled, in float64:
 log C from its value at x = 0, densities from its value, the mean from its read-out. The
 values to meet are those of 30-digit arithmetic. The warp f_gamma of the source moves

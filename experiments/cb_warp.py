@@ -8,6 +8,9 @@ Source: Loaiza-Ganem and Cunningham, The continuous Bernoulli: fixing a pervasiv
 in variational autoencoders, NeurIPS 32, 2019; the poster's panels d, e and g, whose
 curves were read off their vector paths; the authors' notebook.
 
+Links:
+https://arxiv.org/abs/1907.06845
+
 Protocol: MNIST, dequantised, (255 y + u)/256, then warped: f_gamma makes pixels binary
 at gamma = -0.5, leaves them at 0 and makes all of them grey at 0.5. A VAE 784-500-500-
 20 and back, relu, is trained at each warp with `continuous_bernoulli` (p) and with

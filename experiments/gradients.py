@@ -8,6 +8,9 @@ log of the likelihood "undoes the exp of the sigmoid", so its gradient saturates
 where the answer is right. The book covers targets of 0 and 1 and cross-entropy alone;
 here are all losses of the table, and a grey target.
 
+Links:
+https://www.deeplearningbook.org/contents/mlp.html
+
 Protocol: the compiled gradient of every loss in float64, of a constant image whose
 first block of raw output is z, at targets 0, 0.2 and 1. The exponent b of exp(-b z) is
 the slope of -log |dL/dz| from z = 20 to 24 at target 0. What is expected is algebra,

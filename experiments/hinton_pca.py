@@ -7,6 +7,9 @@ Source: Hinton and Salakhutdinov, Reducing the dimensionality of data with neura
 networks, Science 313, 2006, figure 2B: average squared error per image of MNIST 3.00
 (deep autoencoder 784-1000-500-250-30), 8.01 (logistic PCA), 13.87 (PCA).
 
+Links:
+https://doi.org/10.1126/science.1127647
+
 Protocol: the error is the sum over the 784 pixels of (p - y)^2, mean over the 10,000
 test images. PCA is exact: the eigenvectors of the covariance of all 60,000 training
 images, float64. Logistic PCA is a linear bottleneck of 30 with sigmoid output, trained

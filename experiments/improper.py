@@ -9,6 +9,11 @@ inverted); GCE, Zhang and Sabuncu, NeurIPS 2018. The values to meet follow from 
 formulas: with gamma = 2 a target of .2 is sent to .3733852; GCE sends y to p with
 p / (1 - p) = (y / (1 - y))^(1 / (1 - q)).
 
+Links:
+https://arxiv.org/abs/1708.02002
+https://arxiv.org/abs/2011.09172
+https://arxiv.org/abs/1805.07836
+
 Protocol: for 99 grey levels the least value of the compiled loss is searched in
 float64. The inverse of focal's map is solved from its gradient at the drawn level
 alone, without the target, and must give the target back. Then three losses are trained

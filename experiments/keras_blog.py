@@ -8,6 +8,9 @@ Source: F. Chollet, Building Autoencoders in Keras, The Keras Blog, 2016. Dense 
 784-128-64-32 and back, 0.097 after 100; convolutional with a code of 8x4x4, 0.094 after
 50. Adadelta, batches of 256 (128 for the convolutional one).
 
+Links:
+https://blog.keras.io/building-autoencoders-in-keras.html
+
 Protocol: MNIST, losses of held-out images that neither trained nor tuned anything, mean
 of four seeds. The number to compare is the loss itself, exact, on the 5,000 validation
 images; beside it `bce` of the 10,000 test images, whose pictures are clipped half a
@@ -168,13 +171,16 @@ def _draw(floor: float, losses: dict[str, Interval]) -> Drawing:
     )
     words = []
     for place, (name, model) in enumerate(MODELS.items()):
-        axes.plot(
+        published = Published(model.published, BLOG, Tag.SEEN, floor=round(floor, 4))
+        axes.errorbar(
             place - 0.12,
-            float(model.published),
-            "s",
+            published.value,
+            published.margin[0],
+            fmt="s",
             color=COLOURS[1],
             markerfacecolor="none",
-            label="" if place else "published",
+            capsize=3,
+            label="" if place else "published, and what is accepted around it",
         )
         own = losses.get(name)
         if own is None:

@@ -8,6 +8,9 @@ the squared error based ANN does not converge to a good local optimum"; with a g
 start it does. Their numbers are word error rates of recognisers, which cannot be run
 here.
 
+Links:
+https://doi.org/10.21437/Interspeech.2013-436
+
 Protocol: digits, conv_ae, 400 steps, Adam, every loss at its own best rate for every
 start, 10 paired seeds, test mse. The last layer's kernel starts at 1, 3 and 10 times
 its usual size; or its bias starts where every pixel reads out white, at logits 4 and 8

@@ -8,6 +8,9 @@ weight on a residual is 1 / (p (1 - p)), a much smaller one.
 Source: sigma^2 = beta / (2 c) (Rybkin and others 2021); mean reductions that collapse
 (users of VAE code, many).
 
+Links:
+https://arxiv.org/abs/2006.13202
+
 Protocol: one network (784-128-8-128-784, a code of 8), MNIST cut to 14,000 images, 800
 steps; every seed of every loss at the rate it chose of 0.01 and 0.03; 4 seeds. The
 matched scale was fixed before these runs: at sigma = 0.408 a Gaussian's code had cost

@@ -6,6 +6,9 @@ more, however good it is.
 Source: stackoverflow.com question 56519500 (an autoencoder of MNIST, loss
 binary_crossentropy, accuracy 0.8125).
 
+Links:
+https://stackoverflow.com/questions/56519500
+
 Protocol: with that loss Keras takes "accuracy" for binary accuracy, the share of pixels
 with round(prediction) == target. A grey target equals neither 0 nor 1, so it can never
 be met: the share of pixels that are exactly 0 or 255 is the ceiling of the number,

@@ -4,6 +4,9 @@ Where theory says which loss is best, the comparison must say so too.
 
 Source: maximum likelihood; quasi-likelihood (Wedderburn 1974).
 
+Links:
+https://doi.org/10.1093/biomet/61.3.439
+
 Protocol: every trial is a small set of images that a linear decoder with a sigmoid can
 draw exactly (four latents, logits of standard deviation 4, 600 training images of 8x8).
 The network sees the clean image; its target carries noise of one law, drawn once per

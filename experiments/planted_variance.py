@@ -7,6 +7,9 @@ Source: the best weight of a residual is one over its variance (Wedderburn 1974,
 likelihood); the gradient of power(g) in the logit weighs a residual by s^g, the
 derivative of the sigmoid is s, so the weight is s^(g-1) and g* = 1 - a.
 
+Links:
+https://doi.org/10.1093/biomet/61.3.439
+
 Protocol: 21 values of g from -0.5 to 2 on the images of `planted_noise` (8x8, four
 latents, logits of standard deviation 4, linear_ae), noise of variance scale^2 s^a,
 judged by `mse` on clean test images. Every value of g is tuned and trained as in any

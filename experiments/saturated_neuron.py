@@ -9,6 +9,9 @@ w = 0.6, b = 0.9 (output 0.82) and from w = b = 2 (output 0.98). The book's
 cross-entropy curves have learning rate 0.005 and are "not the point", says the book:
 compare shapes.
 
+Links:
+http://neuralnetworksanddeeplearning.com/chap3.html
+
 Protocol: `mse` (half of it is the quadratic cost) and `bce` of the library, in float64,
 by jax.grad through output and link; the book's two starts and rates, and both costs at
 the book's quadratic rate, 0.15, until the output is below 0.5. The gradient of the

@@ -8,6 +8,9 @@ tanh, random input and target, "clearly more severe plateaus with the quadratic 
 Figure: cross-entropy black, on top; quadratic red, below; W1 of the first and W2 of the
 output layer.
 
+Links:
+https://proceedings.mlr.press/v9/glorot10a.html
+
 Protocol: h = tanh(W1 x), p = sigmoid(W2 h), mean cost over random pairs (x, y): x
 normal, y 0 or 1 with equal chance; W1 in [-4, 4], W2 in [-5, 5], a grid of 101 x 101,
 `bce` and `mse` of the library in float64, gradient and second derivatives by jax. A

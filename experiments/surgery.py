@@ -10,6 +10,11 @@ Source: the claim is the textbook's (Goodfellow, Bengio and Courville 2016, sect
 6.2.2.2; Nielsen 2015, chapter 3; Golik, Doetsch and Ney, Interspeech 2013). None of
 them takes the gradient apart; the factorial is this suite's.
 
+Links:
+https://www.deeplearningbook.org/contents/mlp.html
+http://neuralnetworksanddeeplearning.com/chap3.html
+https://doi.org/10.21437/Interspeech.2013-436
+
 Protocol: the judge is time, not where a network stands at some step: the training steps
 until the validation error falls to a quarter of the mean image's, linear between points
 of the curve that are 10 steps apart. 1,000 steps are trained; an arm with a seed that

@@ -5,6 +5,9 @@ cross-entropy summed over pixels plus KL, Adam at a constant 1e-3, batches of 12
 logs a test loss of 109.64 to 109.66 nats per image after epoch 4, 105.59 after epoch
 10.
 
+Links:
+https://github.com/pytorch/examples/tree/main/vae
+
 Protocol: the same network, loss, rate and batches on MNIST; `-elbo` on the 10,000 test
 images with one draw of each code, as there. The floor is what no decoder can go below:
 the entropy of the grey test pixels.

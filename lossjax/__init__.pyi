@@ -15,5 +15,6 @@ from .metrics.latent_variables import LATENT_METRICS as LATENT_METRICS
 from .metrics.latent_variables import LatentMetric as LatentMetric
 from .suite.interface import compare as compare
 from .suite.interface import load as load
+from .suite.interface import recommend as recommend
 
 NUMERICS: int

@@ -1,5 +1,6 @@
 """What every test runs under: two CPU devices, no rank promotion, no network."""
 
+import functools
 import os
 import socket
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ import jax
 import pytest
 
 import lossjax.platform
-from lossjax.suite.sweep import backend
+from lossjax.suite.sweep import backend, programs
 
 # Before any test module can start jax's backend.
 lossjax.platform.prepare(cpu_devices=2)
@@ -29,10 +30,15 @@ class NetworkRefused(RuntimeError):
 
 @pytest.fixture(autouse=True, scope="module")
 def _compiled_programs_are_forgotten() -> Iterator[None]:
-    """Of one module at a time: those of all together take gigabytes."""
+    """Of one module at a time: those of all together take gigabytes.
+
+    Sweeps of one module that are alike share a program, as the runs of a sweep do.
+    """
     # To keep one that takes less costs more than to compile it again.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(programs, "Program", functools.cache(programs.Program))
+        yield
     jax.clear_caches()
     lossjax.platform.return_memory()
 

@@ -57,6 +57,7 @@ def score(run: Run) -> dict[str, float]:
 
 
 DERIVED = {"psnr": "mse"}
+CLASSES = {"labels": [3, 8], "counts": [100, 200]}
 
 
 def describe(sweep: Sweep, images: int = 4, side: int = 8) -> dict[str, Any]:
@@ -77,6 +78,8 @@ def describe(sweep: Sweep, images: int = 4, side: int = 8) -> dict[str, Any]:
                 "test": 300,
                 "derived": DERIVED,
                 "gallery": results.pack(gallery),
+                "gallery_labels": [CLASSES["labels"][k % 2] for k in range(images)],
+                "classes": CLASSES,
             }
             for i, name in enumerate(sweep.datasets)
         },
@@ -94,12 +97,16 @@ def kept(run: Run, scores: Mapping[str, float], images: int, side: int) -> Kept:
     """Groups of test images around the scores, wider where the loss is worse."""
     scatter = np.linspace(-1, 1, GROUPS) * (1 + LOSSES[run.loss])
     groups = [score * (1 + 0.01 * scatter) for score in scores.values()]
+    # The worse a loss, the better it is at the second class than at the first.
+    gap = 0.1 * LOSSES[run.loss]
+    classes = [(score * (1 + gap), score * (1 - gap / 2)) for score in scores.values()]
     pictures = np.full((images, side, side, 1), 40, np.uint8)
     worst = Worst("ssim", (9, 7, 5, 3)[:images], (0.1,) * images, pictures, pictures)
     return Kept(
         tuple(scores),
         np.array(groups, np.float32),
         worst if run.seed == 0 else None,
+        np.array(classes, np.float32),
     )
 
 

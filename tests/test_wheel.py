@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from typed_commands import SMALL
 
 from lossjax.suite.shipped import ROOT
 
@@ -159,22 +160,35 @@ def test_stored_rows_are_found_from_any_folder(installed: Path, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_what_works_on_a_clone_is_refused(installed: Path, tmp_path: Path) -> None:
-    launch = ("launch", "--accelerator=A100:8", "--out=gs://b/p")
-    publish = ("reproduce", "bce_practice", "--publish")
-    for words in (launch, publish, ("test",), ("docs",)):
-        done = lossjax(installed, tmp_path, *words)
-        assert done.returncode == 2, done.stdout
-        (line,) = done.stderr.splitlines()
-        assert "needs a clone" in line
+    done = lossjax(installed, tmp_path, "test")
+    assert done.returncode == 2, done.stdout
+    (line,) = done.stderr.splitlines()
+    assert "needs a clone" in line
+    code = """
+from lossjax.suite.docs import __main__ as docs
+from lossjax.suite.launch import __main__ as launch
+from lossjax.suite.reproduce import __main__ as reproduce
+for program, *words in (
+    (launch, "--accelerator=A100:8", "--out=gs://b/p"),
+    (reproduce, "bce_practice", "--publish"),
+    (docs,),
+):
+    try:
+        program.main(words)
+    except docs.UserError as error:
+        print(error)
+"""
+    done = run_without(set(), code, installed, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == done.stdout.count("needs a clone") == 3
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
 def test_programs_run_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
-    for config in ((), ("--config=response",)):
-        done = lossjax(installed, tmp_path, "sweep", "--dry_run", *config)
-        assert done.returncode == 0, done.stderr
-        assert "nothing was trained" in done.stdout
+    done = lossjax(installed, tmp_path, "sweep", "--dry_run", "--config=response")
+    assert done.returncode == 0, done.stderr
+    assert "nothing was trained" in done.stdout
     done = lossjax(installed, tmp_path, "reproduce", "--list")
     assert done.returncode == 0, done.stderr
     studies = {line.split(" ")[0] for line in done.stdout.splitlines()}
@@ -182,10 +196,7 @@ def test_programs_run_in_an_empty_folder(installed: Path, tmp_path: Path) -> Non
     done = lossjax(installed, tmp_path, "sweep", "--dry_run", "--config=nothing")
     assert done.returncode == 2 and "digits, " in done.stderr
     assert not list(tmp_path.iterdir())
-    short = ("seeds=0,1", "losses=bce", "train_steps=5", "learning_rates=1e-2")
-    short += ("models=mlp_ae", "curve_points=2")
-    words = ("sweep", "--platform=cpu", *(f"--config.{word}" for word in short))
-    done = lossjax(installed, tmp_path, *words)
+    done = lossjax(installed, tmp_path, "sweep", "--platform=cpu", *SMALL)
     assert done.returncode == 0, done.stderr
     (rows,) = tmp_path.glob("results/local/digits-*/report/rows.csv")
-    assert "losses=bce" in str(rows)
+    assert "models=mlp_ae" in str(rows)

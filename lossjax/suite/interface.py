@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lossjax.suite.report.display import Comparison
+    from lossjax.suite.report.recommendation import Recommendation
     from lossjax.suite.sweep.trained_model import TrainedModel
 
 
@@ -61,6 +62,51 @@ def compare(
         from lossjax.suite.sweep import notebook
     asked = {"losses": losses, "models": model, **fields}
     return notebook.compare(images, asked, minutes, labels, mask, out, keep_models)
+
+
+def recommend(
+    images: Any,
+    *,
+    purpose: str = "squared",
+    minutes: float = 5,
+    labels: Any = None,
+    mask: Any = None,
+    out: str | os.PathLike[str] | None = None,
+    **fields: Any,
+) -> Recommendation:
+    """Which reconstruction loss for these images, how sure, and what is not known.
+
+    It is `./run.sh advise` with another way in: it looks at the images, trains a short
+    comparison within the minutes and words it. Called again, it trains nothing twice.
+
+    Args:
+      images: as of `compare`.
+      purpose: what reconstructions are for: "squared", "absolute", "looks", "codes"
+        (needs labels) or "density" (a variational autoencoder).
+      minutes: about how long it may take, 0.2 at least; the first time, which
+        compiles, may take longer.
+      labels: whole numbers (n,), of an array.
+      mask: true where a pixel counts, of an array.
+      out: where runs and report are kept; a folder of results/local by default.
+      fields: of a config, such as `image_size=64`, `crops=4`, `latent_dim=32` or
+        `value_range=(0, 4095)`; `models="mlp_ae"` is another autoencoder.
+
+    Returns:
+      The recommendation: `.loss`, `.text`, `.code["torch"]`, and all of a comparison.
+
+    Raises:
+      UserError: an argument cannot be used; one line that says what is valid.
+      KeyboardInterrupt: stopped; call again with the same arguments to resume.
+      ImportError: lossjax is installed without its programs.
+    """
+    with _of_the_suite("recommend"):
+        from lossjax.suite.advise import advisor
+        from lossjax.suite.sweep import notebook
+    with notebook.resumable("recommend"):
+        return advisor.advise(
+            *(images, purpose, minutes, labels, mask, out, fields),
+            notebook.console_here(),
+        )
 
 
 def load(run: str | os.PathLike[str]) -> TrainedModel:

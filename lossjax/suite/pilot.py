@@ -69,14 +69,15 @@ def of_run(run: str | PathLike[str], images: np.ndarray) -> Pilot:
     """
     from lossjax.suite.sweep.trained_model import load
 
-    return of_outputs(load(run)(images), images)
+    return of_outputs(load(run)(np.nan_to_num(images, nan=0.5)), images)
 
 
 def of_outputs(outputs: np.ndarray, images: np.ndarray) -> Pilot:
     """The pilot of output images in [0, 1] and the images they stand for.
 
     Both (n, height, width, channels); images uint8, or float intensities, which noise
-    may take beyond [0, 1]: then the tail is NaN. The interval is a seeded percentile
+    may take beyond [0, 1]: then the tail is NaN. Where an image is NaN no pixel counts;
+    some pixel of each must. The interval is a seeded percentile
     bootstrap over images: pixels of one image are not independent.
 
     Raises:
@@ -93,6 +94,8 @@ def of_outputs(outputs: np.ndarray, images: np.ndarray) -> Pilot:
         outputs.reshape(len(images), -1).astype(float), HALF_LEVEL, 1 - HALF_LEVEL
     )
     y = images.reshape(p.shape) / white
+    counts = np.isfinite(y)
+    y = np.where(counts, y, p)
     s, square = p * (1 - p), (y - p) ** 2
     lowest = HALF_LEVEL * (1 - HALF_LEVEL)
     edges = np.linspace(np.log(lowest), np.log(0.25), BINS + 1)
@@ -101,7 +104,7 @@ def of_outputs(outputs: np.ndarray, images: np.ndarray) -> Pilot:
     places += np.arange(len(p))[:, None] * BINS
     n, squares, logs = (
         np.bincount(places.ravel(), w, len(p) * BINS).reshape(len(p), BINS)
-        for w in (None, square.ravel(), np.log(s).ravel())
+        for w in (counts.ravel(), square.ravel(), (counts * np.log(s)).ravel())
     )
     seen = n.sum(0)
     middle = (edges[:-1] + edges[1:]) / 2
@@ -112,7 +115,7 @@ def of_outputs(outputs: np.ndarray, images: np.ndarray) -> Pilot:
     low, high = np.percentile(_exponents(drawn @ n, drawn @ squares, at), [2.5, 97.5])
     n, squares = n.sum(0), squares.sum(0)
     grey = at > np.log(GREY)
-    excess = (rel_entr(y, p) + rel_entr(1 - y, 1 - p)).mean(1)
+    excess = (rel_entr(y, p) + rel_entr(1 - y, 1 - p)).sum(1) / counts.sum(1)
     within = bool(np.isfinite(excess).all())
     tail = float(excess.mean() / np.median(excess)) if within else math.nan
     weight = np.exp(at)
@@ -120,9 +123,9 @@ def of_outputs(outputs: np.ndarray, images: np.ndarray) -> Pilot:
         Interval(_exponent(n, squares, at), float(low), float(high)),
         _exponent(n * weight, squares * weight, at),
         _exponent(n[grey], squares[grey], at[grey]),
-        float(np.mean(images == 0)),
-        float(np.mean(images == white)),
-        float(squares.sum() / s.sum()),
+        float(np.sum(images == 0) / counts.sum()),
+        float(np.sum(images == white) / counts.sum()),
+        float(squares.sum() / (counts * s).sum()),
         tail,
         len(images),
     )

@@ -19,7 +19,7 @@ from lossjax.suite.config import resolve as resolved
 from lossjax.suite.reproduce.catalogue import STUDIES
 from lossjax.suite.sweep.programs import start_of
 from lossjax.suite.sweep.validation import validate
-from lossjax.training.program import Program
+from lossjax.training.program import Program, Trainer
 from lossjax.training.replicas import Layout, Replica, blocks_of, make_mesh, stack
 from lossjax.training.settings import Settings
 from lossjax.training.weights import size_of
@@ -121,19 +121,28 @@ def network(scale: float = 1.0):
     return build("conv_ae", shape)
 
 
+IMAGES = np.random.default_rng(0).integers(0, 256, (8, 4, 4, 1), np.uint8)
+
+
+def replicas(name: str, rate: float) -> Replica:
+    return stack([Replica(0, rate, resolve(name), np.zeros(1), True)], LAYOUT)
+
+
 @functools.cache
-def trained(name: str, rate: float, optimiser: str, steps: int = 1) -> np.ndarray:
-    """Weights after so many steps, on all images, of two that a cosine would take."""
-    images = np.random.default_rng(0).integers(0, 256, (8, 4, 4, 1), np.uint8)
+def trainer(name: str, optimiser: str) -> Trainer:
+    """On all images; two steps are what a cosine would take."""
     small = build("linear_ae", Shape((4, 4, 1), latent_dim=2))
-    settings = Settings(2, len(images), optimiser=optimiser)
+    settings = Settings(2, len(IMAGES), optimiser=optimiser)
     made = Program(small, settings, LAYOUT, make_mesh(LAYOUT))
-    replicas = stack([Replica(0, rate, resolve(name), np.zeros(1), True)], LAYOUT)
-    state = made.init(replicas)
+    return made.compile(replicas(name, 1.0), IMAGES, blocks_of(IMAGES))
+
+
+def trained(name: str, rate: float, optimiser: str, steps: int = 1) -> np.ndarray:
+    """Weights after so many steps."""
+    made, run = trainer(name, optimiser), replicas(name, rate)
+    state = made.init(run)
     if steps:
-        blocks = blocks_of(images)
-        trainer = made.compile(replicas, images, blocks)
-        state, _ = trainer.advance(replicas, state, images, blocks, 0, steps, 0)
+        state, _ = made.advance(run, state, IMAGES, blocks_of(IMAGES), 0, steps, 0)
     return np.asarray(state.weights[0], np.float64)
 
 

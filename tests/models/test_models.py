@@ -148,9 +148,9 @@ def test_bfloat16_computes_otherwise_and_keeps_float32_weights_and_output() -> N
     raws = []
     for precision in ("float32", "bfloat16"):
         network = build("conv_ae", Shape((8, 8, 1), width=(4, 8), precision=precision))
-        params = network.init(jax.random.key(0), jnp.zeros(1))
+        params = jax.jit(network.init)(jax.random.key(0), jnp.zeros(1))
         assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.float32.dtype}
-        raw, code = network.apply(params, images)
+        raw, code = jax.jit(network.apply)(params, images)
         assert raw.dtype == code.dtype == jnp.float32
         raws.append(raw)
     error = jnp.max(jnp.abs(raws[0] - raws[1])) / jnp.max(jnp.abs(raws[0]))

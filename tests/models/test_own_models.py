@@ -74,11 +74,11 @@ def test_a_plain_one_is_what_its_class_says(mine: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["Plain", "UNet", "FromLinen"])
+@pytest.mark.parametrize("name", ["UNet", "FromLinen"])
 def test_starts_are_paired_over_losses(mine: Path, name: str) -> None:
     one, two = network(name), network(name, blocks=2)
     first, second = started(one)["params"], started(two, 2)["params"]
-    head = {"Plain": "head", "UNet": "out", "FromLinen": "body/Conv_1"}[name]
+    head = {"UNet": "out", "FromLinen": "body/Conv_1"}[name]
     for path, leaf in first.items():
         if not path.startswith(head):
             np.testing.assert_array_equal(second[path], leaf)

@@ -62,3 +62,11 @@ def test_a_tail_is_seen_and_bad_shapes_are_named() -> None:
     assert of_outputs(p, images).tail > 1.5 * plain.tail > 1.4
     with pytest.raises(ValueError, match="one shape, images uint8 or"):
         of_outputs(p[0], images)
+
+
+def test_what_a_mask_hides_does_not_count() -> None:
+    p, images = planted(0.5, 0.05)
+    y = (images / 255).astype(np.float32)
+    hidden = y.copy()
+    hidden[:, 8:] = np.nan
+    assert of_outputs(p, hidden) == of_outputs(p[:, :8], y[:, :8])

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 from jax.sharding import NamedSharding, PartitionSpec
 
 from lossjax import LOSSES, METRICS, Loss, resolve
@@ -46,6 +47,14 @@ def images(count: int = 50) -> np.ndarray:
 @functools.cache
 def network():
     return build("conv_ae", Shape(IMAGE, latent_dim=3, width=(4, 8)))
+
+
+@functools.cache
+def raw_of():
+    """(weights of one replica, images) -> raw output, by the network itself."""
+    params = jax.eval_shape(network().init, jax.random.key(0), jnp.zeros(1))
+    unravel = ravel_pytree(jax.tree.map(lambda x: jnp.zeros(x.shape), params))[1]
+    return jax.jit(lambda weights, x: network().apply(unravel(weights), x).raw)
 
 
 def replica(loss: Loss, rate: float = 3e-3, seed: int = 0) -> Replica:
@@ -206,18 +215,14 @@ def test_an_epoch_sees_every_image_once_in_an_order_of_the_seed(monkeypatch) -> 
     made = trainer("mse", ONE)
     per_epoch = len(images()[:30]) // BATCH
     _, batch_key = jax.random.split(jax.random.key(5))
-    params = made.init(stack([replica(loss, 1e-30, 5)], ONE))
-    from jax.flatten_util import ravel_pytree
-
-    unravel = ravel_pytree(jax.jit(network().init)(jax.random.key(0), jnp.zeros(1)))[1]
-    weights = unravel(params.weights[0])
+    (weights,) = made.init(stack([replica(loss, 1e-30, 5)], ONE)).weights
     expected = 0.0
     for step in range(STEPS):
         key = jax.random.fold_in(batch_key, step // per_epoch)
         order = jax.random.permutation(key, 30)
         place = step % per_epoch * BATCH
         batch = as_intensity(images()[:30][np.asarray(order[place : place + BATCH])])
-        raw = jax.jit(network().apply)(weights, batch).raw
+        raw = raw_of()(weights, batch)
         expected += float(loss.fn(raw, batch).mean())
     state, _ = train(made, [replica(loss, 1e-30, 5)])
     np.testing.assert_allclose(state.train_total[0], expected, rtol=1e-5)
@@ -225,13 +230,10 @@ def test_an_epoch_sees_every_image_once_in_an_order_of_the_seed(monkeypatch) -> 
 
 @pytest.mark.slow
 def test_validation_loss_is_the_mean_over_the_split() -> None:
-    loss = LOSSES["mae"]
-    state, progress = train(trainer("mae", ONE), [replica(loss)])
-    from jax.flatten_util import ravel_pytree
-
-    unravel = ravel_pytree(jax.jit(network().init)(jax.random.key(0), jnp.zeros(1)))[1]
+    loss = LOSSES["mse"]
+    state, progress = train(trainer("mse", ONE), [replica(loss)])
     there = as_intensity(images()[30:])
-    raw = jax.jit(network().apply)(unravel(state.weights[0]), there).raw
+    raw = raw_of()(state.weights[0], there)
     np.testing.assert_allclose(
         progress.validation_loss[0], loss.fn(raw, there).mean(), rtol=1e-5
     )
@@ -324,13 +326,12 @@ def test_source_is_deterministic() -> None:
     assert len(digests) == 1
 
 
-@pytest.mark.parametrize("platform", ["tpu", "cuda"])
-def test_the_program_lowers_for_accelerators(platform: str) -> None:
-    """Side by side and with native convolutions; as far as one gets without one."""
+def test_the_program_lowers_for_tpus() -> None:
+    """Side by side and with native convolutions; for GPUs every config is lowered."""
     layout = Layout(2, 4, "vmap")
     made = Program(network(), Settings(STEPS, BATCH), layout, make_mesh(layout))
     batched = stack([replica(LOSSES["bce"])], layout)
-    text = made.export(batched, *resident(layout), platform)
+    text = made.export(batched, *resident(layout), "tpu")
     assert "stablehlo.convolution" in text
     for word in ("all_reduce", "all_gather", "all_to_all", "collective"):
         assert f"stablehlo.{word}" not in text

@@ -22,6 +22,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
         "reproduce",
         "rebuilds published figures, with published and reproduced numbers",
     ),
+    "advise": ("advise", "recommends a loss for your own images, with evidence"),
     "verify": ("verify", "recomputes every number of a report from the stored runs"),
     "losses": ("cards", "prints the loss table, or one loss card"),
     "metrics": ("cards.yardsticks", "prints the metric table, or one metric card"),

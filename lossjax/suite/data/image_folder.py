@@ -53,7 +53,7 @@ def images_folder(folder: str, options: Options) -> Content:
     """
     root = check_images_folder(folder)
     size, channels = options.image_size or DEFAULT_SIZE, options.channels or 3
-    paths, skipped = _scan(root)
+    paths, skipped = scan(root)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         sums = _each(pool, _sum, paths, f"reading {len(paths)} files")
         files = {}
@@ -94,7 +94,7 @@ def check_images_folder(folder: str) -> Path:
     return root
 
 
-def _scan(root: Path) -> tuple[list[Path], dict[Path, str]]:
+def scan(root: Path) -> tuple[list[Path], dict[Path, str]]:
     """Regular files in a fixed order, and what is passed over with the reason."""
     found, skipped = [], {}
 

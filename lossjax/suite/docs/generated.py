@@ -83,6 +83,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "models": lists.models,
     "datasets": lists.datasets,
     "configs": lists.configs,
+    "purposes": lists.purposes,
     "api": lists.api,
     "verbs": command_line.verbs,
     "help": command_line.help_texts,

@@ -15,6 +15,7 @@ from lossjax.models.autoencoders import MODELS
 from lossjax.suite.cards import card
 from lossjax.suite.data import DATASETS
 from lossjax.suite.shipped import CONFIGS
+from lossjax.suite.shortlist import PURPOSES
 
 
 def datasets() -> str:
@@ -23,6 +24,22 @@ def datasets() -> str:
         for source in DATASETS.values()
     ]
     head = ("name", "shape", "train / validation / test", "what it is")
+    return tabulate(rows, head, tablefmt="pipe")
+
+
+def purposes() -> str:
+    """What the advisor compares for each purpose, in its order of preference."""
+    rows = [
+        (
+            f"`{name}`",
+            one.meaning,
+            f"`{one.metric}`",
+            ", ".join(f"`{loss}`" for loss in one.losses) + ", a `power(g)`" * one.dial,
+            f"`{one.safe[0]}`",
+        )
+        for name, one in PURPOSES.items()
+    ]
+    head = ("purpose", "what matters", "judged by", "compared", "safe")
     return tabulate(rows, head, tablefmt="pipe")
 
 

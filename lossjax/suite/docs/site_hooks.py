@@ -15,6 +15,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from lossjax.suite.docs import notebook_pages
+from lossjax.suite.report.inert import unbroken
 
 ROOT = Path(__file__).resolve().parents[3]
 INDEX = "## Documentation"
@@ -96,6 +97,11 @@ def _targets(page: str, text: str) -> Sequence[str]:
         posixpath.normpath(posixpath.join(here, target))
         for _, target, _, _ in _LINK.findall(text)
     ]
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """No line of prose ends within a flag's name."""
+    return unbroken(html)
 
 
 def on_page_markdown(

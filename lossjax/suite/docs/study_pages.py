@@ -23,6 +23,8 @@ def pages() -> dict[str, str]:
 def _parts(study: Study) -> Iterator[str]:
     yield f"{_NOTE}\n\n# {study.what}"
     yield f"Run it: `./run.sh reproduce {study.name}` (`experiments/{study.name}.py`)"
+    if study.links:
+        yield "Source: " + ", ".join(f"<{link}>" for link in study.links)
     summary = folder.summary_of(study)
     if summary is None:
         yield "It has no published rows yet."

@@ -40,7 +40,7 @@ class Album:
         svg = visible(buffer.getvalue())  # a control in a name would be no XML
         (self.directory / f"{name}.svg").write_text(svg, encoding="utf-8")
         return Markup(
-            '<figure role="group"><div role="img" aria-label="{}">{}</div>'
+            '<figure><div role="img" aria-label="{}">{}</div>'
             "<figcaption>{}</figcaption></figure>"
         ).format(alt, Markup(inline(svg)), caption or alt)
 

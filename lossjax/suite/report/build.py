@@ -17,7 +17,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from lossjax.suite import statistics
+from lossjax.suite import ranks, statistics
 from lossjax.suite.report import (
     convergence,
     markup,
@@ -28,7 +28,7 @@ from lossjax.suite.report import (
 )
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence, read
-from lossjax.suite.report.sections import SECTIONS
+from lossjax.suite.report.sections import SECTIONS, leaderboard
 from lossjax.suite.report.tables import listings
 from lossjax.suite.statistics import Interval, Standing
 from lossjax.suite.store import ownership, packs, places, sealing
@@ -115,7 +115,20 @@ def content(evidence: Evidence) -> dict[str, Any]:
                 }
                 for name, means in group.measures.items()
             }
-    return {"schema": SCHEMA, "verdict": verdict.text(evidence), "datasets": datasets}
+    summary = {
+        "schema": SCHEMA,
+        "verdict": verdict.text(evidence),
+        "datasets": datasets,
+    }
+    if mean_ranks := {
+        model: {
+            metric: {loss: _interval(x) for loss, x in ranks.means(own).items()}
+            for metric, own in leaderboard.of_each(groups).items()
+        }
+        for model, groups in leaderboard.settings(evidence)
+    }:
+        summary["mean_ranks"] = mean_ranks
+    return summary
 
 
 def _ranked(standing: Standing) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import io
 import shutil
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -43,7 +43,7 @@ class Comparison:
         self._summary, self._group = summary, group
 
     @classmethod
-    def of(cls, out: str | PathLike[str]) -> "Comparison":
+    def of(cls, out: str | PathLike[str]) -> Self:
         """What the sweep in a directory says; the first of its settings.
 
         Raises:

@@ -16,6 +16,9 @@ _LONGEST = 120  # letters of a slug; the ending and a temporary's name come to i
 # `mse[cut](delta=1)` would be a link.
 _MARKDOWN = re.compile(r"[\\`*$|~]|(?<=\])\(")
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_WORDS = re.compile(r"(?:(?<=>)|\A)[^<]*--[a-z][^<]*")  # between two tags
+_FLAG = re.compile(r"(?<![\w-])--[a-z][\w.-]*=?")
+_WHOLE = r'<span class="flag">\g<0></span>'
 _FORMULA = re.compile(r"[=+\-@\t\r]")
 
 
@@ -31,6 +34,14 @@ def visible(text: str) -> str:
 
 def _seen(c: str) -> bool:
     return c.isprintable() or c == "\n" or unicodedata.category(c) == "Zs"
+
+
+def unbroken(html: str) -> str:
+    """HTML in whose text no line ends within the name of a flag, after its hyphens.
+
+    What follows the name may be long, and breaks where it must.
+    """
+    return _WORDS.sub(lambda words: _FLAG.sub(_WHOLE, words[0]), html)
 
 
 def markdown_cell(value: Any) -> Any:

@@ -11,10 +11,10 @@ from typing import Any
 
 import jinja2
 import numpy as np
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from PIL import Image
 
-from lossjax.suite.report.inert import slug, visible
+from lossjax.suite.report.inert import slug, unbroken, visible
 from lossjax.suite.report.style import Mark
 from lossjax.suite.report.untuned import Point
 from lossjax.suite.statistics import Interval, Standing
@@ -49,9 +49,16 @@ def page(**values: Any) -> str:
     """A whole page, which runs its own script and no other; see `policy`."""
     css, *js_files = (_asset(n) for n in ("page.css", "page.js", "gallery.js"))
     js = "".join(js_files)
+    for section in values["sections"]:
+        section["body"] = Markup(unbroken(section["body"]))
+    footer = Markup(unbroken(escape(values.pop("footer"))))
     template = ENVIRONMENT.get_template("index.html")
     text = template.render(
-        css=Markup(css), js=Markup(js), policy=policy(css, js), **values
+        css=Markup(css),
+        js=Markup(js),
+        policy=policy(css, js),
+        footer=footer,
+        **values,
     )
     return visible(text)
 
@@ -138,7 +145,7 @@ def mean(value: Interval | Standing, places: int, kind: str = "num") -> Field:
     if math.isfinite(value.low):
         half = f"{(value.high - value.low) / 2:.{places}f}"
         shown += Markup(' <span class="half">±{}</span>').format(half)
-    return Field(shown, value.center, kind)
+    return Field(shown, float(f"{value.center:.7g}"), kind)
 
 
 def name(loss: str, mark: Mark) -> Field:
@@ -199,6 +206,26 @@ def forest(
     return Markup(
         '<svg class="forest" viewBox="0 0 160 16" aria-hidden="true">{}{}</svg>'
     ).format(line, mark.use(place(center), middle, 6))
+
+
+def accepted(
+    published: float, delta: float, low: float, center: float, high: float
+) -> Markup:
+    """A published number, what is accepted around it, and ours with its interval."""
+    ends = (published - delta, published + delta, low, high)
+    first, extent = min(ends), max(ends) - min(ends) or 1.0
+
+    def place(value: float) -> float:
+        return 6 + 148 * (value - first) / extent
+
+    left, right, line = (place(x) for x in (*ends[:2], published))
+    return Markup(
+        '<svg class="forest" viewBox="0 0 160 16" aria-hidden="true">'
+        '<rect x="{:.1f}" width="{:.1f}" y="1" height="14"/>'
+        '<line x1="{:.1f}" x2="{:.1f}" y1="1" y2="15"/>'
+        '<line x1="{:.1f}" x2="{:.1f}" y1="8" y2="8"/>'
+        '<circle cx="{:.1f}" cy="8" r="4"/></svg>'
+    ).format(left, right - left, line, line, place(low), place(high), place(center))
 
 
 def sparkline(mark: Mark, points: Sequence[Point]) -> Markup:

@@ -1,11 +1,12 @@
 """One HTML page over the claims and all studies: self-contained, opens from disk."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from lossjax import NUMERICS
 from lossjax.suite.report import markup
@@ -25,7 +26,7 @@ CLAIM = """
 <h3>{{ entry.claim.says }}</h3>
 <p class="headline">{{ entry.answer.verdict }}</p>
 {% if entry.answered %}
-<p>{{ entry.answer.words }}</p>
+<p>{{ emphasised(entry.answer.words) }}</p>
 <details><summary>figure and numbers</summary>
 <div class="figures wide">{{ figures[entry.answer.figure] }}</div>
 <ul>{% for number in entry.numbers %}<li>{{ number }}</li>{% endfor %}</ul>
@@ -48,6 +49,11 @@ STUDY = """
 {% for words in paragraphs %}<p>{{ words }}</p>{% endfor %}
 </details>
 <dl class="facts">
+<dt>run it</dt><dd><code>./run.sh reproduce {{ study.name }}</code></dd>
+{% if study.links %}
+<dt>source</dt>
+<dd>{% for link in study.links %}<a href="{{ link }}">{{ link }}</a> {% endfor %}</dd>
+{% endif %}
 {% for name, value in facts %}<dt>{{ name }}</dt><dd>{{ value }}</dd>{% endfor %}
 </dl>
 """
@@ -106,7 +112,7 @@ def _summary(study: Study, out: Path) -> tuple[dict[str, Any], Path] | None:
 def _figure(path: Path, alt: str) -> Markup:
     svg = Markup(inline(path.read_text(encoding="utf-8")))
     return Markup(
-        '<figure role="group"><div role="img" aria-label="{}">{}</div>'
+        '<figure><div role="img" aria-label="{}">{}</div>'
         "<figcaption>{}</figcaption></figure>"
     ).format(alt, svg, alt)
 
@@ -119,7 +125,14 @@ def _claims(entries: Sequence[Settled]) -> Markup:
         for entry in entries
         if entry.answered
     }
-    return markup.render(CLAIM, entries=entries, figures=figures)
+    return markup.render(
+        CLAIM, entries=entries, figures=figures, emphasised=_emphasised
+    )
+
+
+def _emphasised(words: str) -> Markup:
+    """An answer, whose only markup is stars around what is stressed."""
+    return Markup(re.sub(r"\*(\w[^*]*)\*", r"<em>\1</em>", escape(words)))
 
 
 def _overview(
@@ -183,17 +196,18 @@ def _study(study: Study, summary: Mapping[str, Any], figures: Path) -> Markup:
         numerics=NUMERICS,
         figures=Markup("").join(shown),
         table=markup.table(
-            "Counted from the stored rows",
-            list(lines[0]),
-            [[Field(value) for value in line.values()] for line in lines],
+            f"{study.name}: counted from the stored rows",
+            [Field(name, kind="wrap") for name in lines[0]],
+            [[Field(x, kind="wrap") for x in line.values()] for line in lines],
+            "dense",
         ),
-        findings=_findings(summary["findings"]),
+        findings=_findings(study.name, summary["findings"]),
         paragraphs=study.paragraphs,
         facts=[(name, value) for name, value in facts if value],
     )
 
 
-def _findings(findings: Sequence[Mapping[str, Any]]) -> Markup:
+def _findings(name: str, findings: Sequence[Mapping[str, Any]]) -> Markup:
     rows = []
     for found in findings:
         published = found.get("published")
@@ -203,15 +217,16 @@ def _findings(findings: Sequence[Mapping[str, Any]]) -> Markup:
             [
                 Field(found["what"], kind="wrap"),
                 Field(found["expected"], kind="wrap", head="expected"),
-                Field(found["ours"], kind="wrap", head="reproduced"),
+                Field(_beside(found), found["ours"], "wrap", "reproduced"),
                 Field(found.get("words", "measured"), kind="wrap", head="verdict"),
                 Field(notes, kind="wrap", head="note"),
             ]
         )
     return markup.table(
-        "What was published or expected, and what is found; [S] seen in the source, "
+        f"{name}: published or expected, and what is found; [S] seen in the source, "
         "[V] read off its figure, [C] computed, [R] recalled; nothing was expected of "
-        "what is only measured",
+        "what is only measured. Drawn: the published number as a line, in grey what is "
+        "accepted around it, ours as a dot with its interval",
         [
             "finding",
             "published or expected",
@@ -222,3 +237,14 @@ def _findings(findings: Sequence[Mapping[str, Any]]) -> Markup:
         rows,
         "stack",
     )
+
+
+def _beside(found: Mapping[str, Any]) -> Markup:
+    """Ours, and drawn on the published number with what is accepted around it."""
+    published, ours = found.get("published", {}), found.get("number", {})
+    shown = Markup("{}").format(found["ours"])
+    if "value" not in published or "center" not in ours:
+        return shown
+    center = ours["center"]
+    ends = ours.get("low", center), center, ours.get("high", center)
+    return shown + markup.accepted(published["value"], published["delta"], *ends)

@@ -22,6 +22,7 @@ from lossjax.syntax import TUNE
 if TYPE_CHECKING:
     from lossjax.suite.data import Dataset
 
+_LINKS = "Links:"
 _DIAL = re.compile(rf"=\s*{TUNE}\s*\(")  # as it is written, not canonical
 
 
@@ -150,7 +151,8 @@ class Study:
     """What the file of a study ends in: `STUDY = Study(conclude, ...)`.
 
     The file's name is the study's. Its docstring is its text: the question in the first
-    line, then paragraphs, of which one begins with "Source: "; protocol, deviations.
+    line, then paragraphs, of which one begins with "Source: "; its addresses, one a
+    line, below "Links:"; protocol, deviations.
 
     Attributes:
       conclude: counts and draws from the stored rows.
@@ -202,9 +204,17 @@ class Study:
         return ""
 
     @property
+    def links(self) -> Sequence[str]:
+        """Addresses of the sources."""
+        every = self.text.split("\n\n")
+        found = (words for words in every if words.startswith(_LINKS))
+        return next(found, _LINKS).split()[1:]
+
+    @property
     def paragraphs(self) -> Sequence[str]:
-        """All but the question."""
-        return self.text.split("\n\n")[1:]
+        """All but the question and the links."""
+        every = self.text.split("\n\n")[1:]
+        return [words for words in every if not words.startswith(_LINKS)]
 
     def sweeps(self, size: Size) -> Mapping[str, Sweep]:
         """The sweeps to train at a size, by name.

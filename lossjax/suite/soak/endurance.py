@@ -22,7 +22,10 @@ _RATES = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 
 
 def crowded(bench: Testbed, times: int) -> Tally:
-    """A report over so many thousand stored runs, one damaged in each thousand."""
+    """A report over so many thousand stored runs, one damaged in each thousand.
+
+    If quick, hundreds.
+    """
     outcome, out = Tally(), bench.fresh()
     files = _crowd(bench, out, times)
     damaged = bench.random.sample(files, times)
@@ -56,11 +59,12 @@ def _crowd(bench: Testbed, out: Path, thousands: int) -> list[Path]:
     described = results.read_sweep(bench.whole)
     names = [f"digits {i}" for i in range(thousands)]
     losses = [f"power(g={i / 20:g})" for i in range(20)]
+    runs = _THOUSAND // 5 if bench.quick else _THOUSAND
     config = described["config"] | {
         "datasets": names,
         "losses": losses,
         "learning_rates": list(_RATES),
-        "seeds": list(range(_THOUSAND // len(losses) // len(_RATES))),
+        "seeds": list(range(runs // len(losses) // len(_RATES))),
     }
     described |= {
         "config": config,

@@ -26,7 +26,7 @@ FAULTS: Mapping[str, Fault] = types.MappingProxyType(
             "killed (SIGKILL), by the clock and while a file is published",
             processes.killed,
             30,
-            2,
+            1,
         ),
         "killed_long": Fault(
             "killed in a run of more than a minute", processes.killed_long, 1, 0

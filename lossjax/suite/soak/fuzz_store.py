@@ -50,6 +50,7 @@ def _whole(place: Path) -> Path:
     images = np.arange(4 * 64, dtype=np.uint8).reshape(4, 8, 8, 1)
     facts = {"fingerprint": "0" * 64, "shape": [8, 8, 1], "train": 100}
     facts |= {"validation": 20, "test": 20, "derived": {}}
+    facts |= {"classes": {"labels": [3, 8], "counts": [15, 5]}}
     description = {
         "config": _SWEEP.to_json(),
         "losses": list(_SWEEP.losses),
@@ -93,7 +94,7 @@ def _result(run: results.Run, images: np.ndarray) -> results.Result:
             for name in ("step", "train_loss", "validation_loss", "validation_mse")
         },
         gallery=images,
-        kept=Kept(_METRICS, groups, worst),
+        kept=Kept(_METRICS, groups, worst, groups[:, :2]),
         drawn=Drawn(images, images[None], places, np.zeros(5, np.uint8)),
         provenance={"layout": "1 device", "backend": "cpu", "source": "x"},
     )

@@ -143,10 +143,11 @@ def unpack(packed: Mapping[str, Any]) -> np.ndarray:
 
 
 def _from_kept(kept: Kept) -> dict[str, Any]:
-    worst = kept.worst
+    worst, classes = kept.worst, kept.classes
     return {
         "metrics": list(kept.metrics),
         "groups": pack(kept.groups),
+        **({} if classes is None else {"classes": pack(classes)}),
         "worst": None
         if worst is None
         else vars(worst)
@@ -155,7 +156,7 @@ def _from_kept(kept: Kept) -> dict[str, Any]:
 
 
 def _to_kept(values: Mapping[str, Any]) -> Kept:
-    worst = values["worst"]
+    worst, classes = values["worst"], values.get("classes")
     return Kept(
         tuple(values["metrics"]),
         unpack(values["groups"]),
@@ -168,6 +169,7 @@ def _to_kept(values: Mapping[str, Any]) -> Kept:
             unpack(worst["originals"]),
             unpack(worst["read_outs"]),
         ),
+        None if classes is None else unpack(classes),
     )
 
 
@@ -205,6 +207,12 @@ def read_sweep(out: Path, schema: Any = schemas.SWEEP) -> dict[str, Any]:
         raise ValueError(
             f"{path} is of another version of the suite: {error.reason}"
         ) from None
+    for facts in description["datasets"].values() if schema is schemas.SWEEP else ():
+        classes = facts.get("classes", {"labels": [], "counts": []})
+        labels, counts = classes["labels"], classes["counts"]
+        apart = len({*labels}) == len(labels) == len(counts)
+        if not apart or min(counts, default=1) < 1:
+            raise ValueError(f"{path}: classes without a number of images each")
     return cast(dict[str, Any], description)
 
 
@@ -279,9 +287,10 @@ def _check(result: Result) -> None:
         raise ValueError(f"status {result.status[:40]!r}")
     shapes: list[tuple[np.ndarray | None, Any, int]] = [(result.gallery, np.uint8, 4)]
     if (kept := result.kept) is not None:
-        shapes.append((kept.groups, np.float32, 2))
-        if len(kept.groups) != len(kept.metrics):
-            raise ValueError("kept: as many groups as metrics are needed")
+        for means in (kept.groups, kept.classes):
+            shapes.append((means, np.float32, 2))
+            if means is not None and len(means) != len(kept.metrics):
+                raise ValueError("kept: as many groups as metrics are needed")
         if (worst := kept.worst) is not None:
             pictures = worst.originals, worst.read_outs
             shapes += [(one, np.uint8, 4) for one in pictures]

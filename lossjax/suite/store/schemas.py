@@ -34,6 +34,7 @@ RESULT: dict[Any, Any] = {
         {
             "metrics": [str],
             "groups": PACKED,
+            "classes?": PACKED,
             "worst": (
                 None,
                 {
@@ -56,6 +57,38 @@ RESULT: dict[Any, Any] = {
         },
     ),
     "provenance": dict,
+}
+# What the advisor found beside its sweep; see lossjax.suite.advise.
+ADVICE: dict[Any, Any] = {
+    "question": str,
+    "purpose": str,
+    "minutes": float,
+    "notes": [str],
+    "look": {
+        "images": int,
+        "duplicates": int,
+        "black": float,
+        "white": float,
+        "binary": float,
+        "floor": float,
+        "colour": bool,
+        "counted": float,
+        "histogram": [float],
+    },
+    "trivial": {str: _NUMBER},
+    "pilot": (
+        None,
+        {
+            "run": str,
+            "images": int,
+            "g": float,
+            "low": float,
+            "high": float,
+            "tail": _NUMBER,
+        },
+    ),
+    # Of every loss how its raw output becomes an image, and code to paste.
+    "losses": {str: {"output": str, "code": {str: str}}},
 }
 SWEEP: dict[Any, Any] = {
     "config": dict,
@@ -83,6 +116,7 @@ SWEEP: dict[Any, Any] = {
             "test": _COUNT,
             "derived?": {str: str},
             "gallery_labels?": [int],
+            "classes?": {"labels": [int], "counts": [int]},
             "gallery?": (None, PACKED),
             "pixels?": {
                 "levels": int,
@@ -95,6 +129,7 @@ SWEEP: dict[Any, Any] = {
         }
     },
     "provenance": {"numerics": int},
+    "advice?": ADVICE,
 }
 STATE: dict[Any, Any] = {
     "step": int,

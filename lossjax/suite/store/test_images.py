@@ -1,8 +1,8 @@
 """What a final run keeps of single test images, compactly and without jax.
 
-Means over groups of test images carry the interval over images; the images that came
-out worst are kept with what the network made of them, so that the report shows both
-without the dataset.
+Means over groups of test images carry the interval over images, means over classes say
+which loss is good at what; the images that came out worst are kept with what the
+network made of them. So the report shows all of it without the dataset.
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ import numpy as np
 
 GROUPS = 50  # of test images; 8 metrics of them take 2 KB of a result
 WORST = 4  # images
+CLASSES = 50  # most that are scored apart
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Kept:
     metrics: tuple[str, ...]
     groups: np.ndarray  # float32 (metrics, groups), each a mean over its images
     worst: Worst | None = None
+    classes: np.ndarray | None = None  # float32 (metrics, classes), as `classes_of`
 
     def of(self, metric: str) -> np.ndarray | None:
         """Means (groups,) of one metric, None where it has none."""
@@ -65,6 +67,25 @@ def group_means(scores: np.ndarray) -> np.ndarray:
     count = min(GROUPS, scores.shape[-1])
     parts = [scores[..., first::count] for first in range(count)]
     means = [part.mean(-1, dtype=np.float64) for part in parts]
+    return np.stack(means, -1).astype(np.float32)
+
+
+def classes_of(labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """The classes of the test images, ascending, and how many images are of each.
+
+    Both are empty where there is nothing to tell apart, or too much.
+    """
+    none = np.zeros(0, np.int64)
+    if labels is None:
+        return none, none
+    names, counts = np.unique(labels, return_counts=True)
+    return (names, counts) if 2 <= len(names) <= CLASSES else (none, none)
+
+
+def class_means(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Means (..., classes), float32, of scores (..., images)."""
+    names, _ = classes_of(labels)
+    means = [scores[..., labels == name].mean(-1, dtype=np.float64) for name in names]
     return np.stack(means, -1).astype(np.float32)
 
 

@@ -11,6 +11,7 @@ from lossjax.suite.config import Sweep
 from lossjax.suite.data import Dataset
 from lossjax.suite.data.dataset import shown
 from lossjax.suite.store import results
+from lossjax.suite.store.test_images import classes_of
 from lossjax.suite.sweep.resident import gallery_of
 from lossjax.suite.sweep.validation import metrics_of
 
@@ -60,6 +61,7 @@ def _derived(sweep: Sweep, dataset: Dataset) -> dict[str, str]:
 def facts_of(dataset: Dataset) -> dict[str, Any]:
     """Identity, sizes and the pictures that the report shows."""
     test, labels = dataset.test.images, dataset.test.labels
+    names, counts = (part.tolist() for part in classes_of(labels))
     shown_places = gallery_of(len(test))
     pixels = pixel_facts(dataset)
     return {
@@ -70,6 +72,7 @@ def facts_of(dataset: Dataset) -> dict[str, Any]:
         "test": len(test),
         "gallery": results.pack(shown(test[shown_places])),
         **({} if labels is None else {"gallery_labels": labels[shown_places].tolist()}),
+        **({"classes": {"labels": names, "counts": counts}} if names else {}),
         **({"pixels": pixels} if pixels else {}),
     }
 

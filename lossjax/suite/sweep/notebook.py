@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from lossjax.suite.cli.errors import Interrupted, UserError, unknown
 from lossjax.suite.cli.signals import Interrupts
 from lossjax.suite.cli.terminal import Terminal
 from lossjax.suite.data import Dataset
+from lossjax.suite.data.idx_names import find_idx
 from lossjax.suite.report.display import Comparison
 from lossjax.suite.store import ownership, parameters, places, sealing
 from lossjax.suite.store import results as store
@@ -51,19 +52,15 @@ def compare(
     keep_models: str | None,
 ) -> Comparison:
     """See `lossjax.compare`; `asked` are fields of a config, a name in place of one."""
-    if jax.dtypes.canonicalize_dtype(np.float64) == np.float64:
-        raise UserError(
-            "compare: jax computes in 64 bits here, and a sweep does not: "
-            "jax.config.update('jax_enable_x64', False) first"
-        )
+    refuse_wide("compare")
     if keep_models not in (None, *parameters.WHICH):
         raise unknown("keep_models", keep_models, parameters.WHICH)
-    console = _console()
+    console = console_here()
     limit = None if "train_steps" in asked else minutes
     if limit is not None and not limit > 0:
         raise UserError(f"minutes = {limit}: must be a number above 0, or None")
     with contextlib.ExitStack() as refused:
-        sweep = _sweep(_named(images, labels, mask, refused), asked)
+        sweep = asked_for(named(images, labels, mask, refused), asked)
         backend.prepare(sweep)
         sweep = validation.validate(sweep)
         place = _place(sweep, limit, out)
@@ -75,19 +72,39 @@ def compare(
         refused.pop_all()
     if limit is not None:
         sweep = _within(sweep, loaded, limit, place, console)
-    try:
-        _train(sweep, loaded, place, console, notes, keep_models)
-    except Interrupted as error:
-        raise KeyboardInterrupt(
-            f"{error}; every finished run is kept in {place}: call compare again with "
-            "the same arguments to resume"
-        ) from None
+    with resumable("compare"):
+        description = describe(sweep, loaded)
+        output.make(place)
+        for line in notes:
+            console.print(line, soft_wrap=True)
+        train(sweep, loaded, description, place, console, keep_models)
     comparison = Comparison.of(place)
     console.print(f"the same sweep by itself: {comparison.command}", soft_wrap=True)
     return comparison
 
 
-def _sweep(dataset: str, asked: Mapping[str, Any]) -> config.Sweep:
+@contextlib.contextmanager
+def resumable(name: str) -> Iterator[None]:
+    """What stops a program, as Python says it."""
+    try:
+        yield
+    except Interrupted as error:
+        raise KeyboardInterrupt(
+            f"{error}; every finished run is kept: call {name} again with the same "
+            "arguments to resume"
+        ) from None
+
+
+def refuse_wide(name: str) -> None:
+    """UserError where jax computes in 64 bits."""
+    if jax.dtypes.canonicalize_dtype(np.float64) == np.float64:
+        raise UserError(
+            f"{name}: jax computes in 64 bits here, and a sweep does not: "
+            "jax.config.update('jax_enable_x64', False) first"
+        )
+
+
+def asked_for(dataset: str, asked: Mapping[str, Any]) -> config.Sweep:
     """The config that is asked for; as many seeds as can decide, unless given.
 
     Nobody has looked at these images before: the learning rates reach further up than a
@@ -105,7 +122,7 @@ def _sweep(dataset: str, asked: Mapping[str, Any]) -> config.Sweep:
     return config.resolve(config.sweep(**fields))
 
 
-def _named(images: Any, labels: Any, mask: Any, refused: contextlib.ExitStack) -> str:
+def named(images: Any, labels: Any, mask: Any, refused: contextlib.ExitStack) -> str:
     """The dataset's name; an array is kept as a file that the name leads to.
 
     Unless what is asked of it is refused: a new file then goes again.
@@ -119,7 +136,7 @@ def _named(images: Any, labels: Any, mask: Any, refused: contextlib.ExitStack) -
             )
         path = Path(images).expanduser()
         if path.is_dir():
-            return f"images:{path.absolute()}"
+            return _folder(path.absolute())
         if path.suffix.lower() in _FILES and path.is_file():
             return f"arrays:{path.absolute()}"
         return str(images)
@@ -146,6 +163,15 @@ def _named(images: Any, labels: Any, mask: Any, refused: contextlib.ExitStack) -
         finally:
             fresh.unlink(missing_ok=True)
     return f"arrays:{file}"
+
+
+def _folder(path: Path) -> str:
+    """A folder's name as a dataset: of IDX files where it holds them, or pictures."""
+    try:
+        find_idx(str(path))
+    except UserError:
+        return f"images:{path}"
+    return f"idx:{path}"
 
 
 def _place(
@@ -180,19 +206,15 @@ def _within(
     return dataclasses.replace(sweep, train_steps=steps)
 
 
-def _train(
+def train(
     sweep: config.Sweep,
     loaded: dict[str, Dataset],
+    description: dict[str, Any],
     out: Path,
     console: Terminal,
-    notes: Iterable[str],
     keep_models: str | None,
 ) -> None:
     """Store what the sweep is, and train what of it is not stored."""
-    description = describe(sweep, loaded)
-    output.make(out)
-    for line in notes:
-        console.print(line, soft_wrap=True)
     with _stoppable() as interrupts:
         ownership.discard_temporaries(out)
         store.write_sweep(out, description)
@@ -215,7 +237,7 @@ def _stoppable() -> Iterator[Interrupts]:
                 signal.signal(number, handler)
 
 
-def _console() -> Terminal:
+def console_here() -> Terminal:
     """Progress as a bar; plain lines in a notebook that has no widgets to show one."""
     bare = "IPython" in sys.modules and importlib.util.find_spec("ipywidgets") is None
     return Terminal(force_jupyter=False, width=100) if bare else Terminal()

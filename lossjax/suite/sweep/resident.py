@@ -12,7 +12,14 @@ from lossjax import CODE_METRICS, METRICS, Loss
 from lossjax.metrics.images import share_right
 from lossjax.suite.data import Dataset
 from lossjax.suite.data.dataset import shown
-from lossjax.suite.store.test_images import Drawn, Hunt, Kept, group_means
+from lossjax.suite.store.test_images import (
+    Drawn,
+    Hunt,
+    Kept,
+    class_means,
+    classes_of,
+    group_means,
+)
 from lossjax.suite.sweep.latent import LatentMeasure
 from lossjax.training.replicas import (
     Blocks,
@@ -71,6 +78,8 @@ class Resident:
             if own.labels is not None
         }
         self._tested = len(source.test.images)
+        known = source.test.labels
+        self._classes = known if len(classes_of(known)[0]) else None
         self._abreast = 1
         turn = Layout(mesh.size, mesh.size, "map")
         if mapping == "vmap":
@@ -129,17 +138,25 @@ class Resident:
                 scores[f"{split}_{name}"] = values.mean(1, dtype=np.float64)
             if split == "test":
                 gallery = np.concatenate(pictured, 1)
-                groups = np.stack([group_means(v) for v in whole.values()], 1)
-                kept = tuple(
-                    Kept(tuple(whole), own, hunt.found(slot))
-                    for slot, own in enumerate(groups)
-                )
+                kept = self._kept(whole, hunt)
         if "train" in self._labels and scorer.coded:
             scores |= self._code_scores(scorer, weights, active, tick)
         drawn: tuple[Drawn, ...] = ()
         if latent is not None:
             drawn = latent.draw(gallery_of(self._tested), self._labels.get("test"))
         return Scored(scores, gallery, kept, drawn)
+
+    def _kept(self, scores: dict[str, np.ndarray], hunt: Hunt) -> tuple[Kept, ...]:
+        """Of scores (slots, images) of the test images, by metric; one of each slot."""
+        groups = np.stack([group_means(own) for own in scores.values()], 1)
+        classes: Sequence[np.ndarray | None] = [None] * len(groups)
+        if (names := self._classes) is not None:
+            each = [class_means(own, names) for own in scores.values()]
+            classes = list(np.stack(each, 1))
+        return tuple(
+            Kept(tuple(scores), own, hunt.found(slot), classes[slot])
+            for slot, own in enumerate(groups)
+        )
 
     def rehearse_scores(self, scorer: Scorer, weights: jax.Array, loss: Loss) -> None:
         """Compile what scores images ahead of the first call of `scores`.

@@ -29,7 +29,7 @@ def steps_within(
       The steps, and the seconds that they are expected to take.
     """
     began = time.monotonic()
-    each = _seconds_a_step(sweep, datasets) * sweep.arms * sweep.at_once
+    each = seconds_a_step(sweep, datasets) * sweep.arms * sweep.at_once
     compiling = time.monotonic() - began
     taken = {steps: compiling + steps * each for steps in LADDER}
     fits = [steps for steps, took in taken.items() if took <= seconds - compiling]
@@ -37,7 +37,7 @@ def steps_within(
     return steps, taken[steps]
 
 
-def _seconds_a_step(sweep: Sweep, datasets: Mapping[str, data.Dataset]) -> float:
+def seconds_a_step(sweep: Sweep, datasets: Mapping[str, data.Dataset]) -> float:
     """What one step of one run costs while all devices train."""
     outlines = {name: data.Outline.of(dataset) for name, dataset in datasets.items()}
     layout = packing.here(sweep, outlines)[0].layout

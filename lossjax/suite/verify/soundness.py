@@ -1,6 +1,7 @@
 """Whether the stored runs are all there, whole, and made alike."""
 
 import collections
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -102,19 +103,27 @@ def _made(result: Mapping[str, Any], name: str) -> Any:
 
 
 def _groups(archive: Archive, run_id: str, result: Mapping[str, Any]) -> Iterator[str]:
-    """What was kept of groups of test images must average to the score of all."""
-    images = archive.description["datasets"][result["run"]["dataset"]].get("test")
+    """What was kept of groups of test images must average to the score of all.
+
+    So must what was kept of their classes.
+    """
+    facts = archive.description["datasets"][result["run"]["dataset"]]
     kept = result["kept"]
-    if not images or kept is None:
+    if not facts.get("test") or kept is None:
         return
-    counts = sizes(images)
-    means = unpack(kept["groups"]).astype(float)
-    for name, own in zip(kept["metrics"], means, strict=True):
+    parts = {"groups": sizes(facts["test"])}
+    if "classes" in facts and "classes" in kept:
+        parts["classes"] = np.array(facts["classes"]["counts"])
+    for (part, counts), (place, name) in itertools.product(
+        parts.items(), enumerate(kept["metrics"])
+    ):
+        own = unpack(kept[part])[place].astype(float)
         score = result["metrics"].get(f"test_{name}")
         score = np.nan if score is None else score
-        whole = np.average(own, weights=counts) if len(own) == len(counts) else np.nan
+        fits = len(own) == len(counts) and counts.sum() > 0
+        whole = np.average(own, weights=counts) if fits else np.nan
         if not np.isclose(whole, score, rtol=1e-4, atol=0, equal_nan=True):
             yield (
-                f"{run_id}: its groups of test images give {name} {whole:.6g}, its "
+                f"{run_id}: its {part} of test images give {name} {whole:.6g}, its "
                 f"score is {score:.6g}"
             )

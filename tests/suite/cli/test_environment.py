@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from typed_commands import SMALL
 
 from lossjax.suite.shipped import ROOT
 
@@ -113,15 +114,9 @@ def test_a_clone_that_cannot_be_written_to(tmp_path: Path) -> None:
         shutil.copytree(ROOT / name, clone / name, ignore=unwanted)
     shutil.copy(ROOT / "run.sh", clone)
     (clone / "results").mkdir()
-    small = ["--config.losses=bce", "--config.models=mlp_ae"]
-    small += ["--config.learning_rates=0.01"]
-    small += ["--config.seeds=0", "--config.train_steps=2", "--config.curve_points=2"]
     calls = {
-        "losses": (["losses"], 0, ""),
-        "list": (["reproduce", "--list"], 0, ""),
-        "preview": (["sweep", "--dry_run", f"--out={out}"], 0, ""),
-        "sweep": (["sweep", *small, f"--out={out}"], 0, ""),
-        "default": (["sweep", *small], 2, "is not writable; name another directory"),
+        "sweep": (["sweep", *SMALL, f"--out={out}"], 0, ""),
+        "default": (["sweep", *SMALL], 2, "is not writable; name another directory"),
         "test": (None, 2, "not writable"),
     }
     for folder in (clone, *clone.rglob("*/")):

@@ -4,6 +4,7 @@ The upstream files are made here in their true formats, a few images each, and t
 builders' registered checksums are replaced by the checksums of these files.
 """
 
+import dataclasses
 import gzip
 import hashlib
 import io
@@ -212,24 +213,31 @@ def test_prepared_by_hand_and_read_back(name: str, tmp_path: Path, monkeypatch) 
 
 
 @pytest.mark.slow
-def test_mnist_of_its_true_shape(tmp_path: Path, monkeypatch) -> None:
+def test_mnist_in_its_own_files_and_splits(tmp_path: Path, monkeypatch) -> None:
+    """A tenth of its images: more than the 5,000 that validation takes."""
+    listed = data.outline("mnist").counts
+    assert listed == {"train": 55_000, "validation": 5_000, "test": 10_000}
     folder = tmp_path / "upstream"
     folder.mkdir()
-    truth = mnist_files(folder, 60_000, 10_000)
+    truth = mnist_files(folder, 6_000, 1_000)
+    counts = {"train": 6_000, "test": 1_000}
+    tenth = dataclasses.replace(UPSTREAM["mnist"], counts=counts)
+    module = sys.modules["lossjax.suite.data.outline"]  # its function has its name
+    monkeypatch.setattr(module, "UPSTREAM", {**UPSTREAM, "mnist": tenth})
     register(folder, "mnist", monkeypatch)
     prepare_tfds("mnist", str(folder))
     dataset = data.load("mnist")
     sizes = [len(split) for split in dataset.splits.values()]
-    assert sizes == [55_000, 5_000, 10_000]
+    assert sizes == [1_000, 5_000, 1_000]
     assert data.outline("mnist") == data.Outline.of(dataset)
-    few = data.load("mnist", max_examples=14_000, image_size=8)
-    assert data.outline("mnist", max_examples=14_000, image_size=8) == data.Outline.of(
+    few = data.load("mnist", max_examples=1_400, image_size=8)
+    assert data.outline("mnist", max_examples=1_400, image_size=8) == data.Outline.of(
         few
     )
     found = as_set(dataset.test.images, dataset.test.labels)
     assert found == as_set(*truth["test"])
     plain = tfds.data_source("mnist", data_dir=tmp_path / "prepared")
-    assert [len(plain[key]) for key in ("train", "test")] == [60_000, 10_000]
+    assert [len(plain[key]) for key in ("train", "test")] == [6_000, 1_000]
     assert (plain["train"][7]["image"].tobytes(), plain["train"][7]["label"]) in as_set(
         *truth["train"]
     )

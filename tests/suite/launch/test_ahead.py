@@ -38,7 +38,9 @@ def programs(sweep: Sweep) -> dict[ProgramKind, str]:
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_every_config_is_exported_for_cuda(config: Path) -> None:
     sweep = sweep_of(f"--config={config}")
-    for kind in programs(sweep):
+    # Of programs that differ in the images' size alone one.
+    alike = {(k.model, k.families, k.noise): k for k in programs(sweep)}
+    for kind in alike.values():
         segments = (1,) * len(kind.families)
         layout = Layout(2, 2 * len(segments), "vmap")
         program = kind.program(sweep, layout, make_mesh(layout), segments)

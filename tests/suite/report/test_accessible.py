@@ -6,6 +6,7 @@ axe-core is not a dependency: these are the rules that pages of the suite once b
 import html.parser
 import itertools
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ from lossjax.suite.config import Sweep
 from lossjax.suite.report.build import build
 from lossjax.suite.report.looks import luminance
 from lossjax.suite.report.markup import PAGE
+from lossjax.suite.reproduce import page as reproduced
+from lossjax.suite.reproduce.catalogue import STUDIES
+from lossjax.suite.shipped import ROOT
 
 TEXTS, GROUNDS = ("ink", "soft", "accent"), ("paper", "ground", "best")
 PAIRS = [*itertools.product(TEXTS, GROUNDS), ("warn", "warn-ground"), ("ink", "rule")]
@@ -74,13 +78,36 @@ class Outline(html.parser.HTMLParser):
             self.wrong.append(f"nameless {tag}")
 
 
-def test_a_report_has_names_for_all_that_is_used(tmp_path: Path) -> None:
+def a_report(out: Path) -> str:
     sweep = Sweep(losses=tuple(stored_sweeps.LOSSES), learning_rates=(3e-3,))
-    stored_sweeps.write(tmp_path, sweep)
-    page = build(tmp_path).page.read_text(encoding="utf-8")
+    stored_sweeps.write(out, sweep)
+    return build(out).page.read_text(encoding="utf-8")
+
+
+def studies(out: Path) -> str:
+    return reproduced.page({name: STUDIES[name] for name in ("aa", "improper")}, out)
+
+
+@pytest.mark.parametrize("made", [a_report, studies])
+def test_a_page_has_names_for_all_that_is_used(
+    made: Callable[[Path], str], tmp_path: Path
+) -> None:
+    page = made(tmp_path)
     outline = Outline(page)
     assert outline.wrong == []
     # No level of heading is left out on the way down.
     assert outline.headings[0] == 1 and outline.headings.count(1) == 1
     assert all(b <= a + 1 for a, b in itertools.pairwise(outline.headings))
+    for name in ("id", "aria-label"):  # of what scrolls: both are gone to by name
+        regions = re.findall(f'<div class="scroll"[^>]* {name}="([^"]*)"', page)
+        assert len({*regions}) == len(regions) > 1
     assert {"<main>", "<header>", "<footer>"} <= set(re.findall("<[a-z]+>", page))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").rglob("*.md")), ids=str)
+def test_docs_have_an_outline_and_words_for_every_picture(path: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.M | re.S)
+    levels = [len(marks) for marks in re.findall("^(#+) ", text, re.M)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(b <= a + 1 for a, b in itertools.pairwise(levels))
+    assert "![](" not in text

@@ -156,3 +156,12 @@ def test_runs_are_written_as_they_are() -> None:
     """What is kept is never escaped: the name is part of what a run is."""
     run = Run("digits", "conv_ae", NAMES[0], 1e-3, 0, 8, 10, {})
     assert run.to_json()["loss"] == NAMES[0]
+
+
+def test_no_line_of_prose_ends_within_a_flag() -> None:
+    html = '<p>say --config.seeds=0,1 <a title="--out=a">--out</a> a--b -- --x</p>--q'
+    flag = '<span class="flag">{}</span>'.format
+    assert inert.unbroken(html) == (
+        f'<p>say {flag("--config.seeds=")}0,1 <a title="--out=a">{flag("--out")}</a> '
+        f"a--b -- {flag('--x')}</p>{flag('--q')}"
+    )

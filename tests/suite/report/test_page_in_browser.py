@@ -9,6 +9,8 @@ from browser import ask, needs_chromium
 
 from lossjax.suite.config import Sweep
 from lossjax.suite.report.build import build
+from lossjax.suite.reproduce import page as reproduced
+from lossjax.suite.reproduce.catalogue import STUDIES
 
 pytestmark = [needs_chromium, pytest.mark.slow]
 SWEEP = Sweep(
@@ -23,33 +25,57 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(out).page
 
 
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two studies as they are published: one with a floor, one with links."""
+    page = tmp_path_factory.mktemp("studies") / "index.html"
+    chosen = {name: STUDIES[name] for name in ("bce_floor", "improper")}
+    page.write_text(reproduced.page(chosen, page.parent), encoding="utf-8")
+    return page
+
+
 LOOK = """
 document.querySelectorAll("details").forEach((fold) => { fold.open = true; });
-document.querySelector("main p").append(" --config." + "0.001,".repeat(99));
+const long = " --config." + "0.001,".repeat(99);
+document.querySelector("main p").append(long);
 const areas = [...document.querySelectorAll(".scroll")];
 const within = (area) => [area, ...area.querySelectorAll("*")];
 const stops = (area) => within(area).filter((e) => e.tabIndex >= 0);
 const named = (e) => e.textContent.trim() || e.ariaLabel || e.labels?.length;
 const buttons = [...document.querySelectorAll("button, select, input, a")];
-return {
-  wide: areas.filter((a) => a.scrollWidth > a.clientWidth + 1).map((a) => a.id),
-  page: document.documentElement.scrollWidth,
+const seen = {
   unlabelled: areas.filter((a) => !a.ariaLabel).length,
+  links: areas.map((a) => a.querySelectorAll("tbody a").length),
   stops: areas.map((a) => stops(a).length),
   nameless: buttons.filter((b) => !named(b)).length,
 };
+for (const width of [1280, 390]) {
+  frameElement.width = width;
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const flags = [...document.querySelectorAll(".flag")];
+  seen[width] = {
+    wide: areas.filter((a) => a.scrollWidth > a.clientWidth + 1).map((a) => a.id),
+    page: document.documentElement.scrollWidth,
+    flags: flags.length,
+    broken: flags.filter((f) => f.getClientRects().length > 1).length,
+  };
+}
+return seen;
 """
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("which", ["page", "studies"])
 def test_nothing_is_hidden_and_a_table_is_one_tab_stop(
-    page: Path, tmp_path: Path, width: int
+    which: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    seen = ask(page, LOOK, tmp_path, width)
-    assert seen["page"] <= width
-    assert width < 1280 or seen["wide"] == []
+    seen = ask(request.getfixturevalue(which), LOOK, tmp_path)
     assert seen["unlabelled"] == seen["nameless"] == 0
-    assert set(seen["stops"]) == {1}
+    stops = zip(seen["stops"], seen["links"], strict=True)
+    assert {here - links for here, links in stops} == {1}
+    assert seen["1280"]["wide"] == []
+    for width in ("1280", "390"):
+        assert seen[width]["page"] <= int(width)
+        assert seen[width]["flags"] > 0 == seen[width]["broken"]
 
 
 USE = """
@@ -75,8 +101,19 @@ told.maps = [...gallery.querySelectorAll("canvas")].map((c) => c.ariaLabel);
 gallery.querySelectorAll("canvas")[2].click();
 const board = [...document.querySelectorAll("dialog figcaption")];
 told.board = board.map((c) => c.textContent.trim());
+document.querySelector("dialog button:last-of-type").click();
+const group = [...gallery.previousElementSibling.querySelectorAll("select")][2];
+told.groups = [...group.options].map((o) => o.text);
+group.value = "8"; group.dispatchEvent(new Event("change"));
+gallery.querySelectorAll("canvas")[2].click();
+told.eight = document.querySelector("dialog b").textContent;
+told.widths = [...gallery.querySelectorAll("canvas")].map((c) => c.width);
+const scores = [...document.querySelector("#classes tbody").rows];
+const cells = (row) => [...row.cells].map((c) => c.textContent.trim());
+told.classes = scores.map(cells);
 const box = document.querySelector("header input"); box.click();
-told.hidden = document.querySelectorAll(".off").length;
+const hidden = (row) => row.classList.contains("off");
+told.hidden = [...table.tBodies[0].rows].map((r) => [cells(r)[0], hidden(r)]);
 return told;
 """
 
@@ -98,4 +135,13 @@ def test_it_sorts_saves_and_shows_differences(page: Path, tmp_path: Path) -> Non
     # Grey 20 more than black, of 255: (20 / 255)^2.
     assert told["board"][0] == "original"
     assert told["board"][1].startswith("bce squared error 0.")
-    assert told["hidden"] >= 5
+    # Two of the four images are eights, the second and the fourth.
+    assert told["groups"] == ["all", "3", "8"]
+    assert told["eight"].endswith(" of the gallery, class 8")
+    assert set(told["widths"]) == {2 * 8 + 1}
+    assert told["classes"] == [
+        ["3 100 images", "bce 0.00994; tied: mse", "mae 1.23242"],
+        ["8 200 images", "bce 0.00994; tied: mse", "bce 0.90030; tied: mse"],
+    ]
+    assert [name for name, hidden in told["hidden"] if not hidden] == ["bce"]
+    assert len(told["hidden"]) == 4

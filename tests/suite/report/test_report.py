@@ -157,7 +157,7 @@ def test_the_verdict_in_words(whole: Path) -> None:
 
 def test_summary_is_the_contract(whole: Path) -> None:
     summary = json.loads((whole / "report/summary.json").read_text())
-    assert list(summary) == ["schema", "verdict", "datasets"]
+    assert list(summary) == ["schema", "verdict", "datasets", "mean_ranks"]
     assert summary["schema"] == 2
     assert list(summary["datasets"]) == ["digits", "patches"]
     metrics = summary["datasets"]["patches"]["models"]["conv_ae"]["metrics"]
@@ -432,6 +432,18 @@ def test_the_page_stands_alone(whole: Path) -> None:
     own = [name for name in page.ids if not re.fullmatch("[mp][0-9a-f]{10}", name)]
     assert sorted({x for x in own if own.count(x) > 1 and "-" not in x}) == []
     assert len(text) < 8_000_000
+
+
+def test_over_datasets_ranks_are_averaged(whole: Path, holed: Path) -> None:
+    text = (whole / "report/index.html").read_text(encoding="utf-8")
+    assert "2 datasets cannot separate any two of these losses" in text
+    summary = json.loads((whole / "report/summary.json").read_text())
+    by_mse = summary["mean_ranks"]["conv_ae"]["mse"]
+    # bce is first on both; a seed of huber is lost on digits, of none on patches.
+    assert by_mse["bce"] == {"center": 1, "low": 1, "high": 1}
+    assert by_mse["huber(delta=0.05)"] == {"center": 3.5, "low": 3, "high": 4}
+    incomplete = (holed / "report/index.html").read_text(encoding="utf-8")
+    assert 'id="leaderboard"' not in incomplete
 
 
 def test_words_of_a_run_cannot_become_markup(whole: Path) -> None:

@@ -28,14 +28,37 @@ def soak(*arguments: str) -> subprocess.CompletedProcess:
     )
 
 
+# Which test tries a fault in fewer processes; those of long runs are tried by hand.
+TRIED = {
+    "killed_long": "sweep/test_resume.py::test_resumed_is_bitwise_the_undisturbed_run",
+    "stopped": "sweep/test_sweep.py::test_interrupted_says_how_to_go_on",
+    "flipped": "sweep/test_sweep.py::test_a_damaged_result_is_trained_again",
+    "cut": "store/test_store.py::test_a_cut_file_is_damaged",
+    "flipped_state": "sweep/test_resume.py::test_a_damaged_state_is_named",
+    "stranger": "verify/test_verify.py::test_a_corruption_is_named",
+    "sharded": "sweep/test_sweep.py::test_tasks_one_of_them_killed_equal_the_whole",
+    "wild": "../training/test_training.py::test_a_diverged_replica_is_frozen",
+    "elsewhere": "report/test_report.py::test_two_builds_are_equal_bytes",
+    "fuzz": "soak/test_fuzz.py::test_some_inputs_of_every_kind_are_answered",
+}
+
+
+def test_what_the_soak_leaves_out_here_has_a_test() -> None:
+    for test in TRIED.values():
+        file, _, name = test.partition("::")
+        assert f"def {name}" in (ROOT / "tests" / "suite" / file).read_text(), test
+
+
 @pytest.mark.slow
 def test_quick_form_loses_nothing(tmp_path: Path) -> None:
     log = tmp_path / "soak.json"
-    ended = soak("--quick", f"--log={log}")
+    names = [name for name in FAULTS if name.partition(":")[0] not in TRIED]
+    assert len(names) + len(TRIED) == len({n.partition(":")[0] for n in FAULTS})
+    ended = soak("--quick", f"--only={','.join(names)}", f"--log={log}")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "0 not noticed, 0 results lost" in ended.stdout
     rows = json.loads(log.read_text())
-    assert [row["fault"] for row in rows] == list(FAULTS)
+    assert [row["fault"] for row in rows] == names
     assert all(row["injected"] == FAULTS[row["fault"]].quick for row in rows)
 
 

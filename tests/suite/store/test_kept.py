@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import stored_sweeps
 
+from lossjax.suite.config import Sweep
 from lossjax.suite.store import results, sealing
 from lossjax.suite.store.results import Result, Run
 from lossjax.suite.store.test_images import (
@@ -15,6 +17,8 @@ from lossjax.suite.store.test_images import (
     Hunt,
     Kept,
     Worst,
+    class_means,
+    classes_of,
     group_means,
     sizes,
 )
@@ -32,6 +36,16 @@ def test_groups_cover_every_image_once(images: int) -> None:
 def test_group_means_are_of_strided_images() -> None:
     means = group_means(np.arange(100.0)[None])
     np.testing.assert_array_equal(means[0], np.arange(50) + 25.0)
+
+
+def test_class_means_are_of_the_images_of_each_class() -> None:
+    labels = np.array([8, 3, 8, 3, 8], np.int32)
+    names, counts = classes_of(labels)
+    assert names.tolist() == [3, 8] and counts.tolist() == [2, 3]
+    means = class_means(np.arange(10.0).reshape(2, 5), labels)
+    np.testing.assert_array_equal(means, [[2, 2], [7, 7]])
+    for nothing in (None, np.zeros(4, np.int32), np.arange(51)):
+        assert classes_of(nothing)[0].tolist() == []
 
 
 @pytest.mark.parametrize(("direction", "sign"), [("lower", 1), ("higher", -1)])
@@ -70,6 +84,7 @@ KEPT = Kept(
     ("mse", "ssim"),
     np.linspace(0, 1, 100, dtype=np.float32).reshape(2, 50),
     Worst("ssim", (7, 3), (0.25, math.nan), PICTURES, PICTURES[::-1]),
+    np.array([[0.25, 0.75, 0.5]] * 2, np.float32),
 )
 
 
@@ -79,11 +94,30 @@ def test_kept_survives_the_store(tmp_path: Path) -> None:
     kept = results.load(tmp_path).results[RUN.run_id].kept
     assert kept is not None and kept.worst is not None and KEPT.worst is not None
     np.testing.assert_array_equal(kept.groups, KEPT.groups)
+    np.testing.assert_array_equal(kept.classes, KEPT.classes)
     np.testing.assert_array_equal(kept.worst.originals, PICTURES)
     np.testing.assert_array_equal(kept.worst.read_outs, KEPT.worst.read_outs)
     assert kept.metrics == KEPT.metrics and kept.worst.places == (7, 3)
     assert kept.worst.scores[0] == 0.25 and math.isnan(kept.worst.scores[1])
     assert kept.of("ssim") is not None and kept.of("knn_accuracy") is None
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        {"labels": [3, 8], "counts": [300]},
+        {"labels": [3, 3], "counts": [100, 200]},
+        {"labels": [3, 8], "counts": [300, 0]},
+    ],
+)
+def test_classes_of_a_sweep_have_images_each(
+    classes: dict[str, list[int]], tmp_path: Path
+) -> None:
+    described = stored_sweeps.describe(Sweep())
+    described["datasets"]["digits"]["classes"] = classes
+    results.write_sweep(tmp_path, described)
+    with pytest.raises(ValueError, match="classes without a number of images each"):
+        results.read_sweep(tmp_path)
 
 
 def test_a_result_of_before_reads(tmp_path: Path) -> None:

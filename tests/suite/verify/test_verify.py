@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import stored_sweeps
 
@@ -109,6 +110,13 @@ def other_precision(out: Path) -> None:
     store.write_result(out, dataclasses.replace(result, run=run))
 
 
+def other_classes(out: Path) -> None:
+    result = first(out)
+    assert result.kept is not None and result.kept.classes is not None
+    classes = np.full_like(result.kept.classes, 0.1)
+    forge(kept=dataclasses.replace(result.kept, classes=classes))(out)
+
+
 def cut_a_picture(out: Path) -> None:
     path = out / "report/figures/ranking-digits-conv_ae.png"
     path.write_bytes(path.read_bytes()[:-20])
@@ -145,6 +153,7 @@ def restate(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None
         (forge(provenance={"layout": "1 device"}), "mixed layout in one comparison"),
         (forge(kept=None, metrics={"test_mse": 0.5}), "report/rows.csv: line"),
         (forge(metrics={"test_mse": 0.5}), "its groups of test images give mse 0.01"),
+        (other_classes, "its classes of test images give mse 0.1, its score is"),
         (other_precision, "mixed precision: the sweep has float32"),
         (edit("sweep.json", '"value": 0.01', '"value": 0.1'), "sweep.json: its sha256"),
         (

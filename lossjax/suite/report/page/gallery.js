@@ -107,18 +107,19 @@ for (const gallery of document.querySelectorAll(".gallery.chosen")) {
     open(Math.min(shown - 1, Math.floor((offsetX / target.clientWidth) * shown)));
   });
 }
-// The same loss everywhere: pointing at one lights the others; a filter hides it.
+// The same loss everywhere: pointing at one lights the others; those ticked are shown alone.
 const named = [...document.querySelectorAll("tr, .gallery .row, .worst > figure, .multiples > figure")]
   .map((element) => ({ element, name: element.querySelector("th.loss code, .who code, figcaption code")?.textContent }))
   .filter(({ name }) => name);
 const names = [...new Set(named.map(({ name }) => name))];
 if (names.length > 1) {
-  const filter = made("details", "", { className: "filter" });
+  const filter = made("details", "", { className: "filter" }), wanted = new Set();
   filter.append(made("summary", "Show only some losses"));
   for (const name of names) {
-    const box = made("input", "", { type: "checkbox", checked: true });
+    const box = made("input", "", { type: "checkbox" });
     box.addEventListener("change", () => {
-      for (const each of named) if (each.name === name) each.element.classList.toggle("off", !box.checked);
+      wanted[box.checked ? "add" : "delete"](name);
+      for (const each of named) each.element.classList.toggle("off", wanted.size > 0 && !wanted.has(each.name));
     });
     const label = made("label", "");
     label.append(box, ` ${name}`);

@@ -84,10 +84,6 @@ for (const button of document.querySelectorAll(".copy button")) {
     } catch { select(); }
   });
 }
-// Printing shows what is folded.
-addEventListener("beforeprint", () => {
-  for (const fold of document.querySelectorAll("details:not(.again, .filter)")) fold.open = true;
-});
 // The section in view is marked in the navigation.
 const links = new Map();
 for (const link of document.querySelectorAll("nav a")) links.set(link.hash.slice(1), link);

@@ -8,11 +8,14 @@ from markupsafe import Markup
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import Evidence
 from lossjax.suite.report.sections import (
+    advised,
     behind,
     budgets,
+    by_class,
     counted_pixels,
     gallery,
     latent_map,
+    leaderboard,
     learning,
     measures,
     networks,
@@ -36,6 +39,8 @@ class Section:
 
 
 SECTIONS = (
+    Section("advice", "Advice", advised.build, commands=False),
+    Section("leaderboard", "All datasets", leaderboard.build),
     Section("verdict", "Verdict", verdicts.build),
     Section("behind", "How far behind", behind.build),
     Section("rankings", "Rankings", rankings.build),
@@ -43,6 +48,7 @@ SECTIONS = (
     Section("response", "Response curves", response.build),
     Section("measures", "What the codes say", measures.build),
     Section("gallery", "Gallery", gallery.build),
+    Section("classes", "By class", by_class.build),
     Section("samples", "Samples", gallery.samples),
     Section("interpolations", "Interpolations", gallery.interpolations),
     Section("map", "Latent map", latent_map.build),
@@ -50,9 +56,7 @@ SECTIONS = (
     Section("learning", "Learning curves", learning.build),
     Section("diagnostics", "Diagnostics", networks.build),
     Section("rates", "Learning rates", rates.build),
-    Section(
-        "problems", "Missing, failed and diverged runs", problems.build, commands=False
-    ),
+    Section("problems", "Problems", problems.build, commands=False),
     Section("pixels", "Pixels", counted_pixels.build, commands=False),
     Section("provenance", "Provenance", provenance.build, commands=False),
 )

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from lossjax.suite.report import markup, style
+from lossjax.suite.report import classwise, markup, style
 from lossjax.suite.report.album import Album
 from lossjax.suite.report.evidence import ArmEvidence, Evidence, Group
 from lossjax.suite.report.style import Mark
@@ -27,9 +27,10 @@ TEMPLATE = """
 </div>
 {% endfor %}
 """
-GALLERY = (
+GALLERY = Markup(
     "Reconstructions of fixed test images, one seed of each loss, the same for all."
 )
+CLASSES = Markup(' Scores of every class: <a href="#classes">By class</a>.')
 SAMPLES = """Output images of codes drawn from the prior, one seed of each loss, the
 same codes for all. An output image is the mean of each pixel, not a draw of it."""
 INTERPOLATIONS = """Output images along the straight line between the mean codes of two
@@ -81,7 +82,8 @@ def build(evidence: Evidence, album: Album) -> Markup:
             alt = f"{len(originals)} original test images of {group.dataset}"
             strips = [markup.strip(originals, alt)]
             rows.insert(0, {"kind": "original", "who": "original", "strips": strips})
-    return _page(TEMPLATE, groups, GALLERY, evidence)
+    known = any(classwise.metrics(evidence, group) for group, _ in groups)
+    return _page(TEMPLATE, groups, GALLERY + (CLASSES if known else ""), evidence)
 
 
 def side_by_side(

@@ -178,6 +178,11 @@ def _panels(evidence: Evidence, group: Group) -> Figure | None:
             axes.plot(
                 found.mean(), row, marker=mark.marker, markersize=5, color=mark.colour
             )
+        if not axes.lines:
+            middle = axes.transAxes
+            axes.text(
+                0.5, 0.5, "no run has one", fontsize=7.5, ha="center", transform=middle
+            )
         axes.set_title(name, loc="left", fontsize=9)
         axes.set_yticks(range(len(shown)), ["" if column else n for n, _ in shown])
         for label, (_, size) in zip(axes.get_yticklabels(), shown, strict=True):

@@ -11,7 +11,8 @@ from lossjax.suite.wording import count
 
 TEMPLATE = """
 {% if not tables and not foreign %}
-<p>None: every run of the grid is stored, finished and verified by its sha256.</p>
+<p>No missing, failed or diverged runs: every run of the grid is stored, finished and
+verified by its sha256.</p>
 {% endif %}
 {% for table in tables %}{{ table }}{% endfor %}
 {% if foreign %}

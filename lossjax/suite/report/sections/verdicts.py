@@ -19,7 +19,7 @@ TEMPLATE = """
 <div class="note">
 {% for line in incomplete[:1] %}<strong>{{ line }}</strong>{% endfor %}
 The comparison is made when every run is stored; the arms are named under
-<a href="#problems">Missing, failed and diverged runs</a>.
+<a href="#problems">Problems</a>.
 </div>
 {% endif %}
 {% for group in groups %}

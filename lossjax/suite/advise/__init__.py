@@ -1,0 +1,1 @@
+"""The advisor: which reconstruction loss for these pictures, in a few minutes."""

@@ -1,0 +1,275 @@
+"""The advice in words: what to use, how sure, what would change it, what is not known.
+
+Rules, fixed before any numbers. Advised is the best loss by the purpose's metric, or
+one before it in the shortlist between which and it there is no difference that
+matters. Where the comparison cannot decide (too few seeds or test images, or networks
+that have learned no more than the mean image), it is the purpose's safe loss, with the
+reason. The pilot chooses only what is compared.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lossjax.suite.report import verdict
+from lossjax.suite.report.evidence import Evidence, Group
+from lossjax.suite.report.tables import matrices
+from lossjax.suite.shortlist import PURPOSES, Purpose
+from lossjax.suite.statistics import Ranking, Standing
+from lossjax.suite.wording import count, listed
+
+LINEAR = "principal components"  # as many as there are numbers in the code
+FEW_TEST = 20  # test images below which a mean over them says little of others
+_KINDS = (
+    (0.9, "black and white"),
+    (0.5, "mostly black or white, with grey between"),
+    (0.1, "grey levels with much black or white"),
+    (0.0, "grey levels, little of it black or white"),
+)
+_OUTPUT = {
+    "sigmoid": "let the decoder end without an activation: the loss takes its raw "
+    "output, and the output image is the sigmoid of that",
+    "clip01": "let the decoder end without an activation; the output image is its "
+    "output cut to [0, 1]",
+    "continuous_mean": "let the decoder end without an activation: the loss takes its "
+    "raw output, and the output image is the mean of a continuous Bernoulli law whose "
+    "logit that is",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Advice:
+    """What is advised, and the sentences that say so."""
+
+    loss: str
+    decided: bool  # by the comparison, or the safe choice
+    sentences: tuple[str, ...]
+    code: Mapping[str, str]  # by library
+
+    @property
+    def paragraph(self) -> str:
+        return " ".join(self.sentences)
+
+
+def advice(evidence: Evidence) -> Advice | None:
+    """What the comparison of an advisor says; None of any other sweep, or a part."""
+    found = evidence.description.get("advice")
+    purpose = PURPOSES.get(found["purpose"]) if found else None
+    if found is None or purpose is None or evidence.missing:
+        return None
+    (group, *_) = evidence.groups
+    doubts = list(_doubts(evidence, group, found))
+    ranking = group.rankings.get(group.primary)
+    if doubts or ranking is None:
+        loss = purpose.safe[0]
+        lines = [f"Use {loss}, the safe choice: {purpose.safe[1]}."]
+        lines.append(f"The comparison decides nothing here: {listed(doubts)}.")
+    else:
+        loss = _preferred(evidence, ranking)
+        lines = [f"Use {loss} for {purpose.meaning}."]
+    facts = found["losses"].get(loss, {"output": "", "code": {}})
+    lines += _how(group, loss, facts["output"])
+    if ranking is not None and not doubts:
+        lines += _rivals(evidence, group, ranking, loss)
+    lines += _learned(evidence, group, ranking, found)
+    lines += _change(evidence, group, found, purpose)
+    return Advice(loss, not doubts, tuple(lines), facts["code"])
+
+
+def _preferred(evidence: Evidence, ranking: Ranking) -> str:
+    """The first of the shortlist that is no worse, by a difference that matters."""
+    alike = {s.loss for s in ranking.standings if s.word in ("best", "equivalent")}
+    return next(loss for loss in evidence.losses if loss in alike)
+
+
+def _doubts(
+    evidence: Evidence, group: Group, found: Mapping[str, Any]
+) -> Iterator[str]:
+    """Why the comparison may not decide; nothing where it may."""
+    ranking = group.rankings.get(group.primary)
+    if ranking is None or ranking.best is None:
+        yield "no loss finished every seed"
+        return
+    test = evidence.description["datasets"][group.dataset]["test"]
+    if test < FEW_TEST:
+        yield f"{count(test, 'test image')} are too few to speak for others"
+    if ranking.needed is not None:
+        yield (
+            f"{count(ranking.n, 'seed')}, which the time allowed, can show no loss to "
+            f"be worse (needed: {ranking.needed}; give it more --minutes)"
+        )
+    worst = _against(evidence, group, ranking.best, found)
+    if worst and not worst[0][1]:
+        yield (
+            f"nothing was learned yet, the best network is no better than "
+            f"{worst[0][0]}: give it more --minutes"
+        )
+
+
+def _against(
+    evidence: Evidence, group: Group, best: Standing, found: Mapping[str, Any]
+) -> list[tuple[str, bool, float, float]]:
+    """Of each trivial guess: its name, whether the best beats it, both scores.
+
+    By less than the metric's margin is not beaten. That of a linear code, which is the
+    better one, comes last.
+    """
+    metric = _beside(evidence)
+    ranking, margin = group.rankings.get(metric), evidence.metrics[metric]["margin"]
+    if ranking is None:
+        return []
+    ours = ranking.of(best.loss).center
+    sign = 1 if ranking.direction == "lower" else -1
+    order = sorted(found["trivial"].items(), key=lambda one: one[0] == LINEAR)
+    return [
+        (
+            name,
+            sign * (value - ours)
+            > margin["value"] * (abs(value) if margin["relative"] else 1),
+            ours,
+            value,
+        )
+        for name, value in order
+        if value is not None and math.isfinite(ours)
+    ]
+
+
+def _beside(evidence: Evidence) -> str:
+    """The metric by which networks stand beside guesses: the primary one, or mse."""
+    only = evidence.metrics[evidence.primary].get("variational")
+    return "mse" if only else evidence.primary
+
+
+def _how(group: Group, loss: str, output: str) -> Iterator[str]:
+    """Output layer and learning rate."""
+    if output:
+        words = _OUTPUT.get(output, f"the output image is {output} of the raw output")
+        yield f"Output layer: {words}."
+    if loss in group.arms and (rates := group.arms[loss].rates):
+        rate, seeds = next(iter(rates.items()))
+        edge = group.arms[loss].edge is not None
+        yield (
+            f"Learning rate: {rate:g} with Adam and a cosine decay, the loss being a "
+            f"mean over pixels (chosen by {seeds} of {sum(rates.values())} seeds"
+            + (", at the edge of those tried: try beyond it too)." if edge else ").")
+        )
+
+
+def _rivals(
+    evidence: Evidence, group: Group, ranking: Ranking, loss: str
+) -> Iterator[str]:
+    """Who is tied, who is worse and by how much."""
+    gaps = matrices.distances(evidence, group)[group.primary]
+    label = verdict.label(evidence.metrics[group.primary], group.primary)
+
+    def told(standing: Standing) -> str:
+        value, limits = gaps.words(standing.loss)
+        unit = " %" if gaps.unit == "%" else ""
+        if standing.word == "best":
+            return f"{standing.loss} (the lowest)" if loss != standing.loss else ""
+        return f"{standing.loss} ({value}{unit} {limits} behind the best)"
+
+    others = [s for s in ranking.standings if s.loss != loss]
+    equal = [s for s in others if s.word in ("best", "equivalent")]
+    unsure = [s for s in others if s.word == "undecided"]
+    worse = [s for s in others if s.word == "worse"]
+    if equal and not (unsure or worse):
+        yield f"By {label} there is no difference that matters to "
+        yield f"{listed([s.loss for s in equal])}: take whichever you have."
+    elif equal:
+        yield f"No difference that matters: {listed([told(s) for s in equal])}."
+    if unsure:
+        yield (
+            f"Tied with the best, more seeds may decide: "
+            f"{listed([told(s) for s in unsure])}."
+        )
+    if worse:
+        yield f"Significantly worse: {listed([told(s) for s in worse])}."
+
+
+def _learned(
+    evidence: Evidence,
+    group: Group,
+    ranking: Ranking | None,
+    found: Mapping[str, Any],
+) -> Iterator[str]:
+    """How far the networks got, beside what needs no network."""
+    if ranking is None or ranking.best is None:
+        return
+    pairs = _against(evidence, group, ranking.best, found)
+    if not pairs:
+        return
+    beside = listed([f"{name} {value:.3g}" for name, _, _, value in pairs])
+    metric = _beside(evidence)
+    label = verdict.label(evidence.metrics[metric], metric)
+    line = (
+        f"Was anything learned? By {label} the best network has {pairs[0][2]:.3g}, "
+        f"{beside}"
+    )
+    beaten = [won for _, won, _, _ in pairs]
+    if all(beaten):
+        yield line + "."
+    elif beaten[0]:
+        yield (
+            line + ": it is not yet better than a linear code of the same length, so "
+            "that a longer training may rank the losses differently."
+        )
+
+
+def _change(
+    evidence: Evidence,
+    group: Group,
+    found: Mapping[str, Any],
+    purpose: Purpose,
+) -> Iterator[str]:
+    """What would change the advice, and what it cannot know."""
+    ranking = group.rankings.get(group.primary)
+    seeds = ranking.n if ranking else 0
+    others = []
+    for metric, one in group.counted.items():
+        if metric != group.primary and one.best and one.needed is None:
+            names = [s.loss for s in one.best_set]
+            label = verdict.label(evidence.metrics[metric], metric)
+            if len(names) < len(one.standings):
+                others.append(f"{label} {' or '.join(names)}")
+    if others:
+        yield f"By other measures: {'; '.join(others)}."
+    steps = count(group.setting[3], "step")
+    yield (
+        f"How sure: {count(seeds, 'seed')}, each a whole experiment of {steps} with "
+        f"{group.setting[1]} and {count(group.setting[2], 'number')} in the code; a "
+        "longer training or another network may say otherwise."
+    )
+    yield (
+        "It cannot know what the pictures are for, nor speak for pictures unlike these."
+    )
+
+
+def seen(found: Mapping[str, Any]) -> Iterator[str]:
+    """What the images are, in words."""
+    look = found["look"]
+    shares = (words for least, words in _KINDS if look["binary"] >= least)
+    kind = next(shares, _KINDS[-1][1])
+    colour = "colour" if look["colour"] else "no colour"
+    yield (
+        f"{look['images']:,} images: {kind}, {colour}; {look['black']:.1%} of the "
+        f"pixels are exactly 0, {look['white']:.1%} exactly 1; the floor of bce, which "
+        f"no network can go below, is {look['floor']:.3f} nats a pixel."
+    )
+    if look["counted"] < 1:
+        yield f"{look['counted']:.1%} of the pixels count, the others are masked."
+    if look["duplicates"]:
+        yield f"{count(look['duplicates'], 'training image')} are copies of others."
+
+
+def of_pilot(found: Mapping[str, Any]) -> str:
+    """What the pilot says, and how far to believe it; empty without one."""
+    if (pilot := found["pilot"]) is None:
+        return ""
+    return (
+        f"Pilot: the residuals of one bce network on {count(pilot['images'], 'image')} "
+        f"point to g = {pilot['g']:.2f} [{pilot['low']:.2f}, {pilot['high']:.2f}] of "
+        "power(g), where 0 is bce and 1 mse. It only chose what was compared: such a "
+        "prediction can be wrong (study atlas)."
+    )

@@ -1,0 +1,31 @@
+"""The plan fits its time, and gives up what decides least first."""
+
+import pytest
+
+from lossjax.suite.advise.timetable import best_within
+from lossjax.suite.statistics import seeds_needed
+
+
+@pytest.mark.parametrize("losses", [2, 3, 5])
+def test_more_time_is_never_a_smaller_plan(losses: int) -> None:
+    each, before = 1e-3, (0, 0)
+    for seconds in (5, 20, 40, 80, 160, 640, 1e5):
+        plan, fits = best_within(losses, each, seconds)
+        runs = len(plan.seeds) * len(plan.learning_rates) * losses
+        assert plan.seconds == pytest.approx(each * runs * plan.train_steps)
+        assert not fits or plan.seconds <= seconds
+        assert (len(plan.seeds), plan.train_steps) >= before or not fits
+        before = len(plan.seeds), plan.train_steps if len(plan.seeds) == 10 else 0
+    assert plan.train_steps == 2000 and len(plan.seeds) == 10
+
+
+def test_seeds_that_can_decide_go_before_steps_and_are_given_up_last() -> None:
+    enough = seeds_needed(2)
+    plan, fits = best_within(3, 1e-3, 3 * 4 * enough * 0.2 + 0.01)
+    assert fits and (len(plan.seeds), plan.train_steps) == (enough, 200)
+    plan, fits = best_within(3, 1e-3, 3 * 3 * enough * 0.1 + 0.01)
+    assert fits and (len(plan.seeds), len(plan.learning_rates)) == (enough, 3)
+    plan, fits = best_within(3, 1e-3, 3 * 2 * 3 * 0.1 + 0.01)
+    assert fits and len(plan.seeds) == 3
+    plan, fits = best_within(3, 1e-3, 0.1)
+    assert not fits and plan.seconds > 0.1
