@@ -9,6 +9,9 @@ in variational autoencoders, NeurIPS 32, 2019, arXiv 1907.06845: their released 
 clips lambda at 1e-4; its ELBO of MNIST is 1470 nats with the normaliser, 1139 without
 (poster, figure of warps at gamma = 0). Keras clips BCE at 1e-7.
 
+Links:
+https://arxiv.org/abs/1907.06845
+
 Protocol: nothing is trained. A pixel of grey level k is (k + u) / 256 with u uniform,
 as in the source; its log-likelihood is linear in it, so that its mean (k + 1/2) / 256
 is enough. For each of the 256 levels the largest expected log-likelihood of the

@@ -11,6 +11,9 @@ spacing of 8 pixels no two places overlap, and every pixel-wise loss has a const
 distance between them; a smaller spacing brings the order back, and so does a loss that
 looks at more than a pixel.
 
+Links:
+https://arxiv.org/abs/2202.13341
+
 Protocol: the images are made by the definition above, centred where the grid is smaller
 than the image, for spacings of 1 to 8 pixels. The distance of two images is the value
 of a compiled loss, float64, with one as output and the other as target, less its value
