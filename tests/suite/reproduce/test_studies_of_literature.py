@@ -4,6 +4,7 @@ import types
 
 import numpy as np
 import pandas as pd
+import pytest
 from test_studies_of_gradients import concluded, differs
 
 from lossjax.suite import loader
@@ -41,3 +42,21 @@ def test_a_clip_that_costs_nothing_is_seen() -> None:
         table.loc[clipped, ["value", "drawn"]] = free[["value", "drawn"]].to_numpy()
 
     assert len(differs(concluded("clipping", "levels", change))) >= 4
+
+
+def test_a_field_that_leads_elsewhere_is_seen() -> None:
+    def change(table: pd.DataFrame) -> None:
+        table["bce_x"] += 1e-3
+
+    found = differs(concluded("denoising_field", "exact", change))
+    assert found == {"bce, exact: largest distance from Tweedie's formula, 81 points"}
+
+
+def test_tweedies_formula_is_the_mean_of_the_posterior() -> None:
+    own = module("denoising_field")
+    noisy = np.random.default_rng(0).uniform(size=(20, 2))
+    points, chance = own.ring()
+    assert chance.sum() == pytest.approx(1)
+    np.testing.assert_allclose(
+        own.tweedie(noisy), own.posterior(noisy) @ points, atol=1e-8
+    )
