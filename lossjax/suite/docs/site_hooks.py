@@ -104,6 +104,11 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
     return unbroken(html)
 
 
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """The theme's dialog has a name for those who hear the page."""
+    return output.replace('role="dialog"', 'role="dialog" aria-label="Search"')
+
+
 def on_page_markdown(
     markdown: str, page: Page, config: MkDocsConfig, files: Files
 ) -> str:

@@ -16,7 +16,8 @@ _LONGEST = 120  # letters of a slug; the ending and a temporary's name come to i
 # `mse[cut](delta=1)` would be a link.
 _MARKDOWN = re.compile(r"[\\`*$|~]|(?<=\])\(")
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
-_WORDS = re.compile(r"(?:(?<=>)|\A)[^<]*--[a-z][^<]*")  # between two tags
+# Between two tags; what is set as it stands, breaks where it stands.
+_WORDS = re.compile(r"<pre\b.*?</pre>|(?:(?<=>)|\A)[^<]*--[a-z][^<]*", re.DOTALL)
 _FLAG = re.compile(r"(?<![\w-])--[a-z][\w.-]*=?")
 _WHOLE = r'<span class="flag">\g<0></span>'
 _FORMULA = re.compile(r"[=+\-@\t\r]")
@@ -41,7 +42,12 @@ def unbroken(html: str) -> str:
 
     What follows the name may be long, and breaks where it must.
     """
-    return _WORDS.sub(lambda words: _FLAG.sub(_WHOLE, words[0]), html)
+
+    def whole(words: re.Match[str]) -> str:
+        kept = words[0].startswith("<")
+        return words[0] if kept else _FLAG.sub(_WHOLE, words[0])
+
+    return _WORDS.sub(whole, html)
 
 
 def markdown_cell(value: Any) -> Any:

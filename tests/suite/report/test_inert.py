@@ -160,8 +160,10 @@ def test_runs_are_written_as_they_are() -> None:
 
 def test_no_line_of_prose_ends_within_a_flag() -> None:
     html = '<p>say --config.seeds=0,1 <a title="--out=a">--out</a> a--b -- --x</p>--q'
+    html += "<pre>sweep --out=a\n<b>--c</b></pre>"
     flag = '<span class="flag">{}</span>'.format
     assert inert.unbroken(html) == (
         f'<p>say {flag("--config.seeds=")}0,1 <a title="--out=a">{flag("--out")}</a> '
         f"a--b -- {flag('--x')}</p>{flag('--q')}"
+        "<pre>sweep --out=a\n<b>--c</b></pre>"
     )

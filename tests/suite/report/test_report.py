@@ -425,7 +425,7 @@ def test_the_page_stands_alone(whole: Path) -> None:
     assert "url(http" not in text and "@import" not in text
     assert page.unnamed == []
     absent = ("budgets", "response", "measures", "samples", "interpolations", "map")
-    absent += ("pixels",)  # all of them are bytes that count
+    absent += ("pixels", "advice")  # all are bytes that count; a sweep, no advice
     every = [section.key for section in SECTIONS]
     shown = [key for key in every if key not in absent]  # one budget, no dial, no vae
     assert [name for name in page.ids if name in every] == shown
