@@ -130,7 +130,7 @@ def test_an_axis_of_budgets_adds_to_what_is_stored(
     assert "72 runs: 2 latent sizes x 2 budgets x 2 losses x 3 learning rates" in said
     assert "; 54 to train" in said
     assert not program.main([*SMALL, axes[0], f"--out={out}"])
-    assert "; 18 to train" in capsys.readouterr().out
+    assert "18 runs are stored and kept" in capsys.readouterr().out
     models = json.loads((out / "report" / "summary.json").read_text())["datasets"]
     assert set(models["digits"]["models"]) == {
         f"mlp_ae[train_steps={n}]" for n in (3, 6)
