@@ -1,9 +1,8 @@
 """Whether the stored runs are all there, whole, and made alike."""
 
 import collections
-import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -114,14 +113,26 @@ def _groups(archive: Archive, run_id: str, result: Mapping[str, Any]) -> Iterato
     parts = {"groups": sizes(facts["test"])}
     if "classes" in facts and "classes" in kept:
         parts["classes"] = np.array(facts["classes"]["counts"])
-    for (part, counts), (place, name) in itertools.product(
-        parts.items(), enumerate(kept["metrics"])
-    ):
-        own = unpack(kept[part])[place].astype(float)
-        score = result["metrics"].get(f"test_{name}")
+    for part, counts in parts.items():
+        shape = len(kept["metrics"]), len(counts)
+        means = unpack(kept[part]).astype(float)
+        if means.shape != shape or not counts.sum() > 0:
+            yield f"{run_id}: its {part} of test images are {means.shape}, not {shape}"
+            continue
+        wholes = np.average(means, axis=1, weights=counts)
+        yield from _averages(run_id, part, kept["metrics"], wholes, result["metrics"])
+
+
+def _averages(
+    run_id: str,
+    part: str,
+    names: Sequence[str],
+    wholes: np.ndarray,
+    scores: Mapping[str, Any],
+) -> Iterator[str]:
+    for name, whole in zip(names, wholes, strict=True):
+        score = scores.get(f"test_{name}")
         score = np.nan if score is None else score
-        fits = len(own) == len(counts) and counts.sum() > 0
-        whole = np.average(own, weights=counts) if fits else np.nan
         if not np.isclose(whole, score, rtol=1e-4, atol=0, equal_nan=True):
             yield (
                 f"{run_id}: its {part} of test images give {name} {whole:.6g}, its "

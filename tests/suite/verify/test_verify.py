@@ -117,6 +117,13 @@ def other_classes(out: Path) -> None:
     forge(kept=dataclasses.replace(result.kept, classes=classes))(out)
 
 
+def flat_classes(out: Path) -> None:
+    result = first(out)
+    assert result.kept is not None and result.kept.classes is not None
+    classes = result.kept.classes[:, 0]
+    forge(kept=dataclasses.replace(result.kept, classes=classes))(out)
+
+
 def cut_a_picture(out: Path) -> None:
     path = out / "report/figures/ranking-digits-conv_ae.png"
     path.write_bytes(path.read_bytes()[:-20])
@@ -154,6 +161,7 @@ def restate(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None
         (forge(kept=None, metrics={"test_mse": 0.5}), "report/rows.csv: line"),
         (forge(metrics={"test_mse": 0.5}), "its groups of test images give mse 0.01"),
         (other_classes, "its classes of test images give mse 0.1, its score is"),
+        (flat_classes, "its classes of test images are ("),
         (other_precision, "mixed precision: the sweep has float32"),
         (edit("sweep.json", '"value": 0.01', '"value": 0.1'), "sweep.json: its sha256"),
         (
