@@ -5,7 +5,7 @@ others only if they are like these.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -52,17 +52,16 @@ def mean_ranks(rankings: Sequence[Ranking]) -> dict[str, Interval]:
     return means(on_each(rankings))
 
 
-def ties(ranks: dict[str, np.ndarray]) -> list[Ranking]:
+def ties(ranks: dict[str, np.ndarray]) -> Iterator[Ranking]:
     """Groups of losses that are tied, the leaders first; a ranking of ranks each.
 
     Tied with the lowest mean rank is what the paired test, over datasets, does not show
     to be behind it; of those that are left the next group is made likewise.
     """
-    groups, left = [], dict(ranks)
+    left = dict(ranks)
     while left:
         scores = {loss: Scores(own) for loss, own in left.items()}
         one = statistics.rank(scores, direction="lower", margin=0, relative=False)
-        groups.append(one)
+        yield one
         for standing in one.best_set:
             del left[standing.loss]
-    return groups

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import re
+import sys
 import types
 import typing
 from typing import Any
@@ -95,7 +96,7 @@ class Rule:
             check_unicode(f"config.{self.name}", value)
             good = bool(value)
         elif good:
-            good = self._within(value) and _finite(value)
+            good = abs(value) <= sys.float_info.max and self._within(value)
         if not good or (self.choices and value not in self.choices):
             raise self.error(value, f"must be {self.valid}")
         return self.kind(value)
@@ -107,13 +108,6 @@ class Rule:
 
     def error(self, value: Any, rule: str) -> UserError:
         return UserError(f"config.{self.name} = {value!r}: {rule}")
-
-
-def _finite(value: float) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # a whole number beyond every float
-        return False
 
 
 def _shown(value: Any) -> str:

@@ -40,6 +40,6 @@ def test_ranks_are_of_each_dataset_whatever_its_scale() -> None:
 def test_ties_need_enough_datasets(datasets: int, groups: list[set[str]]) -> None:
     turn = np.arange(datasets) % 2
     own = {"a": 1.0 + turn, "b": 2.0 - turn, "c": np.full(datasets, 3.0)}
-    found = ranks.ties(own)
+    found = list(ranks.ties(own))
     assert [{s.loss for s in one.best_set} for one in found] == groups
     assert (found[0].needed is None) == (datasets == 8)

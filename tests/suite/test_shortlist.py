@@ -6,7 +6,8 @@ import pytest
 
 import lossjax
 from lossjax import CODE_METRICS, LATENT_METRICS, METRICS
-from lossjax.suite.shortlist import PURPOSES, dialled
+from lossjax.suite.reproduce.configs import config
+from lossjax.suite.shortlist import DIALS, PURPOSES, dialled
 from lossjax.suite.statistics import Interval
 
 
@@ -32,3 +33,8 @@ def test_every_purpose_names_a_metric_and_losses() -> None:
 )
 def test_the_pilot_adds_the_nearest(g: float, loss: str) -> None:
     assert "".join(dialled(Interval(g, g, g))) == loss
+
+
+def test_the_pilot_points_to_what_the_atlas_trains() -> None:
+    trained = {loss for loss in config("atlas").LOSSES if loss.startswith("power")}
+    assert trained == {f"power(g={g:g})" for g in DIALS}

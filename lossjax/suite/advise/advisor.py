@@ -154,14 +154,10 @@ def _begun(place: Path, question: str, sweep: config.Sweep) -> config.Sweep | No
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         held = store.read_sweep(place)
         if held["advice"]["question"] == question:
-            begun = config.Sweep.from_json(held["config"])
-            again = dataclasses.replace(begun, losses=begun.losses[: len(sweep.losses)])
-            planned = {
-                name: getattr(begun, name)
-                for name in ("seeds", "learning_rates", "train_steps")
-            }
-            if dataclasses.replace(sweep, **planned) == again:
-                return again
+            planned = "seeds", "learning_rates", "train_steps", "losses"
+            begun = notebook.begun(held, sweep, *planned)
+            if begun and begun.losses[: len(sweep.losses)] == sweep.losses:
+                return dataclasses.replace(begun, losses=sweep.losses)
     return None
 
 

@@ -39,10 +39,15 @@ class Album:
             figure.savefig(path, metadata={"Software": None})
         svg = visible(buffer.getvalue())  # a control in a name would be no XML
         (self.directory / f"{name}.svg").write_text(svg, encoding="utf-8")
-        return Markup(
-            '<figure><div role="img" aria-label="{}">{}</div>'
-            "<figcaption>{}</figcaption></figure>"
-        ).format(alt, Markup(inline(svg)), caption or alt)
+        return shown(svg, alt, caption)
+
+
+def shown(svg: str, alt: str, caption: str = "") -> Markup:
+    """An SVG file as a figure of a page, with its alt text."""
+    return Markup(
+        '<figure><div role="img" aria-label="{}">{}</div>'
+        "<figcaption>{}</figcaption></figure>"
+    ).format(alt, Markup(inline(svg)), caption or alt)
 
 
 def inline(svg: str) -> str:

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from lossjax.suite import statistics
-from lossjax.suite.report.evidence import Evidence, Group
+from lossjax.suite.report.evidence import Evidence, Group, ranked
 from lossjax.suite.statistics import Ranking
 from lossjax.suite.store.results import Result
 
@@ -41,15 +40,8 @@ def rankings(
             assert means is not None
             return float(means[place])
 
-        yield (
-            label,
-            statistics.rank(
-                {loss: arm.scores(of_class) for loss, arm in group.arms.items()},
-                direction=row["direction"],
-                margin=row["margin"]["value"],
-                relative=row["margin"]["relative"],
-            ),
-        )
+        scores = {loss: arm.scores(of_class) for loss, arm in group.arms.items()}
+        yield label, ranked(scores, row)
 
 
 def _whole(group: Group, metric: str, count: int) -> bool:

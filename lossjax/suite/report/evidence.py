@@ -323,6 +323,18 @@ def _arm(
     return ArmEvidence(arm, tuple(seeds), tuple(missing), edge)
 
 
+def ranked(
+    scores: Mapping[str, statistics.Scores], row: Mapping[str, Any]
+) -> statistics.Ranking:
+    """The losses ranked by a metric, as its row of sweep.json says."""
+    return statistics.rank(
+        scores,
+        direction=row["direction"],
+        margin=row["margin"]["value"],
+        relative=row["margin"]["relative"],
+    )
+
+
 def _group(
     sweep: Sweep,
     setting: tuple[str, str, int, int],
@@ -352,12 +364,7 @@ def _group(
             }
         else:
             scores[metric] = own
-            rankings[metric] = statistics.rank(
-                own,
-                direction=row["direction"],
-                margin=row["margin"]["value"],
-                relative=row["margin"]["relative"],
-            )
+            rankings[metric] = ranked(own, row)
     return Group(
         dataset,
         protocol.model_label(sweep, setting),

@@ -156,6 +156,13 @@ def name(loss: str, mark: Mark) -> Field:
     return Field(shown, loss, "loss")
 
 
+def chip(loss: str, mark: Mark) -> Markup:
+    """A loss beside its mark, within text."""
+    return Markup('<span class="chip">{}<code>{}</code></span>').format(
+        mark.icon(), loss
+    )
+
+
 def in_colour(images: np.ndarray) -> np.ndarray:
     """Images (..., 1 or 3) of any number of bands: first, middle and last as colours.
 

@@ -9,8 +9,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from lossjax import NUMERICS
-from lossjax.suite.report import markup
-from lossjax.suite.report.album import inline
+from lossjax.suite.report import album, markup
 from lossjax.suite.report.markup import Field
 from lossjax.suite.reproduce import folder, ledger
 from lossjax.suite.reproduce.claim import Settled
@@ -110,11 +109,7 @@ def _summary(study: Study, out: Path) -> tuple[dict[str, Any], Path] | None:
 
 
 def _figure(path: Path, alt: str) -> Markup:
-    svg = Markup(inline(path.read_text(encoding="utf-8")))
-    return Markup(
-        '<figure><div role="img" aria-label="{}">{}</div>'
-        "<figcaption>{}</figcaption></figure>"
-    ).format(alt, svg, alt)
+    return album.shown(path.read_text(encoding="utf-8"), alt)
 
 
 def _claims(entries: Sequence[Settled]) -> Markup:

@@ -193,9 +193,8 @@ def _within(
 ) -> config.Sweep:
     """The sweep with the steps that fit the minutes, or those of what is begun."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        begun = config.Sweep.from_json(store.read_sweep(out)["config"])
-        if dataclasses.replace(begun, train_steps=sweep.train_steps) == sweep:
-            return begun
+        if (held := begun(store.read_sweep(out), sweep, "train_steps")) is not None:
+            return held
     steps, seconds = timing.steps_within(sweep, loaded, 60 * minutes)
     console.print(
         f"{count(sweep.arms * sweep.at_once, 'run')} of {steps} steps: about "
@@ -204,6 +203,15 @@ def _within(
         soft_wrap=True,
     )
     return dataclasses.replace(sweep, train_steps=steps)
+
+
+def begun(
+    description: Mapping[str, Any], sweep: config.Sweep, *planned: str
+) -> config.Sweep | None:
+    """The sweep described, if only the fields that a plan decides are others."""
+    held = config.Sweep.from_json(description["config"])
+    same = {name: getattr(sweep, name) for name in planned}
+    return held if dataclasses.replace(held, **same) == sweep else None
 
 
 def train(

@@ -2,7 +2,7 @@
 
 import collections
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -120,21 +120,11 @@ def _groups(archive: Archive, run_id: str, result: Mapping[str, Any]) -> Iterato
             yield f"{run_id}: its {part} of test images are {means.shape}, not {shape}"
             continue
         wholes = np.average(means, axis=1, weights=counts)
-        yield from _averages(run_id, part, kept["metrics"], wholes, result["metrics"])
-
-
-def _averages(
-    run_id: str,
-    part: str,
-    names: Sequence[str],
-    wholes: np.ndarray,
-    scores: Mapping[str, Any],
-) -> Iterator[str]:
-    for name, whole in zip(names, wholes, strict=True):
-        score = scores.get(f"test_{name}")
-        score = np.nan if score is None else score
-        if not np.isclose(whole, score, rtol=1e-4, atol=0, equal_nan=True):
-            yield (
-                f"{run_id}: its {part} of test images give {name} {whole:.6g}, its "
-                f"score is {score:.6g}"
-            )
+        for name, whole in zip(kept["metrics"], wholes, strict=True):
+            score = result["metrics"].get(f"test_{name}")
+            score = np.nan if score is None else score
+            if not np.isclose(whole, score, rtol=1e-4, atol=0, equal_nan=True):
+                yield (
+                    f"{run_id}: its {part} of test images give {name} {whole:.6g}, its "
+                    f"score is {score:.6g}"
+                )

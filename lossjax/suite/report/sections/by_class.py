@@ -82,11 +82,9 @@ def _winner(marks: Mapping[str, Mark], metric: str, ranking: Ranking) -> Field:
         return Field("none finished", "", "wrap", metric)
     tied = [s.loss for s in ranking.best_set if s is not best]
     value = f"{best.center:.{verdict.decimals(ranking.standings)}f}"
-    shown = Markup('<span class="chip">{}<code>{}</code></span>').format(
-        marks[best.loss].icon(), best.loss
-    ) + Markup(' <span class="half">{}{}</span>').format(
-        value, f"; tied: {', '.join(tied)}" if tied else ""
-    )
+    shown = markup.chip(best.loss, marks[best.loss]) + Markup(
+        ' <span class="half">{}{}</span>'
+    ).format(value, f"; tied: {', '.join(tied)}" if tied else "")
     return Field(shown, float(f"{best.center:.7g}"), "wrap", metric)
 
 

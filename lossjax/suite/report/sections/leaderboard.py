@@ -1,6 +1,7 @@
 """Over several datasets: the mean rank of every loss, and which losses are tied."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from string import ascii_uppercase
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,6 @@ these datasets, and of others only if they are like these.</p>
 </details>
 {% endfor %}
 """
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def settings(evidence: Evidence) -> Iterator[tuple[str, Sequence[Group]]]:
@@ -66,7 +66,7 @@ def build(evidence: Evidence, album: Album) -> Markup:
         every = of_each(groups)
         if evidence.primary not in every:
             continue
-        tied = ranks.ties(every[evidence.primary])
+        tied = list(ranks.ties(every[evidence.primary]))
         n = tied[0].n
         boards.append(
             {
@@ -108,11 +108,11 @@ def _table(
     order = sorted(every, key=lambda metric: metric != evidence.primary)
     means = {metric: ranks.means(every[metric]) for metric in order}
     leaders = {
-        metric: {s.loss for s in ranks.ties(every[metric])[0].best_set}
+        metric: {s.loss for s in next(ranks.ties(every[metric])).best_set}
         for metric in order
     }
     letter = {
-        s.loss: LETTERS[min(place, len(LETTERS) - 1)]
+        s.loss: ascii_uppercase[min(place, len(ascii_uppercase) - 1)]
         for place, ranking in enumerate(tied)
         for s in ranking.best_set
     }

@@ -186,11 +186,6 @@ def _worse(evidence: Evidence, group: Group, metrics: list[str]) -> Markup:
 
 def _chips(marks: dict[str, Mark], ranking: Ranking, word: str) -> Field:
     named: list[Standing] = [s for s in ranking.standings if s.word == word]
-    chips = Markup(" ").join(
-        Markup('<span class="chip">{}<code>{}</code></span>').format(
-            marks[s.loss].icon(), s.loss
-        )
-        for s in named
-    )
+    chips = Markup(" ").join(markup.chip(s.loss, marks[s.loss]) for s in named)
     shown = Markup('<span class="chips">{}</span>').format(chips) if named else "none"
     return Field(shown, len(named), "wrap", word)
