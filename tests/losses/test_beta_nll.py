@@ -7,6 +7,7 @@ import pytest
 from scipy.special import expit
 
 from lossjax import LOSSES, resolve
+from lossjax.certificates.certify import FAILS, IDLE, MADE, certify
 
 
 def raw_and_target() -> tuple[np.ndarray, np.ndarray]:
@@ -49,7 +50,10 @@ def test_only_a_loss_with_a_made_gradient_says_so() -> None:
     made = {name for name, loss in LOSSES.items() if loss.own_gradient}
     assert made == {"beta_nll"}
     assert resolve("mse[straight_through]").own_gradient
-    assert resolve("mix(gaussian_pixel, beta_nll, weight=0.5)").own_gradient
+    mixed = resolve("mix(gaussian_pixel, beta_nll, weight=0.5)")
+    found = {one.name: one for one in certify(mixed)}
+    assert found["gradient"].found == MADE and found["gradient"].verdict == IDLE
+    assert not [one for one in found.values() if one.verdict == FAILS]
 
 
 def test_the_gradient_is_that_of_no_function() -> None:
