@@ -5,7 +5,7 @@ The sweep of the study `beta_nll`, which has 3 seeds; here are as many as can de
 Command: ./run.sh sweep --config=configs/beta_nll.py --config.datasets=idx:DIR
          ./run.sh reproduce beta_nll --data=mnist=idx:DIR
 Device and time: 2 CPU cores, about 4 minutes.
-Data: MNIST, cut to 14,000 images of 28x28.
+Data: MNIST, cut to 7,000 images of 28x28.
 """
 
 from ml_collections import ConfigDict
@@ -15,7 +15,7 @@ from lossjax.suite.reproduce.configs import one_of
 
 UNIT, NLL, HALF, ONE = "gaussian", "gaussian_pixel", "beta_nll", "beta_nll(beta=1)"
 LOSSES = (UNIT, NLL, HALF, ONE)
-LATENTS, STEPS, IMAGES, SEEDS = 10, 400, 14_000, 3
+LATENTS, STEPS, IMAGES, SEEDS = 10, 300, 7_000, 3
 
 
 def get_config(name: str = "mnist") -> ConfigDict:
