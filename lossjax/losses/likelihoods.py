@@ -270,7 +270,8 @@ BETA_NLL = row(
     law="density",
     own_gradient=True,
     unit="nats",
-    formula="that of gaussian_pixel, its gradient times sigma**(2*beta)",
+    formula="(r/sigma)**2/2 + log(2*pi*sigma**2)/2, its gradient times "
+    "sigma**(2*beta), sigma a second block of raw",
     source="Seitzer, Tavakoli, Antic, Martius, On the pitfalls of heteroscedastic "
     "uncertainty estimation with probabilistic neural networks, ICLR 2022. The value "
     "is the likelihood itself, by which the source too stops and judges, and not its "

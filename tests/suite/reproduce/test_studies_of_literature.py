@@ -60,3 +60,26 @@ def test_tweedies_formula_is_the_mean_of_the_posterior() -> None:
     np.testing.assert_allclose(
         own.tweedie(noisy), own.posterior(noisy) @ points, atol=1e-8
     )
+
+
+def test_a_pull_that_does_not_fade_with_the_variance_is_seen() -> None:
+    own = module("beta_nll")
+    names = list(own.BETAS)
+    powers = dict(zip(names, (-1, 0, 1), strict=True))
+
+    def findings(powers: dict[str, int]) -> set[str]:
+        lines = [(name, r, r**k) for name, k in powers.items() for r in own.RESIDUALS]
+        table = pd.DataFrame(lines, columns=["loss", "residual", "pull"])
+        return {one.key for one in own._exact(table) if not one.holds}
+
+    assert not findings(powers)
+    assert findings(powers | {names[0]: 0}) == {"power_0"}
+
+
+def test_a_likelihood_that_gives_no_point_up_is_seen() -> None:
+    own = module("beta_nll")
+    kept = dict.fromkeys(own.WORDS, np.array([0.005, 0.006, 0.007]))
+    left = kept | {own.NLL: np.array([0.25, 0.26, 0.24])}
+    wrong = {one.key for one in own._fitted(kept) if not one.holds}
+    assert wrong == {"sinusoid_lost", "sinusoid_half"}
+    assert all(one.holds for one in own._fitted(left))
