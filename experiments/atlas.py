@@ -382,6 +382,64 @@ def conclude(record: Record) -> Conclusion:
     return Conclusion(findings, table_of(sets), drawings, counts)
 
 
+def answer(counts: Mapping[str, Any]) -> str:
+    """What the sets say, in words that were chosen before six of them were there."""
+    names, missing = counts["sets"], counts["missing"]
+    n = len(names)
+    apart = counts["bce_or_mse"]["beyond the margin"]
+    hardly = "it hardly matters" if 2 * len(apart) < n else "it matters on most sets"
+    rest = f"; not there yet: {', '.join(missing)}" if missing else ""
+    where = f" ({', '.join(apart)})" if apart else ""
+    head = ("loss", *(f"{metric}, {_unit(metric)}" for metric in COSTS))
+    table = [head, ("---",) * len(head)]
+    for loss in PLAN.FEW:
+        cells = [f"`{loss}`"]
+        for metric in COSTS:
+            costs = {name: counts["costs"][name][metric][loss] for name in names}
+            worse = [name for name in names if costs[name]["word"] == "worse"]
+            known = [c["center"] for c in costs.values() if c["center"] is not None]
+            cell = f"{np.median(known):.2g}; worse on {len(worse)}"
+            if worse:
+                most = max(worse, key=lambda name, own=costs: own[name]["center"])
+                cell += f", most {costs[most]['center']:.3g} ({most})"
+            cells.append(cell)
+        table.append(tuple(cells))
+    lines = "\n".join(f"| {' | '.join(cells)} |" for cells in table)
+    text = (
+        f"{n} sets of images ({', '.join(names)}{rest}), twelve losses. **By squared "
+        f"error {hardly} which of BCE and MSE you take**: one of the two is "
+        f"significantly worse than the best `power(g)` on {len(apart)} of {n} sets"
+        f"{where}. How far four losses are behind the best of all twelve, median over "
+        f"sets, and on how many sets significantly:\n\n{lines}\n"
+    )
+    if verdict := counts.get("verdict"):
+        own = counts["predictions"]
+        failed = [x for x, one in own.items() if one["followed"] not in one["tied"]]
+        text += (
+            f"\n**Can one pilot say which?** {verdict['word'].capitalize()}: the g "
+            "that follows from the residuals of one run with BCE is tied for best on "
+            f"{verdict['successes']} of {verdict['sets']} sets, where one drawn by "
+            f"chance would be on {verdict['chance']:.1f}; always BCE is on "
+            f"{sum(0.0 in one['tied'] for one in own.values())}, always MSE on "
+            f"{sum(1.0 in one['tied'] for one in own.values())}."
+        )
+        if failed:
+            text += f" It fails on {', '.join(failed)}."
+        text += "\n"
+    if words := counts["elsewhere"]:
+        told = "; ".join(f"{what}: {word}" for what, word in words.items())
+        text += (
+            "\nThe same at half the steps, with another network and with narrower and "
+            f"wider codes? By squared error {told}.\n"
+        )
+    return text.strip()
+
+
+def _unit(metric: str) -> str:
+    """That `behind` is given in."""
+    return "%" if metric in RELATIVE else "" if metric in PLAIN else "hundredths"
+
+
 def table_of(sets: Sequence[Atlas]) -> pd.DataFrame:
     """A line for each set and metric."""
     lines = [
@@ -437,8 +495,7 @@ def hardly(
                 ),
                 default=None,
             )
-            unit = "%" if metric in RELATIVE else "hundredths"
-            said = f"; most {most[0]:.3g} {unit} ({most[1]})" if most else ""
+            said = f"; most {most[0]:.3g} {_unit(metric)} ({most[1]})" if most else ""
             findings.append(
                 noted(
                     f"{loss} is significantly worse than the best by {metric}",
@@ -836,11 +893,10 @@ def draw_costs(sets: Sequence[Atlas]) -> Drawing:
                     ms=4,
                     label=loss if row == 0 else None,
                 )
-        unit = "%" if metric in RELATIVE else "hundredths"
         axes.set_xscale("symlog", linthresh=1)
         axes.set_xticks([0, 1, 10, 100], ["0", "1", "10", "100"])
         axes.minorticks_off()
-        axes.set_xlabel(f"{metric}, {unit}")
+        axes.set_xlabel(f"{metric}, {_unit(metric)}")
     panels[0].set_yticks(range(len(sets)), [a.name for a in sets])
     panels[0].invert_yaxis()
     handles = panels[0].get_legend_handles_labels()
@@ -874,8 +930,7 @@ def draw_others(sets: Sequence[Atlas]) -> Drawing:
             axes.plot(
                 at, curve, color=mark.colour, marker=mark.marker, ms=3, label=a.name
             )
-        unit = "%" if metric in RELATIVE else "hundredths"
-        axes.set_title(f"{metric}, {unit} behind")
+        axes.set_title(f"{metric}, {_unit(metric)} behind")
         axes.set_xlabel("g")
     figure.legend(
         *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4
@@ -918,6 +973,7 @@ def _picture(shape: str, pixels: str) -> np.ndarray:
 STUDY = Study(
     conclude,
     config="atlas",
+    answer=answer,
     columns=tuple(f"test_{metric}" for metric in METRICS),
     steps={"pilot": pilot, "pictures": pictures},
     wishes=tuple(name for name in PLAN.SETS if name != "digits"),

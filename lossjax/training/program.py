@@ -19,7 +19,7 @@ from jax.sharding import Mesh
 
 from lossjax import platform
 from lossjax.models.network import Network
-from lossjax.training.batches import Batches
+from lossjax.training.batches import Batches, Order
 from lossjax.training.memory import compiled_bytes, nbytes, peak_bytes
 from lossjax.training.probes import Progress, progress_of
 from lossjax.training.replicas import Blocks, Layout, Replica, put, spread
@@ -35,17 +35,20 @@ _CALL = (  # shapes of start, stop, blocks and fresh of Trainer.advance
 )
 
 
-@dataclass(frozen=True)
+@dataclass
 class Trainer:
     """A compiled `Program`, for replicas and images of the shapes it was compiled for.
 
     Attributes:
       program: what was compiled.
       compiled: the executable, for those who ask what it costs.
+      orders: of every slot's images, as the last call left them; None before the first,
+        and where replicas lie side by side.
     """
 
     program: "Program"
     compiled: Any
+    orders: Order | None = None
 
     @property
     def layout(self) -> Layout:
@@ -79,11 +82,14 @@ class Trainer:
         holds the new one.
         """
         replicas = put(replicas, self.program.mesh)
+        if self.orders is None:
+            begun = self.program.orders(len(train_u8))
+            self.orders = put(begun, self.program.mesh)
         while True:
             ends = min(stop, start + self.program.stretch)
-            state, progress = self.compiled(
+            (state, self.orders), progress = self.compiled(
                 replicas,
-                state,
+                (state, self.orders),
                 train_u8,
                 validation,
                 np.int32(start),
@@ -159,11 +165,10 @@ class Program:
 
         Takes the arguments of `compile`, and compiles nothing.
         """
-        state = jax.eval_shape(self.init, replicas)
-        shared = train_u8, validation, *_CALL
+        arguments = self._arguments(replicas, train_u8, validation)
         backend = self.mesh.devices.flat[0].platform
-        working = peak_bytes(self._one, replicas, state, *shared, backend=backend)
-        return (nbytes(state) + working) // self.layout.replicas
+        working = peak_bytes(self._one, *arguments, backend=backend)
+        return (nbytes(arguments[1]) + working) // self.layout.replicas
 
     def init(self, replicas: Replica) -> State:
         """Fresh states, one for each slot; the weights do not depend on the loss."""
@@ -171,11 +176,20 @@ class Program:
         scalars = replicas.loss.scalars
         return self._begin(initial(replicas.seed, replicas.start), scalars)
 
+    def orders(self, images: int) -> Order | None:
+        """Every slot's before the first step; side by side each call draws its own."""
+        if self.layout.mapping == "vmap":
+            return None
+        one = Batches.start(images)
+        slots = self.layout.replicas
+        return jax.tree.map(lambda x: jnp.broadcast_to(x, (slots, *x.shape)), one)
+
     def _arguments(
         self, replicas: Replica, train_u8: Any, validation: Blocks
     ) -> tuple[Any, ...]:
         state = jax.eval_shape(self.init, replicas)
-        return replicas, state, train_u8, validation, *_CALL
+        orders = jax.eval_shape(lambda: self.orders(train_u8.shape[0]))
+        return replicas, (state, orders), train_u8, validation, *_CALL
 
 
 @functools.lru_cache(maxsize=8)
@@ -197,14 +211,14 @@ def _advance(
     network: Network,
     settings: Settings,
     replica: Replica,
-    state: State,
+    carry: tuple[State, Order],
     train_u8: jax.Array,
     validation: Blocks,
     start: jax.Array,
     stop: jax.Array,
     blocks: jax.Array,
     fresh: jax.Array,
-) -> tuple[State, Progress]:
+) -> tuple[tuple[State, Order], Progress]:
     """Steps start..stop-1 of one replica, then its validation scores."""
     loss, noise = replica.loss, noise_key(replica.seed)
     recipe = Recipe(network, settings, loss, replica.learning_rate, noise)
@@ -213,40 +227,43 @@ def _advance(
 
     def step(index: jax.Array, carry: Any) -> Any:
         state, order = carry
-        order = batches.order(index, order, first=index == start)
+        order = batches.order(index, order)
         key = jax.random.fold_in(base, index)
-        return train_step(recipe, state, batches.batch(index, order), key), order
+        batch = batches.batch(index, order.places)
+        return train_step(recipe, state, batch, key), order
 
-    def train(state: State) -> tuple[State, Progress]:
-        state = _begun(state, fresh)
-        begun = state, batches.start()
-        state, _ = jax.lax.fori_loop(start, stop, step, begun)
-        return state, progress_of(network, loss, state.weights, validation, blocks)
+    def train(carry: tuple[State, Order]) -> tuple[tuple[State, Order], Progress]:
+        state, order = carry
+        begun = _begun(state, fresh), order
+        carry = jax.lax.fori_loop(start, stop, step, begun)
+        weights = carry[0].weights
+        return carry, progress_of(network, loss, weights, validation, blocks)
 
-    def rest(state: State) -> tuple[State, Progress]:
-        return state, Progress(*(jnp.float32(0),) * len(Progress._fields))
+    def rest(carry: tuple[State, Order]) -> tuple[tuple[State, Order], Progress]:
+        return carry, Progress(*(jnp.float32(0),) * len(Progress._fields))
 
-    return jax.lax.cond(replica.active, train, rest, state)
+    return jax.lax.cond(replica.active, train, rest, carry)
 
 
 def _advance_rows(
     rows: Rows,
     replicas: Replica,
-    state: State,
+    carry: tuple[State, None],
     train_u8: jax.Array,
     validation: Blocks,
     start: jax.Array,
     stop: jax.Array,
     blocks: jax.Array,
     fresh: jax.Array,
-) -> tuple[State, Progress]:
+) -> tuple[tuple[State, None], Progress]:
     """`_advance` of all replicas of a device; idle ones train like any other."""
-    state = rows.advance(replicas, _begun(state, fresh), train_u8, start, stop)
+    begun = _begun(carry[0], fresh)
+    state = rows.advance(replicas, begun, train_u8, start, stop)
 
     def progress(loss: Any, weights: jax.Array) -> Progress:
         return progress_of(rows.network, loss, weights, validation, blocks)
 
-    return state, jax.vmap(progress)(replicas.loss, state.weights)
+    return (state, None), jax.vmap(progress)(replicas.loss, state.weights)
 
 
 def _begun(state: State, fresh: jax.Array) -> State:

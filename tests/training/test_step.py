@@ -7,7 +7,7 @@ import pytest
 
 from lossjax import resolve
 from lossjax.models.autoencoders import Shape, build
-from lossjax.training.batches import Batch
+from lossjax.training.batches import Batch, Batches
 from lossjax.training.settings import OPTIMISERS, Settings
 from lossjax.training.step import Recipe, initial_state, train_step
 from lossjax.training.weights import parameters_of, size_of
@@ -42,3 +42,18 @@ def test_a_step_follows_the_gradient_or_is_not_taken(
     np.testing.assert_allclose(after.weights, expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(after.train_total, mean(before), rtol=1e-6)
     assert after.diverged_step == -1 and after.train_steps == 1
+
+
+def test_an_order_lasts_for_its_epoch_and_no_longer() -> None:
+    """To draw it again in every call once took six times as long as to train."""
+    batches = Batches(np.zeros((6, 1, 1, 1), np.uint8), 2, jax.random.key(3))
+    first = batches.order(jnp.int32(3), batches.start(6))
+    np.testing.assert_array_equal(first.places, batches.permutation(jnp.int32(1)))
+    marked = first._replace(places=jnp.arange(6))
+    kept = batches.order(jnp.int32(5), marked)
+    np.testing.assert_array_equal(kept.places, marked.places)
+    later = batches.order(jnp.int32(6), marked)
+    np.testing.assert_array_equal(later.places, batches.permutation(jnp.int32(2)))
+    other = Batches(batches.train_u8, 2, jax.random.key(4))
+    anew = other.order(jnp.int32(5), marked)
+    np.testing.assert_array_equal(anew.places, other.permutation(jnp.int32(1)))

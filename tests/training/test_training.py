@@ -226,6 +226,8 @@ def test_an_epoch_sees_every_image_once_in_an_order_of_the_seed(monkeypatch) -> 
         expected += float(loss.fn(raw, batch).mean())
     state, _ = train(made, [replica(loss, 1e-30, 5)])
     np.testing.assert_allclose(state.train_total[0], expected, rtol=1e-5)
+    assert made.orders is not None  # what the next call goes on with
+    np.testing.assert_array_equal(made.orders.places[0], order)
 
 
 @pytest.mark.slow
