@@ -43,6 +43,7 @@ from lossjax.losses.claims import (
 from lossjax.losses.loss import Loss
 
 HOLDS, FAILS, IDLE = "holds", "fails", "does not apply"
+MADE = "it is made, and not that of the value"
 ESTIMATE = "estimate from random targets"
 GREYS = np.array([0.02, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.98])
 EDGES = (0.0, 1 / 255, 0.5, 1.0)
@@ -101,7 +102,8 @@ def _formula(loss: Loss, probe: Probe) -> Certificate:
 def _gradient(loss: Loss, probe: Probe) -> Certificate:
     claim = loss.claims.gradient
     if not claim:
-        return _idle("gradient", "", "several blocks or pixels take part")
+        why = "several blocks or pixels take part"
+        return _idle("gradient", "", MADE if loss.own_gradient else why)
     z, y = np.linspace(-30, 30, 60)[:, None], GREYS[None]
     right = evaluate(claim, pixel_names(z, y) | probe.names)
     found = probe(z, y)[1]

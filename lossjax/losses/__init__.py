@@ -49,6 +49,7 @@ LOSSES: Mapping[str, Loss] = types.MappingProxyType(
             likelihoods.GAUSSIAN_SHARED,
             likelihoods.GAUSSIAN_OPTIMAL,
             likelihoods.GAUSSIAN_PIXEL,
+            likelihoods.BETA_NLL,
             likelihoods.LAPLACE_SHARED,
             likelihoods.STUDENT_T,
             bernoulli.CONTINUOUS_BERNOULLI,

@@ -105,5 +105,6 @@ def operated(row: Loss, cuts: tuple[str, ...]) -> Loss:
         row,
         family=f"{row.family}[{'+'.join(cuts)}]",
         kernel=cut,
+        own_gradient=True,
         per_image=row.per_image and not {"bce_norm", "mse_norm"} & set(cuts),
     )

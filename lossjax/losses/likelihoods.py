@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +17,14 @@ from lossjax.losses.claims import (
     REDESCENDING,
     Claims,
 )
-from lossjax.losses.links import horner, magnitude, residual, sigmoid, softplus
+from lossjax.losses.links import (
+    Named,
+    horner,
+    magnitude,
+    residual,
+    sigmoid,
+    softplus,
+)
 from lossjax.losses.loss import logit, row
 
 # No scale falls below half a grey level: 8-bit pixels cannot tell.
@@ -67,6 +76,28 @@ def gaussian_pixel(raw: jax.Array, target: jax.Array) -> jax.Array:
     return _gaussian(residual(raw[0], target), softly_above(raw[1], LOG_LEAST))
 
 
+@Named
+def _weighted(r: jax.Array, log_scale: jax.Array, beta: jax.Array) -> jax.Array:
+    """_gaussian, its gradient times scale^(2 beta): the weight is held constant."""
+    return _gaussian(r, log_scale)
+
+
+@_weighted.defjvp
+def _weighted_rule(primals: Any, tangents: Any) -> Any:
+    r, log_scale, beta = primals
+    held = beta * jax.lax.stop_gradient(log_scale)
+    # Powers in one exp: the weight may overflow where its product with 1/scale^2 fits.
+    pull = r * jnp.exp(-2 * (log_scale - held))
+    spread = jnp.exp(2 * held) - r * pull
+    return _weighted(*primals), pull * tangents[0] + spread * tangents[1]
+
+
+def beta_nll(raw: jax.Array, target: jax.Array, *, beta: jax.Array) -> jax.Array:
+    """gaussian_pixel, the gradient of each pixel times its variance^beta."""
+    r, log_scale = residual(raw[0], target), softly_above(raw[1], LOG_LEAST)
+    return _weighted(r, log_scale, beta)
+
+
 def laplace_shared(
     raw: jax.Array, target: jax.Array, *, log_scale: jax.Array
 ) -> jax.Array:
@@ -106,7 +137,7 @@ def _gaussian_floor(target: jax.Array, sigma: jax.Array) -> jax.Array:
     return jnp.zeros_like(target) + jnp.log(sigma) + LOG_2PI / 2
 
 
-def _least_gaussian(target: jax.Array) -> jax.Array:
+def _least_gaussian(target: jax.Array, **_: jax.Array) -> jax.Array:
     return jnp.full_like(target, LOG_LEAST + LOG_2PI / 2)
 
 
@@ -122,7 +153,7 @@ def _first(raw: jax.Array) -> jax.Array:
     return sigmoid(raw[0])
 
 
-def _with_scale(mean: np.ndarray) -> np.ndarray:
+def _with_scale(mean: np.ndarray, **_: Any) -> np.ndarray:
     return np.stack([logit(mean), np.full_like(mean, _START)])
 
 
@@ -226,6 +257,36 @@ GAUSSIAN_PIXEL = row(
         domain="second block above -80, whose square of exp fits float32",
         use="When some pixels can be predicted better than others and it should show; "
         "constant pixels take most of the likelihood.",
+    ),
+)
+BETA_NLL = row(
+    "beta_nll",
+    beta_nll,
+    Parameter("beta", 0.5, 0.0, 1.0, "exponent of the variance in a pixel's weight"),
+    link=_first,
+    least=_least_gaussian,
+    begin=_with_scale,
+    channels=2,
+    law="density",
+    own_gradient=True,
+    unit="nats",
+    formula="(r/sigma)**2/2 + log(2*pi*sigma**2)/2, its gradient times "
+    "sigma**(2*beta), sigma a second block of raw",
+    source="Seitzer, Tavakoli, Antic, Martius, On the pitfalls of heteroscedastic "
+    "uncertainty estimation with probabilistic neural networks, ICLR 2022. The value "
+    "is the likelihood itself, by which the source too stops and judges, and not its "
+    "product with the weight; log scale kept softly above half a grey level.",
+    claims=Claims(
+        gradient="",
+        floor="log(1/510) + log(2*pi)/2",
+        elicits=MEAN,
+        minimiser="y",
+        curvature="",
+        saturation="1",
+        convex="",
+        domain="second block above -80, whose square of exp fits float32",
+        use="gaussian_pixel where badly fitted pixels should not be given up. Unless "
+        "beta = 0 the gradient is not that of the value, nor of any function.",
     ),
 )
 LAPLACE_SHARED = row(

@@ -48,6 +48,7 @@ class Loss:
       whole: the kernel reduces over pixels itself.
       per_image: images of a batch are scored one by one.
       tile_invariant: an image and its tiling score the same.
+      own_gradient: the gradient is made and is not that of the value.
       smallest: smallest height and width that can be scored, in pixels.
       law: what exp(-value) of a pixel is: "density" of a grey value, "levels" (the
         probability of one of 256 grey levels), "binary" (the probability of black or
@@ -71,6 +72,7 @@ class Loss:
     whole: bool = False
     per_image: bool = True
     tile_invariant: bool = True
+    own_gradient: bool = False
     smallest: int = 1
     law: str = ""
     stretch: float = 1.0

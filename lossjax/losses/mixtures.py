@@ -103,6 +103,7 @@ def _made(one: _Key, other: _Key) -> Loss:
         ),
         channels=first.channels,
         whole=whole,
+        own_gradient=any(each.own_gradient for each in pair),
         smallest=max(each.smallest for each in pair),
     )
     return dataclasses.replace(

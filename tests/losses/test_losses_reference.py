@@ -145,6 +145,9 @@ def categorical(raw: Array, y: Array) -> Array:
 
 BLOCKS: dict[str, Reference] = {
     "gaussian_pixel": gaussian_pixel,
+    # The value alone: its gradient is that of the source's code, in
+    # tests/losses/test_beta_nll.py.
+    "beta_nll": gaussian_pixel,
     "beta_density": beta_density,
     "discretized_logistic": discretized_logistic,
     "categorical": categorical,

@@ -61,6 +61,8 @@ class Card:
             facts.insert(3, (name, "trained with the network"))
         if not loss.per_image:
             facts.insert(3, ("batch", "an image's score depends on its batch"))
+        if loss.own_gradient:
+            facts.insert(3, ("gradient", "made, and not that of the value"))
         if not loss.tile_invariant:
             facts.insert(3, ("size", "an image and its tiling score differently"))
         return tuple((label, words) for label, words in facts if words)

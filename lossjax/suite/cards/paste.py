@@ -78,6 +78,9 @@ PIXELS = (2, 3)
 def constant(values: np.ndarray, like: Array) -> Array:
     return torch.as_tensor(values, dtype=like.dtype, device=like.device)
 
+def held(x: Array) -> Array:
+    return x.detach()
+
 def blocks(raw: Array, count: int) -> Array:
     \"\"\"The blocks of C channels that raw consists of, in front.\"\"\"
     return raw.unflatten(1, (count, -1)).movedim(1, 0)
@@ -103,6 +106,9 @@ def output_layer(channels: int) -> keras.Layer:
             """
 def constant(values: np.ndarray, like: Array) -> Array:
     return ops.convert_to_tensor(values, dtype=like.dtype)
+
+def held(x: Array) -> Array:
+    return ops.stop_gradient(x)
 
 def blocks(raw: Array, count: int) -> Array:
     \"\"\"The blocks of C channels that raw consists of, in front.\"\"\"

@@ -37,6 +37,11 @@ def separable(down: np.ndarray, across: np.ndarray, images: Array) -> Array:
     return jnp.einsum("ih,jw,bhwc->bijc", *matrices, images, precision=highest)
 
 
+def held(x: Array) -> Array:
+    """x as a constant: no gradient flows into it."""
+    return jax.lax.stop_gradient(x)
+
+
 def residual(raw: Array, target: Array) -> Array:
     return jax.nn.sigmoid(raw) - target
 
@@ -174,6 +179,15 @@ def gaussian_optimal(raw: Array, target: Array) -> Array:
 def gaussian_pixel(raw: Array, target: Array) -> Array:
     both = blocks(raw, 2)
     return normal(residual(both[0], target), softly_above(both[1], -math.log(510)))
+
+
+def beta_nll(raw: Array, target: Array, beta: float) -> Array:
+    both = blocks(raw, 2)
+    log_scale = softly_above(both[1], -math.log(510))
+    value = normal(residual(both[0], target), log_scale)
+    # The likelihood's value; its gradient times the variance to the power beta.
+    weight = held(jnp.exp(2 * beta * log_scale))
+    return held(value) + weight * (value - held(value))
 
 
 def laplace_shared(raw: Array, target: Array, log_scale: Array) -> Array:

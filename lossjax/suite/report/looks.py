@@ -49,6 +49,7 @@ LOOKS: Mapping[str, Look] = {
     "gaussian_shared": Look(_MAGENTA, "D", _DOTS),
     "gaussian_optimal": Look(_MAGENTA, "^", _MIXED),
     "gaussian_pixel": Look(_MAGENTA, "v", "-"),
+    "beta_nll": Look(_SKY, "X", _MIXED),
     "laplace_shared": Look(_GREEN, "P", _DOTS),
     "student_t": Look(_BROWN, "v", "-"),
     "continuous_bernoulli": Look(_TEAL, "h", _DOTS),
