@@ -35,6 +35,33 @@ def test_a_pixelwise_loss_that_sees_how_far_is_noticed() -> None:
     assert "moves of a walk that pixel-wise losses tell apart, all spacings" in found
 
 
+def test_em_has_the_law_of_the_library_and_finds_a_planted_mixture() -> None:
+    from lossjax import LOSSES
+    from lossjax.certificates.probe import Probe
+
+    cb_mixture = module("cb_mixture")
+    logits = np.array([-30.0, -3.0, -0.02, 0.005, 0.5, 40.0])
+    probe = Probe(LOSSES["continuous_bernoulli"])
+    means = cb_mixture.mean_of(logits)
+    np.testing.assert_allclose(means, probe.read_out(logits), atol=2e-6)
+    np.testing.assert_allclose(cb_mixture.logit_of_mean(means), logits, rtol=1e-6)
+    x = np.full_like(logits, 0.3)
+    density = logits * x - cb_mixture.log_partition(logits)
+    np.testing.assert_allclose(-probe(logits, x)[0], density, rtol=1e-5, atol=1e-5)
+    truth = np.array([[-8.0, -8.0, -8.0], [8.0, 8.0, 8.0]])
+    random = np.random.default_rng(0)
+    u = random.uniform(size=(4000, 3))
+    eta = truth[random.integers(2, size=4000)]
+    draws = np.log1p(u * np.expm1(eta)) / eta
+    start = np.array([[0.4] * 3, [0.6] * 3])
+    found, weights, _ = cb_mixture.fitted(draws, start, True)
+    np.testing.assert_allclose(found, truth, rtol=0.1)
+    np.testing.assert_allclose(weights, 0.5, atol=0.03)
+    # Without the normaliser the same means are read as less contrast.
+    plain, _, _ = cb_mixture.fitted(draws, start, False)
+    assert np.abs(plain).max() < 3
+
+
 def test_a_clip_that_costs_nothing_is_seen() -> None:
     def change(table: pd.DataFrame) -> None:
         free = table[(table["loss"] == "continuous_bernoulli") & (table["clip"] == 0)]
@@ -42,6 +69,19 @@ def test_a_clip_that_costs_nothing_is_seen() -> None:
         table.loc[clipped, ["value", "drawn"]] = free[["value", "drawn"]].to_numpy()
 
     assert len(differs(concluded("clipping", "levels", change))) >= 4
+
+
+def test_a_floor_that_hides_digits_still_is_seen() -> None:
+    """The prediction fails where what is left above the floor prefers digits, too."""
+
+    def change(table: pd.DataFrame) -> None:
+        above = (table["loss"] == "bce") & (table["score"] == "above its floor")
+        table.loc[above, "auroc"] = 1 - table.loc[above, "auroc"]
+
+    before = differs(concluded("outliers", "scores", lambda table: None))
+    after = differs(concluded("outliers", "scores", change))
+    what = "trained with bce, scored by above its floor: AUROC"
+    assert (what in before) != (what in after)
 
 
 def test_a_field_that_leads_elsewhere_is_seen() -> None:
@@ -83,3 +123,13 @@ def test_a_likelihood_that_gives_no_point_up_is_seen() -> None:
     wrong = {one.key for one in own._fitted(kept) if not one.holds}
     assert wrong == {"sinusoid_lost", "sinusoid_half"}
     assert all(one.holds for one in own._fitted(left))
+
+
+def test_a_square_that_does_not_mind_outliers_is_seen() -> None:
+    def change(table: pd.DataFrame) -> None:
+        clean = table[table["outliers"] == 0]["error"].to_numpy()
+        for share in (0.1, 0.3):
+            table.loc[table["outliers"] == share, "error"] = clean
+
+    found = differs(concluded("barron_alpha", "pixels", change))
+    assert "10 % outliers: error of the square over the best's" in found
