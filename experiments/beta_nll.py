@@ -48,6 +48,14 @@ black; KL falls from 0 to 0.5 to 1, because beta weakens every pull against the 
 prior; beta = 1 is the unit Gaussian with a variance that nobody reads, KL within 10 %
 and squared error within 5 % of it; the squared error at 0.5 is below that of the unit
 Gaussian, whose code says too little.
+
+Changed after the first reading: ratios of the sinusoid are judged seed by seed and no
+longer by their mean, whose interval went below 0: one seed of beta = 1 lagged. Read
+with care: beta = 0 and 0.5 chose the lowest rate of the grid on every seed, and the
+unit Gaussian on two, so a lower one may be better; 300 steps are few. Bits per
+dimension were predicted wrongly: there the source is right. So was beta = 1 as a unit
+Gaussian: its mean has that gradient, but other rates were chosen, and its layers learn
+a variance, too.
 """
 
 from collections.abc import Mapping
@@ -268,42 +276,43 @@ def _exact(table: pd.DataFrame) -> list[Finding]:
 
 
 def _fitted(errors: Mapping[str, np.ndarray]) -> list[Finding]:
-    """The sinusoid; every number is paired by seed."""
-
-    def ratio(one: str, other: str) -> Interval:
-        return interval(errors[one] / errors[other])
-
-    lost, half, one = ratio(NLL, ONE), ratio(HALF, NLL), ratio(ONE, UNIT)
+    """The sinusoid: what was predicted must hold on every seed."""
     after = f"sinusoid, error after {UPDATES:,} updates"
+
+    def late(*names: str) -> str:
+        lost = int((errors[ONE] > 2 * np.median(errors[ONE])).sum())
+        told = ONE in names and lost
+        return f"{lost} of {len(errors[ONE])} seeds of beta = 1 lag" if told else ""
+
+    def every(what: str, one: str, other: str, holds: Any, key: str) -> Finding:
+        ratios = errors[one] / errors[other]
+        words, judged = holds
+        return Finding(
+            f"{after}: {WORDS[one]} over {what}",
+            f"{words}, on every seed",
+            ", ".join(f"{ratio:.3g}" for ratio in ratios),
+            bool(judged(ratios).all()),
+            late(one, other),
+            key=key,
+        )
+
     return [
-        Finding(
-            f"{after}: beta = 0 over beta = 1",
-            "at least 2",
-            shown(lost),
-            lost.center >= 2,
-            number=lost,
-            key="sinusoid_lost",
+        every("beta = 1", NLL, ONE, ("at least 2", lambda r: r >= 2), "sinusoid_lost"),
+        every("beta = 0", HALF, NLL, ("below 1", lambda r: r < 1), "sinusoid_half"),
+        every(
+            "squared error",
+            ONE,
+            UNIT,
+            ("at most 1.5", lambda r: r <= 1.5),
+            "sinusoid_one",
         ),
-        Finding(
-            f"{after}: beta = 0.5 over beta = 0",
-            "below 1",
-            shown(half),
-            half.center < 1,
-            number=half,
-            key="sinusoid_half",
-        ),
-        Finding(
-            f"{after}: beta = 1 over squared error",
-            "at most 1.5",
-            shown(one),
-            one.center <= 1.5,
-            number=one,
-            key="sinusoid_one",
-        ),
-        measured(
-            f"{after}: squared error, beside noise of {NOISE:g}",
-            interval(errors[UNIT]),
-            key="sinusoid_unit",
+        *(
+            measured(
+                f"{after}: {WORDS[name]}, beside noise of {NOISE:g}",
+                interval(errors[name]),
+                key=f"sinusoid_{place}",
+            )
+            for place, name in enumerate(PLAN.LOSSES)
         ),
     ]
 
@@ -315,12 +324,23 @@ def _pictured(trial: Trial) -> list[Finding]:
         arms = trial.columns[f"test_{column}"]
         return interval(arms[one].values / arms[other].values)
 
-    def below(what: str, own: Interval, limit: float, key: str) -> Finding:
+    def chosen(*losses: str) -> str:
+        """What a rival reading of a difference would ask: the rates."""
+        rates = [
+            f"{WORDS[loss]} at " + "/".join(f"{rate:g}" for rate in trial.rates[loss])
+            for loss in losses
+        ]
+        return "rates chosen by seed: " + ", ".join(rates)
+
+    def below(
+        what: str, own: Interval, limit: float, key: str, reason: str = ""
+    ) -> Finding:
         return Finding(
             f"VAE: {what}",
             f"below {limit:g}, interval and all",
             shown(own),
             own.high < limit,
+            reason,
             number=own,
             key=key,
         )
@@ -331,6 +351,7 @@ def _pictured(trial: Trial) -> list[Finding]:
             f"1 within {part:g}, of the mean over seeds",
             shown(own),
             abs(own.center - 1) <= part,
+            chosen(ONE, UNIT),
             number=own,
             key=key,
         )
@@ -350,6 +371,7 @@ def _pictured(trial: Trial) -> list[Finding]:
             gained,
             0,
             "bits",
+            chosen(NLL, HALF),
         ),
         below("KL at beta = 0.5 over that at 0", ratio("kl", HALF, NLL), 1, "kl_half"),
         below("KL at beta = 1 over that at 0.5", ratio("kl", ONE, HALF), 1, "kl_one"),
@@ -441,6 +463,8 @@ def _draw_sinusoid(table: pd.DataFrame, fits: Axes, errors: Axes) -> list[str]:
         said.append(f"{WORDS[loss]}: error {path.iloc[-1]:.3g} at the end")
     errors.axhline(NOISE, color=INK, lw=0.8, linestyle=":")
     errors.set_yscale("log")
+    errors.set_yticks((0.01, 0.1), ("0.01", "0.1"))
+    errors.minorticks_off()
     errors.set_xlabel("updates; dotted: the noise")
     errors.set_ylabel("error of the mean")
     fits.set_xlabel("x, one seed")
