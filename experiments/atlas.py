@@ -403,8 +403,8 @@ def answer(counts: Mapping[str, Any]) -> str:
             known = [c["center"] for c in costs.values() if c["center"] is not None]
             cell = f"{np.median(known):.2g}; worse on {len(worse)}"
             if worse:
-                most = max(worse, key=lambda name, own=costs: own[name]["center"])
-                cell += f", most {costs[most]['center']:.3g} ({most})"
+                size, most = max((costs[name]["center"], name) for name in worse)
+                cell += f", most {size:.3g} ({most})"
             cells.append(cell)
         table.append(tuple(cells))
     lines = "\n".join(f"| {' | '.join(cells)} |" for cells in table)
