@@ -15,6 +15,29 @@ def module(name: str) -> types.ModuleType:
     return loader.load(STUDIES[name].file)
 
 
+def test_a_unit_that_should_have_collapsed_is_seen() -> None:
+    def change(table: pd.DataFrame) -> None:
+        idle = (table["variance"] == "1.0") & (table["unit"] == 5)
+        table.loc[idle, "kl"] = 0.01
+
+    found = differs(concluded("linear_vae", "exact", change))
+    assert "closed form: units kept = eigenvalues above the variance" in found
+
+
+def test_ppca_is_the_gaussian_of_its_own_covariance() -> None:
+    """The likelihood by eigenvalues against one that multiplies matrices."""
+    linear_vae = module("linear_vae")
+    values = np.geomspace(2, 1e-3, linear_vae.PIXELS)
+    variance, own = 0.05, linear_vae.kept(values, 0.05)
+    turn, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(len(values),) * 2))
+    model = np.full(len(values), variance)
+    model[: len(own)] = own
+    covariance, data = turn @ np.diag(model) @ turn.T, turn @ np.diag(values) @ turn.T
+    _, volume = np.linalg.slogdet(2 * np.pi * covariance)
+    nats = -(volume + np.trace(np.linalg.solve(covariance, data))) / 2
+    assert linear_vae.likelihood(values, variance) == pytest.approx(nats, abs=1e-9)
+
+
 def test_squares_lie_where_the_source_puts_them() -> None:
     xysquares = module("xysquares")
     places = np.array([[[0, 0], [7, 0], [3, 5]]])
@@ -133,3 +156,20 @@ def test_a_square_that_does_not_mind_outliers_is_seen() -> None:
 
     found = differs(concluded("barron_alpha", "pixels", change))
     assert "10 % outliers: error of the square over the best's" in found
+
+
+def test_a_defect_is_a_disc_and_leaves_the_rest() -> None:
+    defects = module("defects")
+    clean, rough = np.random.default_rng(0).uniform(0, 0.8, (2, 3, 32, 32))
+    images, disc = defects.planted(clean, rough)
+    assert (disc.sum((1, 2)) == 81).all()  # points of a grid within 5 of one of them
+    for image in images.values():
+        np.testing.assert_array_equal(image != clean, disc)
+    np.testing.assert_allclose((images["bright"] - clean)[disc], 0.15)
+
+
+def test_a_map_that_finds_nothing_is_seen() -> None:
+    def change(table: pd.DataFrame) -> None:
+        table.loc[table["map"] == "ssim", "auroc"] = 0.5
+
+    assert len(differs(concluded("defects", "scored", change))) >= 2
