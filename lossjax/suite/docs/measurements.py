@@ -295,9 +295,6 @@ def bce_or_mse() -> str:
     """
     book = Book()
 
-    def score(sweep: str, metric: str, loss: str, digits: int) -> str:
-        return f"{book.ranking(sweep, metric)[loss]['center']:.{digits}f}"
-
     def holds(fact: bool) -> str:
         if not fact:
             raise UserError(
@@ -308,10 +305,7 @@ def bce_or_mse() -> str:
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
     template = environment.from_string(SHORT_ANSWER.read_text(encoding="utf-8"))
     return template.render(
-        score=score,
         holds=holds,
-        tied=book.best_set,
-        apart_on=book.apart,
         counts=lambda study: book.summary(study)["counts"],
         agree=book.holds,
         number=book.number,

@@ -124,7 +124,7 @@ def test_the_short_answer_is_refused_where_rows_say_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = tmp_path / "answer.md"
-    other.write_text('{{ holds("mae" in tied("digits", "mse")) }}')
+    other.write_text('{{ holds(agree("outliers", "zeros_continuous_bernoulli")) }}')
     monkeypatch.setattr(measurements, "SHORT_ANSWER", other)
     with pytest.raises(UserError, match="a sentence no longer holds"):
         measurements.bce_or_mse()
