@@ -390,7 +390,7 @@ def answer(counts: Mapping[str, Any]) -> str:
     names, missing = counts["sets"], counts["missing"]
     n = len(names)
     apart = counts["bce_or_mse"]["beyond the margin"]
-    hardly = "it hardly matters" if 2 * len(apart) < n else "it matters on most sets"
+    word = counts["bce_or_mse"]["word"]
     rest = f"; not there yet: {', '.join(missing)}" if missing else ""
     where = f" ({', '.join(apart)})" if apart else ""
     head = ("loss", *(f"{metric}, {_unit(metric)}" for metric in COSTS))
@@ -410,7 +410,7 @@ def answer(counts: Mapping[str, Any]) -> str:
     lines = "\n".join(f"| {' | '.join(cells)} |" for cells in table)
     text = (
         f"{n} sets of images ({', '.join(names)}{rest}), twelve losses. **By squared "
-        f"error {hardly} which of BCE and MSE you take**: one of the two is "
+        f"error it {word} which of BCE and MSE you take**: one of the two is "
         f"significantly worse than the best `power(g)` on {len(apart)} of {n} sets"
         f"{where}. How far four losses are behind the best of all twelve, median over "
         f"sets, and on how many sets significantly:\n\n{lines}\n"
@@ -514,7 +514,14 @@ def hardly(
         for a in sets
         if "worse" in {a.family["mse"].of(loss).word for loss in ("bce", "mse")}
     ]
-    counts["bce_or_mse"] = {"beyond the margin": apart, "bce less mse, per cent": two}
+    more = 2 * len(apart) - len(sets)
+    counts["bce_or_mse"] = {
+        "word": "hardly matters"
+        if more < 0
+        else f"matters on {'most' if more else 'half of the'} sets",
+        "beyond the margin": apart,
+        "bce less mse, per cent": two,
+    }
     findings.append(
         noted(
             "bce or mse is significantly worse than the best power(g), by mse",
