@@ -833,7 +833,7 @@ def draw_response(sets: Sequence[Atlas]) -> Drawing:
             axes.axvline(
                 min(max(g, -0.35), 1.6), color=style.COLOURS[4], linestyle="--", lw=1
             )
-        axes.set_title(f"{a.name}, predicted {g:.2f}" if a.pilot else a.name)
+        axes.set_title(f"{a.name}\npredicted {g:.2f}" if a.pilot else a.name)
         top = np.nanmax(centers) if np.isfinite(centers).any() else 1
         axes.set_ylim(-0.06 * max(top, 2), min(max(1.1 * top, 2), 40))
         told.append(f"{a.name} tied at g {', '.join(f'{g:g}' for g in a.tied)}")
