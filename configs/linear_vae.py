@@ -5,7 +5,7 @@ Gaussian decoder of variance beta / 2, in nats.
 
 Command: ./run.sh sweep --config=configs/linear_vae.py
          ./run.sh reproduce linear_vae (beside the exact optimum)
-Device and time: 2 CPU cores, about 2 minutes.
+Device and time: 2 CPU cores, about 5 minutes.
 Data: the digits, 64 pixels.
 """
 

@@ -4,7 +4,7 @@ The sweep of the study `outliers`: three losses, three networks of each, one epo
 
 Command: ./run.sh sweep --config=configs/outliers.py --config.datasets=idx:DIR
          ./run.sh reproduce outliers --data=fashion_mnist=idx:DIR --data=mnist=idx:DIR
-Device and time: 2 CPU cores, about 5 minutes.
+Device and time: 2 CPU cores, about 3 minutes.
 Data: Fashion-MNIST, 55,000 / 5,000 / 10,000 images of 28x28.
 """
 

@@ -72,6 +72,7 @@ from lossjax.suite.reproduce.finding import (
     Finding,
     agrees,
     cannot,
+    halved,
     measured,
     shown,
 )
@@ -405,10 +406,7 @@ _HEADS = {
 def _line(trial: Trial, loss: str) -> dict[str, str]:
     line = {"loss": f"`{loss}`"}
     for column, (head, digits) in _HEADS.items():
-        mean = trial.mean(loss, f"test_{column}")
-        line[head] = f"{mean.center:.{digits}f}"
-        if np.isfinite(mean.low):
-            line[head] += f" ± {(mean.high - mean.low) / 2:.{digits}f}"
+        line[head] = halved(trial.mean(loss, f"test_{column}"), digits)
     rates = sorted(float(rate) for rate in trial.rates[loss])
     line["rates chosen"] = ", ".join(f"{rate:g}" for rate in rates)
     return line

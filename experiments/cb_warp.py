@@ -66,6 +66,7 @@ from lossjax.suite.reproduce.finding import (
     Published,
     Tag,
     compared,
+    halved,
     measured,
     nine,
 )
@@ -410,10 +411,7 @@ def table(found: Mapping[float, Trial]) -> pd.DataFrame:
 
 
 def _beside(published: float, own: Interval, digits: int) -> str:
-    text = f"{published:g} / {own.center:.{digits}f}"
-    if math.isfinite(own.low):
-        text += f" ± {(own.high - own.low) / 2:.{digits}f}"
-    return text
+    return f"{published:g} / {halved(own, digits)}"
 
 
 def draw(found: Mapping[float, Trial]) -> Drawing:

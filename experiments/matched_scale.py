@@ -54,7 +54,7 @@ from lossjax.suite.data.dataset import Content, make_dataset, three_splits
 from lossjax.suite.report import style
 from lossjax.suite.report.style import COLOURS
 from lossjax.suite.reproduce.configs import config
-from lossjax.suite.reproduce.finding import Finding, measured, shown
+from lossjax.suite.reproduce.finding import Finding, halved, measured, shown
 from lossjax.suite.reproduce.study import (
     Conclusion,
     Drawing,
@@ -295,10 +295,8 @@ def _line(trial: Trial, loss: str, reduction: str) -> dict[str, str]:
     line = {"loss": f"`{loss}`", "over pixels": reduction}
     for column, (head, digits) in _HEADS.items():
         mean = trial.mean(loss, column)
-        text = f"{mean.center:.{digits}f}" if math.isfinite(mean.center) else "none"
-        if math.isfinite(mean.low):
-            text += f" ± {(mean.high - mean.low) / 2:.{digits}f}"
-        line[head] = text
+        there = math.isfinite(mean.center)
+        line[head] = halved(mean, digits) if there else "none"
     return line
 
 

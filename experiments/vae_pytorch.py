@@ -26,9 +26,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lossjax.suite.report.style import COLOURS, INK
-from lossjax.suite.reproduce.finding import Finding, Published, Tag, compared, measured
+from lossjax.suite.reproduce.finding import (
+    Finding,
+    Published,
+    Tag,
+    compared,
+    halved,
+    measured,
+)
 from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study, Task
-from lossjax.suite.statistics import Interval, interval
+from lossjax.suite.statistics import interval
 
 SOURCE = "pytorch/examples/vae, logged test set loss, nats per image"
 FLOOR = 45.53  # entropy of the grey test pixels, which the step `floor` computes
@@ -67,12 +74,12 @@ def conclude(record: Record) -> Conclusion:
             {
                 "after": name,
                 "published": f"{published.value:.2f}",
-                "test loss, nats": _shown(loss),
-                "KL": _shown(interval(own["test_kl"])),
-                "reconstruction above its floor": _shown(
-                    interval(-own["test_elbo"] - own["test_kl"] - least)
+                "test loss, nats": halved(loss, 2),
+                "KL": halved(interval(own["test_kl"]), 2),
+                "reconstruction above its floor": halved(
+                    interval(-own["test_elbo"] - own["test_kl"] - least), 2
                 ),
-                "importance-weighted": _shown(interval(-own["test_iw_bound"])),
+                "importance-weighted": halved(interval(-own["test_iw_bound"]), 2),
                 "active units": f"{own['test_active_units'].mean():.1f} of 20",
                 "seeds": str(len(own["test_elbo"])),
             }
@@ -87,12 +94,6 @@ def conclude(record: Record) -> Conclusion:
     )
     table = pd.DataFrame(lines, dtype=object)
     return Conclusion(findings, table, [_draw(record, least)], found | {"floor": least})
-
-
-def _shown(mean: Interval) -> str:
-    if not np.isfinite(mean.low):
-        return f"{mean.center:.2f}"
-    return f"{mean.center:.2f} ± {(mean.high - mean.low) / 2:.2f}"
 
 
 def _draw(record: Record, least: float) -> Drawing:

@@ -34,14 +34,14 @@ def test_a_path_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("digit", "did you mean 'digits'? valid: aa, atlas, "),
+        ("digit", "did you mean 'digits'? valid: aa, atlas, beta_nll, cb_warp, "),
         ("configs/digit.py", "did you mean 'configs/digits.py'? "),
         ("mnst.py", "did you mean 'configs/mnist.py'? valid: configs/aa.py, "),
-        ("", "valid: aa, atlas, "),
-        ("..", "valid: aa, atlas, "),
-        ("~", "valid: aa, atlas, "),
+        ("", "valid: aa, atlas, beta_nll, cb_warp, "),
+        ("..", "valid: aa, atlas, beta_nll, cb_warp, "),
+        ("~", "valid: aa, atlas, beta_nll, cb_warp, "),
         ("~nobody_of_that_name/mnist.py", "mnist.py'? valid: configs/aa.py, "),
-        ("x" * 300, "valid: aa, atlas, "),
+        ("x" * 300, "valid: aa, atlas, beta_nll, cb_warp, "),
     ],
 )
 def test_an_unknown_config_gets_the_shipped_ones(

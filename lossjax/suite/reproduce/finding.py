@@ -260,6 +260,14 @@ def shown(value: Interval | float, digits: int = 3) -> str:
     return text
 
 
+def halved(mean: Interval, places: int) -> str:
+    """A mean to so many places, with half its interval where it has one."""
+    text = f"{mean.center:.{places}f}"
+    if math.isfinite(mean.low):
+        text += f" ± {(mean.high - mean.low) / 2:.{places}f}"
+    return text
+
+
 def significant(value: float, digits: int) -> str:
     """So many significant digits; whole numbers keep all of theirs, tiny ones none."""
     if abs(value) < 1e-12:
