@@ -7,9 +7,9 @@ between which there is no difference that matters, the first is advised.
 import dataclasses
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from lossjax.suite.statistics import Interval
+from lossjax.suite.statistics import Interval, Ranking
 
 # The g of power(g) that the study `atlas` trains; the pilot may point beyond them.
 DIALS = (-0.25, 0.25, 0.5, 0.75, 1.5)
@@ -94,3 +94,9 @@ def dialled(g: Interval) -> tuple[str, ...]:
         return ()
     near = min((0.0, 1.0, *DIALS), key=lambda one: abs(one - g.center))
     return () if near in (0.0, 1.0) else (f"power(g={near:g})",)
+
+
+def preferred(ranking: Ranking, losses: Sequence[str]) -> str:
+    """The first of the losses that is best, or equivalent to the best; one must be."""
+    alike = {s.loss for s in ranking.standings if s.word in ("best", "equivalent")}
+    return next(loss for loss in losses if loss in alike)

@@ -15,7 +15,7 @@ from typing import Any
 from lossjax.suite.report import verdict
 from lossjax.suite.report.evidence import Evidence, Group
 from lossjax.suite.report.tables import matrices
-from lossjax.suite.shortlist import PURPOSES, Purpose
+from lossjax.suite.shortlist import PURPOSES, Purpose, preferred
 from lossjax.suite.statistics import Ranking, Standing
 from lossjax.suite.wording import count, listed
 
@@ -66,7 +66,7 @@ def advice(evidence: Evidence) -> Advice | None:
         lines = [f"Use {loss}, the safe choice: {purpose.safe[1]}."]
         lines.append(f"The comparison decides nothing here: {listed(doubts)}.")
     else:
-        loss = _preferred(evidence, ranking)
+        loss = preferred(ranking, evidence.losses)
         lines = [f"Use {loss} for {purpose.meaning}."]
     facts = found["losses"].get(loss, {"output": "", "code": {}})
     lines += _how(group, loss, facts["output"])
@@ -75,12 +75,6 @@ def advice(evidence: Evidence) -> Advice | None:
     lines += _learned(evidence, group, ranking, found)
     lines += _change(evidence, group, found, purpose)
     return Advice(loss, not doubts, tuple(lines), facts["code"])
-
-
-def _preferred(evidence: Evidence, ranking: Ranking) -> str:
-    """The first of the shortlist that is no worse, by a difference that matters."""
-    alike = {s.loss for s in ranking.standings if s.word in ("best", "equivalent")}
-    return next(loss for loss in evidence.losses if loss in alike)
 
 
 def _doubts(
