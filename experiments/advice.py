@@ -31,25 +31,25 @@ cut from large pictures, and its doubts: too few test images, or a network that 
 nothing. Of the sets of planted noise that are to test the advisor none is trained here.
 """
 
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lossjax.suite import loader
+from lossjax.suite.pilot import fitting
 from lossjax.suite.report import style
+from lossjax.suite.reproduce.configs import config
+from lossjax.suite.reproduce.distances import behind, unit
 from lossjax.suite.reproduce.finding import Finding, noted, significant
 from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study, Task
 from lossjax.suite.shortlist import PURPOSES, dialled, preferred
-from lossjax.suite.statistics import Ranking, Scores, seeds_needed
+from lossjax.suite.statistics import Interval, Scores, seeds_needed
 
 PURPOSES_SHOWN = ("squared", "absolute", "looks", "codes")
 RULES = ("advised", "bce", "mse")
 SHOWN = {"advised": "advice", "bce": "always bce", "mse": "always mse"}
 
-# The study whose rows these are; it says also how "behind" is measured.
-atlas: Any = loader.load(Path(__file__).with_name("atlas.py"))
+SETS = tuple(config("atlas").SETS)
 
 
 def held_out(task: Task) -> pd.DataFrame:
@@ -59,15 +59,17 @@ def held_out(task: Task) -> pd.DataFrame:
     from lossjax.suite.shipped import PUBLISHED
 
     record = folder.record_of(STUDIES["atlas"], PUBLISHED / "atlas")
+    pilots = record.tables["pilot"].set_index("dataset")
     lines = []
-    for own in atlas.atlases(record):
-        columns = record.trial(own.name).columns
+    for name in filter(record.trials.__contains__, SETS):
+        columns, said = record.trial(name).columns, pilots.loc[name]
+        g = fitting(Interval(said["exponent"], said["low"], said["high"]))
         for purpose in PURPOSES_SHOWN:
             metric = PURPOSES[purpose].metric
-            whole: Ranking = own.rankings[metric]
+            whole = record.judges[metric].rank(columns[f"test_{metric}"])
             if whole.best is None:
                 continue  # no labels
-            losses = (*PURPOSES[purpose].losses, *dialled(own.predicted))
+            losses = (*PURPOSES[purpose].losses, *dialled(g))
             for seeds in (10, seeds_needed(len(losses) - 1)):
                 few = {
                     loss: Scores(columns[f"test_{metric}"][loss].values[:seeds])
@@ -76,7 +78,7 @@ def held_out(task: Task) -> pd.DataFrame:
                 ranking = record.judges[metric].rank(few)
                 advised = preferred(ranking, losses)
                 line: dict[str, Any] = {
-                    "dataset": own.name,
+                    "images": name,
                     "purpose": purpose,
                     "seeds": seeds,
                     "compared": " ".join(losses),
@@ -85,7 +87,7 @@ def held_out(task: Task) -> pd.DataFrame:
                 }
                 rules = dict(zip(RULES, (advised, "bce", "mse"), strict=True))
                 for rule, loss in rules.items():
-                    gap = atlas.behind(whole, loss, metric)
+                    gap = behind(whole, loss, metric)
                     line |= {rule: gap.center}
                     line |= {f"{rule}_low": gap.low, f"{rule}_high": gap.high}
                 lines.append(line)
@@ -95,23 +97,24 @@ def held_out(task: Task) -> pd.DataFrame:
 def conclude(record: Record) -> Conclusion:
     """How often the advice is tied for best, and what it costs where it is not."""
     table = record.tables["held_out"]
-    sets = list(dict.fromkeys(table["dataset"]))
-    missing = [name for name in atlas.PLAN.SETS if name not in sets]
-    there = f"{len(sets)} of {len(atlas.PLAN.SETS)}"
+    sets = list(dict.fromkeys(table["images"]))
+    missing = [name for name in SETS if name not in sets]
+    there = f"{len(sets)} of {len(SETS)}"
     there += f"; not: {', '.join(missing)}" if missing else ""
     findings = [noted("sets of images that are there", there)]
     counts: dict[str, Any] = {"sets": sets, "missing": missing, "purposes": {}}
     for (purpose, full), mine in table.groupby(
         ["purpose", table["seeds"] == 10], sort=False
     ):
-        own = _of_purpose(str(purpose), bool(full), mine, findings)
+        own = _of_purpose(purpose, full, mine, findings)
         if full:
             counts["purposes"][purpose] = own
     ten = table[table["seeds"] == 10]
+    ten = ten.sort_values("purpose", key=_places, kind="stable")
     lines = [
         {
             "purpose": line["purpose"],
-            "images": line["dataset"],
+            "images": line["images"],
             "advised": line["loss"],
             "tied for best": "yes" if line["tied"] else "no",
             **{f"{SHOWN[rule]} behind": _shown(line, rule) for rule in RULES},
@@ -122,15 +125,20 @@ def conclude(record: Record) -> Conclusion:
     return Conclusion(findings, pd.DataFrame(lines, dtype=object), [_draw(ten)], counts)
 
 
+def _places(purposes: pd.Series) -> pd.Series:
+    """In which order a purpose is told of."""
+    return purposes.map(PURPOSES_SHOWN.index)
+
+
 def _of_purpose(
     purpose: str, full: bool, table: pd.DataFrame, findings: list[Finding]
 ) -> dict[str, Any]:
     """The findings of one purpose with ten seeds, or with as few as can decide."""
     with_seeds = "ten seeds" if full else "as few seeds as can decide"
     n, tied = len(table), int(table["tied"].sum())
-    unit = _unit(purpose)
+    of = _unit(purpose)
     failed = [
-        f"{line['dataset']} ({line['loss']}, {significant(line['advised'], 3)} {unit})"
+        f"{line['images']} ({line['loss']}, {significant(line['advised'], 3)} {of})"
         for line in table[~table["tied"].astype(bool)].to_dict("records")
     ]
     findings.append(
@@ -151,7 +159,7 @@ def _of_purpose(
             f"{purpose}, {with_seeds}: most that the advice is behind the best",
             "no more than always bce and always mse",
             "; ".join(
-                f"{SHOWN[rule]} {most[rule]:.3g} {unit} (median {median[rule]:.3g})"
+                f"{SHOWN[rule]} {most[rule]:.3g} {of} (median {median[rule]:.3g})"
                 for rule in RULES
             ),
             least,
@@ -168,7 +176,7 @@ def _of_purpose(
 
 
 def _unit(purpose: str) -> str:
-    return "%" if PURPOSES[purpose].metric in atlas.RELATIVE else "hundredths"
+    return unit(PURPOSES[purpose].metric)
 
 
 def _shown(line: dict[str, Any], rule: str) -> str:
@@ -181,14 +189,14 @@ def _shown(line: dict[str, Any], rule: str) -> str:
 
 def _draw(table: pd.DataFrame) -> Drawing:
     """How far three rules are behind the best, a panel for each purpose."""
-    sets = list(dict.fromkeys(table["dataset"]))
+    sets = list(dict.fromkeys(table["images"]))
     figure = Figure(figsize=(7.2, 1.2 + 0.35 * len(sets)), layout="constrained")
     marks = style.marks(RULES)
     panels = figure.subplots(1, len(PURPOSES_SHOWN), sharey=True)
     for purpose, axes in zip(PURPOSES_SHOWN, panels, strict=True):
         for line in table[table["purpose"] == purpose].to_dict("records"):
             for place, rule in enumerate(RULES):
-                y = sets.index(line["dataset"]) + 0.22 * (place - 1)
+                y = sets.index(line["images"]) + 0.22 * (place - 1)
                 mark = marks[rule]
                 ends = [line[f"{rule}_low"], line[f"{rule}_high"]]
                 axes.plot(ends, [y, y], color=mark.colour, lw=1)
@@ -196,7 +204,8 @@ def _draw(table: pd.DataFrame) -> Drawing:
         axes.set_xscale("symlog", linthresh=1)
         axes.set_xticks([0, 1, 10, 100], ["0", "1", "10", "100"])
         axes.minorticks_off()
-        axes.set_title(f"{purpose}\n{PURPOSES[purpose].metric}, {_unit(purpose)}")
+        axes.set_title(purpose)
+        axes.set_xlabel(f"{PURPOSES[purpose].metric},\n{_unit(purpose)}")
     for rule, mark in marks.items():
         panels[0].plot([], [], mark.marker, color=mark.colour, label=SHOWN[rule])
     panels[0].set_yticks(range(len(sets)), sets)

@@ -142,6 +142,7 @@ from lossjax.suite.ranks import mean_ranks
 from lossjax.suite.report import convergence, reconstructions, style
 from lossjax.suite.report.style import INK
 from lossjax.suite.reproduce.configs import config
+from lossjax.suite.reproduce.distances import behind, unit
 from lossjax.suite.reproduce.finding import Finding, measured, noted, shown
 from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study, Task
 from lossjax.suite.statistics import Interval, Ranking, Scores
@@ -160,8 +161,6 @@ METRICS = (
     "probe_accuracy",
 )
 COSTS = ("mse", "mae", "ssim", "knn_accuracy")
-RELATIVE = ("mse", "mae", "excess_bce")  # shown in per cent of the best
-PLAIN = ("sharpness_error",)  # in its own unit; the rest in hundredths
 G = {
     "power(g=-0.25)": -0.25,
     "bce": 0.0,
@@ -325,16 +324,6 @@ def lowest(at: np.ndarray, curves: np.ndarray) -> np.ndarray:
     return np.where(inner == least, middle - np.nan_to_num(shift), at[least])
 
 
-def behind(ranking: Ranking, loss: str, metric: str) -> Interval:
-    """Behind the best with its paired interval, in the unit that a metric is shown."""
-    standing, best = ranking.of(loss), ranking.best
-    gap = standing.behind or (Interval(0, 0, 0) if standing == best else None)
-    if gap is None or best is None:
-        return Interval(math.nan, math.nan, math.nan)
-    scale = 100 / best.center if metric in RELATIVE else 1 if metric in PLAIN else 100
-    return Interval(*(scale * x for x in (gap.center, gap.low, gap.high)))
-
-
 def atlases(record: Record) -> list[Atlas]:
     """Every set that is there, in the order of the config."""
     table = record.tables["pilot"]
@@ -393,7 +382,7 @@ def answer(counts: Mapping[str, Any]) -> str:
     word = counts["bce_or_mse"]["word"]
     rest = f"; not there yet: {', '.join(missing)}" if missing else ""
     where = f" ({', '.join(apart)})" if apart else ""
-    head = ("loss", *(f"{metric}, {_unit(metric)}" for metric in COSTS))
+    head = ("loss", *(f"{metric}, {unit(metric)}" for metric in COSTS))
     table = [head, ("---",) * len(head)]
     for loss in PLAN.FEW:
         cells = [f"`{loss}`"]
@@ -438,11 +427,6 @@ def answer(counts: Mapping[str, Any]) -> str:
     return text.strip()
 
 
-def _unit(metric: str) -> str:
-    """That `behind` is given in."""
-    return "%" if metric in RELATIVE else "" if metric in PLAIN else "hundredths"
-
-
 def table_of(sets: Sequence[Atlas]) -> pd.DataFrame:
     """A line for each set and metric."""
     lines = [
@@ -456,7 +440,7 @@ def table_of(sets: Sequence[Atlas]) -> pd.DataFrame:
                 else ""
                 for loss in PLAN.FEW
             },
-            "unit": "%" if metric in RELATIVE else "" if metric in PLAIN else "/100",
+            "unit": unit(metric),
         }
         for a in sets
         for metric, ranking in a.rankings.items()
@@ -499,7 +483,7 @@ def hardly(
                 default=None,
             )
             said = (
-                f", by up to {most[0]:.3g} {_unit(metric)} ({most[1]})" if most else ""
+                f", by up to {most[0]:.3g} {unit(metric)} ({most[1]})" if most else ""
             )
             findings.append(
                 noted(
@@ -908,7 +892,7 @@ def draw_costs(sets: Sequence[Atlas]) -> Drawing:
         axes.set_xscale("symlog", linthresh=1)
         axes.set_xticks([0, 1, 10, 100], ["0", "1", "10", "100"])
         axes.minorticks_off()
-        axes.set_xlabel(f"{metric}, {_unit(metric)}")
+        axes.set_xlabel(f"{metric},\n{unit(metric)}")
     panels[0].set_yticks(range(len(sets)), [a.name for a in sets])
     panels[0].invert_yaxis()
     handles = panels[0].get_legend_handles_labels()
@@ -942,7 +926,7 @@ def draw_others(sets: Sequence[Atlas]) -> Drawing:
             axes.plot(
                 at, curve, color=mark.colour, marker=mark.marker, ms=3, label=a.name
             )
-        axes.set_title(f"{metric}, {_unit(metric)} behind")
+        axes.set_title(f"{metric}, {unit(metric)} behind")
         axes.set_xlabel("g")
     figure.legend(
         *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4
