@@ -1,5 +1,7 @@
 """The atlas on scores whose answer is planted."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -81,6 +83,19 @@ def test_a_pilot_that_is_wrong_is_refuted_and_another_statistic_found() -> None:
     assert len(others) == 2
     for words in others:
         assert words.startswith("a, pixels weighted by s: right on 4 of 4")
+
+
+def test_what_a_wider_code_removes_is_said_where_the_prediction_fails() -> None:
+    wrong = record({name: 2 * (g > 0.5) for name, g in BEST.items()})
+    whole = wrong.trials["digits"][0]
+    wide = {loss: Scores(one.values / 4) for loss, one in whole.arms.items()}
+    model = f"conv_ae[latent_dim={4 * atlas.PLAN.SETS['digits']}]"
+    trials = {"digits-codes": (dataclasses.replace(whole, arms=wide, model=model),)}
+    found = dataclasses.replace(wrong, trials={**wrong.trials, **trials})
+    counts = atlas.conclude(found).counts
+    assert counts["left"]["digits"]["center"] == pytest.approx(0.25)
+    assert "75% (digits) of its square is gone" in atlas.answer(counts)
+    assert "code four times as wide" not in atlas.answer(atlas.conclude(wrong).counts)
 
 
 def test_sets_that_are_not_there_are_named() -> None:
