@@ -2,16 +2,12 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from lossjax.suite import statistics
 from lossjax.suite.reproduce import folder
 from lossjax.suite.reproduce.finding import Verdict, significant
-from lossjax.suite.reproduce.rows import counts
 from lossjax.suite.shipped import PUBLISHED
 
 
@@ -131,23 +127,6 @@ class Book:
     def best_set(self, sweep: str, metric: str) -> list[str]:
         """The losses that are tied for best."""
         return [k for k, v in self.ranking(sweep, metric).items() if v["best_set"]]
-
-    def apart(
-        self, sweep: str, one: str, two: str, metrics: Sequence[str]
-    ) -> list[str]:
-        """The metrics by which a paired test of two losses alone tells them apart.
-
-        Exact sign-flip test of the seeds, without a margin, Holm over these metrics.
-        """
-        rows = pd.read_csv(self._place / sweep / "rows.csv")
-        rows = rows[[counts(line) for line in rows.to_dict("records")]]
-        names = [f"test_{metric}" for metric in metrics]
-        arms = rows.sort_values("seed").set_index("loss")[names]
-        gaps = arms.loc[one].to_numpy() - arms.loc[two].to_numpy()
-        p = statistics.holm(statistics.sign_flip(gaps.T))
-        for metric, value in zip(metrics, p, strict=True):
-            self._note(sweep, f"{one} and {two} by {metric}: p {value:.2g} (Holm)")
-        return [m for m, x in zip(metrics, p, strict=True) if x <= statistics.LEVEL]
 
     def _age(self, name: str) -> str:
         """Of which NUMERICS a study's numbers are, where they are of an old one."""

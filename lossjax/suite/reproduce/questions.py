@@ -11,11 +11,6 @@ from lossjax.suite.reproduce.claim import Answer, Book, Claim, Missing
 from lossjax.suite.wording import listed
 
 TEMPLATE = Path(__file__).with_name("answers.md")
-# Metrics by which BCE and MSE are compared on the digits: all that are not derived.
-JUDGES = (
-    *("mse", "ssim", "excess_bce", "mae", "sharpness_error"),
-    *("knn_accuracy", "probe_accuracy"),
-)
 _HEAD = re.compile(r"^## (\w+): (.+)$", re.MULTILINE)
 _FIELD = re.compile(r"^(Asked|Figure): (.+)$", re.MULTILINE)
 _VERDICT = re.compile(r"^Verdict: (.+?)\n\n", re.MULTILINE | re.DOTALL)
@@ -52,6 +47,7 @@ def _environment(book: Book, bodies: Mapping[str, str]) -> jinja2.Environment:
     """The names that a template knows; all of them read the book."""
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
     environment.filters["listed"] = lambda names: listed(names) or "no metric"
+    environment.tests["contains"] = lambda values, one: one in values
 
     def stored(study: str) -> bool:
         try:
@@ -61,24 +57,6 @@ def _environment(book: Book, bodies: Mapping[str, str]) -> jinja2.Environment:
 
     def score(sweep: str, metric: str, loss: str) -> float:
         return float(book.ranking(sweep, metric)[loss]["center"])
-
-    def seeds(sweep: str, metric: str) -> int:
-        return int(next(iter(book.ranking(sweep, metric).values()))["n"])
-
-    @functools.cache
-    def different() -> list[str]:
-        return book.apart("digits", "bce", "mse", JUDGES)
-
-    def winner(sweep: str, metric: str, *losses: str) -> str:
-        standing = book.ranking(sweep, metric)
-        sign = 1 if standing[losses[0]]["direction"] == "lower" else -1
-        return min(losses, key=lambda loss: sign * standing[loss]["center"])
-
-    def behind(sweep: str, metric: str, *losses: str) -> str:
-        """By how much the worse of two losses is behind, in per cent of the better."""
-        standing = book.ranking(sweep, metric)
-        better, worse = sorted(abs(standing[loss]["center"]) for loss in losses)
-        return f"{100 * (worse / better - 1):.1f} %"
 
     def longer(metric: str, better: str, other: str) -> str:
         """How far the second loss is behind the first after more training steps."""
@@ -98,15 +76,11 @@ def _environment(book: Book, bodies: Mapping[str, str]) -> jinja2.Environment:
         "low": book.low,
         "holds": book.holds,
         "cell": book.cell,
+        "counts": lambda study: book.summary(study)["counts"],
         "tied": book.best_set,
-        "seeds": seeds,
         "score": score,
-        "winner": winner,
-        "behind": behind,
         "stored": stored,
         "answer": lambda key: _answer(bodies, key, book).words,
-        "alike": lambda: [metric for metric in JUDGES if metric not in different()],
-        "different": different,
         "longer": longer,
     }
     return environment

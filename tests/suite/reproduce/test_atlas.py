@@ -102,7 +102,7 @@ def test_sets_that_are_not_there_are_named() -> None:
     there = ("digits", "mnist")
     outcome, found = findings({name: 1 - g for name, g in BEST.items()}, there)
     assert outcome.counts["missing"] == [n for n in BEST if n not in there]
-    assert "2 of 8; not: glyphs" in found["sets_of_images_that_are_there"].ours
+    assert "2 of 8; not: glyphs" in found["sets"].ours
     assert (
         found["prediction"].ours.startswith("open") and not found["prediction"].verdict
     )

@@ -75,31 +75,6 @@ def test_answers_follow_the_rows(tmp_path: Path) -> None:
     assert "0.4321" in answer.words
 
 
-def test_two_losses_differ_only_after_correction_for_the_number_of_metrics(
-    tmp_path: Path,
-) -> None:
-    """Six seeds: every sign alike is p 2 / 2^6, above a twentieth for two metrics."""
-    metrics = [f"m{k}" for k in range(2)]
-    lines = [
-        f"{loss},{seed},{chosen},{seed + shift},{seed}"
-        for loss, shift in (("a", 0), ("b", 1))
-        for seed in range(6)
-        for chosen in (True, False)
-        if chosen or loss == "a"
-    ]
-    head = "loss,seed,chosen,test_m0,test_m1"
-    (tmp_path / "own").mkdir()
-    (tmp_path / "own" / "rows.csv").write_text("\n".join([head, *lines]) + "\n")
-    (tmp_path / "own" / "summary.json").write_text('{"schema": 2}')
-    book = Book(tmp_path)
-    assert book.apart("own", "a", "b", metrics[:1]) == ["m0"]
-    assert book.apart("own", "a", "b", metrics) == []
-    assert book.looked_up[-2:] == [
-        "own: a and b by m0: p 0.062 (Holm)",
-        "own: a and b by m1: p 1 (Holm)",
-    ]
-
-
 def test_the_claims_and_the_page_are_written(tmp_path: Path) -> None:
     assert reproduce.main(["claims", f"--out={tmp_path}"]) == 0
     made = (tmp_path / "index.html").read_text()
