@@ -119,7 +119,9 @@ only that `mae` on MNIST, one seed at 16 and 32 channels, draws one picture at e
 the four rates. Sets other than `digits` and `glyphs` have three rates, from .003: no
 seed of any loss chose .001 on those two. Decided when the first runs of MNIST took
 twice the time that was planned, before a score of these sets was read.
-How much of the residual a wider code removes was asked after five sets were read, to
+The made sets of share and noise likewise have 8 and 16 channels and three rates, and
+half the steps on photos four losses, decided before a score of these was read. How
+much of the residual a wider code removes was asked after five sets were read, to
 see why the prediction failed on each; so was the test of bce and mse alone, by every
 metric and with its margin, for those who only have these two.
 Tried beside and not stored: `mae` on MNIST at .001, .0003 and .0001, ten seeds each.
