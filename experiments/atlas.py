@@ -378,6 +378,7 @@ def conclude(record: Record) -> Conclusion:
             what = f"mean rank by mse over {len(sets)} sets: {loss}"
             findings.append(measured(what, ranks["mse"][loss], key=f"rank_{loss}"))
         hardly(sets, findings, counts)
+        two_alone(sets, findings, counts)
         foretold(sets, findings, counts)
         drawings += [draw_response(sets), draw_prediction(sets), draw_costs(sets)]
         drawings.append(draw_others(sets))
@@ -430,8 +431,13 @@ def answer(counts: Mapping[str, Any]) -> str:
             f"{sum(0.0 in one['tied'] for one in own.values())}, always MSE on "
             f"{sum(1.0 in one['tied'] for one in own.values())}."
         )
+        one = counts["hindsight"]
+        text += (
+            f" The best single one, in hindsight, is `{LOSS_AT[one['g']]}`: tied for "
+            f"best on {one['tied']}, at most {one['most']:.2g} % behind."
+        )
         if failed:
-            text += f" It fails on {', '.join(failed)}."
+            text += f" The prediction fails on {', '.join(failed)}."
         if failed and (left := counts["left"]):
             gone = listed([f"{1 - x['center']:.0%} ({n})" for n, x in left.items()])
             text += (
@@ -527,27 +533,6 @@ def hardly(
         "beyond the margin": apart,
         "bce less mse, per cent": two,
     }
-    counts["pair"] = {}
-    for metric in METRICS:
-        worse: dict[str, list[str]] = {loss: [] for loss in ("bce", "mse")}
-        judged = [a for a in sets if a.pair[metric].best is not None]
-        for a in judged:
-            for loss, lost in worse.items():
-                if a.pair[metric].of(loss).word == "worse":
-                    lost.append(a.name)
-        counts["pair"][metric] = {"sets": len(judged)} | worse
-        findings.append(
-            noted(
-                f"BCE and MSE alone, by {metric}: which is significantly better",
-                ", ".join(
-                    f"{better} on {len(worse[other])}"
-                    + (f" ({', '.join(worse[other])})" if worse[other] else "")
-                    for better, other in (("BCE", "mse"), ("MSE", "bce"))
-                )
-                + f" of {len(judged)} sets",
-                key=f"pair_{metric}",
-            )
-        )
     findings.append(
         noted(
             "bce or mse is significantly worse than the best power(g), by mse",
@@ -556,6 +541,31 @@ def hardly(
             key="bce_or_mse",
         )
     )
+
+
+def two_alone(
+    sets: Sequence[Atlas], findings: list[Finding], counts: dict[str, Any]
+) -> None:
+    """On which sets one of BCE and MSE is significantly better than the other."""
+    counts["pair"] = {}
+    for metric in METRICS:
+        judged = [a for a in sets if a.pair[metric].best is not None]
+        worse = {
+            loss: [a.name for a in judged if a.pair[metric].of(loss).word == "worse"]
+            for loss in ("bce", "mse")
+        }
+        counts["pair"][metric] = {"sets": len(judged), **worse}
+        said = [
+            f"{better} on {len(names)}" + (f" ({', '.join(names)})" if names else "")
+            for better, names in (("BCE", worse["mse"]), ("MSE", worse["bce"]))
+        ]
+        findings.append(
+            noted(
+                f"BCE and MSE alone, by {metric}: which is significantly better",
+                f"{', '.join(said)} of {len(judged)} sets",
+                key=f"pair_{metric}",
+            )
+        )
 
 
 def foretold(
@@ -637,6 +647,11 @@ def foretold(
             p = stats.binomtest(better, apart).pvalue if apart else 1.0
             said += f"; the pilot's is better on {better}, worse on {worse} (p {p:.2g})"
         findings.append(noted(f"regret in mse: {rule}", said))
+    counts["hindsight"] = {
+        "g": hindsight,
+        "tied": constants[hindsight],
+        "most": max(a.regret(hindsight).center for a in sets),
+    }
     bce, mse = constants[0.0], constants[1.0]
     holds = 4 * k >= 3 * n and k >= max(bce, mse)
     refuted = 2 * k < n or k < max(bce, mse)
