@@ -345,14 +345,16 @@ def atlases(record: Record) -> list[Atlas]:
             whole = {m: columns[f"test_{m}"] for m in METRICS}
             family = {m: {x: one[x] for x in G if x in one} for m, one in whole.items()}
             pair = {m: {x: one[x] for x in ("bce", "mse")} for m, one in whole.items()}
-            ranked = (
+            of_all, of_family, of_pair = (
                 {m: record.judges[m].rank(one) for m, one in every.items()}
                 for every in (whole, family, pair)
             )
             found.append(
                 Atlas(
                     name,
-                    *ranked,
+                    of_all,
+                    of_family,
+                    of_pair,
                     family["mse"],
                     {k: v for k, v in pilots.get(name, {}).items() if k in PILOT},
                 )
