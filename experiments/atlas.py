@@ -129,7 +129,11 @@ every metric and with its margin, for those who have only these two.
 
 Tried beside and not stored: `mae` on MNIST at .001, .0003 and .0001, ten seeds each.
 Squared error was .095 or more, where a black picture has .114: it is not for want of
-the smallest rate that this loss draws black pictures there.
+the smallest rate that this loss draws black pictures there. `ssim` on photos at .001,
+.0003 and .0001, two seeds each, 300 steps: one constant picture from each, as from the
+larger rates. Its SSIM is .471; networks trained with mse for 300 steps at .001 have
+.26 and .27 with a fifth of its squared error. In a flat window any texture costs SSIM
+at once, so that on the way from a constant picture to a better one SSIM falls.
 """
 
 import dataclasses
@@ -151,7 +155,7 @@ from lossjax.suite.report import convergence, reconstructions, style
 from lossjax.suite.report.style import INK
 from lossjax.suite.reproduce.configs import config
 from lossjax.suite.reproduce.distances import behind, unit
-from lossjax.suite.reproduce.finding import Finding, measured, noted, shown
+from lossjax.suite.reproduce.finding import Finding, measured, noted, shown, significant
 from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study, Task
 from lossjax.suite.statistics import Interval, Ranking, Scores, interval
 from lossjax.suite.wording import listed
@@ -411,7 +415,7 @@ def answer(counts: Mapping[str, Any]) -> str:
             cell = f"{np.median(known):.2g}; worse on {len(worse)}"
             if worse:
                 size, most = max((costs[name]["center"], name) for name in worse)
-                cell += f", most {size:.3g} ({most})"
+                cell += f", most {significant(size, 3)} ({most})"
             cells.append(cell)
         table.append(tuple(cells))
     lines = "\n".join(f"| {' | '.join(cells)} |" for cells in table)
@@ -512,7 +516,9 @@ def hardly(
                 default=None,
             )
             said = (
-                f", by up to {most[0]:.3g} {unit(metric)} ({most[1]})" if most else ""
+                f", by up to {significant(most[0], 3)} {unit(metric)} ({most[1]})"
+                if most
+                else ""
             )
             findings.append(
                 noted(
