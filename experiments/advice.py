@@ -140,11 +140,11 @@ def answer(counts: Mapping[str, Any]) -> str:
             )
         table.append(tuple(cells))
     lines = "\n".join(f"| {' | '.join(cells)} |" for cells in table)
-    rest = f" (not there yet: {', '.join(counts['missing'])})"
+    missing = ", ".join(counts["missing"])
+    rest = f" (not there yet: {missing})" if missing else ""
     return (
-        f"{len(counts['sets'])} sets of images{rest if counts['missing'] else ''}, each "
-        "with its whole sweep of twelve losses and ten seeds, in which the loss that "
-        "the rules pick is looked up. How far behind the best of the twelve by the "
+        f"{len(counts['sets'])} sets of images{rest}, each with its whole sweep of twelve losses and ten seeds, in which the loss is "
+        "looked up that the rules pick. How far behind the best of the twelve by the "
         "purpose's metric is it, and would always BCE and always MSE be: median over "
         f"sets, and the largest.\n\n{lines}"
     )
