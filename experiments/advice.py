@@ -143,8 +143,9 @@ def answer(counts: Mapping[str, Any]) -> str:
     missing = ", ".join(counts["missing"])
     rest = f" (not there yet: {missing})" if missing else ""
     return (
-        f"{len(counts['sets'])} sets of images{rest}, each with its whole sweep of twelve losses and ten seeds, in which the loss is "
-        "looked up that the rules pick. How far behind the best of the twelve by the "
+        f"{len(counts['sets'])} sets of images{rest}, each with its whole sweep of "
+        "twelve losses and ten seeds, in which the loss is looked up that the rules "
+        "pick. How far behind the best of the twelve by the "
         "purpose's metric is it, and would always BCE and always MSE be: median over "
         f"sets, and the largest.\n\n{lines}"
     )
