@@ -20,6 +20,7 @@ BINS = 64  # of equal width in log s
 RESAMPLES = 1_000
 GREY = 0.05  # s above this: p from .053 to .947
 _RANGE = (-4.0, 8.0)  # of the exponents that are looked at
+_END = 1e-6  # an exponent nearer to an end than this lies beyond it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Pilot:
     """What the residuals of one run say.
 
     Attributes:
-      exponent: a of variance ~ s^a, s = p (1 - p); its interval is over images.
+      exponent: a of variance ~ s^a, s = p (1 - p), NaN where none from -4 to 8 fits;
+        its interval is over images.
       by_s: a where each pixel has weight s: saturated pixels count little.
       grey: a of the pixels of s above GREY alone; NaN where there are none.
       black: share of pixels that are exactly 0.
@@ -141,7 +143,8 @@ def _exponents(n: np.ndarray, squares: np.ndarray, at: np.ndarray) -> np.ndarray
     The quasi-likelihood of r^2 with mean c s^a and a variance that goes as that mean
     squared (Carroll and Ruppert 1982): least sum of n [m / (c s^a) + log(c s^a)], m the
     mean of a bin. With the best c put in it is log(sum of squares s^-a) + a * mean of
-    log s, which is convex in a; where its slope is 0 is found by halving.
+    log s, which is convex in a; where its slope is 0 is found by halving. NaN where no
+    exponent of the range fits, as with outputs that hardly differ.
     """
     low, high = (np.full(len(n), end) for end in _RANGE)
     total = n.sum(1)
@@ -153,4 +156,6 @@ def _exponents(n: np.ndarray, squares: np.ndarray, at: np.ndarray) -> np.ndarray
         weight = squares * np.exp(-a[:, None] * (at - at.max()))
         rising = mean > weight @ at / weight.sum(1)
         low, high = np.where(rising, low, a), np.where(rising, a, high)
-    return (low + high) / 2
+    a = (low + high) / 2
+    within = (a > _RANGE[0] + _END) & (a < _RANGE[1] - _END)
+    return np.where(within, a, np.nan)

@@ -70,3 +70,13 @@ def test_what_a_mask_hides_does_not_count() -> None:
     hidden = y.copy()
     hidden[:, 8:] = np.nan
     assert of_outputs(p, hidden) == of_outputs(p[:, :8], y[:, :8])
+
+
+def test_outputs_that_hardly_differ_say_nothing_of_an_exponent() -> None:
+    """Darker ones with larger residuals would have one beyond every range."""
+    rng = np.random.default_rng(0)
+    outputs = np.full((40, 4, 4, 1), 0.5)
+    outputs[:20] = 0.505
+    size = np.where(outputs > 0.5, 0.02, 0.2)
+    found = of_outputs(outputs, outputs + size * rng.normal(size=outputs.shape))
+    assert np.isnan([found.exponent.center, found.exponent.low, found.g.center]).all()

@@ -106,7 +106,8 @@ def advise(
     if row.dial and (run := _pilot_run(place)) is not None:
         said = pilot.of_run(run, dataset.validation.images)
         found["pilot"] = _facts(said, run)
-        console.print(advising.of_pilot(found), soft_wrap=True)
+        if told := advising.of_pilot(found):
+            console.print(told, soft_wrap=True)
         more = tuple(lossjax.resolve(x).name for x in shortlist.dialled(said.g))
         left = 60 * minutes - _REPORT_S / 2 - (time.monotonic() - began)
         fits = took / 2 <= left  # one loss of two or more, compiled by itself
@@ -117,7 +118,10 @@ def advise(
             console.print(found["notes"][-1], soft_wrap=True)
             more = ()
         sweep = dataclasses.replace(sweep, losses=(*sweep.losses, *more))
-        _train(sweep, loaded, found, place, console)
+        if more:
+            _train(sweep, loaded, found, place, console)
+        else:
+            store.write_sweep(place, _described(sweep, loaded, found))
     console.print("writing the report")
     return Recommendation.of(place)
 
@@ -212,9 +216,16 @@ def _train(
     place: Path,
     console: Terminal,
 ) -> None:
-    found["losses"] = {name: _pasted(name) for name in sweep.losses}
-    description = describe(sweep, loaded) | {"advice": found}
+    description = _described(sweep, loaded, found)
     notebook.train(sweep, loaded, description, place, console, "best")
+
+
+def _described(
+    sweep: config.Sweep, loaded: dict[str, Dataset], found: dict[str, Any]
+) -> dict[str, Any]:
+    """What sweep.json says, with what is found so far."""
+    found["losses"] = {name: _pasted(name) for name in sweep.losses}
+    return describe(sweep, loaded) | {"advice": found}
 
 
 def _pasted(name: str) -> dict[str, Any]:
