@@ -55,7 +55,7 @@ STEPS = 1000
 FEWER = {"clipart": 500}  # what two cores had time for
 # Half and full: the schedule ends with the budget, so that each is a sweep of its own.
 # Of photos, whose half alone would take 20 minutes, the four usual losses.
-HALVED = ("digits", "mnist", "photos")
+HALVED = {"digits": LOSSES, "mnist": LOSSES, "photos": FEW}
 OTHERS = ("digits", "glyphs", "mnist")  # another network and other codes
 # Made sets: a share of pixels that are black or white, and the deviation of the noise
 # on training targets. Three members of power(g), as many seeds as can decide and one.
@@ -96,10 +96,8 @@ def sweeps(size: str = "usual") -> dict[str, Sweep]:
         for name, code in SETS.items()
     }
     planned = dict(every)
-    for name in HALVED:
-        half = dataclasses.replace(every[name], train_steps=STEPS // 2)
-        if name == "photos":
-            half = dataclasses.replace(half, losses=FEW)
+    for name, losses in HALVED.items():
+        half = dataclasses.replace(every[name], train_steps=STEPS // 2, losses=losses)
         planned[f"{name}-half"] = half
     for name in OTHERS:
         few = dataclasses.replace(every[name], losses=FEW)

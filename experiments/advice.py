@@ -31,21 +31,24 @@ cut from large pictures, and its doubts: too few test images, or a network that 
 nothing. Of the sets of planted noise that are to test the advisor none is trained here.
 """
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
+from tabulate import tabulate
 
 from lossjax.suite.pilot import fitting
 from lossjax.suite.report import style
 from lossjax.suite.reproduce.configs import config
-from lossjax.suite.reproduce.distances import behind, unit
-from lossjax.suite.reproduce.finding import Finding, noted, significant
+from lossjax.suite.reproduce.distances import behind, scale, unit
+from lossjax.suite.reproduce.finding import Finding, noted, shown, significant
 from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study, Task
 from lossjax.suite.shortlist import PURPOSES, dialled, preferred
 from lossjax.suite.statistics import Interval, Scores, seeds_needed
 
+TEN = 10  # seeds of the atlas
 PURPOSES_SHOWN = ("squared", "absolute", "looks", "codes")
 RULES = ("advised", "bce", "mse")
 SHOWN = {"advised": "advice", "bce": "always bce", "mse": "always mse"}
@@ -61,37 +64,33 @@ def held_out(task: Task) -> pd.DataFrame:
 
     record = folder.record_of(STUDIES["atlas"], PUBLISHED / "atlas")
     pilots = record.tables["pilot"].set_index("dataset")
+    sets = [name for name in SETS if name in record.trials]
     lines = []
-    for name in filter(record.trials.__contains__, SETS):
+    for purpose, name in itertools.product(PURPOSES_SHOWN, sets):
         columns, said = record.trial(name).columns, pilots.loc[name]
         g = fitting(Interval(said["exponent"], said["low"], said["high"]))
-        for purpose in PURPOSES_SHOWN:
-            metric = PURPOSES[purpose].metric
-            whole = record.judges[metric].rank(columns[f"test_{metric}"])
-            if whole.best is None:
-                continue  # no labels
-            losses = (*PURPOSES[purpose].losses, *dialled(g))
-            for seeds in (10, seeds_needed(len(losses) - 1)):
-                few = {
-                    loss: Scores(columns[f"test_{metric}"][loss].values[:seeds])
-                    for loss in losses
-                }
-                ranking = record.judges[metric].rank(few)
-                advised = preferred(ranking, losses)
-                line: dict[str, Any] = {
-                    "images": name,
-                    "purpose": purpose,
-                    "seeds": seeds,
-                    "compared": " ".join(losses),
-                    "loss": advised,
-                    "tied": bool(whole.of(advised).best_set),
-                }
-                rules = dict(zip(RULES, (advised, "bce", "mse"), strict=True))
-                for rule, loss in rules.items():
-                    gap = behind(whole, loss, metric)
-                    line |= {rule: gap.center}
-                    line |= {f"{rule}_low": gap.low, f"{rule}_high": gap.high}
-                lines.append(line)
+        metric = PURPOSES[purpose].metric
+        judge, scores = record.judges[metric], columns[f"test_{metric}"]
+        whole = judge.rank(scores)
+        if whole.best is None:
+            continue  # no labels
+        losses = (*PURPOSES[purpose].losses, *dialled(g))
+        for seeds in (TEN, seeds_needed(len(losses) - 1)):
+            few = {loss: Scores(scores[loss].values[:seeds]) for loss in losses}
+            advised = preferred(judge.rank(few), losses)
+            line: dict[str, Any] = {
+                "images": name,
+                "purpose": purpose,
+                "seeds": seeds,
+                "compared": " ".join(losses),
+                "loss": advised,
+                "tied": bool(whole.of(advised).best_set),
+            }
+            for rule, loss in zip(RULES, (advised, "bce", "mse"), strict=True):
+                gap = behind(whole, loss, metric)
+                line |= {rule: gap.center}
+                line |= {f"{rule}_low": gap.low, f"{rule}_high": gap.high}
+            lines.append(line)
     return pd.DataFrame(lines)
 
 
@@ -105,20 +104,19 @@ def conclude(record: Record) -> Conclusion:
     findings = [noted("sets of images that are there", there)]
     counts: dict[str, Any] = {"sets": sets, "missing": missing, "purposes": {}}
     for (purpose, full), mine in table.groupby(
-        ["purpose", table["seeds"] == 10], sort=False
+        ["purpose", table["seeds"] == TEN], sort=False
     ):
         own = _of_purpose(purpose, full, mine, findings)
         if full:
             counts["purposes"][purpose] = own
-    ten = table[table["seeds"] == 10]
-    ten = ten.sort_values("purpose", key=_places, kind="stable")
+    ten = table[table["seeds"] == TEN]
     lines = [
         {
             "purpose": line["purpose"],
             "images": line["images"],
             "advised": line["loss"],
             "tied for best": "yes" if line["tied"] else "no",
-            **{f"{SHOWN[rule]} behind": _shown(line, rule) for rule in RULES},
+            **{f"{SHOWN[rule]} behind": shown(_gap(line, rule)) for rule in RULES},
             "unit": _unit(line["purpose"]),
         }
         for line in ten.to_dict("records")
@@ -129,7 +127,7 @@ def conclude(record: Record) -> Conclusion:
 def answer(counts: Mapping[str, Any]) -> str:
     """The rules beside one another, a line for each purpose."""
     head = ("purpose", "advice tied for best", *(f"{SHOWN[r]} behind" for r in RULES))
-    table = [head, ("---",) * len(head)]
+    table = []
     for purpose, own in counts["purposes"].items():
         cells = [f"`{purpose}`", f"on {own['tied']} of {own['sets']} sets"]
         for rule in RULES:
@@ -138,8 +136,8 @@ def answer(counts: Mapping[str, Any]) -> str:
                 f"{significant(own['median'][rule], 2)} {of}, "
                 f"at most {significant(own['most'][rule], 3)}"
             )
-        table.append(tuple(cells))
-    lines = "\n".join(f"| {' | '.join(cells)} |" for cells in table)
+        table.append(cells)
+    lines = tabulate(table, head, tablefmt="pipe", disable_numparse=True)
     missing = ", ".join(counts["missing"])
     rest = f" (not there yet: {missing})" if missing else ""
     return (
@@ -149,11 +147,6 @@ def answer(counts: Mapping[str, Any]) -> str:
         "purpose's metric is it, and would always BCE and always MSE be: median over "
         f"sets, and the largest.\n\n{lines}"
     )
-
-
-def _places(purposes: pd.Series) -> pd.Series:
-    """In which order a purpose is told of."""
-    return purposes.map(PURPOSES_SHOWN.index)
 
 
 def _of_purpose(
@@ -205,12 +198,9 @@ def _unit(purpose: str) -> str:
     return unit(PURPOSES[purpose].metric)
 
 
-def _shown(line: dict[str, Any], rule: str) -> str:
-    low, high = line[f"{rule}_low"], line[f"{rule}_high"]
-    text = significant(line[rule], 3)
-    if low < high:
-        text += f" [{significant(low, 3)}, {significant(high, 3)}]"
-    return text
+def _gap(line: Mapping[str, Any], rule: str) -> Interval:
+    """How far a rule's loss is behind the best, with its interval."""
+    return Interval(line[rule], line[f"{rule}_low"], line[f"{rule}_high"])
 
 
 def _draw(table: pd.DataFrame) -> Drawing:
@@ -223,15 +213,11 @@ def _draw(table: pd.DataFrame) -> Drawing:
         for line in table[table["purpose"] == purpose].to_dict("records"):
             for place, rule in enumerate(RULES):
                 y = sets.index(line["images"]) + 0.22 * (place - 1)
-                mark = marks[rule]
-                ends = [line[f"{rule}_low"], line[f"{rule}_high"]]
-                axes.plot(ends, [y, y], color=mark.colour, lw=1)
-                axes.plot(line[rule], y, mark.marker, color=mark.colour, ms=4)
-        axes.set_xscale("symlog", linthresh=1)
-        axes.set_xticks([0, 1, 10, 100], ["0", "1", "10", "100"])
-        axes.minorticks_off()
+                mark, gap = marks[rule], _gap(line, rule)
+                axes.plot([gap.low, gap.high], [y, y], color=mark.colour, lw=1)
+                axes.plot(gap.center, y, mark.marker, color=mark.colour, ms=4)
         axes.set_title(purpose)
-        axes.set_xlabel(f"{PURPOSES[purpose].metric},\n{_unit(purpose)}")
+        scale(axes, PURPOSES[purpose].metric)
     for rule, mark in marks.items():
         panels[0].plot([], [], mark.marker, color=mark.colour, label=SHOWN[rule])
     panels[0].set_yticks(range(len(sets)), sets)

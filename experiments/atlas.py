@@ -148,6 +148,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
+from tabulate import tabulate
 
 from lossjax.suite import protocol
 from lossjax.suite.pilot import fitting
@@ -155,7 +156,7 @@ from lossjax.suite.ranks import mean_ranks
 from lossjax.suite.report import convergence, reconstructions, style
 from lossjax.suite.report.style import INK
 from lossjax.suite.reproduce.configs import config
-from lossjax.suite.reproduce.distances import behind, unit
+from lossjax.suite.reproduce.distances import behind, scale, unit
 from lossjax.suite.reproduce.finding import Finding, measured, noted, shown, significant
 from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study, Task
 from lossjax.suite.statistics import Interval, Ranking, Scores, interval
@@ -406,7 +407,7 @@ def answer(counts: Mapping[str, Any]) -> str:
     rest = f"; not there yet: {', '.join(missing)}" if missing else ""
     where = f" ({', '.join(apart)})" if apart else ""
     head = ("loss", *(f"{metric}, {unit(metric)}" for metric in COSTS))
-    table = [head, ("---",) * len(head)]
+    table = []
     for loss in PLAN.FEW:
         cells = [f"`{loss}`"]
         for metric in COSTS:
@@ -418,8 +419,8 @@ def answer(counts: Mapping[str, Any]) -> str:
                 size, most = max((costs[name]["center"], name) for name in worse)
                 cell += f", most {significant(size, 3)} ({most})"
             cells.append(cell)
-        table.append(tuple(cells))
-    lines = "\n".join(f"| {' | '.join(cells)} |" for cells in table)
+        table.append(cells)
+    lines = tabulate(table, head, tablefmt="pipe", disable_numparse=True)
     text = (
         f"{n} sets of images ({', '.join(names)}{rest}), twelve losses. **By squared "
         f"error it {word} which of BCE and MSE you take**: one of the two is "
@@ -435,8 +436,7 @@ def answer(counts: Mapping[str, Any]) -> str:
             "that follows from the residuals of one run with BCE is tied for best on "
             f"{verdict['successes']} of {verdict['sets']} sets, where one drawn by "
             f"chance would be on {verdict['chance']:.1f}; always BCE is on "
-            f"{sum(0.0 in one['tied'] for one in own.values())}, always MSE on "
-            f"{sum(1.0 in one['tied'] for one in own.values())}."
+            f"{verdict['bce']}, always MSE on {verdict['mse']}."
         )
         one = counts["hindsight"]
         text += (
@@ -446,7 +446,7 @@ def answer(counts: Mapping[str, Any]) -> str:
         if failed:
             text += f" The prediction fails on {', '.join(failed)}."
         if failed and (left := counts["left"]):
-            gone = listed([f"{1 - x['center']:.0%} ({n})" for n, x in left.items()])
+            gone = listed([f"{1 - x['center']:.0%} ({at})" for at, x in left.items()])
             text += (
                 f" The theory is of noise, and much of a residual is none: {gone} of "
                 "its square is gone with a code four times as wide."
@@ -684,6 +684,7 @@ def foretold(
         )
     )
     counts["verdict"] = {"word": word, "successes": k, "sets": n, "chance": sum(chance)}
+    counts["verdict"] |= {"bce": bce, "mse": mse}  # sets on which each is tied for best
     if n > 2:
         optima = [a.optimum[0].center for a in sets]
         tau = stats.kendalltau([a.predicted.center for a in sets], optima)
@@ -976,10 +977,7 @@ def draw_costs(sets: Sequence[Atlas]) -> Drawing:
                     ms=4,
                     label=loss if row == 0 else None,
                 )
-        axes.set_xscale("symlog", linthresh=1)
-        axes.set_xticks([0, 1, 10, 100], ["0", "1", "10", "100"])
-        axes.minorticks_off()
-        axes.set_xlabel(f"{metric},\n{unit(metric)}")
+        scale(axes, metric)
     panels[0].set_yticks(range(len(sets)), [a.name for a in sets])
     panels[0].invert_yaxis()
     handles = panels[0].get_legend_handles_labels()

@@ -108,7 +108,8 @@ def advise(
         found["pilot"] = _facts(said, run)
         if told := advising.of_pilot(found):
             console.print(told, soft_wrap=True)
-        more = tuple(lossjax.resolve(x).name for x in shortlist.dialled(said.g))
+        added = shortlist.dialled(said.g) if found["pilot"] else ()
+        more = tuple(lossjax.resolve(x).name for x in added)
         left = 60 * minutes - _REPORT_S / 2 - (time.monotonic() - began)
         fits = took / 2 <= left  # one loss of two or more, compiled by itself
         if more and not fits:

@@ -2,6 +2,8 @@
 
 import math
 
+from matplotlib.axes import Axes
+
 from lossjax.suite.statistics import Interval, Ranking
 
 RELATIVE = ("mse", "mae", "excess_bce")  # in per cent of the best
@@ -21,3 +23,11 @@ def behind(ranking: Ranking, loss: str, metric: str) -> Interval:
 def unit(metric: str) -> str:
     """That `behind` is given in."""
     return "%" if metric in RELATIVE else "" if metric in PLAIN else "hundredths"
+
+
+def scale(axes: Axes, metric: str) -> None:
+    """Makes the x axis one of distances: linear up to 1, then logarithmic."""
+    axes.set_xscale("symlog", linthresh=1)
+    axes.set_xticks([0, 1, 10, 100], ["0", "1", "10", "100"])
+    axes.minorticks_off()
+    axes.set_xlabel(f"{metric},\n{unit(metric)}")

@@ -47,7 +47,6 @@ def _environment(book: Book, bodies: Mapping[str, str]) -> jinja2.Environment:
     """The names that a template knows; all of them read the book."""
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
     environment.filters["listed"] = lambda names: listed(names) or "no metric"
-    environment.tests["contains"] = lambda values, one: one in values
 
     def stored(study: str) -> bool:
         try:

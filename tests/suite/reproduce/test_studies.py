@@ -71,9 +71,13 @@ def test_published_rows_give_what_is_published_and_a_reason_for_what_differs(
 
 @every_study
 def test_published_rows_are_small(study) -> None:
-    """A study in parts has rows and pictures of each."""
-    size = sum(f.stat().st_size for f in (folder.PUBLISHED / study.name).rglob("*"))
-    assert size < (2_000_000 if study.parts else 1_000_000)
+    """Those of a study in parts have a folder each, and a tenth of the room."""
+    place = folder.PUBLISHED / study.name
+    parts = [f for f in place.iterdir() if f.is_dir()] if study.parts else []
+    own = place.iterdir() if parts else place.rglob("*")
+    assert sum(f.stat().st_size for f in own) < 1_000_000
+    for part in parts:
+        assert sum(f.stat().st_size for f in part.rglob("*")) < 100_000
 
 
 @pytest.mark.slow
