@@ -230,25 +230,9 @@ def pilot(task: Task) -> pd.DataFrame:
 
 
 def _facts(run: Path, dataset: "Dataset") -> list[float]:
-    """The pilot of a run; where the training targets carry noise, fresh noise on them.
+    from lossjax.suite.pilot import of_run
 
-    Else validation images.
-    """
-    from lossjax.suite import pilot
-
-    if dataset.noise is None:
-        found = pilot.of_run(run, np.asarray(dataset.validation.images))
-    else:
-        import jax
-        import jax.numpy as jnp
-
-        from lossjax import load
-        from lossjax.suite.data.noise import noisy_targets
-
-        clean = np.asarray(dataset.train.images, np.float32) / 255
-        key, places = jax.random.key(0), jnp.arange(len(clean))
-        targets = noisy_targets(dataset.noise, key, jnp.asarray(clean), places)
-        found = pilot.of_outputs(load(run)(clean), np.asarray(targets))
+    found = of_run(run, dataset)
     a = found.exponent
     return [a.center, a.low, a.high, *(getattr(found, part) for part in PILOT[3:])]
 

@@ -13,6 +13,7 @@ from os import PathLike
 import numpy as np
 from scipy.special import rel_entr
 
+from lossjax.suite.data import Dataset
 from lossjax.suite.statistics import Interval
 
 HALF_LEVEL = 1 / 510  # an 8-bit target tells no output nearer to 0 or 1 from them
@@ -59,19 +60,34 @@ def fitting(exponent: Interval) -> Interval:
     return Interval(1 - exponent.center, 1 - exponent.high, 1 - exponent.low)
 
 
-def of_run(run: str | PathLike[str], images: np.ndarray) -> Pilot:
+def of_run(run: str | PathLike[str], dataset: Dataset) -> Pilot:
     """The pilot of a run whose network is kept (`sweep --keep_models=best`).
+
+    It is of validation images; where the training targets carry noise, of fresh noise
+    of that law on training images, since no others have any.
 
     Args:
       run: the run's folder, or its model.npz.
-      images: uint8 (n, height, width, channels) that it was not trained on.
+      dataset: what it was trained on.
 
     Raises:
       UserError: as `lossjax.load`.
     """
     from lossjax.suite.sweep.trained_model import load
 
-    return of_outputs(load(run)(np.nan_to_num(images, nan=0.5)), images)
+    if dataset.noise is None:
+        images = targets = dataset.validation.images
+    else:
+        import jax
+        import jax.numpy as jnp
+
+        from lossjax.suite.data.noise import noisy_targets
+
+        images = dataset.train.images.astype(np.float32) / 255
+        key, places = jax.random.key(0), jnp.arange(len(images))
+        noisy = noisy_targets(dataset.noise, key, jnp.asarray(images), places)
+        targets = np.asarray(noisy)
+    return of_outputs(load(run)(np.nan_to_num(images, nan=0.5)), targets)
 
 
 def of_outputs(outputs: np.ndarray, images: np.ndarray) -> Pilot:

@@ -1,9 +1,15 @@
 """A pilot recovers the variance that was planted."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from lossjax.suite.pilot import of_outputs
+import lossjax
+from lossjax.suite import data
+from lossjax.suite.config import Sweep
+from lossjax.suite.pilot import of_outputs, of_run
+from lossjax.suite.sweep import unattended
 
 
 def planted(exponent: float, scale: float, count: int = 150):
@@ -80,3 +86,22 @@ def test_outputs_that_hardly_differ_say_nothing_of_an_exponent() -> None:
     size = np.where(outputs > 0.5, 0.02, 0.2)
     found = of_outputs(outputs, outputs + size * rng.normal(size=outputs.shape))
     assert np.isnan([found.exponent.center, found.exponent.low, found.g.center]).all()
+
+
+def test_where_training_targets_carry_noise_the_pilot_is_of_that_noise(
+    tmp_path: Path,
+) -> None:
+    """Validation images have none of it."""
+    noise = "noise='gaussian', scale=0.3"
+    name = f"linear_decoder(logit_sd=1.0, count=600, {noise})"
+    sweep = Sweep(
+        datasets=(name,), models=("linear_ae",), losses=("bce",), seeds=(0,),
+        learning_rates=(1e-2,), train_steps=100, latent_dim=4,
+    )  # fmt: skip
+    given = data.load(name)
+    (only,) = unattended.train(sweep, {name: given}, tmp_path, keep_models="best")
+    run = tmp_path / "runs" / only.run.run_id
+    found, held = of_run(run, given), given.validation.images
+    # The noise's variance is .09, that of a coin at most .25.
+    assert found.images == len(given.train) and found.coin > 0.09 / 0.25
+    assert of_outputs(lossjax.load(run)(held), held).coin < found.coin / 2

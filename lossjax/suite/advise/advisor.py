@@ -104,7 +104,7 @@ def advise(
     _train(sweep, loaded, found, place, console)
     took = time.monotonic() - started
     if row.dial and (run := _pilot_run(place)) is not None:
-        said = pilot.of_run(run, dataset.validation.images)
+        said = pilot.of_run(run, dataset)
         found["pilot"] = _facts(said, run)
         if told := advising.of_pilot(found):
             console.print(told, soft_wrap=True)
