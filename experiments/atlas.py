@@ -437,10 +437,12 @@ def answer(counts: Mapping[str, Any]) -> str:
             )
         text += "\n"
     if words := counts["elsewhere"]:
-        told = "; ".join(f"{what}: {word}" for what, word in words.items())
+        rows = [(*what.split(", "), word) for what, word in words.items()]
+        head = ("images", "trained for", "network", "answer by squared error")
         text += (
-            "\nThe same at half the steps, with another network and with narrower and "
-            f"wider codes? By squared error {told}.\n"
+            "\nIs the answer the same at half the steps, with another network and with "
+            "narrower and wider codes?\n\n"
+            f"{tabulate(rows, head, tablefmt='pipe', disable_numparse=True)}\n"
         )
     return text.strip()
 
