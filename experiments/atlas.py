@@ -102,7 +102,7 @@ Is the answer the same elsewhere? Half the steps (digits, mnist, photos): settle
 the tied sets by mse are equal and no significant pair is reversed. Another network and
 a code a quarter and four times as wide (digits, glyphs, mnist; bce, mse, mae, ssim):
 the same where the tied sets, of the losses that both have, are equal; compatible where
-they share a loss and no significant pair is reversed; else other.
+they share a loss and no significant pair is reversed; else another.
 
 What is not said: that one network of one size and a thousand steps speak for large
 ones; that seeds stand for images. Validation images of a set without groups may share a
@@ -441,7 +441,9 @@ def answer(counts: Mapping[str, Any]) -> str:
         head = ("images", "trained for", "network", "answer by squared error")
         text += (
             "\nIs the answer the same at half the steps, with another network and with "
-            "narrower and wider codes?\n\n"
+            "narrower and wider codes? *Settled* and *the same*: the same losses are "
+            "tied for best, and no significant pair is reversed; *compatible*: some "
+            "are tied for best in both; *another*: neither.\n\n"
             f"{tabulate(rows, head, tablefmt='pipe', disable_numparse=True)}\n"
         )
     return text.strip()
