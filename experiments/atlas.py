@@ -742,7 +742,7 @@ def another(sets: Sequence[Atlas]) -> list[Finding]:
 
 def elsewhere(record: Record, findings: list[Finding], counts: dict[str, Any]) -> None:
     """Whether half the steps, another network and other codes give the same answer."""
-    words = {}
+    words, halves = {}, {}
     for name, sweep in PLAN.sweeps().items():
         base, _, kind = name.partition("-")
         if not kind or name not in record.trials or base not in record.trials:
@@ -758,6 +758,7 @@ def elsewhere(record: Record, findings: list[Finding], counts: dict[str, Any]) -
             turned = convergence.turned(one, other)
             if kind == "half":
                 word = "settled" if convergence.same(one, other) else "not settled"
+                halves[base] = (word, [s.loss for s in other.best_set])
             elif convergence.same(one, other):
                 word = "the same"
             else:
@@ -768,6 +769,17 @@ def elsewhere(record: Record, findings: list[Finding], counts: dict[str, Any]) -
             said = f"{word}; tied for best: {tied}"
             findings.append(noted(f"{what}: is the answer by mse the same?", said))
     counts["elsewhere"] = words
+    if halves:
+        settled = sum(word == "settled" for word, _ in halves.values())
+        bce, mse = (
+            sum(loss in tied for _, tied in halves.values()) for loss in ("bce", "mse")
+        )
+        said = (
+            f"the same on {settled} of {len(halves)} sets ({', '.join(halves)}); BCE "
+            f"is among them on {bce}, MSE on {mse}"
+        )
+        what = "half the steps: losses tied for best by mse"
+        findings.append(noted(what, said, key="half"))
 
 
 def unlike_noise(

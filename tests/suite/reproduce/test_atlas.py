@@ -73,6 +73,7 @@ def test_a_pilot_that_is_right_holds_and_is_useful() -> None:
     words = outcome.counts["elsewhere"]
     assert [w for k, w in words.items() if k.startswith("digits")] == ["settled"]
     assert [w for k, w in words.items() if k.startswith("mnist")] == ["not settled"]
+    assert found["half"].ours.startswith("the same on 1 of 2 sets (digits, mnist);")
 
 
 def test_a_pilot_that_is_wrong_is_refuted_and_another_statistic_found() -> None:
