@@ -32,7 +32,7 @@ from lossjax.suite.sweep.description import describe
 from lossjax.suite.wording import count
 
 LEAST = 0.2  # minutes
-_REPORT_S = 8.0  # the page, and the code to paste
+_REPORT_S = 3.0  # the page, and the code to paste
 _TRAINS = 0.4  # of the time at least is for training, though compilation took more
 # Fields of a config that the advisor sets itself.
 OWN = (
@@ -110,8 +110,8 @@ def advise(
             console.print(told, soft_wrap=True)
         added = shortlist.dialled(said.g) if found["pilot"] else ()
         more = tuple(lossjax.resolve(x).name for x in added)
-        left = 60 * minutes - _REPORT_S / 2 - (time.monotonic() - began)
-        fits = took / 2 <= left  # one loss of two or more, compiled by itself
+        left = 60 * minutes - _REPORT_S - (time.monotonic() - began)
+        fits = took * timetable.DIALLED / len(sweep.losses) <= left
         if more and not fits:
             found["notes"].append(
                 f"{more[0]}, which the pilot suggests, was not compared: no time left"
@@ -180,7 +180,6 @@ def _planned(
       UserError: nothing does.
     """
     console.print("measuring how long a training step takes")
-    losses = len(sweep.losses) + dial
     started = time.monotonic()
     each = timing.seconds_a_step(sweep, loaded)
     now = time.monotonic()
@@ -188,7 +187,7 @@ def _planned(
     # them, so that the first one may take longer than it was given.
     left = 60 * minutes - (now - began) - 2 * (now - started) - _REPORT_S
     room = max(left, _TRAINS * 60 * minutes)
-    chosen, fits = timetable.best_within(losses, each, room)
+    chosen, fits = timetable.best_within(len(sweep.losses), each, room, dial)
     if not fits:
         least = minutes + (chosen.seconds - room) / 60
         raise UserError(
@@ -199,7 +198,8 @@ def _planned(
     console.print(
         f"comparing {', '.join(sweep.losses)}: {count(len(chosen.seeds), 'seed')} x "
         f"{count(len(chosen.learning_rates), 'learning rate')} of "
-        f"{count(chosen.train_steps, 'step')} each, about {chosen.seconds:.0f} s",
+        f"{count(chosen.train_steps, 'step')} each, about {chosen.seconds:.0f} s"
+        + (", with a loss that a pilot may add" if chosen.dial else ""),
         soft_wrap=True,
     )
     return dataclasses.replace(

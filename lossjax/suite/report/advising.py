@@ -169,8 +169,10 @@ def _rivals(
     unsure = [s for s in others if s.word == "undecided"]
     worse = [s for s in others if s.word == "worse"]
     if equal and not (unsure or worse):
-        yield f"By {label} there is no difference that matters to "
-        yield f"{listed([s.loss for s in equal])}: take whichever you have."
+        yield (
+            f"By {label} there is no difference that matters to "
+            f"{listed([s.loss for s in equal])}: take whichever you have."
+        )
     elif equal:
         yield f"No difference that matters: {listed([told(s) for s in equal])}."
     if unsure:

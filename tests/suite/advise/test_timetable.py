@@ -2,7 +2,7 @@
 
 import pytest
 
-from lossjax.suite.advise.timetable import best_within
+from lossjax.suite.advise.timetable import DIALLED, best_within
 from lossjax.suite.statistics import seeds_needed
 
 
@@ -29,3 +29,14 @@ def test_seeds_that_can_decide_go_before_steps_and_are_given_up_last() -> None:
     assert fits and len(plan.seeds) == 3
     plan, fits = best_within(3, 1e-3, 0.1)
     assert not fits and plan.seconds > 0.1
+
+
+def test_a_loss_that_a_pilot_may_add_is_given_up_before_seeds_that_can_decide() -> None:
+    run = 3 * seeds_needed(1) * 100 * 1e-3  # of the smallest plan that can decide
+    added = 3 * seeds_needed(2) * 100 * 1e-3
+    plan, fits = best_within(2, 1e-3, 2.01 * run, dial=True)
+    assert fits and not plan.dial and len(plan.seeds) == seeds_needed(1)
+    plan, fits = best_within(2, 1e-3, (2.01 + DIALLED) * added, dial=True)
+    assert fits and plan.dial and plan.seconds == pytest.approx((2 + DIALLED) * added)
+    least = best_within(2, 1e-3, 0.1)[0]
+    assert best_within(2, 1e-3, 0.1, dial=True) == (least, False)
