@@ -117,3 +117,26 @@ def test_lowest_point_and_chance() -> None:
     found = atlas.lowest(at, (at[:, None] - tops) ** 2)
     np.testing.assert_allclose(found, [0.1, 0.6, 1.1, -0.25, 1.5], atol=1e-12)
     assert atlas.at_least(3, [0.4] * 5) == pytest.approx(stats.binom.sf(2, 5, 0.4))
+
+
+def test_made_sets_without_a_difference_are_counted_apart_from_tied_ones() -> None:
+    whole = record({name: 1 - g for name, g in BEST.items()})
+    luck = np.random.default_rng(0).normal(0, 0.002, 10)
+    wide = np.random.default_rng(1).normal(0, 0.03, 10)
+    made = []
+    for (_, dataset), ahead in zip(
+        atlas.PLAN.MADE.items(), (0, wide, -0.1), strict=False
+    ):
+        arms = {loss: Scores(0.5 + luck) for loss in atlas.PLAN.THREE}
+        arms["mse"] = Scores(0.5 + luck + ahead)
+        made.append(Trial(dataset, arms, {}, "conv_ae"))
+    trials = {**whole.trials, "made": made}
+    outcome = atlas.conclude(dataclasses.replace(whole, trials=trials))
+    found = {f.key: f for f in outcome.findings}
+    said = "all tied for best on 2 of 3, no difference that matters on 1"
+    assert found["made"].ours == said
+    assert outcome.counts["made"]["cells"][2]["tied"] == ["mse"]
+    assert outcome.counts["made"]["most"]["center"] == pytest.approx(25, abs=1)
+    assert "tied for best on 2, with no difference that matters on 1" in atlas.answer(
+        outcome.counts
+    )
