@@ -177,7 +177,7 @@ def _whole(loss: Loss, target: Library) -> str:
     called = f"{loss.family}({', '.join(['raw', 'target', *more])})"
     result = called if loss.whole else f"jnp.mean({called}, axis=(1, 2, 3))"
     return f"""def loss({takes}) -> Array:
-    \"\"\"Score of each image, (batch,); train on the mean.\"\"\"
+    \"\"\"Loss of each image, (batch,); train on its mean.\"\"\"
     return {result}"""
 
 

@@ -29,11 +29,11 @@ _KINDS = (
 )
 _OUTPUT = {
     "sigmoid": "let the decoder end without an activation: the loss takes its raw "
-    "output, and the output image is the sigmoid of that",
-    "clip01": "let the decoder end without an activation; the output image is its "
+    "output and applies the sigmoid itself; the image to show is the sigmoid of it",
+    "clip01": "let the decoder end without an activation; the image to show is its "
     "output cut to [0, 1]",
     "continuous_mean": "let the decoder end without an activation: the loss takes its "
-    "raw output, and the output image is the mean of a continuous Bernoulli law whose "
+    "raw output; the image to show is the mean of a continuous Bernoulli law whose "
     "logit that is",
 }
 
@@ -68,11 +68,20 @@ def advice(evidence: Evidence) -> Advice | None:
     else:
         loss = preferred(ranking, evidence.losses)
         lines = [f"Use {loss} for {purpose.meaning}."]
+        if ranking.best and loss == ranking.best.loss:
+            lines.append("It scored best here.")
+    reached, linear = _reached(evidence, group, ranking, found)
+    if linear is False and not doubts:
+        lines.append(
+            f"Provisional: no network is better than a linear code yet. {reached}; "
+            "trained longer (more --minutes), the losses may rank otherwise."
+        )
     facts = found["losses"].get(loss, {"output": "", "code": {}})
-    lines += _how(group, loss, facts["output"])
+    lines += _how(evidence, group, loss, facts["output"])
     if ranking is not None and not doubts:
         lines += _rivals(evidence, group, ranking, loss)
-    lines += _learned(evidence, group, ranking, found)
+    if linear:
+        lines.append(f"Was anything learned? {reached}.")
     lines += _change(evidence, group, found, purpose)
     return Advice(loss, not doubts, tuple(lines), facts["code"])
 
@@ -135,7 +144,7 @@ def _beside(evidence: Evidence) -> str:
     return "mse" if only else evidence.primary
 
 
-def _how(group: Group, loss: str, output: str) -> Iterator[str]:
+def _how(evidence: Evidence, group: Group, loss: str, output: str) -> Iterator[str]:
     """Output layer and learning rate."""
     if output:
         words = _OUTPUT.get(output, f"the output image is {output} of the raw output")
@@ -143,10 +152,13 @@ def _how(group: Group, loss: str, output: str) -> Iterator[str]:
     if loss in group.arms and (rates := group.arms[loss].rates):
         rate, seeds = next(iter(rates.items()))
         edge = group.arms[loss].edge is not None
+        sweep = evidence.sweep
+        tried = ", ".join(f"{x:g}" for x in sweep.learning_rates)
         yield (
-            f"Learning rate: {rate:g} with Adam and a cosine decay, the loss being a "
-            f"mean over pixels (chosen by {seeds} of {sum(rates.values())} seeds"
-            + (", at the edge of those tried: try beyond it too)." if edge else ").")
+            f"Learning rate: {rate:g} with Adam, batches of {sweep.batch_size} and a "
+            "cosine decay to the end, the loss being a mean over pixels (of "
+            f"{tried} chosen by {seeds} of {sum(rates.values())} seeds"
+            + ("; it is at the edge: try beyond it too)." if edge else ").")
         )
 
 
@@ -161,8 +173,9 @@ def _rivals(
         value, limits = gaps.words(standing.loss)
         unit = " %" if gaps.unit == "%" else ""
         if standing.word == "best":
-            return f"{standing.loss} (the lowest)" if loss != standing.loss else ""
-        return f"{standing.loss} ({value}{unit} {limits} behind the best)"
+            return f"{standing.loss} (scored best)"
+        between = f", 95 % interval {limits}" if limits else ""
+        return f"{standing.loss} ({value}{unit} behind the best{between})"
 
     others = [s for s in ranking.standings if s.loss != loss]
     equal = [s for s in others if s.word in ("best", "equivalent")]
@@ -177,40 +190,34 @@ def _rivals(
         yield f"No difference that matters: {listed([told(s) for s in equal])}."
     if unsure:
         yield (
-            f"Tied with the best, more seeds may decide: "
-            f"{listed([told(s) for s in unsure])}."
+            f"Not decided, more seeds may tell: {listed([told(s) for s in unsure])}."
         )
     if worse:
         yield f"Significantly worse: {listed([told(s) for s in worse])}."
 
 
-def _learned(
+def _reached(
     evidence: Evidence,
     group: Group,
     ranking: Ranking | None,
     found: Mapping[str, Any],
-) -> Iterator[str]:
-    """How far the networks got, beside what needs no network."""
+) -> tuple[str, bool | None]:
+    """How far the networks got, beside what needs no network; whether they beat it.
+
+    None where there is nothing to say, or they do not even beat the mean image.
+    """
     if ranking is None or ranking.best is None:
-        return
+        return "", None
     pairs = _against(evidence, group, ranking.best, found)
-    if not pairs:
-        return
-    beside = listed([f"{name} {value:.3g}" for name, _, _, value in pairs])
+    beaten = [won for _, won, _, _ in pairs]
+    if not beaten or not beaten[0]:
+        return "", None
+    spelled = {LINEAR: "as many principal components as the code has numbers"}
+    beside = listed([f"{spelled.get(x, x)} {value:.3g}" for x, _, _, value in pairs])
     metric = _beside(evidence)
     label = verdict.label(evidence.metrics[metric], metric)
-    line = (
-        f"Was anything learned? By {label} the best network has {pairs[0][2]:.3g}, "
-        f"{beside}"
-    )
-    beaten = [won for _, won, _, _ in pairs]
-    if all(beaten):
-        yield line + "."
-    elif beaten[0]:
-        yield (
-            line + ": it is not yet better than a linear code of the same length, so "
-            "that a longer training may rank the losses differently."
-        )
+    said = f"By {label} the best network has {pairs[0][2]:.3g}, {beside}"
+    return said, all(beaten)
 
 
 def _change(
@@ -232,13 +239,16 @@ def _change(
     if others:
         yield f"By other measures: {'; '.join(others)}."
     steps = count(group.setting[3], "step")
+    test = evidence.description["datasets"][group.dataset]["test"]
     yield (
         f"How sure: {count(seeds, 'seed')}, each a whole experiment of {steps} with "
-        f"{group.setting[1]} and {count(group.setting[2], 'number')} in the code; a "
-        "longer training or another network may say otherwise."
+        f"{group.setting[1]} and {count(group.setting[2], 'number')} in the code, "
+        f"scored on {count(test, 'test image')}; a longer training or another network "
+        "may say otherwise."
     )
     yield (
-        "It cannot know what the pictures are for, nor speak for pictures unlike these."
+        "The advisor cannot know what the pictures are for, nor speak for pictures "
+        "unlike these."
     )
 
 
