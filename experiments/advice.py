@@ -143,9 +143,9 @@ def answer(counts: Mapping[str, Any]) -> str:
     return (
         f"{len(counts['sets'])} sets of images{rest}, each with its whole sweep of "
         "twelve losses and ten seeds, in which the loss is looked up that the rules "
-        "pick. How far behind the best of the twelve by the "
-        "purpose's metric is it, and would always BCE and always MSE be: median over "
-        f"sets, and the largest.\n\n{lines}"
+        "pick, by the same test scores that then judge it. How far behind the best of "
+        "the twelve by the purpose's metric is it, and would always BCE and always MSE "
+        f"be: median over sets, and the largest.\n\n{lines}"
     )
 
 

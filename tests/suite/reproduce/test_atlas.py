@@ -46,6 +46,7 @@ def record(exponents: dict[str, float], names=tuple(BEST)) -> Record:
     trials = {name: (trial(name, BEST[name]),) for name in names}
     trials["digits-half"] = (trial("digits", BEST["digits"]),)
     trials["mnist-half"] = (trial("mnist", 1.4),)
+    trials["glyphs-mlp"] = (trial("glyphs", 1.4),)
     tables = {"pilot": pd.DataFrame(lines), "pictures": pictures}
     return Record(trials, tables, JUDGES["mse"], {"quick": False}, JUDGES)
 
@@ -73,7 +74,10 @@ def test_a_pilot_that_is_right_holds_and_is_useful() -> None:
     words = outcome.counts["elsewhere"]
     assert [w for k, w in words.items() if k.startswith("digits")] == ["settled"]
     assert [w for k, w in words.items() if k.startswith("mnist")] == ["not settled"]
-    assert found["half"].ours.startswith("the same on 1 of 2 sets (digits, mnist);")
+    assert found["pair_mlp"].ours == "MSE on 1 (glyphs), BCE on 0 of 1 sets"
+    assert found["pair_mse"].ours.startswith("BCE on 4 (digits, glyphs, mnist, fashion")
+    assert outcome.counts["bce_or_mse"]["word"] == "matters on most sets"
+    assert found["half"].ours.startswith("settled on 1 of 2 sets (digits, mnist);")
 
 
 def test_a_pilot_that_is_wrong_is_refuted_and_another_statistic_found() -> None:
@@ -95,7 +99,7 @@ def test_what_a_wider_code_removes_is_said_where_the_prediction_fails() -> None:
     found = dataclasses.replace(wrong, trials={**wrong.trials, **trials})
     counts = atlas.conclude(found).counts
     assert counts["left"]["digits"]["center"] == pytest.approx(0.25)
-    assert "75% (digits) of its square is gone" in atlas.answer(counts)
+    assert "squared residuals 75% (digits) are gone" in atlas.answer(counts)
     assert "code four times as wide" not in atlas.answer(atlas.conclude(wrong).counts)
 
 
@@ -140,3 +144,23 @@ def test_made_sets_without_a_difference_are_counted_apart_from_tied_ones() -> No
     assert "tied for best on 2, with no difference that matters on 1" in atlas.answer(
         outcome.counts
     )
+
+
+def test_the_headline_is_of_bce_and_mse_and_not_of_the_best_between_them() -> None:
+    """Halfway between the two both are far behind the best, and neither is ahead."""
+    whole = record({name: 1 - g for name, g in BEST.items()})
+    half = {name: (trial(name, 0.5),) for name in BEST}
+    outcome = atlas.conclude(dataclasses.replace(whole, trials=whole.trials | half))
+    assert outcome.counts["bce_or_mse"]["word"] == "hardly matters"
+    assert outcome.counts["costs"]["digits"]["mse"]["bce"]["word"] == "worse"
+
+
+def test_rates_at_an_end_of_the_grid_are_told() -> None:
+    whole = record({name: 1 - g for name, g in BEST.items()})
+    (one,) = whole.trials["photos"]
+    lowest, middle = atlas.PLAN.RATES[:2]
+    rates = {"bce": np.array([lowest] * 4 + [middle] * 6), "mse": np.full(10, middle)}
+    trials = {**whole.trials, "photos": (dataclasses.replace(one, rates=rates),)}
+    outcome = atlas.conclude(dataclasses.replace(whole, trials=trials))
+    assert outcome.counts["edges"]["photos"] == ["bce 0.001"]
+    assert "rates: photos 1." in " ".join(atlas.answer(outcome.counts).split())
