@@ -247,11 +247,19 @@ def answer(counts: Mapping[str, Any]) -> str:
         return sum(law[one] for law in laws for one in outcomes)
 
     among, wrong = total(planted, "right", "among"), total(planted, "wrong")
+    hits = {
+        name: (law["right"] + law["among"], law["sets"])
+        for name, law in counts["laws"].items()
+        if law["best"]
+    }
+    least = min(hits, key=lambda name: hits[name][0] / hits[name][1])
+    n, of = hits[least]
     return (
         f"{counts['planted']} small sets of images with noise whose best loss is "
         f"known, {60 * counts['minutes']:g} seconds each: that loss is advised or tied "
         f"with the one advised on {among} (alone on {total(planted, 'right')}), "
-        f"another loss wins alone on {wrong}. {counts['alike']} sets on which all "
+        f"another loss wins alone on {wrong}. Fewest of one law: {n} of {of}, {least}. "
+        f"{counts['alike']} sets on which all "
         f"losses are alike: one wins alone on {total(alike, 'wrong')}."
     )
 
@@ -327,6 +335,7 @@ def _draw(counts: Mapping[str, Any]) -> Drawing:
     names = [f"{name}\n{law['best'] or 'all alike'}" for name, law in laws.items()]
     axes.set_yticks(range(len(laws)), names)
     axes.invert_yaxis()
+    axes.set_xlim(0, 100)
     axes.set_xlabel("per cent of sets")
     figure.legend(loc="outside lower center", ncols=3)
     return Drawing(

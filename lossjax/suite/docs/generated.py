@@ -100,7 +100,14 @@ PARTS: Mapping[str, Callable[[], str]] = {
     },
     **{
         f"answer {name}": functools.partial(measurements.answer, STUDIES[name])
-        for name in ("atlas", "advice", "surgery", "matched_scale", "cb_warp")
+        for name in (
+            "atlas",
+            "advice",
+            "planted_advice",
+            "surgery",
+            "matched_scale",
+            "cb_warp",
+        )
     },
     "answer response": response_words,
     "steps": steps_table,

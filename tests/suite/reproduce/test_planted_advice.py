@@ -48,6 +48,7 @@ def test_an_undecided_comparison_advises_none_and_wins_none() -> None:
     assert found["right"].ours == "48 of 100"
     words = study.answer(whole.counts)
     assert "on 94 (alone on 48), another loss wins alone on 1." in words
+    assert "Fewest of one law: 21 of 25, variance s^0.5." in words
 
 
 def test_six_of_a_hundred_are_too_many() -> None:
