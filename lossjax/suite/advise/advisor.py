@@ -11,6 +11,7 @@ from typing import Any
 
 import lossjax
 from lossjax import CODE_METRICS
+from lossjax.models import autoencoders
 from lossjax.suite import config, pilot, shipped, shortlist
 from lossjax.suite.advise import look, reading, timetable
 from lossjax.suite.cards import paste
@@ -187,7 +188,8 @@ def _planned(
     # them, so that the first one may take longer than it was given.
     left = 60 * minutes - (now - began) - 2 * (now - started) - _REPORT_S
     room = max(left, _TRAINS * 60 * minutes)
-    chosen, fits = timetable.best_within(len(sweep.losses), each, room, dial)
+    bounds = autoencoders.resolve(sweep.models[0]).variational
+    chosen, fits = timetable.best_within(len(sweep.losses), each, room, dial, bounds)
     if not fits:
         least = minutes + (chosen.seconds - room) / 60
         raise UserError(
