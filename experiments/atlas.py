@@ -1181,7 +1181,7 @@ def draw_pictures(table: pd.DataFrame) -> list[Drawing]:
         }
         drawings.append(
             Drawing(
-                reconstructions.drawn(strips),
+                reconstructions.drawn(strips, zoom=4),
                 f"Test images of {name} and what networks trained with "
                 f"{', '.join(loss for loss in strips if loss != 'original')} make of "
                 "them; the first seed.",

@@ -31,8 +31,11 @@ def write(study: Path) -> None:
             drawn(rows).savefig(path, format="svg", metadata=metadata)
 
 
-def drawn(rows: Mapping[str, np.ndarray]) -> Figure:
-    """Each row a strip of images (count, height, width, channels), uint8."""
+def drawn(rows: Mapping[str, np.ndarray], zoom: int = 8) -> Figure:
+    """Each row a strip of images (count, height, width, channels), uint8.
+
+    A pixel is a square of `zoom` in the file.
+    """
     count, high, wide, _ = next(iter(rows.values())).shape
     height = (_WIDTH - _LABEL) / (count * wide) * high
     figure = Figure(figsize=(_WIDTH, height * len(rows) * 1.05))
@@ -41,7 +44,7 @@ def drawn(rows: Mapping[str, np.ndarray]) -> Figure:
     for ax, (name, images) in zip(axes, rows.items(), strict=True):
         # A white line between the images: a strip of black ones would be one block.
         framed = np.pad(
-            np.repeat(np.repeat(in_colour(images), 8, axis=1), 8, axis=2),
+            in_colour(images).repeat(zoom, axis=1).repeat(zoom, axis=2),
             ((0, 0), (0, 0), (2, 2), (0, 0)),
             constant_values=255,
         )
