@@ -149,6 +149,7 @@ falls.
 import dataclasses
 import functools
 import math
+import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -195,6 +196,13 @@ G = {
     "power(g=1.5)": 1.5,
 }
 LOSS_AT = {g: loss for loss, g in G.items()}
+BOTH = ("bce", "mse")
+ELSEWHERE = {
+    "half": "half the steps",
+    "mlp": "a fully connected network",
+    "narrow": "a code a quarter as wide",
+    "wide": "a code four times as wide",
+}
 DRAWN = ("bce", "power(g=0.5)", "mse", "mae", "ssim")
 PICTURED = ("digits", "glyphs", "mnist", "fashion_mnist", "animals", "clipart")
 PICTURES = 6
@@ -333,14 +341,6 @@ def lowest(at: np.ndarray, curves: np.ndarray) -> np.ndarray:
     return np.where(inner == least, middle - np.nan_to_num(shift), at[least])
 
 
-ELSEWHERE = {
-    "half": "half the steps",
-    "mlp": "a fully connected network",
-    "narrow": "a code a quarter as wide",
-    "wide": "a code four times as wide",
-}
-
-
 def atlases(record: Record) -> list[Atlas]:
     """Every set that is there, in the order of the config."""
     table = record.tables["pilot"]
@@ -351,7 +351,7 @@ def atlases(record: Record) -> list[Atlas]:
             columns = record.trial(name).columns
             whole = {m: columns[f"test_{m}"] for m in METRICS}
             family = {m: {x: one[x] for x in G if x in one} for m, one in whole.items()}
-            pair = {m: {x: one[x] for x in ("bce", "mse")} for m, one in whole.items()}
+            pair = {m: {x: one[x] for x in BOTH} for m, one in whole.items()}
             of_all, of_family, of_pair = (
                 {m: record.judges[m].rank(one) for m, one in every.items()}
                 for every in (whole, family, pair)
@@ -541,7 +541,7 @@ def hardly(
     for metric in COSTS:
         judged = [a for a in sets if a.rankings[metric].best is not None]
         for loss in PLAN.FEW:
-            of = {True: [], False: []}  # type: dict[bool, list[tuple[float, str]]]
+            of: dict[bool, list[tuple[float, str]]] = {True: [], False: []}
             for a in judged:
                 gap = behind(a.rankings[metric], loss, metric)
                 if math.isfinite(gap.center):
@@ -560,7 +560,7 @@ def hardly(
     apart = [
         a.name
         for a in sets
-        if "worse" in {a.pair["mse"].of(loss).word for loss in ("bce", "mse")}
+        if "worse" in {a.pair["mse"].of(loss).word for loss in BOTH}
     ]
     more = 2 * len(apart) - len(sets)
     counts["bce_or_mse"] = {
@@ -587,8 +587,9 @@ def edges(
 ) -> None:
     """Losses of which a third of the seeds chose an end of the grid of rates."""
     counts["edges"] = {}
+    planned = PLAN.sweeps()
     for a in sets:
-        rates = PLAN.sweeps()[a.name].learning_rates
+        rates = planned[a.name].learning_rates
         flagged = []
         for loss, chosen in record.trial(a.name).rates.items():
             near = [min(rates, key=lambda r: abs(r - x)) for x in chosen if x == x]
@@ -612,31 +613,39 @@ def two_alone(
     counts["pair"] = {}
     for metric in METRICS:
         judged = [a for a in sets if a.pair[metric].best is not None]
-        worse = {
-            loss: [a.name for a in judged if a.pair[metric].of(loss).word == "worse"]
-            for loss in ("bce", "mse")
+        ahead = {
+            loss: [a.name for a in judged if better(a.pair[metric]) == loss]
+            for loss in BOTH
         }
-        counts["pair"][metric] = {"sets": len(judged), **worse}
-        said: list[tuple[int, str]] = []
-        for better, loss in (("BCE", "mse"), ("MSE", "bce")):
-            names = worse[loss]
+        # by the loss that is worse
+        of = {"sets": len(judged), "bce": ahead["mse"], "mse": ahead["bce"]}
+        counts["pair"][metric] = of
+        sizes = {}
+        for loss, other in zip(BOTH, BOTH[::-1], strict=True):
             gaps = [
-                behind(a.pair[metric], loss, metric).center
+                behind(a.pair[metric], other, metric).center
                 for a in judged
-                if a.name in names
+                if a.name in ahead[loss]
             ]
-            words = f"{better} on {len(names)}"
-            if names:
-                ends = [significant(x, 2) for x in (min(gaps), max(gaps))]
-                words += (
-                    f" ({', '.join(names)}; by {' to '.join(dict.fromkeys(ends))} "
-                    f"{unit(metric)})"
-                )
-            said.append((-len(names), words))
-        told = ", ".join(words for _, words in sorted(said))
+            ends = dict.fromkeys(significant(f(gaps), 2) for f in (min, max) if gaps)
+            sizes[loss] = f"; by {' to '.join(ends)} {unit(metric)}"
         what = f"BCE and MSE alone, by {metric}: which is significantly better"
-        text = f"{told} of {len(judged)} sets"
+        text = leads(ahead, len(judged), sizes)
         findings.append(noted(what, text, key=f"pair_{metric}"))
+
+
+def leads(
+    ahead: Mapping[str, Sequence[str]],
+    sets: int,
+    sizes: Mapping[str, str] = types.MappingProxyType({}),
+) -> str:
+    """On how many sets each of BCE and MSE is ahead, on which and by how much."""
+    told = [
+        f"{loss.upper()} on {len(at)}"
+        + (f" ({', '.join(at)}{sizes.get(loss, '')})" if at else "")
+        for loss, at in sorted(ahead.items(), key=lambda one: -len(one[1]))
+    ]
+    return f"{', '.join(told)} of {sets} sets"
 
 
 def foretold(
@@ -852,24 +861,20 @@ def elsewhere(record: Record, findings: list[Finding], counts: dict[str, Any]) -
                 kind_of = "narrow" if trial.model.endswith(narrow) else "wide"
             else:
                 kind_of = kind
-            alone = judge.rank({x: trial.arms[x] for x in ("bce", "mse")})
+            alone = judge.rank({x: trial.arms[x] for x in BOTH})
             pairs.setdefault(kind_of, {})[what] = better(alone)
     counts["elsewhere"] = words
     counts["alone"] = {what: word for of in pairs.values() for what, word in of.items()}
     for kind, of in pairs.items():
-        names = {
+        ahead = {
             loss: [what.partition(",")[0] for what, word in of.items() if word == loss]
-            for loss in ("bce", "mse")
+            for loss in BOTH
         }
-        said = ", ".join(
-            f"{loss.upper()} on {len(at)}" + (f" ({', '.join(at)})" if at else "")
-            for loss, at in sorted(names.items(), key=lambda one: -len(one[1]))
-        )
         findings.append(
             noted(
                 f"BCE and MSE alone, by mse, {ELSEWHERE[kind]}: which is significantly "
                 "better",
-                f"{said} of {len(of)} sets",
+                leads(ahead, len(of)),
                 key=f"pair_{kind}",
             )
         )
@@ -950,7 +955,7 @@ def phases(
         best_set = {s.loss for s in ranking.best_set}
         tied[cell] = [loss for loss in PLAN.THREE if loss in best_set]
         alike += all(s.word in ("best", "equivalent") for s in ranking.standings)
-        bce, mse = (trial.arms[loss].values for loss in ("bce", "mse"))
+        bce, mse = (trial.arms[loss].values for loss in BOTH)
         gaps[cell] = interval(100 * (bce / mse - 1))
     if not tied or judge is None:
         return []

@@ -42,7 +42,7 @@ import dataclasses
 import functools
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lossjax.suite.report import style
+from lossjax.suite.report.inert import slug
 from lossjax.suite.reproduce.finding import Finding, noted
 from lossjax.suite.reproduce.study import Conclusion, Drawing, Record, Study, Task
 from lossjax.suite.shortlist import PURPOSES
@@ -191,28 +192,22 @@ def conclude(record: Record) -> Conclusion:
         )
     planted = table[[bool(LAWS[law].best) for law in table["law"]]]
     alike = table.drop(planted.index)
-    hits = planted["outcome"].isin(("right", "among"))
     findings = [
         _share(
             "planted noise: the best loss is among those advised",
-            hits,
+            planted,
+            ("right", "among"),
             least=LEAST,
-            reason=_where(planted[~hits]),
             key="among",
         ),
         _share(
             "planted noise: another loss is a single winner",
-            planted["outcome"] == "wrong",
-            most=MOST,
-            reason=_where(planted[planted["outcome"] == "wrong"]),
+            planted,
+            ("wrong",),
             key="wrong",
         ),
         _share(
-            "no difference planted: a single winner",
-            alike["outcome"] == "wrong",
-            most=MOST,
-            reason=_where(alike[alike["outcome"] == "wrong"]),
-            key="alike",
+            "no difference planted: a single winner", alike, ("wrong",), key="alike"
         ),
         noted(
             "planted noise: the best loss is the single winner",
@@ -267,11 +262,6 @@ def answer(counts: Mapping[str, Any]) -> str:
     )
 
 
-def slug(law: str) -> str:
-    """The name of a law's table."""
-    return "".join(one if one.isalnum() else "_" for one in law)
-
-
 def _middle(values: pd.Series) -> str:
     """The median, and the least and the most where they differ."""
     low, middle, high = values.min(), values.median(), values.max()
@@ -280,25 +270,19 @@ def _middle(values: pd.Series) -> str:
 
 def _share(
     what: str,
-    found: pd.Series,
+    sets: pd.DataFrame,
+    outcomes: Sequence[str],
     *,
     least: int = 0,
-    most: int = 100,
-    reason: str,
     key: str,
 ) -> Finding:
-    """How many of the sets, where so many of a hundred are expected."""
-    n, of = int(found.sum()), len(found)
-    holds = least * of <= 100 * n <= most * of
-    limit = f"at least {least}" if least else f"at most {most}"
-    return Finding(
-        what,
-        f"{limit} of 100 sets",
-        f"{n} of {of}",
-        holds,
-        "" if holds else reason,
-        key=key,
-    )
+    """How many of the sets have one of the outcomes: of a hundred `least`, or MOST."""
+    found = sets["outcome"].isin(outcomes)
+    n, of = int(found.sum()), len(sets)
+    holds = 100 * n >= least * of if least else 100 * n <= MOST * of
+    limit = f"at least {least}" if least else f"at most {MOST}"
+    reason = "" if holds else _where(sets[~found if least else found])
+    return Finding(what, f"{limit} of 100 sets", f"{n} of {of}", holds, reason, key=key)
 
 
 def _where(lines: pd.DataFrame) -> str:
