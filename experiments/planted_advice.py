@@ -30,9 +30,6 @@ The settings were tried on four or five other sets of each kind. With less noise
 pixels nearer to the middle no network was trained in the time, and `mse` was ahead by
 some per cent of it: those were not sets without a difference.
 
-The stored rows are of an advisor that did not yet count what scoring costs in its plan:
-the same rules, with 500 steps where 200 may fit now.
-
 What it leaves out: how many steps fit follows from the machine and from what else runs
 on it, so that rows made again are not equal to these; seeds, steps and seconds of every
 set are in the rows. Pictures of other kinds, sizes and networks are not among them.

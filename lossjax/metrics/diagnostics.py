@@ -125,17 +125,24 @@ def dead_units(codes: np.ndarray) -> np.ndarray:
     return np.mean(deviation <= DEAD * whole, axis=1)
 
 
-def signal_to_noise(gradients: np.ndarray) -> np.ndarray:
-    """Ratio (slots,) of batches' gradients (batches, slots, weights); nan for one."""
-    count = len(gradients)
+def signal_to_noise(gradients: Sequence[np.ndarray], active: np.ndarray) -> np.ndarray:
+    """Ratio (slots,) of batches' gradients, each (slots, weights); nan for one batch.
+
+    Of an idle slot, where `active` (slots,) is False, it says nothing.
+    """
+    count, slots = len(gradients), len(active)
     if count < 2:
-        return np.full(gradients.shape[1], math.nan)
+        return np.full(slots, math.nan)
+    squares, signal = np.zeros((count, slots)), np.zeros(slots)
     # Gradients of a diverged run can be infinite: its ratio is nan, which is no error.
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        mean = gradients.mean(axis=0, dtype=np.float64)
-        # Axis by axis: else the order of a slot's sum depends on how many there are.
-        noise = ((gradients - mean) ** 2).sum(axis=2).sum(axis=0) / (count - 1)
-        signal = (mean**2).sum(axis=1) - noise / count
+        for slot in np.flatnonzero(active):  # one by one: float64 takes twice the room
+            own = np.stack([batch[slot] for batch in gradients])
+            mean = own.mean(axis=0, dtype=np.float64)
+            squares[:, slot] = ((own - mean) ** 2).sum(axis=1)
+            signal[slot] = (mean**2).sum()
+        noise = squares.sum(axis=0) / (count - 1)
+        signal -= noise / count
         return np.sqrt(np.maximum(signal, 0) / noise)
 
 

@@ -148,7 +148,7 @@ class Diagnoser:
             return np.asarray(_ratio(moments), np.float64)
         if not count:
             return np.full(1, math.nan)
-        return signal_to_noise(np.stack(gradients))
+        return signal_to_noise(gradients, active)
 
 
 class _Moments(NamedTuple):

@@ -11,7 +11,6 @@ from typing import Any
 
 import lossjax
 from lossjax import CODE_METRICS
-from lossjax.models import autoencoders
 from lossjax.suite import config, pilot, shipped, shortlist
 from lossjax.suite.advise import look, reading, timetable
 from lossjax.suite.cards import paste
@@ -97,13 +96,14 @@ def advise(
     }
     for line in (*advising.seen(found), *found["notes"]):
         console.print(line, soft_wrap=True)
-    sweep = _begun(place, question, sweep) or _planned(
-        sweep, loaded, row.dial, minutes, began, console
-    )
+    more_takes = 0.0  # of what is begun a second call compares what is left
+    if (held := _begun(place, question, sweep)) is not None:
+        sweep = held
+    else:
+        asked_for = row.dial, minutes, began
+        sweep, more_takes = _planned(sweep, loaded, *asked_for, console)
     output.make(place)
-    started = time.monotonic()
     _train(sweep, loaded, found, place, console)
-    took = time.monotonic() - started
     if row.dial and (run := _pilot_run(place)) is not None:
         said = pilot.of_run(run, dataset)
         found["pilot"] = _facts(said, run)
@@ -112,8 +112,7 @@ def advise(
         added = shortlist.dialled(said.g) if found["pilot"] else ()
         more = tuple(lossjax.resolve(x).name for x in added)
         left = 60 * minutes - _REPORT_S - (time.monotonic() - began)
-        fits = took * timetable.DIALLED / len(sweep.losses) <= left
-        if more and not fits:
+        if more and more_takes > left:
             found["notes"].append(
                 f"{more[0]}, which the pilot suggests, was not compared: no time left"
             )
@@ -174,22 +173,19 @@ def _planned(
     minutes: float,
     began: float,
     console: Terminal,
-) -> config.Sweep:
-    """The sweep with what fits so many seconds.
+) -> tuple[config.Sweep, float]:
+    """The sweep with what fits so many seconds, and those of a loss that is added.
 
     Raises:
       UserError: nothing does.
     """
-    console.print("measuring how long a training step takes")
-    started = time.monotonic()
-    each = timing.seconds_a_step(sweep, loaded)
-    now = time.monotonic()
+    console.print("measuring how long a run takes")
+    cost = timing.cost_of(sweep, loaded)
     # What was compiled is compiled twice more, as other programs; the next call finds
     # them, so that the first one may take longer than it was given.
-    left = 60 * minutes - (now - began) - 2 * (now - started) - _REPORT_S
+    left = 60 * minutes - (time.monotonic() - began) - 2 * cost.compiling - _REPORT_S
     room = max(left, _TRAINS * 60 * minutes)
-    bounds = autoencoders.resolve(sweep.models[0]).variational
-    chosen, fits = timetable.best_within(len(sweep.losses), each, room, dial, bounds)
+    chosen, fits = timetable.best_within(len(sweep.losses), cost, room, dial)
     if not fits:
         least = minutes + (chosen.seconds - room) / 60
         raise UserError(
@@ -204,11 +200,14 @@ def _planned(
         + (", with a loss that a pilot may add" if chosen.dial else ""),
         soft_wrap=True,
     )
-    return dataclasses.replace(
+    sweep = dataclasses.replace(
         sweep,
         seeds=chosen.seeds,
         learning_rates=chosen.learning_rates,
         train_steps=chosen.train_steps,
+    )
+    return sweep, len(chosen.learning_rates) * len(chosen.seeds) * cost.of(
+        timetable.DIALLED * chosen.train_steps
     )
 
 

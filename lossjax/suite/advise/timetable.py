@@ -4,15 +4,12 @@ import dataclasses
 from collections.abc import Iterator
 
 from lossjax.suite import statistics
-from lossjax.suite.sweep.timing import LADDER
+from lossjax.suite.sweep.timing import LADDER, Cost
 
 RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 # Steps of bce that one of power(g) costs, whose value is no closed form: 2.9 times as
 # long on colour images of 32x32, less where a network is large beside its images.
 DIALLED = 3
-# Steps that scoring a run costs as much as: 90 to 320 on six sets of images from 8x8 to
-# colour of 32x32, 1,250 where the scores are bounds of a variational network.
-SCORED = {False: 250, True: 1250}
 # From what is wished for down to what can decide nothing: seeds (None: as few as can
 # decide), learning rates, and the training steps from which it is worth having.
 _WISHES: tuple[tuple[int | None, tuple[float, ...], int], ...] = (
@@ -38,41 +35,33 @@ class Plan:
     dial: bool
 
 
-def plans(
-    losses: int, each: float, dial: bool, variational: bool = False
-) -> Iterator[Plan]:
+def plans(losses: int, cost: Cost, dial: bool) -> Iterator[Plan]:
     """Every comparison that is worth having, the best first.
 
     Args:
       losses: how many take part beside the one that a pilot may add.
-      each: seconds of one training step of one run.
+      cost: of one run.
       dial: whether a pilot may add one.
-      variational: whether the network is.
     """
     enough = statistics.seeds_needed(losses + dial - 1)
-    cost = each * (losses + DIALLED * dial)
     for seeds, rates, fewest in _WISHES:
         count = seeds or enough
         for steps in sorted(LADDER, reverse=True):
             if steps >= fewest and (count >= enough or not dial):
-                trained = steps + SCORED[variational]
-                seconds = cost * len(rates) * count * trained
+                each = losses * cost.of(steps) + dial * cost.of(DIALLED * steps)
+                seconds = len(rates) * count * each
                 yield Plan(tuple(range(count)), rates, steps, seconds, dial)
 
 
 def best_within(
-    losses: int,
-    each: float,
-    seconds: float,
-    dial: bool = False,
-    variational: bool = False,
+    losses: int, cost: Cost, seconds: float, dial: bool = False
 ) -> tuple[Plan, bool]:
     """The best that fits, and True; the shortest of all, and False, where none does.
 
     A loss that a pilot may add is given up before seeds that can decide.
     """
-    every = list(plans(losses, each, False, variational))
-    added = plans(losses, each, True, variational) if dial else ()
+    every = list(plans(losses, cost, False))
+    added = plans(losses, cost, True) if dial else ()
     for one in (*added, *every):
         if one.seconds <= seconds:
             return one, True

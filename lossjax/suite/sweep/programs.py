@@ -95,16 +95,19 @@ def start_of(loss: Loss, mean: np.ndarray, logit: float | None) -> np.ndarray:
 
 def settings_of(sweep: Sweep, train_steps: int, noise: Noise | None) -> Settings:
     """How a program of the sweep trains for so long on a dataset with that noise."""
-    targets = None if noise is None else functools.partial(noisy_targets, noise)
     return Settings(
         train_steps,
         sweep.batch_size,
-        targets,
+        _targets(noise),
         sweep.optimiser,
         sweep.schedule,
         kl_cycles=sweep.kl_cycles,
         kl_rise=sweep.kl_rise,
     )
+
+
+def _targets(noise: Noise | None) -> Any:
+    return None if noise is None else functools.partial(noisy_targets, noise)
 
 
 class Instruments(NamedTuple):
@@ -165,8 +168,16 @@ class ProgramKind:
         """What measures the runs that it trained, in whatever lowering."""
         gpu = mesh.devices.flat[0].platform == "gpu"
         layout = dataclasses.replace(layout, lowering="taps" if gpu else "")
-        network, channels = self.network(sweep, layout), self.channels
-        return _instruments(sweep, network, channels, self.noise, layout, mesh)
+        losses = [resolve(name) for name in sweep.trained]
+        links = {x.link: x.name for x in losses if x.channels == self.channels}
+        return _instruments(
+            self.network(sweep, layout),
+            settings_of(sweep, 1, None),
+            tuple(links.values()),
+            self.noise,
+            layout,
+            mesh,
+        )
 
     def variants(self, sweep: Sweep) -> list[int]:
         """Runs of each family with one seed on one dataset."""
@@ -237,19 +248,21 @@ class ProgramKind:
 
 @functools.lru_cache(maxsize=8)
 def _instruments(
-    sweep: Sweep,
     network: autoencoders.Network,
-    channels: int,
+    settings: Settings,
+    losses: tuple[str, ...],
     noise: Noise | None,
     layout: Layout,
     mesh: Mesh,
 ) -> Instruments:
-    """One set for all kinds that differ only in steps and in losses alike."""
-    losses = [resolve(name) for name in sweep.trained]
-    alike = [loss for loss in losses if loss.channels == channels]
+    """One set for all kinds, and sweeps, that differ in steps and in losses alike.
+
+    `losses` are one of each link, `settings` those without noise.
+    """
+    settings = dataclasses.replace(settings, targets=_targets(noise))
     return Instruments(
-        Scorer(network, alike, layout, mesh),
-        Diagnoser(network, settings_of(sweep, 1, noise), layout, mesh),
+        Scorer(network, [resolve(name) for name in losses], layout, mesh),
+        Diagnoser(network, settings, layout, mesh),
         None if network.latent is None else VariationalScorer(network, layout, mesh),
     )
 

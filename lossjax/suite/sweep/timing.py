@@ -1,22 +1,36 @@
-"""How many training steps fit a time, by a measurement on these devices."""
+"""What a run costs in time, by a measurement on these devices; how many steps fit."""
 
+import dataclasses
+import tempfile
 import time
 from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
 
-import jax
-import numpy as np
-
-from lossjax.suite import data
+from lossjax.suite import data, protocol
 from lossjax.suite.config import Sweep
 from lossjax.suite.sweep import packing
-from lossjax.suite.sweep.programs import kinds
-from lossjax.suite.sweep.resident import Resident
-from lossjax.training.replicas import make_mesh
-from lossjax.training.step import State
+from lossjax.suite.sweep.description import describe
+from lossjax.suite.sweep.worker import Worker
 
 # Few values, so that the same question on the same machine is asked again.
 LADDER = (100, 200, 500, 1000, 2000)
-_MEASURED_S = 0.5
+_MEASURED_S = 1.0
+
+
+class Cost(NamedTuple):
+    """Seconds of one run while all devices train, and of compiling what trains it.
+
+    `step` is one training step, `scores` all that follows the last one.
+    """
+
+    step: float
+    scores: float
+    compiling: float
+
+    def of(self, steps: int) -> float:
+        """A run of so many steps, compiled."""
+        return steps * self.step + self.scores
 
 
 def steps_within(
@@ -30,39 +44,45 @@ def steps_within(
       The steps, and the seconds that they are expected to take.
     """
     began = time.monotonic()
-    each = seconds_a_step(sweep, datasets) * sweep.arms * sweep.at_once
-    compiling = time.monotonic() - began
-    taken = {steps: compiling + steps * each for steps in LADDER}
-    fits = [steps for steps, took in taken.items() if took <= seconds - compiling]
+    cost, runs = cost_of(sweep, datasets), sweep.arms * sweep.at_once
+    left = seconds - (time.monotonic() - began)
+    taken = {steps: cost.compiling + runs * cost.of(steps) for steps in LADDER}
+    fits = [steps for steps, took in taken.items() if took <= left]
     steps = max(fits, default=LADDER[0])
     return steps, taken[steps]
 
 
-def seconds_a_step(sweep: Sweep, datasets: Mapping[str, data.Dataset]) -> float:
-    """What one step of one run costs while all devices train."""
+def cost_of(sweep: Sweep, datasets: Mapping[str, data.Dataset]) -> Cost:
+    """What runs of the sweep's first kind cost: a few are trained, nothing is kept."""
+    sweep = dataclasses.replace(sweep, train_steps=LADDER[0])
     outlines = {name: data.Outline.of(dataset) for name, dataset in datasets.items()}
     layout = packing.here(sweep, outlines)[0].layout
-    mesh = make_mesh(layout)
-    kind, name, _ = next(kinds(sweep, outlines, layout.mapping))
-    slots = packing.slots_of(sweep, kind, layout)
-    resident = Resident(datasets[name], mesh, layout.mapping)
-    replicas, _, _ = kind.shapes(slots.layout, slots.segments)
-    replicas = replicas._replace(active=np.ones_like(replicas.active))
-    program = kind.program(sweep, slots.layout, mesh, slots.segments)
-    images = resident.train, resident.validation
-    trainer = program.compile(replicas, *images)
-    state = trainer.init(replicas)
-
-    def advanced(steps: int, state: State) -> tuple[float, State]:
+    if layout.mapping == "map":  # slots that rest cost little, but not nothing
+        layout = dataclasses.replace(layout, replicas=layout.devices)
+    described = describe(sweep, dict(datasets))["datasets"]
+    fixed = protocol.fixed_values(sweep, described, 1)
+    runs = [run for block in protocol.blocks(sweep, fixed) for run in block.runs]
+    with tempfile.TemporaryDirectory() as nowhere:
+        worker = Worker(sweep, dict(datasets), Path(nowhere), print, layout, "")
         began = time.monotonic()
-        state, progress = trainer.advance(replicas, state, *images, 0, steps, 0)
-        jax.block_until_ready((state, progress))
-        return time.monotonic() - began, state
+        group = worker.group_of(runs[0])
+        for prepared in worker.prepare(group):
+            prepared.result()
+        compiling = time.monotonic() - began
+        runs = worker.pack(run for run in runs if worker.group_of(run) == group)
+        # The first call takes up to thrice as long: it counts only where runs are long.
+        began = time.monotonic()
+        while True:
+            started = trained = time.monotonic()
 
-    steps = program.trips
-    _, state = advanced(steps, state)  # the first call takes up to thrice as long
-    while True:
-        took, state = advanced(steps, state)
-        if took > _MEASURED_S or steps > LADDER[-1]:
-            return took / (steps * slots.layout.replicas)
-        steps *= 2
+            def tick(steps: int) -> None:
+                nonlocal trained
+                trained = time.monotonic() if steps else trained
+
+            for _ in worker.train(runs, tick):
+                pass
+            ended = time.monotonic()
+            if ended - began > _MEASURED_S:
+                break
+    steps = LADDER[0] * len(runs)
+    return Cost((trained - started) / steps, (ended - trained) / len(runs), compiling)
