@@ -139,6 +139,13 @@ def named(images: Any, labels: Any, mask: Any, refused: contextlib.ExitStack) ->
             return _folder(path.absolute())
         if path.suffix.lower() in _FILES and path.is_file():
             return f"arrays:{path.absolute()}"
+        is_path = isinstance(images, PathLike) or str(images).startswith((".", "/", "~"))
+        if is_path or (path.suffix and path.exists()):
+            wrong = "is one file" if path.exists() else "does not exist"
+            raise UserError(
+                f"{images}: {wrong}; valid are a folder of pictures, a file of arrays "
+                f"({', '.join(_FILES)}), or the name of a dataset"
+            )
         return str(images)
     given = {"images": images, **beside}
     arrays = {name: np.asarray(one) for name, one in given.items()}

@@ -59,7 +59,9 @@ def test_folders_that_hold_too_little(name: str, tmp_path: Path) -> None:
     [
         ([], "advise needs pictures: a folder, a file of arrays, or a dataset"),
         (["digits", "mnist"], "stray argument 'mnist'"),
-        (["/no/such/folder"], "/no/such/folder"),
+        (["/no/such/folder"], "/no/such/folder: does not exist; valid are a folder"),
+        (["./no"], "./no: does not exist"),
+        ([__file__], "test_advisor.py: is one file; valid are a folder"),
         (["digts"], "did you mean digits?"),
         (["digits", "--minutes=0"], "minutes = 0.0: must be a number of at least 0.2"),
         (["digits", "--minutes=0.17"], "which is 12 seconds"),
