@@ -139,8 +139,8 @@ def named(images: Any, labels: Any, mask: Any, refused: contextlib.ExitStack) ->
             return _folder(path.absolute())
         if path.suffix.lower() in _FILES and path.is_file():
             return f"arrays:{path.absolute()}"
-        is_path = isinstance(images, PathLike) or str(images).startswith((".", "/", "~"))
-        if is_path or (path.suffix and path.exists()):
+        told = isinstance(images, PathLike) or images.startswith((".", "/", "~"))
+        if told or (path.suffix and path.exists()):
             wrong = "is one file" if path.exists() else "does not exist"
             raise UserError(
                 f"{images}: {wrong}; valid are a folder of pictures, a file of arrays "
