@@ -12,10 +12,13 @@ from lossjax.suite.config import Sweep
 from lossjax.suite.sweep import packing
 from lossjax.suite.sweep.description import describe
 from lossjax.suite.sweep.worker import Worker
+from lossjax.training.replicas import Layout
 
 # Few values, so that the same question on the same machine is asked again.
 LADDER = (100, 200, 500, 1000, 2000)
-_MEASURED_S = 1.0
+_MEASURED_S = 0.5
+_SHORT_S = 0.2
+_FEW = 8  # runs of a device
 
 
 class Cost(NamedTuple):
@@ -57,8 +60,21 @@ def cost_of(sweep: Sweep, datasets: Mapping[str, data.Dataset]) -> Cost:
     sweep = dataclasses.replace(sweep, train_steps=LADDER[0])
     outlines = {name: data.Outline.of(dataset) for name, dataset in datasets.items()}
     layout = packing.here(sweep, outlines)[0].layout
-    if layout.mapping == "map":  # slots that rest cost little, but not nothing
-        layout = dataclasses.replace(layout, replicas=layout.devices)
+    if layout.mapping == "vmap":
+        return _measured(sweep, datasets, layout)
+    # Slots that rest cost little, but not nothing: no more than are trained.
+    one, few = (layout.devices * each for each in (1, _FEW))
+    cost = _measured(sweep, datasets, dataclasses.replace(layout, replicas=one))
+    if layout.devices * cost.of(LADDER[0]) > _SHORT_S:
+        return cost
+    # Much of so short a run is what a program's runs share.
+    return _measured(sweep, datasets, dataclasses.replace(layout, replicas=few))
+
+
+def _measured(
+    sweep: Sweep, datasets: Mapping[str, data.Dataset], layout: Layout
+) -> Cost:
+    """What the runs of one program cost, laid out so."""
     described = describe(sweep, dict(datasets))["datasets"]
     fixed = protocol.fixed_values(sweep, described, 1)
     runs = [run for block in protocol.blocks(sweep, fixed) for run in block.runs]
