@@ -96,12 +96,13 @@ def advise(
     }
     for line in (*advising.seen(found), *found["notes"]):
         console.print(line, soft_wrap=True)
-    more_takes = 0.0  # of what is begun a second call compares what is left
-    if (held := _begun(place, question, sweep)) is not None:
-        sweep = held
-    else:
-        asked_for = row.dial, minutes, began
-        sweep, more_takes = _planned(sweep, loaded, *asked_for, console)
+    held = _begun(place, question, sweep)
+    # Of what is begun a second call compares what is left, whatever that takes.
+    sweep, more_takes = (
+        (held, 0.0)
+        if held
+        else _planned(sweep, loaded, row.dial, minutes, began, console)
+    )
     output.make(place)
     _train(sweep, loaded, found, place, console)
     if row.dial and (run := _pilot_run(place)) is not None:
@@ -206,9 +207,7 @@ def _planned(
         learning_rates=chosen.learning_rates,
         train_steps=chosen.train_steps,
     )
-    return sweep, len(chosen.learning_rates) * len(chosen.seeds) * cost.of(
-        timetable.DIALLED * chosen.train_steps
-    )
+    return sweep, chosen.added
 
 
 def _train(

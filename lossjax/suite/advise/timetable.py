@@ -25,7 +25,8 @@ _WISHES: tuple[tuple[int | None, tuple[float, ...], int], ...] = (
 class Plan:
     """A comparison, and the seconds that it is expected to train.
 
-    `dial`: whether a loss that a pilot may add is counted in them.
+    `dial`: whether a loss that a pilot may add is counted in them; `added`: what that
+    one takes.
     """
 
     seeds: tuple[int, ...]
@@ -33,6 +34,7 @@ class Plan:
     train_steps: int
     seconds: float
     dial: bool
+    added: float
 
 
 def plans(losses: int, cost: Cost, dial: bool) -> Iterator[Plan]:
@@ -48,9 +50,10 @@ def plans(losses: int, cost: Cost, dial: bool) -> Iterator[Plan]:
         count = seeds or enough
         for steps in sorted(LADDER, reverse=True):
             if steps >= fewest and (count >= enough or not dial):
-                each = losses * cost.of(steps) + dial * cost.of(DIALLED * steps)
-                seconds = len(rates) * count * each
-                yield Plan(tuple(range(count)), rates, steps, seconds, dial)
+                runs = len(rates) * count
+                added = runs * cost.of(DIALLED * steps)
+                seconds = runs * losses * cost.of(steps) + dial * added
+                yield Plan(tuple(range(count)), rates, steps, seconds, dial, added)
 
 
 def best_within(

@@ -1,16 +1,18 @@
 """What a run costs in time, by a measurement on these devices; how many steps fit."""
 
 import dataclasses
+import functools
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from lossjax import NUMERICS
 from lossjax.suite import data, protocol
 from lossjax.suite.config import Sweep
+from lossjax.suite.store.results import Run
 from lossjax.suite.sweep import packing
-from lossjax.suite.sweep.description import describe
 from lossjax.suite.sweep.worker import Worker
 from lossjax.training.replicas import Layout
 
@@ -60,26 +62,31 @@ def cost_of(sweep: Sweep, datasets: Mapping[str, data.Dataset]) -> Cost:
     sweep = dataclasses.replace(sweep, train_steps=LADDER[0])
     outlines = {name: data.Outline.of(dataset) for name, dataset in datasets.items()}
     layout = packing.here(sweep, outlines)[0].layout
+    facts = {name: {"fingerprint": x.fingerprint} for name, x in datasets.items()}
+    blocks = protocol.blocks(sweep, protocol.fixed_values(sweep, facts, NUMERICS))
+    measured = functools.partial(
+        _measured,
+        sweep,
+        dict(datasets),
+        [run for block in blocks for run in block.runs],
+    )
     if layout.mapping == "vmap":
-        return _measured(sweep, datasets, layout)
+        return measured(layout)
     # Slots that rest cost little, but not nothing: no more than are trained.
     one, few = (layout.devices * each for each in (1, _FEW))
-    cost = _measured(sweep, datasets, dataclasses.replace(layout, replicas=one))
+    cost = measured(dataclasses.replace(layout, replicas=one))
     if layout.devices * cost.of(LADDER[0]) > _SHORT_S:
         return cost
     # Much of so short a run is what a program's runs share.
-    return _measured(sweep, datasets, dataclasses.replace(layout, replicas=few))
+    return measured(dataclasses.replace(layout, replicas=few))
 
 
 def _measured(
-    sweep: Sweep, datasets: Mapping[str, data.Dataset], layout: Layout
+    sweep: Sweep, datasets: dict[str, data.Dataset], runs: list[Run], layout: Layout
 ) -> Cost:
-    """What the runs of one program cost, laid out so."""
-    described = describe(sweep, dict(datasets))["datasets"]
-    fixed = protocol.fixed_values(sweep, described, 1)
-    runs = [run for block in protocol.blocks(sweep, fixed) for run in block.runs]
+    """What one program of the first runs costs, laid out so."""
     with tempfile.TemporaryDirectory() as nowhere:
-        worker = Worker(sweep, dict(datasets), Path(nowhere), print, layout, "")
+        worker = Worker(sweep, datasets, Path(nowhere), print, layout, "")
         began = time.monotonic()
         group = worker.group_of(runs[0])
         for prepared in worker.prepare(group):
