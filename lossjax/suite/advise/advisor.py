@@ -33,6 +33,7 @@ from lossjax.suite.wording import count
 
 LEAST = 0.2  # minutes
 _REPORT_S = 3.0  # the page, and the code to paste
+_PROGRAMS = 4  # of all steps and of half of them, and what a pilot adds likewise
 _TRAINS = 0.4  # of the time at least is for training, though compilation took more
 # Fields of a config that the advisor sets itself.
 OWN = (
@@ -160,7 +161,7 @@ def _begun(place: Path, question: str, sweep: config.Sweep) -> config.Sweep | No
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         held = store.read_sweep(place)
         if held["advice"]["question"] == question:
-            planned = "seeds", "learning_rates", "train_steps", "losses"
+            planned = "seeds", "learning_rates", "train_steps", "budgets", "losses"
             begun = notebook.begun(held, sweep, *planned)
             if begun and begun.losses[: len(sweep.losses)] == sweep.losses:
                 return dataclasses.replace(begun, losses=sweep.losses)
@@ -182,9 +183,10 @@ def _planned(
     """
     console.print("measuring how long a run takes")
     cost = timing.cost_of(sweep, loaded)
-    # What was compiled is compiled twice more, as other programs; the next call finds
-    # them, so that the first one may take longer than it was given.
-    left = 60 * minutes - (time.monotonic() - began) - 2 * cost.compiling - _REPORT_S
+    # What was compiled is compiled again as other programs; the next call finds them,
+    # so that the first one may take longer than it was given.
+    compiling = _PROGRAMS * cost.compiling
+    left = 60 * minutes - (time.monotonic() - began) - compiling - _REPORT_S
     room = max(left, _TRAINS * 60 * minutes)
     chosen, fits = timetable.best_within(len(sweep.losses), cost, room, dial)
     if not fits:
@@ -197,7 +199,8 @@ def _planned(
     console.print(
         f"comparing {', '.join(sweep.losses)}: {count(len(chosen.seeds), 'seed')} x "
         f"{count(len(chosen.learning_rates), 'learning rate')} of "
-        f"{count(chosen.train_steps, 'step')} each, about {chosen.seconds:.0f} s"
+        f"{' and '.join(count(steps, 'step') for steps in chosen.step_counts)} each, "
+        f"about {chosen.seconds:.0f} s"
         + (", with a loss that a pilot may add" if chosen.dial else ""),
         soft_wrap=True,
     )
@@ -205,7 +208,8 @@ def _planned(
         sweep,
         seeds=chosen.seeds,
         learning_rates=chosen.learning_rates,
-        train_steps=chosen.train_steps,
+        train_steps=chosen.step_counts[0],
+        budgets=chosen.step_counts,  # the first is what is advised by
     )
     return sweep, chosen.added
 
@@ -243,7 +247,7 @@ def _pasted(name: str) -> dict[str, Any]:
 
 def _pilot_run(place: Path) -> Path | None:
     """The kept network of bce's first seed; None where there is none."""
-    (group,) = evidence.read(place).groups
+    (group, *_) = evidence.read(place).groups
     chosen = group.arms["bce"].chosen if "bce" in group.arms else ()
     return place / "runs" / chosen[0].run.run_id if chosen else None
 

@@ -14,7 +14,7 @@ DIALLED = 3
 # decide), learning rates, and the training steps from which it is worth having.
 _WISHES: tuple[tuple[int | None, tuple[float, ...], int], ...] = (
     (10, RATES, 1000),
-    (None, RATES, 200),
+    (None, RATES, 500),
     (None, RATES[1:], LADDER[0]),
     (3, RATES[1:3], LADDER[0]),
     (1, RATES[1:3], LADDER[0]),
@@ -25,13 +25,14 @@ _WISHES: tuple[tuple[int | None, tuple[float, ...], int], ...] = (
 class Plan:
     """A comparison, and the seconds that it is expected to train.
 
-    `dial`: whether a loss that a pilot may add is counted in them; `added`: what that
-    one takes.
+    `step_counts`: all training steps and, where the seeds can decide, half of them,
+    with which it is seen what more of them would give. `dial`: whether a loss that a
+    pilot may add is counted in the seconds; `added`: what that one takes.
     """
 
     seeds: tuple[int, ...]
     learning_rates: tuple[float, ...]
-    train_steps: int
+    step_counts: tuple[int, ...]
     seconds: float
     dial: bool
     added: float
@@ -51,9 +52,10 @@ def plans(losses: int, cost: Cost, dial: bool) -> Iterator[Plan]:
         for steps in sorted(LADDER, reverse=True):
             if steps >= fewest and (count >= enough or not dial):
                 runs = len(rates) * count
-                added = runs * cost.of(DIALLED * steps)
-                seconds = runs * losses * cost.of(steps) + dial * added
-                yield Plan(tuple(range(count)), rates, steps, seconds, dial, added)
+                lengths = (steps, steps // 2) if count >= enough else (steps,)
+                added = runs * sum(cost.of(DIALLED * length) for length in lengths)
+                seconds = runs * losses * sum(map(cost.of, lengths)) + dial * added
+                yield Plan(tuple(range(count)), rates, lengths, seconds, dial, added)
 
 
 def best_within(

@@ -4,16 +4,18 @@ Rules, fixed before any numbers. Advised is the best loss by the purpose's metri
 one before it in the shortlist between which and it there is no difference that
 matters. Where the comparison cannot decide (too few seeds or test images, or networks
 that have learned no more than the mean image), it is the purpose's safe loss, with the
-reason. The pilot chooses only what is compared.
+reason. A loss counts as worse where, with all training steps, it is significantly worse
+than the best and also than the best was with half of them: what it lacks is more than
+twice the steps give. The pilot chooses only what is compared.
 """
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lossjax.suite.report import verdict
-from lossjax.suite.report.evidence import Evidence, Group
+from lossjax.suite.report import convergence, verdict
+from lossjax.suite.report.evidence import Evidence, Group, ranked
 from lossjax.suite.report.tables import matrices
 from lossjax.suite.shortlist import PURPOSES, Purpose, preferred
 from lossjax.suite.statistics import Ranking, Standing
@@ -43,6 +45,7 @@ class Advice:
     """What is advised, and the sentences that say so."""
 
     loss: str
+    tied: tuple[str, ...]  # all that nothing speaks against, this one among them
     decided: bool  # by the comparison, or the safe choice
     sentences: tuple[str, ...]
     code: Mapping[str, str]  # by library
@@ -62,11 +65,13 @@ def advice(evidence: Evidence) -> Advice | None:
     doubts = list(_doubts(evidence, group, found))
     ranking = group.rankings.get(group.primary)
     if doubts or ranking is None:
-        loss = purpose.safe[0]
+        loss, tied = purpose.safe[0], evidence.losses
         lines = [f"Use {loss}, the safe choice: {purpose.safe[1]}."]
         lines.append(f"The comparison decides nothing here: {listed(doubts)}.")
     else:
         loss = preferred(ranking, evidence.losses)
+        behind = _behind(evidence, group)
+        tied = tuple(one for one in evidence.losses if one not in behind)
         lines = [f"Use {loss} for {purpose.meaning}."]
         if ranking.best and loss == ranking.best.loss:
             lines.append("It scored best here.")
@@ -79,11 +84,11 @@ def advice(evidence: Evidence) -> Advice | None:
     facts = found["losses"].get(loss, {"output": "", "code": {}})
     lines += _how(evidence, group, loss, facts["output"])
     if ranking is not None and not doubts:
-        lines += _rivals(evidence, group, ranking, loss)
+        lines += _rivals(evidence, group, ranking, loss, tied)
     if linear:
         lines.append(f"Was anything learned? {reached}.")
     lines += _change(evidence, group, found, purpose)
-    return Advice(loss, not doubts, tuple(lines), facts["code"])
+    return Advice(loss, tied, not doubts, tuple(lines), facts["code"])
 
 
 def _doubts(
@@ -108,6 +113,22 @@ def _doubts(
             f"nothing was learned yet, the best network is no better than "
             f"{worst[0][0]}: give it more --minutes"
         )
+
+
+def _behind(evidence: Evidence, group: Group) -> set[str]:
+    """The losses that are worse, and than the best with half of the steps too."""
+    half, metric = evidence.half(group), group.primary
+    ranking, scores = group.rankings[metric], group.scores[metric]
+    if half is None or ranking.best is None or metric not in half.scores:
+        return set()
+    best, row = ranking.best.loss, evidence.metrics[metric]
+
+    def earlier(loss: str) -> Standing:
+        pair = {best: half.scores[metric][best], loss: scores[loss]}
+        return ranked(pair, row).of(loss)
+
+    worse = [s.loss for s in ranking.standings if not s.best_set]
+    return {loss for loss in worse if not earlier(loss).best_set}
 
 
 def _against(
@@ -163,7 +184,7 @@ def _how(evidence: Evidence, group: Group, loss: str, output: str) -> Iterator[s
 
 
 def _rivals(
-    evidence: Evidence, group: Group, ranking: Ranking, loss: str
+    evidence: Evidence, group: Group, ranking: Ranking, loss: str, tied: Sequence[str]
 ) -> Iterator[str]:
     """Who is tied, who is worse and by how much."""
     gaps = matrices.distances(evidence, group)[group.primary]
@@ -180,8 +201,9 @@ def _rivals(
     others = [s for s in ranking.standings if s.loss != loss]
     equal = [s for s in others if s.word in ("best", "equivalent")]
     unsure = [s for s in others if s.word == "undecided"]
-    worse = [s for s in others if s.word == "worse"]
-    if equal and not (unsure or worse):
+    worse = [s for s in others if s.loss not in tied]
+    later = [s for s in others if s.word == "worse" and s.loss in tied]
+    if equal and not (unsure or later or worse):
         yield (
             f"By {label} there is no difference that matters to "
             f"{listed([s.loss for s in equal])}: take whichever you have."
@@ -192,8 +214,23 @@ def _rivals(
         yield (
             f"Not decided, more seeds may tell: {listed([told(s) for s in unsure])}."
         )
+    if later:
+        yield (
+            f"Behind, by less than twice the steps {_gained(evidence, group)}, so a "
+            f"longer training may end otherwise: {listed([told(s) for s in later])}."
+        )
     if worse:
         yield f"Significantly worse: {listed([told(s) for s in worse])}."
+
+
+def _gained(evidence: Evidence, group: Group) -> str:
+    """What twice the steps gave the best, in words."""
+    half = evidence.half(group)
+    change = convergence.change_of(half, group, group.primary) if half else None
+    if half is None or change is None:
+        return "may give"
+    fewer, steps = half.setting[3], count(group.setting[3], "step")
+    return f"gave ({100 * abs(change):.0f} % from {fewer:,} to {steps})"
 
 
 def _reached(

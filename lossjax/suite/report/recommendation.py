@@ -29,6 +29,11 @@ class Recommendation(Comparison):
         return self._advice.loss
 
     @property
+    def tied(self) -> tuple[str, ...]:
+        """The losses that nothing here speaks against, the advised one among them."""
+        return self._advice.tied
+
+    @property
     def decided(self) -> bool:
         """Whether the comparison decided, or it is the safe choice."""
         return self._advice.decided

@@ -17,7 +17,7 @@ from lossjax.suite.sweep.worker import Worker
 from lossjax.training.replicas import Layout
 
 # Few values, so that the same question on the same machine is asked again.
-LADDER = (100, 200, 500, 1000, 2000)
+LADDER = (100, 150, 200, 300, 400, 500, 700, 1000, 1500, 2000)
 _MEASURED_S = 0.5
 _SHORT_S = 0.2
 _FEW = 8  # runs of a device

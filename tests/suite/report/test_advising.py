@@ -16,7 +16,7 @@ from lossjax.suite.report.evidence import read
 from lossjax.suite.report.recommendation import Recommendation
 from lossjax.suite.store.results import Result
 
-SWEEP = Sweep(losses=("bce", "mse", "mae"), seeds=tuple(range(8)))
+SWEEP = Sweep(losses=("bce", "mse", "mae"), seeds=tuple(range(8)), budgets=(1000, 500))
 
 
 def described(sweep: Sweep = SWEEP, test: int = 300, **changed: Any) -> dict[str, Any]:
@@ -75,6 +75,7 @@ def test_the_best_or_an_equal_one_before_it_is_advised(
     stored_sweeps.write(tmp_path, SWEEP, moved(**errors), described())
     found = advice(read(tmp_path))
     assert found is not None and found.decided and found.loss == loss
+    assert found.tied == ((loss,) if errors.get("bce") else ("bce", "mse"))
     assert found.paragraph.startswith(f"Use {loss} for small squared error.")
     assert words in found.paragraph
     assert found.code == {"torch": f"# {loss} for torch"}
@@ -83,6 +84,41 @@ def test_the_best_or_an_equal_one_before_it_is_advised(
     reached = "the mean image 0.07 and as many principal components as the code has"
     assert reached in found.paragraph and "  " not in found.paragraph
     assert ("It scored best here." in found.paragraph) == (not errors or loss == "mse")
+
+
+@pytest.mark.parametrize(
+    ("budgets", "gain", "tied", "words"),
+    [
+        ((1000, 500), 0.001, ("mse",), "Significantly worse: bce ("),
+        (
+            (1000, 500),
+            0.006,
+            ("bce", "mse"),
+            "Behind, by less than twice the steps gave (38 % from 500 to 1,000 "
+            "steps), so a longer training may end otherwise: bce (",
+        ),
+        ((1000,), 0.006, ("bce", "mse", "mae"), "less than twice the steps may give"),
+    ],
+)
+def test_what_twice_the_steps_may_turn_is_not_called_worse(
+    budgets: tuple[int, ...],
+    gain: float,
+    tied: tuple[str, ...],
+    words: str,
+    tmp_path: Path,
+) -> None:
+    """With all steps bce is 0.004 behind mse, and mae 0.008."""
+    sweep = dataclasses.replace(SWEEP, budgets=budgets)
+
+    def change(result: Result) -> Result:
+        early = gain * (result.run.train_steps == 500)
+        errors = {loss: early for loss in sweep.losses}
+        return moved(**errors | {"bce": 0.004 + early, "mae": 0.004 + early})(result)
+
+    stored_sweeps.write(tmp_path, sweep, change, described(sweep))
+    found = advice(read(tmp_path))
+    assert found is not None and found.decided and found.loss == "mse"
+    assert found.tied == tied and words in found.paragraph
 
 
 FEW = dataclasses.replace(SWEEP, seeds=(0, 1, 2))
