@@ -29,9 +29,9 @@ def test_more_time_is_never_a_smaller_plan(losses: int) -> None:
 
 def test_seeds_that_can_decide_go_before_steps_and_are_given_up_last() -> None:
     enough = seeds_needed(2)
-    plan, fits = best_within(3, COST, 3 * 4 * enough * both(200) + 0.01)
-    assert fits and (len(plan.seeds), plan.step_counts[0]) == (enough, 200)
-    assert plan.step_counts == (200, 100)
+    plan, fits = best_within(3, COST, 3 * 4 * enough * both(500) + 0.01)
+    assert fits and (len(plan.seeds), plan.step_counts[0]) == (enough, 500)
+    assert plan.step_counts == (500, 250)
     plan, fits = best_within(3, COST, 3 * 3 * enough * both(100) + 0.01)
     assert fits and (len(plan.seeds), len(plan.learning_rates)) == (enough, 3)
     plan, fits = best_within(3, COST, 3 * 2 * 3 * COST.of(100) + 0.01)
