@@ -18,9 +18,9 @@ matters. The advisor is given the seconds and a network that can draw the images
 chooses itself by the time. It is asked for squared error, where the law is Laplace for
 absolute error. Scores are against clean test images.
 
-Advised are the loss that it names and those that it calls tied with it; where it says
-that the comparison decides nothing, none. A single winner is a loss that nothing is
-tied with.
+Advised are the loss that it names and those that it does not call worse; where it says
+that the comparison decides nothing, none. A single winner is a loss beside which all
+others are worse.
 
 Expected, before any of these sets was tried: of the 100 sets with planted noise the
 best loss is among the advised in at least 95, and another is a single winner in at most
