@@ -92,7 +92,8 @@ def recommend(
         `value_range=(0, 4095)`; `models="mlp_ae"` is another autoencoder.
 
     Returns:
-      The recommendation: `.loss`, `.text`, `.code["torch"]`, and all of a comparison.
+      The recommendation: `.loss`, `.tied`, `.text`, `.code["torch"]`, and all of a
+      comparison.
 
     Raises:
       UserError: an argument cannot be used; one line that says what is valid.

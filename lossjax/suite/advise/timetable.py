@@ -16,6 +16,7 @@ _WISHES: tuple[tuple[int | None, tuple[float, ...], int], ...] = (
     (10, RATES, 1000),
     (None, RATES, 500),
     (None, RATES[1:], LADDER[0]),
+    (None, RATES[1:3], LADDER[0]),
     (3, RATES[1:3], LADDER[0]),
     (1, RATES[1:3], LADDER[0]),
 )

@@ -30,13 +30,14 @@ _KINDS = (
     (0.0, "grey levels, little of it black or white"),
 )
 _OUTPUT = {
-    "sigmoid": "let the decoder end without an activation: the loss takes its raw "
-    "output and applies the sigmoid itself; the image to show is the sigmoid of it",
+    "sigmoid": "let the decoder end without an activation: the code to paste applies "
+    "the sigmoid to its raw output itself, which a ready-made loss may not; the image "
+    "to show is the sigmoid of it",
     "clip01": "let the decoder end without an activation; the image to show is its "
     "output cut to [0, 1]",
-    "continuous_mean": "let the decoder end without an activation: the loss takes its "
-    "raw output; the image to show is the mean of a continuous Bernoulli law whose "
-    "logit that is",
+    "continuous_mean": "let the decoder end without an activation: the code to paste "
+    "takes its raw output; the image to show is the mean of a continuous Bernoulli law "
+    "whose logit that is",
 }
 
 
@@ -64,6 +65,7 @@ def advice(evidence: Evidence) -> Advice | None:
     (group, *_) = evidence.groups
     doubts = list(_doubts(evidence, group, found))
     ranking = group.rankings.get(group.primary)
+    reached, linear = _reached(evidence, group, ranking, found)
     if doubts or ranking is None:
         loss, tied = purpose.safe[0], evidence.losses
         lines = [f"Use {loss}, the safe choice: {purpose.safe[1]}."]
@@ -72,15 +74,16 @@ def advice(evidence: Evidence) -> Advice | None:
         loss = preferred(ranking, evidence.losses)
         behind = _behind(evidence, group)
         tied = tuple(one for one in evidence.losses if one not in behind)
-        lines = [f"Use {loss} for {purpose.meaning}."]
+        first = f"se {loss} for {purpose.meaning}"
+        early = "Provisional, since no network is better than a linear code yet: u"
+        lines = [f"{early if linear is False else 'U'}{first}."]
         if ranking.best and loss == ranking.best.loss:
             lines.append("It scored best here.")
-    reached, linear = _reached(evidence, group, ranking, found)
-    if linear is False and not doubts:
-        lines.append(
-            f"Provisional: no network is better than a linear code yet. {reached}; "
-            "trained longer (more --minutes), the losses may rank otherwise."
-        )
+        if linear is False:
+            lines.append(
+                f"{reached}; trained longer (--minutes={2 * found['minutes']:g} is "
+                "twice as long) the losses may rank otherwise."
+            )
     facts = found["losses"].get(loss, {"output": "", "code": {}})
     lines += _how(evidence, group, loss, facts["output"])
     if ranking is not None and not doubts:
@@ -172,14 +175,14 @@ def _how(evidence: Evidence, group: Group, loss: str, output: str) -> Iterator[s
         yield f"Output layer: {words}."
     if loss in group.arms and (rates := group.arms[loss].rates):
         rate, seeds = next(iter(rates.items()))
-        edge = group.arms[loss].edge is not None
-        sweep = evidence.sweep
+        edge, sweep = group.arms[loss].edge, evidence.sweep
+        beyond = "larger" if edge == max(sweep.learning_rates) else "smaller"
+        further = f"; {edge:g} was chosen often: try {beyond} ones" if edge else ""
         tried = ", ".join(f"{x:g}" for x in sweep.learning_rates)
         yield (
             f"Learning rate: {rate:g} with Adam, batches of {sweep.batch_size} and a "
             "cosine decay to the end, the loss being a mean over pixels (of "
-            f"{tried} chosen by {seeds} of {sum(rates.values())} seeds"
-            + ("; it is at the edge: try beyond it too)." if edge else ").")
+            f"{tried} chosen by {seeds} of {sum(rates.values())} seeds{further})."
         )
 
 
@@ -188,11 +191,13 @@ def _rivals(
 ) -> Iterator[str]:
     """Who is tied, who is worse and by how much."""
     gaps = matrices.distances(evidence, group)[group.primary]
-    label = verdict.label(evidence.metrics[group.primary], group.primary)
+    row = evidence.metrics[group.primary]
+    label = verdict.label(row, group.primary)
+    unit = " %" if gaps.unit == "%" else ""
+    margin = row["margin"]["value"] * (100 if unit else 1)
 
     def told(standing: Standing) -> str:
         value, limits = gaps.words(standing.loss)
-        unit = " %" if gaps.unit == "%" else ""
         if standing.word == "best":
             return f"{standing.loss} (scored best)"
         between = f", 95 % interval {limits}" if limits else ""
@@ -212,25 +217,30 @@ def _rivals(
         yield f"No difference that matters: {listed([told(s) for s in equal])}."
     if unsure:
         yield (
-            f"Not decided, more seeds may tell: {listed([told(s) for s in unsure])}."
+            f"Not decided, since no more than {margin:g}{unit} between them is shown "
+            f"(more seeds may tell): {listed([told(s) for s in unsure])}."
         )
     if later:
         yield (
-            f"Behind, by less than twice the steps {_gained(evidence, group)}, so a "
-            f"longer training may end otherwise: {listed([told(s) for s in later])}."
+            f"Behind so far, but a longer training may end otherwise: "
+            f"{listed([told(s) for s in later])}; {_gained(evidence, group)}."
         )
     if worse:
         yield f"Significantly worse: {listed([told(s) for s in worse])}."
+    if any(one.startswith("power") for one in evidence.losses):
+        yield "power(g) is bce at g = 0 and mse at g = 1."
 
 
 def _gained(evidence: Evidence, group: Group) -> str:
-    """What twice the steps gave the best, in words."""
+    """That twice the steps changed more than what a loss is behind, in words."""
     half = evidence.half(group)
     change = convergence.change_of(half, group, group.primary) if half else None
     if half is None or change is None:
-        return "may give"
-    fewer, steps = half.setting[3], count(group.setting[3], "step")
-    return f"gave ({100 * abs(change):.0f} % from {fewer:,} to {steps})"
+        return "what twice the steps change is not known"
+    return (
+        f"going from {half.setting[3]:,} to {count(group.setting[3], 'step')} changed "
+        f"the best score by more, {100 * abs(change):.0f} %"
+    )
 
 
 def _reached(
@@ -249,7 +259,7 @@ def _reached(
     beaten = [won for _, won, _, _ in pairs]
     if not beaten or not beaten[0]:
         return "", None
-    spelled = {LINEAR: "as many principal components as the code has numbers"}
+    spelled = {LINEAR: "principal components (as many as its code has numbers)"}
     beside = listed([f"{spelled.get(x, x)} {value:.3g}" for x, _, _, value in pairs])
     metric = _beside(evidence)
     label = verdict.label(evidence.metrics[metric], metric)
@@ -280,8 +290,8 @@ def _change(
     yield (
         f"How sure: {count(seeds, 'seed')}, each a whole experiment of {steps} with "
         f"{group.setting[1]} and {count(group.setting[2], 'number')} in the code, "
-        f"scored on {count(test, 'test image')}; a longer training or another network "
-        "may say otherwise."
+        f"scored on {count(test, 'image')} kept apart; a longer training or another "
+        "network may say otherwise."
     )
     yield (
         "The advisor cannot know what the pictures are for, nor speak for pictures "

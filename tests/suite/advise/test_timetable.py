@@ -34,6 +34,8 @@ def test_seeds_that_can_decide_go_before_steps_and_are_given_up_last() -> None:
     assert plan.step_counts == (500, 250)
     plan, fits = best_within(3, COST, 3 * 3 * enough * both(100) + 0.01)
     assert fits and (len(plan.seeds), len(plan.learning_rates)) == (enough, 3)
+    plan, fits = best_within(3, COST, 3 * 2 * enough * both(100) + 0.01)
+    assert fits and (len(plan.seeds), len(plan.learning_rates)) == (enough, 2)
     plan, fits = best_within(3, COST, 3 * 2 * 3 * COST.of(100) + 0.01)
     assert fits and len(plan.seeds) == 3 and plan.step_counts == (100,)
     plan, fits = best_within(3, COST, 0.1)
@@ -41,7 +43,7 @@ def test_seeds_that_can_decide_go_before_steps_and_are_given_up_last() -> None:
 
 
 def test_a_loss_that_a_pilot_may_add_is_given_up_before_seeds_that_can_decide() -> None:
-    run = 3 * seeds_needed(1) * both(100)  # of the smallest plan that can decide
+    run = 2 * seeds_needed(1) * both(100)  # of the smallest plan that can decide
     added = 3 * seeds_needed(2) * (2 * both(100) + both(DIALLED * 100))
     plan, fits = best_within(2, COST, 2.01 * run, dial=True)
     assert fits and not plan.dial and len(plan.seeds) == seeds_needed(1)

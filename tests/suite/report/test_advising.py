@@ -81,7 +81,7 @@ def test_the_best_or_an_equal_one_before_it_is_advised(
     assert found.code == {"torch": f"# {loss} for torch"}
     for part in ("Output layer:", "Learning rate: 0.003", "How sure: 8 seeds"):
         assert part in found.paragraph
-    reached = "the mean image 0.07 and as many principal components as the code has"
+    reached = "the mean image 0.07 and principal components (as many as its code has"
     assert reached in found.paragraph and "  " not in found.paragraph
     assert ("It scored best here." in found.paragraph) == (not errors or loss == "mse")
 
@@ -94,10 +94,16 @@ def test_the_best_or_an_equal_one_before_it_is_advised(
             (1000, 500),
             0.006,
             ("bce", "mse"),
-            "Behind, by less than twice the steps gave (38 % from 500 to 1,000 "
-            "steps), so a longer training may end otherwise: bce (",
+            "Behind so far, but a longer training may end otherwise: bce (40.0 % "
+            "behind the best); going from 500 to 1,000 steps changed the best score by "
+            "more, 38 %.",
         ),
-        ((1000,), 0.006, ("bce", "mse", "mae"), "less than twice the steps may give"),
+        (
+            (1000,),
+            0.006,
+            ("bce", "mse", "mae"),
+            "what twice the steps change is not known",
+        ),
     ],
 )
 def test_what_twice_the_steps_may_turn_is_not_called_worse(
@@ -153,9 +159,10 @@ def test_a_linear_code_that_is_better_is_said(tmp_path: Path) -> None:
     stored_sweeps.write(tmp_path, SWEEP, description=described(trivial=trivial))
     found = advice(read(tmp_path))
     assert found is not None and found.decided
-    assert (
-        "Provisional: no network is better than a linear code yet." in found.paragraph
+    assert found.paragraph.startswith(
+        "Provisional, since no network is better than a linear code yet: use bce for"
     )
+    assert "trained longer (--minutes=10 is twice as long)" in found.paragraph
     assert found.paragraph.count("principal components") == 1
 
 
