@@ -17,7 +17,7 @@ from lossjax.suite.wording import count
 def render(summary: Summary, console: Console) -> None:
     """Print every group's comparison, damaged files, the verdict, and the page."""
     evidence = summary.evidence
-    for group in evidence.groups:
+    for group in evidence.judged:
         if group.primary in group.rankings:
             console.print(_title(group), style="bold")
             console.print(_table(group))

@@ -71,7 +71,7 @@ class Comparison:
     def verdict(self) -> str:
         """The verdict, one line a sentence; while runs are missing, how many."""
         lines = self._summary.verdict.splitlines()
-        if len(self._summary.evidence.groups) == 1:  # what it is of goes without saying
+        if len(self._summary.evidence.judged) == 1:  # what it is of goes without saying
             lines = [line.removeprefix(f"{self._group.name}: ") for line in lines]
         return "\n".join(lines)
 

@@ -221,6 +221,14 @@ class Evidence:
     def status(self, status: str) -> tuple[Result, ...]:
         return tuple(r for _, arm in self.arms() for r in arm.status(status))
 
+    @property
+    def judged(self) -> tuple[Group, ...]:
+        """The settings of which a verdict is given.
+
+        Of what an advisor compares the first: half of the steps only bear on it.
+        """
+        return self.groups[:1] if "advice" in self.description else self.groups
+
     def half(self, group: Group) -> Group | None:
         """The same setting at half of the training steps, where there is one."""
         dataset, model, latent_dim, steps = group.setting

@@ -28,7 +28,7 @@ def text(evidence: Evidence) -> str:
     """The whole verdict, one line a sentence; what is missing, while runs are."""
     if evidence.missing:
         return "\n".join(incomplete(evidence))
-    lines = [line for group in evidence.groups for line in sentences(evidence, group)]
+    lines = [line for group in evidence.judged for line in sentences(evidence, group)]
     return "\n".join([*lines, COVERS])
 
 

@@ -175,6 +175,8 @@ def test_the_page_shows_it_first_and_other_sweeps_have_none(tmp_path: Path) -> N
     assert made.loss == "bce" and made.decided and "torch" in made.code
     page = made.report().read_text()
     assert page.index("Use bce for small") < page.index('id="verdict"')
+    assert page.count('<p class="group">') == 1 and "[train_steps=500]" in page
+    assert "train_steps" not in made.verdict
     for words in ("point to g = 0.40 [0.30, 0.50]", "# bce for torch", "&lt;b&gt;of"):
         assert words in page
     stored_sweeps.write(plain, SWEEP)

@@ -63,7 +63,7 @@ def build(evidence: Evidence, album: Album) -> Markup:
             "table": _folded(evidence, group, _table),
             "worse": _folded(evidence, group, _worse),
         }
-        for group in evidence.groups
+        for group in evidence.judged
     ]
     return markup.render(TEMPLATE, incomplete=[], groups=groups, covers=verdict.COVERS)
 
