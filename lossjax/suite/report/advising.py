@@ -217,8 +217,8 @@ def _rivals(
         yield f"No difference that matters: {listed([told(s) for s in equal])}."
     if unsure:
         yield (
-            f"Not decided, since no more than {margin:g}{unit} between them is shown "
-            f"(more seeds may tell): {listed([told(s) for s in unsure])}."
+            f"Not decided (a difference above {margin:g}{unit} is not shown; more seeds "
+            f"may tell): {listed([told(s) for s in unsure])}."
         )
     if later:
         yield (
