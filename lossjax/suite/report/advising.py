@@ -217,7 +217,7 @@ def _rivals(
         yield f"No difference that matters: {listed([told(s) for s in equal])}."
     if unsure:
         yield (
-            f"Not decided (a difference above {margin:g}{unit} is not shown; more seeds "
+            f"Not decided (no difference above {margin:g}{unit} is shown; more seeds "
             f"may tell): {listed([told(s) for s in unsure])}."
         )
     if later:
