@@ -31,6 +31,7 @@ from lossjax.suite.data.pictures import (
 )
 from lossjax.suite.data.progress import progress
 from lossjax.suite.store.untrusted import printable
+from lossjax.suite.wording import count
 
 DEFAULT_SIZE = 32
 FEWEST = 12  # pictures that differ; fewer cannot fill three splits
@@ -187,14 +188,15 @@ def _decode(
     groups = digests
     if options.group_by:
         groups = tied(digests, [name.parent for name in names])
-    words = f"{len(pictures)} pictures used" + _why(root, skipped)
-    for what, count, fewest in (
-        ("different pictures", len(set(digests)), FEWEST),
-        (f"groups by {options.group_by or 'content'}", len(set(groups)), 3),
+    words = f"{count(len(pictures), 'picture')} used" + _why(root, skipped)
+    for there, what, by, fewest in (
+        (set(digests), "different picture", "", FEWEST),
+        (set(groups), "group", f" by {options.group_by or 'content'}", 3),
     ):
-        if count < fewest:
+        if len(there) < fewest:
             raise DataError(
-                f"images:{root}: {count} {what}, at least {fewest} are needed; {words}"
+                f"images:{root}: {count(len(there), what)}{by}, at least {fewest} are "
+                f"needed; {words}"
             )
     indices = by_user(parts, digests, groups) if parts else by_content(groups)
     twice = len(kept) - sum(map(len, indices.values()))
@@ -269,10 +271,10 @@ def _why(root: Path, skipped: Mapping[Path, str], most: int = 3) -> str:
         return ""
     counts = Counter(skipped.values())
     parts = []
-    for reason, count in counts.most_common(6):
+    for reason, times in counts.most_common(6):
         names = [p for p, one in sorted(skipped.items()) if one == reason][:most]
         shown = ", ".join(_short(str(p.relative_to(root))) for p in names)
-        parts.append(f"{count} {reason}: {shown}{', ...' if count > most else ''}")
+        parts.append(f"{times} {reason}: {shown}{', ...' if times > most else ''}")
     rest = len(counts) - 6
     tail = f"; and {rest} other reasons" if rest > 0 else ""
     return f", {len(skipped)} skipped ({'; '.join(parts)}{tail})"

@@ -29,11 +29,11 @@ def noise(seed: int) -> bytes:
 
 FOLDERS: dict[str, tuple[dict[str, bytes], str]] = {
     "empty": ({}, "the folder is empty"),
-    "one": ({"a.png": noise(0)}, "1 different pictures, at least 12 are needed"),
-    "equal": ({f"{i}.png": noise(0) for i in range(20)}, "1 different pictures"),
+    "one": ({"a.png": noise(0)}, "1 different picture, at least 12 are needed"),
+    "equal": ({f"{i}.png": noise(0) for i in range(20)}, "1 different picture"),
     "black": (
         {f"{i}.png": picture(np.zeros((9, 9), np.uint8)) for i in range(20)},
-        "1 different pictures",
+        "1 different picture",
     ),
     "corrupt": ({f"{i}.png": noise(i)[:60] for i in range(20)}, "0 different pictures"),
     "text": ({"notes.txt": b"no picture"}, "0 different pictures"),

@@ -236,7 +236,7 @@ def test_unusable_files_are_named_counted_and_skipped(tmp_path: Path, capsys) ->
 
 @pytest.mark.parametrize(
     ("count", "words"),
-    [(0, "folder is empty"), (1, "1 different pictures"), (11, "at least 12")],
+    [(0, "folder is empty"), (1, "1 different picture"), (11, "at least 12")],
 )
 def test_too_few_pictures_are_refused(tmp_path: Path, count: int, words: str) -> None:
     folder = fill(tmp_path / "p", count)
@@ -256,7 +256,7 @@ def test_a_folder_of_copies_is_one_picture(tmp_path: Path) -> None:
     folder = fill(tmp_path / "p", 1)
     for copy in range(30):
         picture(0).save(folder / f"copy{copy}.png")
-    with pytest.raises(data.DataError, match="1 different pictures"):
+    with pytest.raises(data.DataError, match="1 different picture"):
         data.load(f"images:{folder}")
 
 
