@@ -22,7 +22,7 @@ from lossjax.suite.statistics import Ranking, Standing
 from lossjax.suite.wording import count, listed
 
 LINEAR = "principal components"  # as many as there are numbers in the code
-FEW_TEST = 20  # test images below which a mean over them says little of others
+FEW_TEST = 20  # test pictures below which a mean over them says little of others
 _KINDS = (
     (0.9, "black and white"),
     (0.5, "mostly black or white, with grey between"),
@@ -103,7 +103,14 @@ def _doubts(
         yield "no loss finished every seed"
         return
     test = evidence.description["datasets"][group.dataset]["test"]
-    if test < FEW_TEST:
+    if crops := evidence.sweep.crops:
+        # Squares of one picture are alike: what speaks for others are the pictures.
+        if math.ceil(test / crops) < FEW_TEST:
+            yield (
+                f"{count(test, 'test image')}, up to {crops} of one picture, are of "
+                "too few pictures to speak for others"
+            )
+    elif test < FEW_TEST:
         yield f"{count(test, 'test image')} are too few to speak for others"
     if ranking.needed is not None:
         yield (

@@ -136,6 +136,11 @@ FEW = dataclasses.replace(SWEEP, seeds=(0, 1, 2))
         (FEW, {}, "3 seeds, which the time allowed, can show no loss to be worse"),
         (SWEEP, {"test": 5}, "5 test images are too few to speak for others"),
         (
+            dataclasses.replace(SWEEP, crops=64),
+            {"test": 320},
+            "320 test images, up to 64 of one picture, are of too few pictures",
+        ),
+        (
             SWEEP,
             {"trivial": {"the mean image": 0.009}},
             "nothing was learned yet, the best network is no better than the mean",
