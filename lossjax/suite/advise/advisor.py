@@ -247,7 +247,7 @@ def _pasted(name: str) -> dict[str, Any]:
 
 def _pilot_run(place: Path) -> Path | None:
     """The kept network of bce's first seed; None where there is none."""
-    (group, *_) = evidence.read(place).groups
+    (group,) = evidence.read(place).judged
     chosen = group.arms["bce"].chosen if "bce" in group.arms else ()
     return place / "runs" / chosen[0].run.run_id if chosen else None
 

@@ -62,7 +62,7 @@ def advice(evidence: Evidence) -> Advice | None:
     purpose = PURPOSES.get(found["purpose"]) if found else None
     if found is None or purpose is None or evidence.missing:
         return None
-    (group, *_) = evidence.groups
+    (group,) = evidence.judged
     doubts = list(_doubts(evidence, group, found))
     ranking = group.rankings.get(group.primary)
     reached, linear = _reached(evidence, group, ranking, found)
@@ -74,9 +74,8 @@ def advice(evidence: Evidence) -> Advice | None:
         loss = preferred(ranking, evidence.losses)
         behind = _behind(evidence, group)
         tied = tuple(one for one in evidence.losses if one not in behind)
-        first = f"se {loss} for {purpose.meaning}"
-        early = "Provisional, since no network is better than a linear code yet: u"
-        lines = [f"{early if linear is False else 'U'}{first}."]
+        early = "Provisional, since no network is better than a linear code yet: use"
+        lines = [f"{early if linear is False else 'Use'} {loss} for {purpose.meaning}."]
         if ranking.best and loss == ranking.best.loss:
             lines.append("It scored best here.")
         if linear is False:
@@ -103,15 +102,14 @@ def _doubts(
         yield "no loss finished every seed"
         return
     test = evidence.description["datasets"][group.dataset]["test"]
-    if crops := evidence.sweep.crops:
-        # Squares of one picture are alike: what speaks for others are the pictures.
-        if math.ceil(test / crops) < FEW_TEST:
-            yield (
-                f"{count(test, 'test image')}, up to {crops} of one picture, are of "
-                "too few pictures to speak for others"
-            )
-    elif test < FEW_TEST:
-        yield f"{count(test, 'test image')} are too few to speak for others"
+    alike = evidence.sweep.crops or 1  # of one picture
+    if math.ceil(test / alike) < FEW_TEST:
+        few = (
+            f", up to {alike} of one picture, are of too few pictures"
+            if alike > 1
+            else " are too few"
+        )
+        yield f"{count(test, 'test image')}{few} to speak for others"
     if ranking.needed is not None:
         yield (
             f"{count(ranking.n, 'seed')}, which the time allowed, can show no loss to "
@@ -213,8 +211,9 @@ def _rivals(
     others = [s for s in ranking.standings if s.loss != loss]
     equal = [s for s in others if s.word in ("best", "equivalent")]
     unsure = [s for s in others if s.word == "undecided"]
-    worse = [s for s in others if s.loss not in tied]
-    later = [s for s in others if s.word == "worse" and s.loss in tied]
+    behind = [s for s in others if s.word == "worse"]
+    worse = [s for s in behind if s.loss not in tied]
+    later = [s for s in behind if s.loss in tied]
     if equal and not (unsure or later or worse):
         yield (
             f"By {label} there is no difference that matters to "

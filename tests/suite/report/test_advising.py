@@ -127,6 +127,15 @@ def test_what_twice_the_steps_may_turn_is_not_called_worse(
     assert found.tied == tied and words in found.paragraph
 
 
+def test_a_loss_that_cannot_have_the_score_is_not_called_worse(tmp_path: Path) -> None:
+    change = moved(bce=0.004, mae=math.nan)
+    stored_sweeps.write(tmp_path, SWEEP, change, described())
+    found = advice(read(tmp_path))
+    assert found is not None and found.loss == "mse" and found.tied == ("mse",)
+    assert "Significantly worse: bce (" in found.paragraph
+    assert "mae (" not in found.paragraph
+
+
 FEW = dataclasses.replace(SWEEP, seeds=(0, 1, 2))
 
 
