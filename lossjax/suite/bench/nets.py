@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lossjax.suite.bench.pairs import TUNED, Side, spread
+from lossjax.suite.bench.pairs import INSTALLED, TUNED, Side, spread
 from lossjax.suite.bench.works import WORKS, Work
 
 Say = Callable[[str], None]
@@ -16,7 +16,7 @@ def forms(work: Work, name: str) -> dict[str, tuple[list[list[str]], Mapping]]:
     """The twin's forms: name -> (arguments of each process, environment)."""
     cores = sorted(os.sched_getaffinity(0))
     found: dict[str, tuple[list[list[str]], Mapping]] = {
-        "as installed": ([[name]], {}),
+        "as installed": ([[name]], INSTALLED),
         "tuned malloc": ([[name]], TUNED),
         "channels_last, tuned malloc": ([[name, "channels_last=1"]], TUNED),
         "compiled, tuned malloc": ([[name, "compile=1"]], TUNED),

@@ -88,7 +88,8 @@ class _Trainer:
         self._batches = {name: batch_of(name) for name in losses}
         program = Program(network, Settings(10**6, work.batch), layout, mesh)
         train = replicas.put_everywhere(images, mesh)
-        blocks = replicas.blocks_of(images[:256])
+        # Of one block, scoring none of it would still be computed in every call.
+        blocks = replicas.blocks_of(images[: 2 * replicas.BLOCK])
         self._data = train, replicas.put_everywhere(blocks, mesh)
         first = self._batches[losses[0]]
         began = time.monotonic()

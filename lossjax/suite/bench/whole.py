@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from lossjax.suite.bench.pairs import spread, timed
+from lossjax.suite.bench.pairs import INSTALLED, spread, timed
 from lossjax.suite.cli.signals import run
 
 _STAGES = {
@@ -47,7 +47,7 @@ def sweeps(rounds: int, options: Sequence[str] = ()) -> dict[str, Any]:
                 seconds[kind].append(took)
                 compiled[kind].append(said.get("compile", 0.0))
             rows = out / "report" / "rows.csv"
-            took, said = timed("whole_twin", [str(rows)], {})
+            took, said = timed("whole_twin", [str(rows)], INSTALLED)
             seconds["twin"].append(took)
     return {
         "runs": said["runs"],

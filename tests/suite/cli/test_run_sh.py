@@ -505,3 +505,12 @@ def test_what_is_asked_of_the_suite_itself_installs_nothing(clone: Path) -> None
     piped = f"set -o pipefail; sh '{clone / 'run.sh'}' --help | true"
     subprocess.run(["bash", "-c", piped], capture_output=True)
     assert not list(clone.glob(".venv*"))
+
+
+def test_memory_is_kept_unless_the_user_says_otherwise(clone: Path) -> None:
+    shown = "import os; print(os.environ['GLIBC_TUNABLES'])"
+    (clone / "lossjax/suite/cli/__main__.py").write_text(shown)
+    ours = run(clone, "losses", GLIBC_TUNABLES=None).stdout
+    assert "glibc.malloc.hugetlb=1:" in ours and "threshold=1073741824" in ours
+    theirs = "glibc.malloc.check=0"
+    assert run(clone, "losses", GLIBC_TUNABLES=theirs).stdout.strip() == theirs
