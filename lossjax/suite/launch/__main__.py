@@ -9,7 +9,7 @@ from absl import flags
 from lossjax.suite.cli.commandline import define, parse, parse_sweep
 from lossjax.suite.cli.errors import Exit, UserError, unknown
 from lossjax.suite.cli.signals import run
-from lossjax.suite.launch import actions, check
+from lossjax.suite.launch import accelerators, actions, check
 from lossjax.suite.launch.engines import ENGINES
 from lossjax.suite.launch.request import OPTIONS, Request, config_arguments
 from lossjax.suite.launch.request import check as check_request
@@ -78,7 +78,8 @@ def main(arguments: list[str]) -> int:
     if verb == "clean":
         return actions.clean(request, dry=values.dry_run)
     if not request.accelerator:
-        raise UserError("--accelerator is missing; for example --accelerator=tpu-v6e-8")
+        named = accelerators.examples(values.engine)
+        raise UserError(f"--accelerator is missing; {named}")
     if values.check:
         to = Path(values.to) if values.to else None
         if to and (places.is_remote(places.parse(values.to)) or to.is_dir()):

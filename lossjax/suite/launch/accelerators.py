@@ -221,15 +221,26 @@ def check(engine: str, name: str) -> None:
     base, _, count = name.partition(":")
     if count and not re.fullmatch(r"[1-9]\d{0,3}", count):
         raise UserError(f"--accelerator={name}: the count after ':' must be a number")
-    valid = {
-        "sky": [row.sky for row in TPUS if row.sky] + list(GPUS),
-        "gcloud": [row.machine for row in TPUS if row.machine],
-        "ray": list(RAY),
-    }[engine]
+    valid = _names(engine)
     if base not in valid or (
         count and base.lower().startswith("tpu-v") and engine == "sky"
     ):
         raise unknown(f"--accelerator of {engine}", base if count else name, valid)
+
+
+def examples(engine: str) -> str:
+    """What an engine calls its accelerators."""
+    if engine in _PATTERNS:
+        return _PATTERNS[engine][1]
+    return f"of {engine} are {', '.join(_names(engine)[:3])}, ..."
+
+
+def _names(engine: str) -> list[str]:
+    return {
+        "sky": [row.sky for row in TPUS if row.sky] + list(GPUS),
+        "gcloud": [row.machine for row in TPUS if row.machine],
+        "ray": list(RAY),
+    }[engine]
 
 
 def cost(name: str, spot: bool, machines: int) -> str:

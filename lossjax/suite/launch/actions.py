@@ -37,6 +37,8 @@ def dry_run(request: Request) -> int:
     for note in plan.notes:
         print(note)
     print(f"clean-up: {_verb('clean', request)}")
+    if volume := request.options.get("volume"):
+        print(f"{request.out} is the volume {volume}: fetch it where that is mounted")
     print(f"results:  {_verb('fetch', request)}")
     print("nothing was submitted")
     return Exit.DONE

@@ -302,6 +302,9 @@ BAD = {
     ("--engine=ray", "--accelerator=tpu-v6e-8"): ["did you mean 'TPU-V6E'"],
     ("clean", "--engine=gcloud"): ["--zone=", "us-east5-b"],
     ("--engine=ray", "--accelerator=A100-80GB:1"): ["did you mean 'A100-80G'"],
+    ("--accelerator=",): ["--accelerator is missing; of sky are tpu-v"],
+    ("--engine=ray", "--accelerator="): ["--accelerator is missing; of ray are CPU, "],
+    ("--engine=slurm", "--accelerator="): ["is missing; Slurm's names are gpu:COUNT"],
     ("--name=Digits",): ["--name=Digits", "a-z"],
     ("--name=a;b",): ["--name=a;b"],
     ("--shards=0",): ["--shards=0"],
@@ -314,6 +317,13 @@ BAD = {
     ("--accelerato=x",): ["--accelerator"],
     ("--check", "--accelerator=A100"): ["--accelerator of --check", "h100"],
 }
+
+
+def test_a_dry_run_says_that_a_volume_is_not_here(capsys) -> None:
+    given = ["--engine=k8s", "--accelerator=cpu:1", "--image=x/y:1", "--dry_run"]
+    assert main([*given, "--volume=shelf", "--out=/results"]) == 0
+    said = capsys.readouterr().out
+    assert "/results is the volume shelf: fetch it where that is mounted\n" in said
 
 
 @pytest.mark.parametrize("arguments", BAD, ids=str)
