@@ -49,10 +49,11 @@ def _sweep(part: Mapping[str, Any]) -> str:
         for name in ("compile_share", "compile_spared", "warm_of_cold_compile")
     )
     return (
-        f"A whole digits sweep of {part['runs']} runs, from process start to the "
-        f"report: {seconds['cold']:.0f} s the first time, {seconds['warm']:.0f} s with "
-        f"a warm compilation cache; the same runs as a plain PyTorch script "
-        f"{seconds['twin']:.0f} s: {_times(part['against_twin']['cold'])} and "
+        f"A whole digits sweep of {part['runs']} runs of {part['steps']} steps, from "
+        f"process start to the report: {seconds['cold']:.0f} s the first time, "
+        f"{seconds['warm']:.0f} s with a warm compilation cache; the same runs as a "
+        f"plain PyTorch script {seconds['twin']:.0f} s: "
+        f"{_times(part['against_twin']['cold'])} and "
         f"{_times(part['against_twin']['warm'])}. Tracing and compiling take "
         f"{share:.0f} % of the cores' time the first time; a warm cache leaves "
         f"{left:.0f} % of it, which is tracing, and spares {spared:.0f} % of the wall "

@@ -26,9 +26,10 @@ _STAGES = {
     "/jax/core/compile/backend_compile_duration": "compile",
     "/jax/compilation_cache/cache_retrieval_time_sec": "retrieve",
 }
+STEPS = 200  # of a run; the thousand of configs/digits.py take PyTorch a quarter hour
 
 
-def sweeps(rounds: int, options: Sequence[str] = ()) -> dict[str, Any]:
+def sweeps(rounds: int, seeds: int) -> dict[str, Any]:
     """Seconds from process start to the end: cold, with a warm cache, and the twin.
 
     `compile_share` is tracing and compiling, added up over threads, of the time that
@@ -37,6 +38,7 @@ def sweeps(rounds: int, options: Sequence[str] = ()) -> dict[str, Any]:
     seconds: dict[str, list[float]] = {"cold": [], "warm": [], "twin": []}
     compiled: dict[str, list[float]] = {"cold": [], "warm": []}
     cores = len(os.sched_getaffinity(0))
+    options = [f"--config.train_steps={STEPS}", _seeds(seeds)]
     with tempfile.TemporaryDirectory(prefix="lossjax-bench-") as folder:
         for index in range(rounds):
             # A cache of its own each time: a sweep that nobody has run here before.
@@ -51,6 +53,7 @@ def sweeps(rounds: int, options: Sequence[str] = ()) -> dict[str, Any]:
             seconds["twin"].append(took)
     return {
         "runs": said["runs"],
+        "steps": STEPS,
         "seconds": {kind: spread(values) for kind, values in seconds.items()},
         "against_twin": {
             kind: spread(np.divide(seconds["twin"], seconds[kind]).tolist())
@@ -85,7 +88,7 @@ def effect_of(precisions: Sequence[str], seeds: int, steps: int) -> dict[str, An
                 f"--out={out}",
                 "--config.losses=bce,mse",
                 "--config.learning_rates=0.01",
-                f"--config.seeds={','.join(map(str, range(seeds)))}",
+                _seeds(seeds),
                 f"--config.train_steps={steps}",
                 f"--config.precision={precision}",
             ]
@@ -94,6 +97,10 @@ def effect_of(precisions: Sequence[str], seeds: int, steps: int) -> dict[str, An
     whole = scores.pop("float32")
     metrics = {name: _change(whole, other) for name, other in scores.items()}
     return {"seeds": seeds, "steps": steps, "metrics": metrics}
+
+
+def _seeds(count: int) -> str:
+    return f"--config.seeds={','.join(map(str, range(count)))}"
 
 
 def _change(

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import jax
@@ -34,6 +35,46 @@ def programs(sweep: Sweep) -> dict[ProgramKind, str]:
     return {kind: name for kind, name, _ in reversed(list(found))}
 
 
+def in_loops(text: str) -> str:
+    """What a StableHLO module does in its loops and in functions called there."""
+    bodies: dict[str, str] = {}
+    for body in re.split(r"(?=func\.func )", text)[1:]:
+        bodies[re.search(r"@([\w.]+)", body)[1]] = body
+    found = [
+        region(body, start.start())
+        for body in bodies.values()
+        for start in re.finditer(r"stablehlo\.while", body)
+    ]
+    called: set[str] = set()
+    for body in found:  # which grows by what is called
+        for name in re.findall(r"call @([\w.]+)", body):
+            if name not in called:
+                called.add(name)
+                found.append(bodies[name])
+    return "\n".join(found)
+
+
+def region(text: str, start: int) -> str:
+    """The body of the loop that starts there: what follows `do`, to its brace."""
+    begin = text.index(" do {", start)
+    depth = 0
+    for place in range(begin, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[place], 0)
+        if depth == 0 and text[place] == "}":
+            return text[begin : place + 1]
+    raise AssertionError("no end of the loop")
+
+
+def test_what_is_done_in_loops_is_found() -> None:
+    """On a CPU the order of an epoch is drawn where it begins, in the loop of steps."""
+    sweep = sweep_of("--config=configs/digits.py", "--config.losses=mse")
+    (kind,) = programs(sweep)
+    layout = Layout(1, 1, "map")
+    program = kind.program(sweep, layout, make_mesh(layout), (1,))
+    text = program.export(*kind.shapes(layout, (1,)), "cpu")
+    assert "stablehlo.sort" in in_loops(text)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_every_config_is_exported_for_cuda(config: Path) -> None:
@@ -45,7 +86,9 @@ def test_every_config_is_exported_for_cuda(config: Path) -> None:
         layout = Layout(2, 2 * len(segments), "vmap")
         program = kind.program(sweep, layout, make_mesh(layout), segments)
         text = program.export(*kind.shapes(layout, segments), "cuda")
-        assert "stablehlo.while" in text, kind
+        steps = in_loops(text)
+        assert "stablehlo.dot_general" in steps and "stablehlo.sort" in text, kind
+        assert "stablehlo.sort" not in steps, "an order of the epoch for each step"
         images = "x".join(map(str, kind.train))
         assert f"<{images}x" in text and f"x{images}x" not in text, "copied for runs"
         for word in ("all_reduce", "all_gather", "all_to_all", "collective"):
