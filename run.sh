@@ -16,19 +16,20 @@ usage() {
 
 verb=${1:-}
 module="lossjax.suite.cli $verb"
-extra=
+extra=""
+trains=""
 case $verb in
-    sweep) ;; # trains the grid of --config, writes the report, prints the comparison
+    sweep) trains=1 ;; # trains the grid of --config, writes the report, prints the comparison
     report) ;; # rebuilds tables, figures and report from stored runs
-    reproduce) ;; # rebuilds published figures, with published and reproduced numbers
-    advise) ;; # recommends a loss for your own images, with evidence
+    reproduce) trains=1 ;; # rebuilds published figures, with published and reproduced numbers
+    advise) trains=1 ;; # recommends a loss for your own images, with evidence
     verify) ;; # recomputes every number of a report from the stored runs
     losses) ;; # prints the loss table, or one loss card
     metrics) ;; # prints the metric table, or one metric card
     data) ;; # data list, data prepare NAME: datasets and their state
     launch) ;; # runs a sweep on cloud TPU or any rented accelerator
     soak) ;; # injects faults into real sweeps and counts what was lost
-    bench) extra=bench ;; # measures speed against a PyTorch twin, in pairs
+    bench) extra=bench trains=1 ;; # measures speed against a PyTorch twin, in pairs
     docs) extra=docs ;; # builds README and docs/ as a site
     test) module=tests extra=dev ;; # linter, type checker, import rules and tests
     -h | --help | help) usage; exit ;;
@@ -52,9 +53,12 @@ prepare_environment $extra
 # Only this clone's modules: neither the user's PYTHONPATH nor the current folder. Texts
 # are UTF-8 in every locale.
 export PYTHONPATH=$root PYTHONSAFEPATH=1 PYTHONUTF8=1
-# What a step of training works in lies in large pages and stays with the process: on
-# MNIST a seventh of the time. Only glibc reads it; bits are the same.
-kept=$((1 << 30))
-export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=$kept:glibc.malloc.trim_threshold=$kept}
+# What a call of training works in lies in large pages and stays with the process: a tenth
+# of the time of a short sweep of MNIST. Only glibc reads it; bits are the same.
+if [[ -n $trains ]]; then
+    kept=$((1 << 30))
+    kept=hugetlb=1:glibc.malloc.mmap_threshold=$kept:glibc.malloc.trim_threshold=$kept
+    export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.$kept}
+fi
 # shellcheck disable=SC2086
 exec "$venv/bin/python" -m $module "$@"

@@ -31,7 +31,7 @@ machine. FILE is JSON; the same as Markdown lies beside it. About 16 minutes on 
 6 with --quick. On a GPU or TPU the part "width" times one run among 1 to 4,000.
 """
 _SIDE_BY_SIDE = "width"  # what only an accelerator does
-PARTS = (*WORKS, "sweep", "replicas", "precision", "losses", _SIDE_BY_SIDE)
+PARTS = (*WORKS, "sweep", "replicas", "pages", "precision", "losses", _SIDE_BY_SIDE)
 _LOSSES = ("bce", "mae", "huber", "power", "continuous_bernoulli", "ssim")
 
 
@@ -74,6 +74,8 @@ def main(arguments: list[str]) -> int:
             found[part] = whole.sweeps(*((1, 2) if values.quick else (2, 4)))
         elif part == "replicas":
             found[part] = nets.replicas(rounds)
+        elif part == "pages":
+            found[part] = nets.pages(rounds)
         elif part == _SIDE_BY_SIDE:
             _, found[part] = timed(part, [])
         elif part == "precision":

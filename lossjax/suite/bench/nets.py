@@ -147,6 +147,28 @@ def replicas(rounds: int) -> dict[str, Any]:
         }
 
 
+def pages(rounds: int) -> dict[str, dict[str, float]]:
+    """Time of calls of ten steps without the large pages of run.sh over that with them.
+
+    After so few steps a sweep of a hundred looks at its runs.
+    """
+    found = {}
+    for name in WORKS:
+        with (
+            Side("ours", [[name]]) as large,
+            Side("ours", [[name]], INSTALLED) as small,
+        ):
+            calls = max(1, _steps(large) // 10)
+
+            def took(side: Side, calls: int = calls) -> float:
+                return sum(side.seconds(10) for _ in range(calls))
+
+            took(small), took(large)
+            ratios = [took(small) / took(large) for _ in range(2 * rounds)]
+            found[name] = spread(ratios)
+    return found
+
+
 def precisions(asked: Sequence[str], rounds: int) -> dict[str, Any]:
     """Images a second in each precision over those in float32."""
     name = "one 28x28"

@@ -70,6 +70,11 @@ def _replicas(part: Mapping[str, Any]) -> str:
     )
 
 
+def _pages(part: Mapping[str, Any]) -> str:
+    times = ", ".join(f"{name} {_times(value)}" for name, value in part.items())
+    return f"Calls of ten steps without large pages, relative to with them: {times}."
+
+
 def _precision(part: Mapping[str, Any]) -> str:
     lines: dict[str, dict[str, str]] = {}
     for precision, metrics in part["metrics"].items():
@@ -112,6 +117,7 @@ def _width(part: Mapping[str, Any]) -> str:
 _PARTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "sweep": _sweep,
     "replicas": _replicas,
+    "pages": _pages,
     "precision": _precision,
     "losses": _losses,
     "width": _width,

@@ -507,10 +507,12 @@ def test_what_is_asked_of_the_suite_itself_installs_nothing(clone: Path) -> None
     assert not list(clone.glob(".venv*"))
 
 
-def test_memory_is_kept_unless_the_user_says_otherwise(clone: Path) -> None:
-    shown = "import os; print(os.environ['GLIBC_TUNABLES'])"
+def test_what_trains_keeps_memory_unless_the_user_says_otherwise(clone: Path) -> None:
+    shown = "import os; print(os.environ.get('GLIBC_TUNABLES'))"
     (clone / "lossjax/suite/cli/__main__.py").write_text(shown)
-    ours = run(clone, "losses", GLIBC_TUNABLES=None).stdout
-    assert "glibc.malloc.hugetlb=1:" in ours and "threshold=1073741824" in ours
+    for verb in ("sweep", "advise", "reproduce"):
+        ours = run(clone, verb, GLIBC_TUNABLES=None).stdout
+        assert ours.startswith("glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=10")
+    assert run(clone, "report", GLIBC_TUNABLES=None).stdout == "None\n"
     theirs = "glibc.malloc.check=0"
-    assert run(clone, "losses", GLIBC_TUNABLES=theirs).stdout.strip() == theirs
+    assert run(clone, "sweep", GLIBC_TUNABLES=theirs).stdout.strip() == theirs
