@@ -56,9 +56,9 @@ export PYTHONPATH=$root PYTHONSAFEPATH=1 PYTHONUTF8=1
 # What a call of training works in lies in large pages and stays with the process: a tenth
 # of the time of a short sweep of MNIST. Only glibc reads it; bits are the same.
 if [[ -n $trains ]]; then
-    kept=$((1 << 30))
-    kept=hugetlb=1:glibc.malloc.mmap_threshold=$kept:glibc.malloc.trim_threshold=$kept
-    export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.$kept}
+    large=glibc.malloc.hugetlb=1
+    kept=glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=1073741824
+    export GLIBC_TUNABLES=${GLIBC_TUNABLES:-$large:$kept}
 fi
 # shellcheck disable=SC2086
 exec "$venv/bin/python" -m $module "$@"

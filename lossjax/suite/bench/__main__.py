@@ -27,8 +27,8 @@ Trains the same networks with this suite and with PyTorch, alternating in one ru
 prints the median (minimum to maximum); above 1 means that this suite is faster. "As
 installed" is PyTorch as people write it, "its best" the fastest of all its forms
 (channels_last, torch.compile, vmap, pinned processes, a tuned malloc). Use a quiet
-machine. FILE is JSON; the same as Markdown lies beside it. About 16 minutes on 2 cores,
-6 with --quick. On a GPU or TPU the part "width" times one run among 1 to 4,000.
+machine. FILE is JSON; the same as Markdown lies beside it. About 20 minutes on 2 cores,
+fewer with --quick. On a GPU or TPU the part "width" times one run among 1 to 4,000.
 """
 _SIDE_BY_SIDE = "width"  # what only an accelerator does
 PARTS = (*WORKS, "sweep", "replicas", "pages", "precision", "losses", _SIDE_BY_SIDE)
@@ -71,7 +71,8 @@ def main(arguments: list[str]) -> int:
                 **nets.measure(part, rounds, values.quick, say),
             }
         elif part == "sweep":
-            found[part] = whole.sweeps(*((1, 2) if values.quick else (2, 4)))
+            times, seeds = (1, 2) if values.quick else (2, 4)
+            found[part] = whole.sweeps(times, seeds)
         elif part == "replicas":
             found[part] = nets.replicas(rounds)
         elif part == "pages":

@@ -159,14 +159,17 @@ def pages(rounds: int) -> dict[str, dict[str, float]]:
             Side("ours", [[name]], INSTALLED) as small,
         ):
             calls = max(1, _steps(large) // 10)
-
-            def took(side: Side, calls: int = calls) -> float:
-                return sum(side.seconds(10) for _ in range(calls))
-
-            took(small), took(large)
-            ratios = [took(small) / took(large) for _ in range(2 * rounds)]
+            _short(small, calls), _short(large, calls)  # they warm up
+            ratios = [
+                _short(small, calls) / _short(large, calls) for _ in range(2 * rounds)
+            ]
             found[name] = spread(ratios)
     return found
+
+
+def _short(side: Side, calls: int) -> float:
+    """Seconds of so many calls of ten steps."""
+    return sum(side.seconds(10) for _ in range(calls))
 
 
 def precisions(asked: Sequence[str], rounds: int) -> dict[str, Any]:
